@@ -1,0 +1,36 @@
+"""Makes torchvision importable beside a CPU build of torch.
+
+torchvision's wheels link against CUDA. Beside CPU torch its C++ operators do not load, and `import torchvision` ends with
+"operator torchvision::nms does not exist"; pytorch-lightning, torchmetrics and lpips, which import it, fail with it.
+Declaring the two operators first is enough for everything hsc uses (models, transforms). Import this module before those packages.
+"""
+
+import sys
+
+import torch
+
+_declarations: torch.library.Library | None = None
+
+
+def repair_torchvision() -> None:
+    """Import torchvision, declaring its missing operators if that is what stops it; does nothing where it is healthy or absent."""
+    global _declarations
+    if "torchvision" in sys.modules:
+        return
+    try:
+        import torchvision  # noqa: F401
+    except ModuleNotFoundError:
+        return
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        # Kept alive by the module: the operators vanish with the library object.
+        _declarations = torch.library.Library("torchvision", "DEF")
+        for operator in ("nms", "qnms"):
+            _declarations.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        import torchvision  # noqa: F401
+
+
+repair_torchvision()

@@ -1,0 +1,25 @@
+"""Fixtures every test may use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real faces (HSC_DATA, else ../shared/data); tests that need it skip where it is absent."""
+    folder = Path(os.environ.get("HSC_DATA") or ROOT.parent / "shared" / "data")
+    if not (folder / "ffhq128.zip").is_file():
+        pytest.skip("needs real faces: set HSC_DATA to a folder with ffhq128.zip")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_dir(data_dir: Path) -> Path:
+    """The folder beside the faces that holds fixtures/."""
+    if not (data_dir.parent / "fixtures").is_dir():
+        pytest.skip("needs the fixtures folder beside the data folder")
+    return data_dir.parent
