@@ -1,0 +1,95 @@
+"""The hsc weights file: safetensors whose metadata says what the tensors are and how to build the network for them."""
+
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import safetensors.torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from hsc.errors import HscError
+from hsc.files import write_atomically
+
+FORMAT = 1
+_KEY = "hsc"  # one key: safetensors orders several at random, and equal content should give equal bytes
+_LONGEST_HEADER = 100_000_000  # safetensors' own limit
+
+
+class WeightsFile(NamedTuple):
+    """What a weights file holds.
+
+    tensors: by name · kind: what they are, such as "generator" · config: how to build the network they belong to ·
+    card: what people should know about them (source, licence, training data), empty when nothing was said.
+    """
+
+    tensors: dict[str, Tensor]
+    kind: str
+    config: dict[str, Any]
+    card: dict[str, Any]
+
+
+def save(
+    path: str | Path,
+    tensors: Mapping[str, Tensor],
+    kind: str,
+    config: Mapping[str, Any],
+    card: Mapping[str, Any] | None = None,
+) -> None:
+    """Write tensors with their kind, config and card (both JSON values); the old file stays until the new is whole.
+
+    Equal content gives equal bytes. Raises HscError when the file cannot be written.
+    """
+    about = {"format": FORMAT, "kind": kind, "config": dict(config), "card": dict(card or {})}
+    # Cloned, since safetensors refuses views and tensors that share memory.
+    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    write_atomically(path, safetensors.torch.save(copies, {_KEY: json.dumps(about, sort_keys=True)}))
+
+
+def load(path: str | Path, kind: str | None = None) -> WeightsFile:
+    """Read a weights file; `kind` is what it must hold, None for anything.
+
+    Raises HscError when the file is missing, is no safetensors file, is truncated, was not written by hsc, comes from
+    a newer hsc or holds another kind.
+    """
+    path = Path(path)
+    if not is_safetensors(path):
+        raise HscError(f"{path}: not a safetensors file; give a weights file that hsc wrote")
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = _about(path, file.metadata() or {}, kind)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
+    except SafetensorError as error:
+        raise HscError(f"{path}: truncated or damaged safetensors file; fetch or write it again") from error
+    return WeightsFile(tensors, about["kind"], about["config"], about["card"])
+
+
+def is_safetensors(path: str | Path) -> bool:
+    """Whether the file begins as a safetensors file does. Raises HscError when it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(9)
+    except FileNotFoundError as error:
+        raise HscError(f"{path}: no such file") from error
+    except OSError as error:
+        raise HscError(f"{path}: cannot be read ({error.strerror}); give a weights file") from error
+    return len(start) == 9 and struct.unpack("<Q", start[:8])[0] <= _LONGEST_HEADER and start[8:] == b"{"
+
+
+def _about(path: Path, metadata: Mapping[str, str], kind: str | None) -> dict[str, Any]:
+    """The checked description of a file's content."""
+    try:
+        about = json.loads(metadata[_KEY])
+        version = int(about["format"])
+        if version > FORMAT:
+            raise HscError(f"{path}: written by a newer hsc (format {version}, this one reads {FORMAT}); upgrade hsc")
+        held, config, card = about["kind"], about["config"], about["card"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise HscError(f"{path}: safetensors, but not written by hsc; give a weights file that hsc wrote") from error
+    if not (isinstance(held, str) and isinstance(config, dict) and isinstance(card, dict)):
+        raise HscError(f"{path}: its description is damaged; fetch or write it again")
+    if kind is not None and held != kind:
+        raise HscError(f"{path}: holds weights of kind '{held}' where '{kind}' is needed; give another file")
+    return about

@@ -1,0 +1,119 @@
+"""The hsc weights file comes back as it was written, and says in one line what is wrong with another."""
+
+import json
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsc.checkpoints import weights_file
+from hsc.errors import HscError
+
+CONFIG = {"size": 64, "bands": [3, 4, 3], "name": "λ"}
+CARD = {"licence": "CC0-1.0"}
+
+
+def _tensors() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    weight = torch.randn(5, 3, generator=generator)
+    return {
+        "weight": weight,
+        "tied": weight,
+        "turned": weight.T,
+        "half": weight.bfloat16(),
+        "counts": torch.arange(7, dtype=torch.int64),
+        "scalar": torch.tensor(0.25),
+    }
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    weights_file.save(tmp_path / "w.safetensors", _tensors(), "generator", CONFIG, CARD)
+    return tmp_path / "w.safetensors"
+
+
+def test_comes_back_exactly(file: Path) -> None:
+    loaded = weights_file.load(file, "generator")
+    assert (loaded.kind, loaded.config, loaded.card) == ("generator", CONFIG, CARD)
+    assert loaded.tensors.keys() == _tensors().keys()
+    for name, tensor in _tensors().items():
+        assert loaded.tensors[name].dtype == tensor.dtype
+        assert torch.equal(loaded.tensors[name], tensor)
+
+
+def test_equal_content_gives_equal_bytes(file: Path) -> None:
+    again = file.with_name("again.safetensors")
+    weights_file.save(again, _tensors(), "generator", dict(reversed(CONFIG.items())), CARD)
+    assert again.read_bytes() == file.read_bytes()
+
+
+def test_no_card_is_an_empty_card(tmp_path: Path) -> None:
+    weights_file.save(tmp_path / "w", {"a": torch.zeros(1)}, "codec", {})
+    assert weights_file.load(tmp_path / "w").card == {}
+
+
+def test_other_kind_is_named(file: Path) -> None:
+    with pytest.raises(HscError, match="holds weights of kind 'generator' where 'codec' is needed"):
+        weights_file.load(file, "codec")
+
+
+def test_newer_format_asks_for_an_upgrade(tmp_path: Path) -> None:
+    about = {"format": 2, "kind": "generator", "config": {}, "card": {}}
+    safetensors.torch.save_file({"a": torch.zeros(1)}, tmp_path / "new", {"hsc": json.dumps(about)})
+    with pytest.raises(HscError, match=r"format 2, this one reads 1\); upgrade hsc"):
+        weights_file.load(tmp_path / "new")
+
+
+@pytest.mark.parametrize("metadata", [None, {"hsc": "nonsense"}, {"hsc": "[1]"}, {"hsc": '{"format": 1}'}])
+def test_safetensors_of_others(tmp_path: Path, metadata: dict[str, str] | None) -> None:
+    safetensors.torch.save_file({"a": torch.zeros(1)}, tmp_path / "other", metadata)
+    with pytest.raises(HscError, match="not written by hsc"):
+        weights_file.load(tmp_path / "other")
+
+
+def test_description_of_the_wrong_type(tmp_path: Path) -> None:
+    about = {"format": 1, "kind": "generator", "config": [], "card": {}}
+    safetensors.torch.save_file({"a": torch.zeros(1)}, tmp_path / "odd", {"hsc": json.dumps(about)})
+    with pytest.raises(HscError, match="description is damaged"):
+        weights_file.load(tmp_path / "odd")
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"PK\x03\x04 a zip archive", b"\x80\x04 a pickle, or nearly"])
+def test_other_files_are_told_apart(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(HscError, match="not a safetensors file"):
+        weights_file.load(tmp_path / "x")
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(HscError, match="no such file"):
+        weights_file.load(tmp_path / "nothing")
+    with pytest.raises(HscError, match="cannot be read"):
+        weights_file.load(tmp_path)
+
+
+@given(share=st.floats(0, 1, exclude_max=True))
+def test_truncation_anywhere_is_one_line(tmp_path_factory: pytest.TempPathFactory, share: float) -> None:
+    path = tmp_path_factory.mktemp("cut") / "w"
+    weights_file.save(path, _tensors(), "generator", CONFIG)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(HscError, match=r"not a safetensors file|truncated or damaged") as caught:
+        weights_file.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_failed_write_leaves_the_old_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = file.read_bytes()
+
+    def full_disk(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full_disk)
+    with pytest.raises(HscError, match="No space left on device"):
+        weights_file.save(file, {"a": torch.zeros(1)}, "generator", {})
+    assert file.read_bytes() == before
+    assert list(file.parent.iterdir()) == [file]
