@@ -1,0 +1,198 @@
+"""StyleGAN2 (Karras et al., CVPR 2020), skip architecture, in plain PyTorch: no custom kernels.
+
+Parameter names follow stylegan2-ada-pytorch's `G_ema`, so that its checkpoints load by name. Three things differ:
+
+- Modulated convolution scales the input by the style, convolves once with the shared kernel and scales the output by
+  the demodulation factor: the same result as one kernel per image, and several times faster.
+- Noise is constant (a decoder must be a function of the file) or absent.
+- The 4×4 input may be `const + affine(first row of W+)` instead of `const`: on small sets a style-driven constant is slow to
+  learn where things are in the picture (see docs/architecture.md). Imported checkpoints use "const".
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hsc.nets.layers import FullyConnected, leaky_relu
+
+RESAMPLE = (1.0, 3.0, 3.0, 1.0)
+
+
+class Generator(nn.Module):
+    """mapping: z [N, z_dim] → W+ [N, rows, w_dim];  synthesis: W+ → images [N, 3, size, size].
+
+    `channels`: of each resolution from 4² up; its length sets the size (5 entries: 64²). Rows: 2·log2(size) − 2.
+    """
+
+    def __init__(
+        self, channels: Sequence[int], z_dim: int = 512, w_dim: int = 512, mapping_layers: int = 8, input: str = "const"
+    ) -> None:
+        super().__init__()
+        self.mapping_network = Mapping(z_dim, w_dim, mapping_layers)
+        self.synthesis_network = Synthesis(channels, w_dim, input)
+        self.z_dim, self.w_dim = z_dim, w_dim
+        self.size = self.synthesis_network.size
+        self.num_rows = self.synthesis_network.num_rows
+
+    @property
+    def mean_w(self) -> Tensor:
+        """Running mean of mapping's outputs, [w_dim]."""
+        return self.mapping_network.w_avg
+
+    def mapping(self, z: Tensor, truncation: float = 1.0) -> Tensor:
+        """z [N, z_dim] → [N, rows, w_dim], the same style in every row, drawn towards the mean by `truncation` in [0, 1]."""
+        w = self.mapping_network(z)
+        if truncation != 1.0:
+            w = self.mean_w.lerp(w, truncation)
+        return w.unsqueeze(1).expand(-1, self.num_rows, -1)
+
+    def synthesis(self, ws: Tensor, noise: str = "const") -> Tensor:
+        """W+ [N, rows, w_dim] → images [N, 3, size, size]; `noise`: "const" or "none"."""
+        return self.synthesis_network(ws, noise)
+
+    def forward(self, z: Tensor, truncation: float = 1.0, noise: str = "const") -> Tensor:
+        return self.synthesis(self.mapping(z, truncation), noise)
+
+
+class Mapping(nn.Module):
+    """z → w: the input normalised to unit second moment, then fully connected layers at a hundredth of the learning rate."""
+
+    def __init__(self, z_dim: int, w_dim: int, num_layers: int) -> None:
+        super().__init__()
+        self.num_layers = num_layers
+        for i in range(num_layers):
+            self.add_module(f"fc{i}", FullyConnected(z_dim if i == 0 else w_dim, w_dim, "lrelu", learning_rate=0.01))
+        self.register_buffer("w_avg", torch.zeros(w_dim))
+        self.w_avg: Tensor
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+        for i in range(self.num_layers):
+            x = getattr(self, f"fc{i}")(x)
+        return x
+
+
+class Synthesis(nn.Module):
+    """Blocks b4, b8, …; each block's RGB is added to the upsampled RGB of the blocks before it."""
+
+    def __init__(self, channels: Sequence[int], w_dim: int, input: str) -> None:
+        super().__init__()
+        self.resolutions = [4 * 2**i for i in range(len(channels))]
+        self.size = self.resolutions[-1]
+        self.num_rows = 2 * len(channels)
+        previous = 0
+        for resolution, width in zip(self.resolutions, channels, strict=True):
+            self.add_module(f"b{resolution}", Block(previous, width, w_dim, resolution, input))
+            previous = width
+
+    def forward(self, ws: Tensor, noise: str = "const") -> Tensor:
+        x = image = None
+        for i, resolution in enumerate(self.resolutions):
+            # A block's last style (its toRGB's) is shared with the next block's first convolution.
+            first = max(2 * i - 1, 0)
+            x, image = getattr(self, f"b{resolution}")(x, image, ws[:, first : 2 * i + 2], noise)
+        return image
+
+
+class Block(nn.Module):
+    """One resolution: up-convolution (but for 4²), convolution, toRGB; takes one style for each."""
+
+    def __init__(self, inputs: int, outputs: int, w_dim: int, resolution: int, input: str) -> None:
+        super().__init__()
+        self.input = input if inputs == 0 else "features"
+        if self.input == "features":
+            self.conv0 = StyledConv(inputs, outputs, w_dim, resolution, up=True)
+        else:
+            self.const = nn.Parameter(torch.randn(outputs, resolution, resolution))
+            if self.input == "style":
+                self.input_affine = FullyConnected(w_dim, outputs * resolution**2)
+        self.conv1 = StyledConv(outputs, outputs, w_dim, resolution)
+        self.torgb = ToRGB(outputs, w_dim)
+        self.register_buffer("resample_filter", resampling_kernel())
+        self.resample_filter: Tensor
+
+    def forward(self, x: Tensor | None, image: Tensor | None, ws: Tensor, noise: str) -> tuple[Tensor, Tensor]:
+        styles = list(ws.unbind(1))
+        if x is None:
+            x = self.first_features(styles[0])
+        else:
+            x = self.conv0(x, styles.pop(0), noise)
+        x = self.conv1(x, styles[0], noise)
+        rgb = self.torgb(x, styles[1])
+        return x, rgb if image is None else rgb + upsample(image, self.resample_filter)
+
+    def first_features(self, w: Tensor) -> Tensor:
+        x = self.const.expand(len(w), -1, -1, -1)
+        if self.input == "style":
+            x = x + self.input_affine(w).view_as(x)
+        return x.contiguous(memory_format=torch.channels_last)
+
+
+class StyledConv(nn.Module):
+    """Modulated, demodulated 3×3 convolution, noise, bias, leaky ReLU; `up` doubles the resolution first."""
+
+    def __init__(self, inputs: int, outputs: int, w_dim: int, resolution: int, up: bool = False) -> None:
+        super().__init__()
+        self.up = up
+        self.affine = FullyConnected(w_dim, inputs, bias=1)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3).contiguous(memory_format=torch.channels_last))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.noise_strength = nn.Parameter(torch.zeros([]))
+        self.register_buffer("noise_const", torch.randn(resolution, resolution))
+        self.register_buffer("resample_filter", resampling_kernel())
+        self.noise_const: Tensor
+        self.resample_filter: Tensor
+
+    def forward(self, x: Tensor, w: Tensor, noise: str) -> Tensor:  # [N, inputs, H, W], [N, w_dim]
+        styles = self.affine(w)
+        demodulation = (styles.float().square() @ self.weight.square().sum((2, 3)).t() + 1e-8).rsqrt()
+        x = x * styles[:, :, None, None].to(x.dtype)
+        if self.up:
+            x = F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2)
+            x = depthwise(F.pad(x, (1, 1, 1, 1)), 4 * self.resample_filter)
+        else:
+            x = F.conv2d(x, self.weight, padding=1)
+        x = x * demodulation[:, :, None, None].to(x.dtype)
+        shift = self.bias[:, None, None]
+        if noise == "const":
+            shift = shift + self.noise_const * self.noise_strength
+        return leaky_relu(x + shift.to(x.dtype))
+
+
+class ToRGB(nn.Module):
+    """Modulated 1×1 convolution to RGB without demodulation."""
+
+    def __init__(self, inputs: int, w_dim: int) -> None:
+        super().__init__()
+        self.affine = FullyConnected(w_dim, inputs, bias=1)
+        self.weight = nn.Parameter(torch.randn(3, inputs, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(3))
+        self.weight_gain = 1 / math.sqrt(inputs)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        styles = self.affine(w) * self.weight_gain
+        x = F.conv2d(x * styles[:, :, None, None].to(x.dtype), self.weight)
+        return x.float() + self.bias[:, None, None]
+
+
+def resampling_kernel() -> Tensor:
+    """The 4×4 low-pass filter [1, 3, 3, 1]⊗[1, 3, 3, 1], normalised to sum 1."""
+    taps = torch.tensor(RESAMPLE)
+    kernel = torch.outer(taps, taps)
+    return kernel / kernel.sum()
+
+
+def depthwise(x: Tensor, kernel: Tensor) -> Tensor:
+    """The same 2-D filter on every channel, without padding."""
+    channels = x.shape[1]
+    return F.conv2d(x, kernel.to(x.dtype).expand(channels, 1, -1, -1), groups=channels)
+
+
+def upsample(image: Tensor, kernel: Tensor) -> Tensor:
+    """[N, C, H, W] → [N, C, 2H, 2W] by zero insertion and the low-pass filter."""
+    channels = image.shape[1]
+    weight = (4 * kernel).to(image.dtype).expand(channels, 1, -1, -1)
+    return F.conv_transpose2d(image, weight, stride=2, padding=1, groups=channels)
