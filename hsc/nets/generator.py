@@ -116,10 +116,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor | None, image: Tensor | None, ws: Tensor, noise: str) -> tuple[Tensor, Tensor]:
         styles = list(ws.unbind(1))
-        if x is None:
-            x = self.first_features(styles[0])
-        else:
-            x = self.conv0(x, styles.pop(0), noise)
+        x = self.first_features(styles[0]) if x is None else self.conv0(x, styles.pop(0), noise)
         x = self.conv1(x, styles[0], noise)
         rgb = self.torgb(x, styles[1])
         return x, rgb if image is None else rgb + upsample(image, self.resample_filter)

@@ -1,0 +1,89 @@
+"""The pyramid encoder: image → latents of every layer, coarse layers from coarse features (after pSp's feature pyramid)."""
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hsc.nets.layers import he_conv
+
+
+class PyramidEncoder(nn.Module):
+    """images [N, 3, size, size] → latents, one [N, rows, dim] a layer.
+
+    ```
+    size ─▶ … ─▶ 16² ─▶ 8² ─▶ 4²        strided residual stages (bottom-up)
+                  ▲      ▲     ▲
+    tap 2 ◀─────── + ◀── + ◀───┘         top-down pathway; layer k reads the map of side (size/16)·2^k
+    ```
+    `channels`: of each resolution from `size` down to 4². `bands`: (rows, dim) of each layer.
+    """
+
+    def __init__(
+        self, size: int, channels: Sequence[int], bands: Sequence[tuple[int, int]], pyramid_channels: int = 128
+    ) -> None:
+        super().__init__()
+        self.stem = he_conv(3, channels[0])
+        self.stages = nn.ModuleList(
+            DownStage(inputs, outputs) for inputs, outputs in itertools.pairwise(channels)
+        )
+        sides = [size // 2 ** (i + 1) for i in range(len(self.stages))]
+        self.taps = [min(max(size // 16, 4) * 2**k, sides[0]) for k in range(len(bands))]
+        finest = max(self.taps)
+        self.sides = sides
+        self.laterals = nn.ModuleDict(
+            {str(s): nn.Conv2d(c, pyramid_channels, 1) for s, c in zip(sides, channels[1:], strict=True) if s <= finest}
+        )
+        self.heads = nn.ModuleList(
+            LatentHead(pyramid_channels, tap, rows, dim) for tap, (rows, dim) in zip(self.taps, bands, strict=True)
+        )
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        features: dict[int, Tensor] = {}
+        x = self.stem(images)
+        for side, stage in zip(self.sides, self.stages, strict=True):
+            features[side] = x = stage(x)
+        pyramid: dict[int, Tensor] = {}
+        above: Tensor | None = None
+        for side in sorted(int(key) for key in self.laterals):
+            lateral = self.laterals[str(side)](features[side])
+            above = lateral if above is None else lateral + F.interpolate(above, scale_factor=2, mode="nearest")
+            pyramid[side] = above
+        return [head(pyramid[tap]) for head, tap in zip(self.heads, self.taps, strict=True)]
+
+
+class DownStage(nn.Module):
+    """Halves the resolution, then one pre-normalised residual block."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.down = he_conv(inputs, outputs, stride=2)
+        self.norm = nn.GroupNorm(8, outputs)
+        self.conv0 = he_conv(outputs, outputs)
+        self.conv1 = he_conv(outputs, outputs)
+        nn.init.zeros_(self.conv1.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.leaky_relu(self.down(x), 0.2)
+        return x + self.conv1(F.leaky_relu(self.conv0(self.norm(x)), 0.2))
+
+
+class LatentHead(nn.Module):
+    """A pyramid map → strided convolutions to 4² → normalised → one row of `dim` numbers for each style of the layer."""
+
+    def __init__(self, channels: int, side: int, rows: int, dim: int) -> None:
+        super().__init__()
+        self.rows, self.dim = rows, dim
+        steps = []
+        while side > 4:
+            steps += [he_conv(channels, channels, stride=2), nn.LeakyReLU(0.2)]
+            side //= 2
+        self.convs = nn.Sequential(*steps, he_conv(channels, channels), nn.LeakyReLU(0.2))
+        self.norm = nn.GroupNorm(8, channels)
+        self.linear = nn.Linear(channels * side**2, rows * dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.convs(x))
+        return self.linear(torch.flatten(x, 1)).view(-1, self.rows, self.dim)

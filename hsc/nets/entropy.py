@@ -1,0 +1,149 @@
+"""The layer-wise scalable entropy transformer: how probable are the symbols of a layer, given the layers before it.
+
+Rows are coded in *steps* (by default one step a layer: all its rows at once, so decoding takes as many calls as there are layers).
+Each step asks *query* tokens, one a row, which attend to the *value* tokens of all rows already known:
+
+```
+values  v₀ v₁ v₂ │ v₃ v₄ v₅ v₆ │ v₇ v₈ v₉          vᵢ = embed(ŷᵢ) + row + quality
+           ▲            ▲            ▲
+queries    └────────── q₃ … q₆ ──────┘ q₇ …         qᵢ = row + quality   →  mean, log-scale of row i
+```
+
+Symbols are residuals about the predicted mean, so "not sent" and "all symbols zero" are the same: a missing layer is
+decoded as its conditional mean, given what was sent. This module is the float network that is trained; files are coded by
+its integer twin (`hsc.nets.entropy_integer`), exported from it.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LOG_SCALE_RANGE = (math.log(0.08), math.log(32.0))
+
+
+class Parameters(NamedTuple):
+    """Of the symbols of a step's rows, in quantisation steps."""
+
+    mean: Tensor  # [N, rows, dim]
+    log_scale: Tensor  # [N, rows, dim] natural logarithm of the standard deviation, clamped to LOG_SCALE_RANGE
+
+
+class Memory(NamedTuple):
+    """What is known while coding: the quality's embedding and every block's keys and values of the rows seen so far."""
+
+    quality: Tensor  # [N, 1, width]
+    keys: tuple[Tensor, ...]  # one [N, heads, rows seen, width / heads] a block
+    values: tuple[Tensor, ...]
+
+
+class EntropyTransformer(nn.Module):
+    """`dims`: numbers in each row (all rows of all layers in order); `steps`: rows coded together, e.g. (3, 4, 3).
+
+    Rows of one step have the same dim. `num_qualities`: levels the model serves. Parameters grow as 12·depth·width².
+    """
+
+    def __init__(
+        self,
+        dims: Sequence[int],
+        steps: Sequence[int],
+        num_qualities: int,
+        width: int = 128,
+        depth: int = 3,
+        heads: int = 4,
+    ) -> None:
+        super().__init__()
+        if sum(steps) != len(dims):
+            raise ValueError(f"steps {tuple(steps)} do not cover {len(dims)} rows")
+        ends = [sum(steps[: i + 1]) for i in range(len(steps))]
+        self.step_rows = [range(end - count, end) for end, count in zip(ends, steps, strict=True)]
+        self.heads = heads
+        self.quality_embedding = nn.Embedding(num_qualities, width)
+        self.query_rows = nn.Parameter(torch.randn(len(dims), width) * 0.5)
+        self.value_rows = nn.Parameter(torch.randn(len(dims), width) * 0.5)
+        # One matrix a row, batched by step: rows of the same layer still carry different things.
+        self.embed = nn.ParameterList(
+            nn.Parameter(torch.randn(len(rows), dims[rows[0]], width) / math.sqrt(dims[rows[0]]))
+            for rows in self.step_rows
+        )
+        self.blocks = nn.ModuleList(TransformerBlock(width, heads) for _ in range(depth))
+        self.norm = RMSNorm(width)
+        self.mean_out = nn.ParameterList(self._output(rows, dims, width) for rows in self.step_rows)
+        self.scale_out = nn.ParameterList(self._output(rows, dims, width) for rows in self.step_rows)
+        self.mean_bias = nn.ParameterList(nn.Parameter(torch.zeros(len(r), dims[r[0]])) for r in self.step_rows)
+        self.scale_bias = nn.ParameterList(nn.Parameter(torch.zeros(len(r), dims[r[0]])) for r in self.step_rows)
+
+    @staticmethod
+    def _output(rows: range, dims: Sequence[int], width: int) -> nn.Parameter:
+        return nn.Parameter(torch.randn(len(rows), width, dims[rows[0]]) * 0.1 / math.sqrt(width))
+
+    def begin(self, quality: Tensor) -> Memory:
+        """quality: level of each image, int64 [N] → memory of nothing yet."""
+        embedded = self.quality_embedding(quality)[:, None]
+        nothing = embedded.new_empty(len(quality), self.heads, 0, embedded.shape[-1] // self.heads)
+        return Memory(embedded, (nothing,) * len(self.blocks), (nothing,) * len(self.blocks))
+
+    def predict(self, memory: Memory, step: int) -> Parameters:
+        """Distribution of the rows of `step`, given the memory of all steps before it."""
+        rows = self.step_rows[step]
+        x = self.query_rows[rows.start : rows.stop] + memory.quality
+        for block, keys, values in zip(self.blocks, memory.keys, memory.values, strict=True):
+            x, _, _ = block(x, keys, values)
+        x = self.norm(x).transpose(0, 1)  # [rows, N, width]
+        mean = torch.baddbmm(self.mean_bias[step][:, None], x, self.mean_out[step]).transpose(0, 1)
+        log_scale = torch.baddbmm(self.scale_bias[step][:, None], x, self.scale_out[step]).transpose(0, 1)
+        return Parameters(mean, log_scale.clamp(*LOG_SCALE_RANGE))
+
+    def observe(self, memory: Memory, step: int, latents: Tensor) -> Memory:
+        """Remember the rows of `step`: quantised latents [N, rows, dim] in quantisation steps."""
+        rows = self.step_rows[step]
+        x = torch.bmm(latents.transpose(0, 1), self.embed[step]).transpose(0, 1)
+        x = x + self.value_rows[rows.start : rows.stop] + memory.quality
+        all_keys, all_values = [], []
+        for block, keys, values in zip(self.blocks, memory.keys, memory.values, strict=True):
+            x, keys, values = block(x, keys, values)
+            all_keys.append(keys)
+            all_values.append(values)
+        return Memory(memory.quality, tuple(all_keys), tuple(all_values))
+
+
+class TransformerBlock(nn.Module):
+    """Pre-norm attention over memory and the tokens themselves, then a ReLU network: both exact in integers."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm0 = RMSNorm(width)
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.norm1 = RMSNorm(width)
+        self.up = nn.Linear(width, 4 * width)
+        self.down = nn.Linear(4 * width, width)
+        with torch.no_grad():
+            self.out.weight.mul_(0.3)
+            self.down.weight.mul_(0.3)
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x [N, T, width] → x, and keys and values [N, heads, S + T, width / heads] with those of x appended."""
+        n, tokens, width = x.shape
+        qkv = self.qkv(self.norm0(x)).view(n, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        query, key, value = qkv.unbind(0)
+        keys, values = torch.cat([keys, key], 2), torch.cat([values, value], 2)
+        attended = F.scaled_dot_product_attention(query, keys, values)
+        x = x + self.out(attended.transpose(1, 2).reshape(n, tokens, width))
+        x = x + self.down(F.relu(self.up(self.norm1(x))))
+        return x, keys, values
+
+
+class RMSNorm(nn.Module):
+    """x ÷ root mean square(x) · weight: no mean to subtract, so it folds into the next matrix but for one square root."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (x.square().mean(-1, keepdim=True) + 1e-6).rsqrt() * self.weight

@@ -1,0 +1,41 @@
+"""From real latents to integers and back: gains, rounding about the predicted mean, and what symbols cost."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+LEAST_PROBABILITY = 1e-9
+
+
+class Gain(nn.Module):
+    """Quantisation steps per unit of latent, for each quality and each number of each row: learned, positive.
+
+    A gain goes with the rate's weight λ: distortion falls as 1/gain², so a level starts at gain ∝ λ^-½.
+    """
+
+    def __init__(self, lambdas: Sequence[float], dims: Sequence[int], reference: float = 1.0) -> None:
+        super().__init__()
+        start = -0.5 * torch.tensor(lambdas, dtype=torch.float32).log()
+        start = start - start.mean() + math.log(reference)
+        self.log = nn.ParameterList(nn.Parameter(start[:, None].repeat(1, dim)) for dim in dims)
+
+    def rows(self, quality: Tensor, rows: range) -> Tensor:
+        """[N, rows, dim] for images of the given qualities [N]; the rows must have equal dims."""
+        return torch.stack([self.log[row][quality] for row in rows], 1).exp()
+
+
+def gaussian_bits(residual: Tensor, log_scale: Tensor) -> Tensor:
+    """−log2 of the probability of the unit interval around `residual` under N(0, exp(log_scale)²), elementwise."""
+    inverse = (-log_scale).exp()
+    # By symmetry both ends are taken in the lower tail, where the distribution function keeps its precision.
+    distance = residual.abs()
+    upper = torch.special.ndtr((0.5 - distance) * inverse)
+    lower = torch.special.ndtr((-0.5 - distance) * inverse)
+    return -(upper - lower).clamp_min(LEAST_PROBABILITY).log2()
+
+
+def straight_through_round(x: Tensor) -> Tensor:
+    """round(x) with the gradient of x."""
+    return x + (x.round() - x).detach()
