@@ -1,0 +1,89 @@
+"""Combinations that cannot work, refused by the key's full path before anything is computed."""
+
+from collections.abc import Iterable
+
+from hsc.config.schema import MODULES, PARTS, PRECISIONS, QUANTISERS, Config, ModelConfig, StageConfig
+from hsc.errors import HscError
+
+TRAINABLE = {
+    "prior": {"encoder", "heads", "generator", "mapping", "discriminator"},
+    "codec": {"encoder", "gain", "entropy", "heads", "generator"},
+    "entropy": {"entropy"},
+}
+
+
+def check(config: Config) -> None:
+    """Raise HscError for the first thing that cannot work."""
+    if not config.run:
+        raise HscError("config: run: lists no stage; name the stages to train, such as run: [basic, middle, enhanced, joint]")
+    for name in config.run:
+        _one_of(f"run names stage {name!r}", name, config.stages)
+    _check_model(config.model)
+    for name in config.run:
+        _check_stage(f"stages.{name}", config.stages[name], config)
+    _one_of("logging.wandb", config.logging.wandb, ("auto", "online", "offline", "disabled"))
+    _check_judges(config)
+
+
+def _check_model(model: ModelConfig) -> None:
+    rows = sum(layer.rows for layer in model.layers.values())
+    needed = 2 * len(model.generator.channels)
+    if rows != needed:
+        size = 2 ** (len(model.generator.channels) + 1)
+        raise HscError(f"config: model.layers: their rows add up to {rows}, but a {size}² generator has {needed}")
+    if len(model.encoder.channels) != len(model.generator.channels):
+        raise HscError(
+            f"config: model.encoder.channels: {len(model.encoder.channels)} widths, "
+            f"but model.generator.channels has {len(model.generator.channels)}; both run from 4² to full size"
+        )
+    if any(width % 8 for width in model.encoder.channels):
+        raise HscError("config: model.encoder.channels: widths must be multiples of 8 (normalisation groups)")
+    if model.entropy.width % model.entropy.heads:
+        raise HscError(f"config: model.entropy.heads: {model.entropy.heads} does not divide width {model.entropy.width}")
+    if not 1 <= len(model.lambdas) <= 256 or any(weight <= 0 for weight in model.lambdas):
+        raise HscError("config: model.lambdas: give 1 to 256 positive weights")
+    if sorted(model.lambdas, reverse=True) != list(model.lambdas):
+        raise HscError("config: model.lambdas: must fall, so that quality 0 has the fewest bytes")
+    _one_of("model.generator.input", model.generator.input, ("const", "style"))
+    _one_of("model.entropy.context", model.entropy.context, ("layer", "row"))
+
+
+def _check_stage(path: str, stage: StageConfig, config: Config) -> None:
+    _one_of(f"{path}.module", stage.module, MODULES)
+    _one_of(f"{path}.quantise", stage.quantise, QUANTISERS)
+    _one_of(f"{path}.precision", stage.precision, PRECISIONS)
+    _one_of(f"{path}.prefixes", stage.prefixes, ("sample", "all"))
+    for part in [*stage.train, *stage.rates]:
+        _one_of(f"{path}.train", part, PARTS)
+        if part not in TRAINABLE[stage.module]:
+            raise HscError(f"config: {path}.train: a {stage.module!r} stage has no part {part!r}")
+    if not stage.train:
+        raise HscError(f"config: {path}.train: names no part; a stage must train something")
+    names = list(config.model.layers)
+    if stage.layers != names[: len(stage.layers)]:
+        raise HscError(f"config: {path}.layers: {stage.layers} is no prefix of the model's layers {names}")
+    for layer in [*stage.losses, *stage.weights]:
+        _one_of(f"{path}.losses", layer, names)
+    if stage.module == "codec" and not any(stage.losses.get(layer) for layer in stage.layers or names):
+        raise HscError(f"config: {path}.losses: no layer has a task; give weights such as losses: {{basic: {{l2: 1}}}}")
+    for key in ("steps", "batch_size", "validate_every", "save_every", "log_every"):
+        if getattr(stage, key) < 1:
+            raise HscError(f"config: {path}.{key}: must be at least 1")
+    if stage.batch_size % config.devices:
+        raise HscError(f"config: {path}.batch_size: {stage.batch_size} is no multiple of devices={config.devices}")
+    if not 0 <= stage.round_after <= 1:
+        raise HscError(f"config: {path}.round_after: a fraction between 0 and 1")
+
+
+def _check_judges(config: Config) -> None:
+    """A reported identity or landmark judge must not have trained the model, nor taught a judge that did."""
+    trained_on = {task for name in config.run for tasks in config.stages[name].losses.values() for task in tasks}
+    for key, judge in (("identity", config.judges.identity), ("landmarks", config.judges.landmarks)):
+        if judge in trained_on:
+            raise HscError(f"config: judges.{key}: {judge!r} trains the model (losses), so it cannot also report on it")
+
+
+def _one_of(path: str, value: str, allowed: Iterable[str]) -> None:
+    allowed = list(allowed)
+    if value not in allowed:
+        raise HscError(f"config: {path}: {value!r} is none of {', '.join(allowed)}")

@@ -1,0 +1,227 @@
+"""Every field of an experiment's YAML, with its default and a line on what it does.
+
+`stages:` is a mapping of named stages that each inherit from `defaults:`; `run:` lists the order in which they are trained.
+"""
+
+from dataclasses import dataclass, field
+
+from omegaconf import MISSING
+
+MODULES = ("prior", "codec", "entropy")
+QUANTISERS = ("none", "noise", "round")
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+PARTS = ("encoder", "gain", "entropy", "heads", "generator", "mapping", "discriminator")
+
+
+@dataclass
+class GeneratorConfig:
+    """StyleGAN2, the generative prior."""
+
+    channels: list[int] = field(default_factory=lambda: [256, 256, 160, 80, 32])
+    """Widths from 4² up; the number of entries sets the image size (5: 64², 6: 128²)."""
+    z_dim: int = 128
+    """Numbers in the Gaussian input of the mapping network."""
+    w_dim: int = 192
+    """Numbers in one row of W+."""
+    mapping_layers: int = 4
+    """Depth of the mapping network."""
+    input: str = "style"
+    """The 4×4 input: "const" (StyleGAN2; imported checkpoints) or "style" (const plus an affine map of W+'s first row)."""
+
+
+@dataclass
+class EncoderConfig:
+    """The pyramid encoder."""
+
+    channels: list[int] = field(default_factory=lambda: [24, 48, 80, 128, 256])
+    """Widths from full size down to 4²: as many entries as the generator's."""
+    pyramid_channels: int = 128
+    """Width of the top-down pathway."""
+
+
+@dataclass
+class EntropyConfig:
+    """The layer-wise scalable entropy transformer."""
+
+    width: int = 128
+    """Width of a token."""
+    depth: int = 3
+    """Number of blocks."""
+    heads: int = 4
+    """Attention heads; divides `width`."""
+    context: str = "layer"
+    """What is coded together: "layer" (one network call a layer) or "row" (one call a row, more context)."""
+
+
+@dataclass
+class LayerConfig:
+    """One layer of the file."""
+
+    rows: int = MISSING
+    """Rows of W+ that the layer carries."""
+    dim: int = 64
+    """Latent numbers for each of its rows."""
+
+
+@dataclass
+class ModelConfig:
+    """The networks of the codec."""
+
+    layers: dict[str, LayerConfig] = field(
+        default_factory=lambda: {"basic": LayerConfig(3), "middle": LayerConfig(4), "enhanced": LayerConfig(3)}
+    )
+    """The layers in coding order; their rows add up to the generator's rows, 2·log2(size) − 2."""
+    lambdas: list[float] = field(default_factory=lambda: [0.3, 0.15, 0.075, 0.0375])
+    """Weight of a bit per pixel for each quality, from the fewest bytes (quality 0) to the most."""
+    heads_hidden: int = 384
+    """Hidden width of the decoder heads."""
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    entropy: EntropyConfig = field(default_factory=EntropyConfig)
+
+
+@dataclass
+class DataConfig:
+    """Aligned faces: a folder or a zip."""
+
+    path: str = MISSING
+    """Folder or zip; looked up as given, then under HSC_DATA (default ../shared/data)."""
+    train: str = "00000-03999"
+    """Training images: a range of names, a glob, a file of names, or a percentage."""
+    validation: str = "04000-04499"
+    """Validation images, in the same words; never overlapping the training images."""
+    validation_limit: int = 200
+    """At most this many validation images are decoded and judged at each validation."""
+    flips: bool = True
+    """Mirror half of the training images."""
+    workers: int = 0
+    """Loader processes; 0 is fastest for sets that fit in memory, which are decoded and resized once."""
+    skip_broken: bool = False
+    """Skip files that are no images, or broken ones, instead of stopping."""
+
+
+@dataclass
+class AdversarialConfig:
+    """The GAN part of a `prior` stage (StyleGAN2, ADA)."""
+
+    weight: float = 1.0
+    """Weight of the generator's adversarial loss; 0 trains on reconstruction alone."""
+    learning_rate: float = 0.002
+    """Adam's rate for the discriminator."""
+    r1_gamma: float = 0.05
+    """Weight of the R1 gradient penalty (0.0002 · size² ÷ batch is a good start)."""
+    r1_every: int = 16
+    """Steps between two R1 penalties."""
+    style_mixing: float = 0.5
+    """Probability of mixing two styles in a generated image."""
+    ada_target: float = 0.6
+    """Adaptive augmentation keeps the mean sign of the discriminator's output on real images here; 0 turns it off."""
+    ada_kimg: float = 100.0
+    """Thousands of images in which the augmentation probability can go from 0 to 1."""
+
+
+@dataclass
+class StageConfig:
+    """One training phase."""
+
+    module: str = "codec"
+    """"prior" (generator; GAN and reconstruction), "codec" (rate–distortion) or "entropy" (entropy model on frozen latents)."""
+    train: list[str] = field(default_factory=lambda: ["encoder", "gain", "entropy", "heads"])
+    """Parts that learn; the others are frozen. Of: encoder, gain, entropy, heads, generator, mapping, discriminator."""
+    layers: list[str] = field(default_factory=list)
+    """Prefix of the layers that is trained; empty: all."""
+    weights: dict[str, float] = field(default_factory=dict)
+    """Weight of each layer's term in the objective; default 1."""
+    losses: dict[str, dict[str, float]] = field(default_factory=dict)
+    """For each layer the weight of each task, such as {basic: {landmarks: 1, lpips.alex: 1}}."""
+    quantise: str = "noise"
+    """"none" (latents pass unquantised), "noise" (rate from noise, reconstruction from rounding) or "round" (both rounded)."""
+    round_after: float = 1.0
+    """Fraction of the steps after which "noise" becomes "round"."""
+    prefixes: str = "sample"
+    """"sample": each image of a batch is decoded from one prefix drawn at random (cheap); "all": from every prefix."""
+    steps: int = 1000
+    """Optimisation steps."""
+    batch_size: int = 32
+    """Images in a step, over all processes."""
+    learning_rate: float = 1e-3
+    """Adam's peak rate; multiplied by `rates` for single parts."""
+    rates: dict[str, float] = field(default_factory=dict)
+    """Factor on the learning rate of a part, such as {generator: 0.1}."""
+    warmup: int = 100
+    """Steps of linear warm-up."""
+    final_rate: float = 0.05
+    """The rate falls along a cosine to this fraction of its peak."""
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.99])
+    """Adam's β₁ and β₂."""
+    clip: float = 1.0
+    """Norm to which gradients are clipped; 0: not clipped."""
+    average_kimg: float = 10.0
+    """Half-life of the running average of the weights, in thousands of images; the average is what is validated and released."""
+    precision: str = "bf16-mixed"
+    """Lightning's precision: 32-true, bf16-mixed or 16-mixed."""
+    validate_every: int = 500
+    """Steps between validations; the last step is always validated."""
+    save_every: int = 250
+    """Steps between checkpoints."""
+    log_every: int = 25
+    """Steps between logged training values."""
+    init: str | None = None
+    """Where the weights come from: a weights file, a released name, a run folder or stage:NAME; default the stage before in `run`."""
+    adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+
+
+@dataclass
+class JudgesConfig:
+    """Frozen networks that report at validation. They must not have trained the model."""
+
+    identity: str = "dlib"
+    """Recogniser of identity accuracy and identity distance; "none": not reported."""
+    landmarks: str = "dlib68"
+    """Landmarker of the landmark error; "none": not reported."""
+    perceptual: list[str] = field(default_factory=lambda: ["lpips.alex", "lpips.vgg", "psnr"])
+    """Image distances."""
+    distribution: str = "none"
+    """Feature net of the Fréchet distance and KID, such as vgg16 (needs 500 validation images)."""
+
+
+@dataclass
+class LoggingConfig:
+    """Where values go. A CSV file is always written."""
+
+    wandb: str = "auto"
+    """"auto" (online when logged in, else offline), "online", "offline" or "disabled"."""
+    project: str = "hsc"
+    """W&B project."""
+    group: str | None = None
+    """W&B group."""
+    tags: list[str] = field(default_factory=list)
+    """W&B tags."""
+
+
+@dataclass
+class Config:
+    """An experiment."""
+
+    name: str = MISSING
+    """Name of the run; its folder is `runs`/`name`."""
+    runs: str = "runs"
+    """Where run folders are kept."""
+    seed: int = 0
+    """Everything random follows from it."""
+    device: str = "auto"
+    """Lightning's accelerator: auto, cpu or gpu."""
+    devices: int = 1
+    """Processes (DDP when more than one)."""
+    title: str = ""
+    """A line for plots and reports."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    judges: JudgesConfig = field(default_factory=JudgesConfig)
+    logging: LoggingConfig = field(default_factory=LoggingConfig)
+    defaults: StageConfig = field(default_factory=StageConfig)
+    """What every stage inherits."""
+    stages: dict[str, StageConfig] = field(default_factory=dict)
+    """The stages by name."""
+    run: list[str] = field(default_factory=list)
+    """Names of the stages to train, in order."""
