@@ -1,0 +1,40 @@
+"""Codecs that hsc is compared with. `load_anchor("vvc")` gives one that caches its results; see docs/evaluation.md."""
+
+import importlib
+
+from hsc.errors import HscError
+from hsc.evaluation.anchors.base import Anchor, AnchorNotAvailable, AnchorResult
+from hsc.evaluation.anchors.cache import Cached
+from hsc.evaluation.anchors.ffmpeg import AV1, HEVC, VVC
+from hsc.evaluation.anchors.pillow import AVIF, HEIC, JPEG, JPEG2000, JPEGXL, WebP
+
+__all__ = ["ANCHORS", "Anchor", "AnchorNotAvailable", "AnchorResult", "Cached", "load_anchor"]
+
+ANCHORS: dict[str, type[Anchor]] = {
+    anchor.name: anchor for anchor in (VVC, HEVC, AV1, JPEGXL, WebP, JPEG, AVIF, HEIC, JPEG2000)
+}
+
+
+def load_anchor(name: str) -> Anchor:
+    """The anchor of that name, or of a class given as `package.module:Class`, with cached results.
+
+    Raises AnchorNotAvailable where the machine lacks the codec, HscError for an unknown name.
+    """
+    anchor = Cached(_find(name)())
+    anchor.version()
+    return anchor
+
+
+def _find(name: str) -> type[Anchor]:
+    if name in ANCHORS:
+        return ANCHORS[name]
+    module, _, attribute = name.partition(":")
+    if not attribute:
+        raise HscError(f"there is no anchor '{name}': choose from {', '.join(ANCHORS)}, or give package.module:Class")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise HscError(f"cannot load the anchor {name}: {error}; check the module's name and PYTHONPATH") from error
+    if not (isinstance(found, type) and issubclass(found, Anchor)):
+        raise HscError(f"{name} is no anchor: make it a subclass of hsc.evaluation.anchors.Anchor")
+    return found

@@ -1,0 +1,135 @@
+"""Video codecs coding one still picture, through the ffmpeg that imageio-ffmpeg brings.
+
+All three see the same picture: 8-bit RGB → 10-bit YCbCr 4:2:0, BT.709 matrix, limited range, and back, by ffmpeg's
+scaler. Encoders write files, never pipes: libvvenc prints a warning on standard output at small sizes, which
+would land in the stream. One thread a process: images run side by side, and the bytes do not depend on it.
+"""
+
+import functools
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from hsc.errors import HscError
+from hsc.evaluation.anchors.base import Anchor, AnchorNotAvailable
+from hsc.evaluation.anchors.streams import av1_frame_bytes, hevc_slice_bytes, vvc_slice_bytes
+
+_TO_YUV = "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p10le"
+_TO_RGB = "scale=in_color_matrix=bt709:in_range=tv,format=rgb24"
+
+
+class FFmpegAnchor(Anchor):
+    """One of ffmpeg's encoders. A subclass names the encoder, its options with `{quality}`, the raw format it writes,
+    and the parser that counts the picture's bytes."""
+
+    encoder: str
+    options: str
+    format: str
+    count: Callable[[bytes], int]
+
+    def __init__(self) -> None:
+        self.settings = f"{_TO_YUV} | {self.encoder} {self.options} -f {self.format} | {_TO_RGB}"
+
+    def version(self) -> str:
+        if self.encoder not in _encoders():
+            raise AnchorNotAvailable(
+                f"{self.name} is not available: {_executable()} has no {self.encoder}; "
+                "use imageio-ffmpeg 0.8.1 or later for Linux, pip install 'hsc[anchors]'"
+            )
+        return _version()
+
+    def encode(self, image: np.ndarray, quality: int) -> bytes:
+        height, width = image.shape[:2]
+        raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"]
+        options = self.options.format(quality=quality).split()
+        with tempfile.TemporaryDirectory(prefix="hsc-anchor-") as folder:
+            source, target = Path(folder, "image.rgb"), Path(folder, "image.bin")
+            source.write_bytes(np.ascontiguousarray(image).tobytes())
+            coding = ["-vf", _TO_YUV, "-c:v", self.encoder, *options, "-threads", "1", "-frames:v", "1"]
+            _run([*raw, "-i", str(source), *coding, "-f", self.format, str(target)])
+            return target.read_bytes()
+
+    def decode(self, file: bytes, shape: tuple[int, int]) -> np.ndarray:
+        with tempfile.TemporaryDirectory(prefix="hsc-anchor-") as folder:
+            source, target = Path(folder, "image.bin"), Path(folder, "image.rgb")
+            source.write_bytes(file)
+            demuxing = ["-threads", "1", "-f", self.format, "-i", str(source)]
+            _run([*demuxing, "-vf", _TO_RGB, "-frames:v", "1", "-f", "rawvideo", str(target)])
+            return np.frombuffer(target.read_bytes(), np.uint8).reshape(*shape, 3)
+
+    def slice_bytes(self, file: bytes) -> int:
+        return type(self).count(file)
+
+
+class VVC(FFmpegAnchor):
+    """H.266 by libvvenc, preset slower, perceptual adaptation off. The intra slice is coded at QP − 3.
+
+    `intraperiod=1` tells the encoder that every picture is intra, which shrinks the parameter sets (59 bytes for the
+    sequence's instead of 166): a file carries 83 bytes of headers.
+    """
+
+    name = "vvc"
+    scale = range(63, -1, -1)
+    qualities = (63, 57, 52, 47, 42, 37, 32)
+    encoder, format = "libvvenc", "vvc"
+    options = "-preset slower -qp {quality} -g 1 -vvenc-params qpa=0:intraperiod=1"
+    count = staticmethod(vvc_slice_bytes)
+
+
+class HEVC(FFmpegAnchor):
+    """H.265 by x265, preset veryslow. `ipratio=1` makes the QP the picture's own, `info=0` drops the encoder's name."""
+
+    name = "hevc"
+    scale = range(51, -1, -1)
+    qualities = (51, 47, 42, 37, 32, 27)
+    encoder, format = "libx265", "hevc"
+    options = "-preset veryslow -qp {quality} -x265-params info=0:keyint=1:ipratio=1:log-level=error"
+    count = staticmethod(hevc_slice_bytes)
+
+
+class AV1(FFmpegAnchor):
+    """AV1 by libaom in still-picture mode, speed 3; a bare stream of OBUs."""
+
+    name = "av1"
+    scale = range(63, -1, -1)
+    qualities = (63, 61, 58, 55, 50, 45, 40, 32)
+    encoder, format = "libaom-av1", "obu"
+    options = "-still-picture 1 -cpu-used 3 -crf {quality} -b:v 0"
+    count = staticmethod(av1_frame_bytes)
+
+
+def _run(arguments: list[str]) -> None:
+    """Run ffmpeg; HscError with its last line when it fails."""
+    command = [_executable(), "-nostdin", "-y", "-loglevel", "error", *arguments]
+    finished = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    if finished.returncode != 0:
+        said = finished.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+        raise HscError(f"ffmpeg failed ({said[-1]}); the command was: {' '.join(command)}")
+
+
+@functools.cache
+def _executable() -> str:
+    try:
+        import imageio_ffmpeg
+    except ModuleNotFoundError as error:
+        raise AnchorNotAvailable(
+            "vvc, hevc and av1 are not available: they need imageio-ffmpeg, pip install 'hsc[anchors]'"
+        ) from error
+    return imageio_ffmpeg.get_ffmpeg_exe()
+
+
+@functools.cache
+def _version() -> str:
+    text = subprocess.run([_executable(), "-version"], capture_output=True, text=True, check=True).stdout
+    return text.splitlines()[0].split(" Copyright")[0]
+
+
+@functools.cache
+def _encoders() -> frozenset[str]:
+    text = subprocess.run(
+        [_executable(), "-hide_banner", "-encoders"], capture_output=True, text=True, check=True
+    ).stdout
+    return frozenset(line.split()[1] for line in text.splitlines() if line.startswith(" V"))
