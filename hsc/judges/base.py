@@ -1,0 +1,40 @@
+"""What every judge is: a frozen network that looks at faces, and what it says when its weights are missing."""
+
+from typing import ClassVar, Literal
+
+from torch import nn
+
+from hsc.errors import HscError
+
+Kind = Literal["perceptual", "recogniser", "landmarker", "features"]
+
+
+class NotAvailable(HscError):
+    """A judge, metric or loss that cannot run here; the message names the file and its place, or the command to run."""
+
+
+class Judge(nn.Module):
+    """A frozen network. Images are [N, 3, H, W] in [-1, 1]; those that look at faces expect FFHQ's alignment.
+
+    perceptual  judge(reference, image) → [N]
+    recogniser  judge(image) → [N, d]
+    landmarker  judge(image) → [N, points, 2], (x, y) in pixels of the input, (0, 0) the corner of the top-left pixel
+    features    judge(image) → [N, d]
+
+    `family` names the backbone: judges that share one are not independent of each other.
+    `differentiable` says whether gradients reach the image.
+    Subclasses call `freeze()` when their weights are in place.
+    """
+
+    name: str
+    family: str
+    kind: ClassVar[Kind]
+    differentiable: ClassVar[bool] = True
+
+    def freeze(self) -> None:
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> "Judge":
+        """Frozen means frozen: a judge inside a module that trains stays in evaluation mode."""
+        return super().train(False)
