@@ -1,0 +1,190 @@
+"""StyleGAN2 generators in and out of files: hsc's own, NVlabs', rosinality's and pSp's."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hsc.checkpoints import inert, layouts, weights_file
+from hsc.errors import HscError
+from hsc.files import sha256, write_atomically
+from hsc.nets.generator import Generator, resampling_kernel
+
+KIND = "generator"
+LAYOUTS = ("rosinality", "psp", "nvlabs")
+_MEAN_SAMPLES = 10_000
+_SHOWN = 60  # characters of a stranger's tensor name in a message
+
+
+def load_generator(path: str | Path) -> Generator:
+    """A generator in eval mode on the CPU from any of the four layouts, told apart by content.
+
+    Size, channels, mapping depth and widths come from the tensors. A mean style that is not in the file is measured from
+    10,000 seeded samples. Nothing stored in the file is executed. Raises HscError, in one line, for files that are missing,
+    truncated, hostile, incomplete, or of another network.
+    """
+    return _load(path)[0]
+
+
+def save_generator(path: str | Path, generator: Generator, card: Mapping[str, Any] | None = None) -> None:
+    """Write hsc's weights file of a generator; `card` is what people should know about it (source, licence, data)."""
+    weights_file.save(path, generator.state_dict(), KIND, _config(_to_nvlabs(generator), str(path)), card)
+
+
+def import_generator(file: str | Path, out: str | Path) -> str:
+    """Write the generator in `file` (any layout) as hsc's weights file `out`; returns a line that says what it is."""
+    generator, layout = _load(file)
+    save_generator(out, generator, {"source": Path(file).name, "sha256": sha256(file), "layout": layout})
+    return f"{describe(generator)}, from {layout}'s layout → {out}"
+
+
+def export_generator(file: str | Path, out: str | Path, layout: str) -> str:
+    """Write the generator in `file` (any layout) as a `.pt` of another project: "rosinality" (`g_ema`, `latent_avg`), "psp"
+    (`state_dict` with `decoder.*`, without an encoder) or "nvlabs" (the bare state dict of `G_ema`).
+
+    Returns a summary with what the other project's Generator must be built with. Raises HscError for a generator whose
+    4×4 input follows the style or, but for "nvlabs", whose z and w differ in length: those layouts cannot hold it.
+    """
+    if layout not in LAYOUTS:
+        raise HscError(f"unknown layout '{layout}'; choose one of {', '.join(LAYOUTS)}")
+    generator = load_generator(file)
+    state = _to_nvlabs(generator)
+    config = _config(state, str(file))
+    if config["input"] != "const":
+        raise HscError(f"{file}: its 4×4 input follows the style, which no other project's layout can hold")
+    if layout != "nvlabs" and generator.z_dim != generator.w_dim:
+        raise HscError(f"{file}: z has {generator.z_dim} numbers and w {generator.w_dim}; only 'nvlabs' can hold that")
+    content = _checkpoint(state, config, layout)
+    write_atomically(out, lambda stream: torch.save(content, stream))
+    return f"{describe(generator)} → {out}; {_constructor(generator, config, layout)}"
+
+
+def describe(generator: Generator) -> str:
+    """A generator in a few words: size, rows, mapping, channels."""
+    config = _config(_to_nvlabs(generator), "generator")
+    channels = "/".join(map(str, config["channels"]))
+    return (
+        f"StyleGAN2 {generator.size}×{generator.size}, {generator.num_rows} rows of {generator.w_dim}, "
+        f"{config['mapping_layers']} mapping layers, channels {channels}"
+    )
+
+
+def _load(path: str | Path) -> tuple[Generator, str]:
+    name = str(path)
+    if weights_file.is_safetensors(path):
+        state = {_nvlabs_name(key): value for key, value in weights_file.load(path, KIND).tensors.items()}
+        mean_w = state.pop("mapping.w_avg", None)
+        return _build(layouts.without_filters(state, ".resample_filter", 1, name), mean_w, name), "hsc"
+    found = layouts.find(inert.read(path), name)
+    return _build(found.state, found.mean_w, name), found.layout
+
+
+def _build(state: Mapping[str, Tensor], mean_w: Tensor | None, name: str) -> Generator:
+    """The generator that fits the tensors (NVlabs' names, without filters), holding exactly them."""
+    config = _config(state, name)
+    # On the meta device nothing is allocated or drawn: the global random numbers stay where they were.
+    with torch.device("meta"):
+        generator = Generator(**config)
+    expected = {_nvlabs_name(key): value.shape for key, value in generator.state_dict().items()}
+    given = dict(state)
+    given["mapping.w_avg"] = torch.zeros(config["w_dim"]) if mean_w is None else mean_w
+    given |= {key: resampling_kernel() for key in expected if key.endswith(".resample_filter")}
+    _compare(given, expected, name)
+    generator.load_state_dict(
+        {_hsc_name(key): value.to(torch.float32, copy=True) for key, value in given.items()}, assign=True
+    )
+    generator.to(memory_format=torch.channels_last).eval()
+    if mean_w is None:
+        generator.mean_w.copy_(_measured_mean(generator))
+    return generator
+
+
+def _config(state: Mapping[str, Tensor], name: str) -> dict[str, Any]:
+    """The arguments of Generator, read off the shapes."""
+    try:
+        channels = []
+        while (key := f"synthesis.b{4 * 2 ** len(channels)}.conv1.weight") in state:
+            channels.append(state[key].shape[0])
+        if not channels:
+            raise KeyError(key)
+        depth = sum(1 for i in range(len(state)) if f"mapping.fc{i}.weight" in state)
+        return {
+            "channels": channels,
+            "z_dim": state["mapping.fc0.weight"].shape[1],
+            "w_dim": state["synthesis.b4.conv1.affine.weight"].shape[1],
+            "mapping_layers": depth,
+            "input": "style" if "synthesis.b4.input_affine.weight" in state else "const",
+        }
+    except (KeyError, IndexError) as error:
+        raise HscError(f"{name}: a StyleGAN2 generator without its first layers; give a complete checkpoint") from error
+
+
+def _compare(given: Mapping[str, Tensor], expected: Mapping[str, torch.Size], name: str) -> None:
+    """Raises HscError unless the tensors are exactly those expected."""
+    if "mapping.embed.weight" in given:
+        raise HscError(f"{name}: a class-conditional generator; hsc needs an unconditional one")
+    for keys, what in ((expected.keys() - given.keys(), "lacks"), (given.keys() - expected.keys(), "has a surplus of")):
+        if keys:
+            raise HscError(
+                f"{name}: not a StyleGAN2 skip generator: it {what} {len(keys)} tensors, such as {min(keys)[:_SHOWN]}; "
+                "give a complete checkpoint"
+            )
+    for key, shape in expected.items():
+        if given[key].shape != shape:
+            raise HscError(
+                f"{name}: {key} has the shape {list(given[key].shape)} where {list(shape)} fits the other tensors"
+            )
+        if not given[key].is_floating_point():
+            raise HscError(f"{name}: {key} holds {given[key].dtype}, not floating-point numbers")
+
+
+def _measured_mean(generator: Generator) -> Tensor:
+    z = torch.randn(_MEAN_SAMPLES, generator.z_dim, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        return generator.mapping_network(z).mean(0)
+
+
+def _hsc_name(nvlabs: str) -> str:
+    part, rest = nvlabs.split(".", 1)
+    return f"{part}_network.{rest}"
+
+
+def _nvlabs_name(hsc: str) -> str:
+    part, dot, rest = hsc.partition(".")
+    return part.removesuffix("_network") + dot + rest
+
+
+def _to_nvlabs(generator: Generator) -> dict[str, Tensor]:
+    return {_nvlabs_name(key): value.detach().float().contiguous() for key, value in generator.state_dict().items()}
+
+
+def _checkpoint(state: dict[str, Tensor], config: Mapping[str, Any], layout: str) -> dict[str, Any]:
+    """What the other project's torch.save would have written."""
+    if layout == "nvlabs":
+        return state
+    blocks = len(config["channels"])
+    network = layouts.to_rosinality(state, blocks)
+    mean_w = state["mapping.w_avg"]
+    if layout == "rosinality":
+        return {"g_ema": network, "latent_avg": mean_w}
+    return {
+        "state_dict": {f"decoder.{key}": value for key, value in network.items()},
+        "latent_avg": mean_w.repeat(2 * blocks, 1),
+        "opts": {"output_size": 4 * 2 ** (blocks - 1)},
+    }
+
+
+def _constructor(generator: Generator, config: Mapping[str, Any], layout: str) -> str:
+    """How to build the class that loads an export."""
+    channels = config["channels"]
+    if layout == "nvlabs":
+        return "load it into a Generator whose blocks have these channels"
+    arguments = f"{generator.size}, {generator.w_dim}, {config['mapping_layers']}"
+    for multiplier in (2, 1):
+        usual = [min(512, 16384 * multiplier // (4 * 2**k)) if k > 3 else 512 for k in range(len(channels))]
+        if channels == usual:
+            return f"load its network strictly into Generator({arguments}, channel_multiplier={multiplier})"
+    table = ", ".join(f"{4 * 2**k}: {width}" for k, width in enumerate(channels))
+    return f"load its network strictly into Generator({arguments}) with its table of channels set to {{{table}}}"

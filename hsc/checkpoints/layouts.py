@@ -1,0 +1,170 @@
+"""The names and shapes that StyleGAN2 generators have in other projects, and where in a checkpoint they sit.
+
+NVlabs' names are the common ground: hsc's generator uses them but for the two outermost parts. Weights need no change
+between the layouts, not even a flipped kernel; only names and axes of length one differ.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from hsc.checkpoints.inert import Array, Inert
+from hsc.errors import HscError
+from hsc.nets.generator import resampling_kernel
+
+
+class Found(NamedTuple):
+    """A generator in a checkpoint. layout: "NVlabs", "rosinality" or "pSp" · state: by NVlabs' names, float32, without the
+    resampling filters · mean_w: [w_dim], None when the checkpoint does not say."""
+
+    layout: str
+    state: dict[str, Tensor]
+    mean_w: Tensor | None
+
+
+def find(content: Any, name: str) -> Found:
+    """The generator in what `hsc.checkpoints.inert.read` made of the file called `name`.
+
+    Raises HscError when there is none, naming what the file holds instead where that can be told.
+    """
+    holder = content if isinstance(content, dict) else {}
+    network = next((holder[key] for key in ("G_ema", "g_ema", "state_dict") if key in holder), content)
+    state = tensors_of(network, name)
+    if "synthesis.b4.const" in state:
+        mean_w = state.pop("mapping.w_avg", None)
+        return Found("NVlabs", without_filters(state, ".resample_filter", 1, name), mean_w)
+    layout = "rosinality"
+    if any(key.startswith("decoder.") for key in state):
+        layout = "pSp"
+        state = {key.removeprefix("decoder."): value for key, value in state.items() if key.startswith("decoder.")}
+    if "input.input" in state:
+        mean_w = tensors_of({"latent_avg": holder.get("latent_avg")}, name).get("latent_avg")
+        return Found(layout, from_rosinality(state, name), None if mean_w is None else _one_row(mean_w))
+    if "synthesis.input.freqs" in state:
+        raise HscError(f"{name}: a StyleGAN3 generator; hsc needs a StyleGAN2 one")
+    raise HscError(
+        f"{name}: holds no StyleGAN2 generator; give NVlabs' .pkl, rosinality's or pSp's .pt, or hsc's own file"
+    )
+
+
+def tensors_of(network: Any, name: str) -> dict[str, Tensor]:
+    """Parameters and buffers of a state dict or of a pickled network, by name, floating point as float32."""
+    found: dict[str, Any] = {}
+    if _attributes(network):
+        _collect(network, "", found, set(), name)
+    elif isinstance(network, dict):
+        found = network
+    tensors = {key: value.tensor if isinstance(value, Array) else value for key, value in found.items()}
+    return {
+        key: value.float() if value.is_floating_point() else value
+        for key, value in tensors.items()
+        if isinstance(key, str) and isinstance(value, Tensor)
+    }
+
+
+def _collect(network: Any, prefix: str, found: dict[str, Any], seen: set[int], name: str) -> None:
+    if id(network) in seen:
+        raise HscError(f"{name}: a network that holds one part twice; hsc reads no such generators")
+    seen.add(id(network))
+    attributes = _attributes(network)
+    passing = attributes.get("_non_persistent_buffers_set") or ()
+    for kind in ("_parameters", "_buffers"):
+        found.update({prefix + key: value for key, value in (attributes.get(kind) or {}).items() if key not in passing})
+    for key, part in (attributes.get("_modules") or {}).items():
+        _collect(part, f"{prefix}{key}.", found, seen, name)
+
+
+def _attributes(network: Any) -> Mapping[str, Any]:
+    """What a pickled torch module knows of itself; empty for anything else."""
+    if not isinstance(network, Inert):
+        return {}
+    # NVlabs' modules pickle themselves as a call with one dictionary: source code, class name and "state".
+    persistent = network.args[0] if network.name.startswith("torch_utils.persistence.") and network.args else None
+    state = persistent.get("state") if isinstance(persistent, dict) else network.state
+    return state if isinstance(state, dict) and "_modules" in state else {}
+
+
+def _one_row(mean_w: Tensor) -> Tensor:
+    """latent_avg as [w_dim]: pSp repeats it for each row of W+."""
+    rows = mean_w.reshape(-1, mean_w.shape[-1])
+    return rows[0] if bool((rows == rows[0]).all()) else rows.mean(0)
+
+
+def without_filters(state: Mapping[str, Tensor], ending: str, gain: float, name: str) -> dict[str, Tensor]:
+    """The state without its resampling filters, all of which must be the one that hsc's generator has, times `gain`."""
+    expected = gain * resampling_kernel()
+    for key, value in state.items():
+        if key.endswith(ending) and (value.shape != expected.shape or not torch.allclose(value, expected, atol=1e-6)):
+            raise HscError(f"{name}: {key} is not the filter [1, 3, 3, 1]; hsc reads StyleGAN2's own filter only")
+    return {key: value for key, value in state.items() if not key.endswith(ending)}
+
+
+def rosinality_names(state: Mapping[str, Any], blocks: int) -> dict[str, str]:
+    """NVlabs' name → rosinality's, for every mapping layer in `state` (which may have either layout) and `blocks` resolutions."""
+    names = {"synthesis.b4.const": "input.input"}
+    depth = sum(1 for i in range(len(state)) if f"mapping.fc{i}.weight" in state or f"style.{i + 1}.weight" in state)
+    for i in range(depth):
+        names |= {f"mapping.fc{i}.{part}": f"style.{i + 1}.{part}" for part in ("weight", "bias")}
+    for k in range(blocks):
+        block = f"synthesis.b{4 * 2**k}"
+        if k == 0:
+            layers = [("conv1", "conv1", 0)]
+        else:
+            layers = [("conv0", f"convs.{2 * k - 2}", 2 * k - 1), ("conv1", f"convs.{2 * k - 1}", 2 * k)]
+        for ours, theirs, noise in layers:
+            names |= _modulated(f"{block}.{ours}", theirs)
+            names[f"{block}.{ours}.bias"] = f"{theirs}.activate.bias"
+            names[f"{block}.{ours}.noise_strength"] = f"{theirs}.noise.weight"
+            names[f"{block}.{ours}.noise_const"] = f"noises.noise_{noise}"
+        to_rgb = "to_rgb1" if k == 0 else f"to_rgbs.{k - 1}"
+        names |= _modulated(f"{block}.torgb", to_rgb)
+        names[f"{block}.torgb.bias"] = f"{to_rgb}.bias"
+    return names
+
+
+def _modulated(ours: str, theirs: str) -> dict[str, str]:
+    return {
+        f"{ours}.weight": f"{theirs}.conv.weight",
+        f"{ours}.affine.weight": f"{theirs}.conv.modulation.weight",
+        f"{ours}.affine.bias": f"{theirs}.conv.modulation.bias",
+    }
+
+
+def _added_axes(ours: str) -> tuple[int, int]:
+    """How many axes of length one rosinality puts before and after those of NVlabs' tensor."""
+    if ours.endswith(".noise_const"):
+        return 2, 0
+    if ours.endswith(".torgb.bias"):
+        return 1, 2
+    convolution = ours.endswith(".weight") and ours.startswith("synthesis.") and ".affine." not in ours
+    return (1, 0) if convolution or ours.endswith((".const", ".noise_strength")) else (0, 0)
+
+
+def from_rosinality(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """rosinality's tensors by NVlabs' names; those it does not know keep theirs, for the caller to complain about."""
+    rest = without_filters(state, ".kernel", 4, name)
+    blocks = 1 + sum(1 for key in rest if key.startswith("to_rgbs.") and key.endswith(".conv.weight"))
+    translated = {}
+    for ours, theirs in rosinality_names(rest, blocks).items():
+        if (tensor := rest.pop(theirs, None)) is None:
+            continue
+        before, after = _added_axes(ours)
+        inner = tensor.shape[before : tensor.ndim - after]
+        if tensor.shape != (1,) * before + inner + (1,) * after:
+            raise HscError(f"{name}: {theirs} has the shape {list(tensor.shape)}, which no StyleGAN2 generator has")
+        translated[ours] = tensor.reshape(inner)
+    return translated | rest
+
+
+def to_rosinality(state: Mapping[str, Tensor], blocks: int) -> dict[str, Tensor]:
+    """NVlabs' tensors (filters and w_avg apart) as the state dict that rosinality's Generator loads strictly."""
+    translated = {}
+    for ours, theirs in rosinality_names(state, blocks).items():
+        before, after = _added_axes(ours)
+        translated[theirs] = state[ours].reshape((1,) * before + tuple(state[ours].shape) + (1,) * after)
+    for k in range(blocks - 1):
+        for part in (f"convs.{2 * k}.conv.blur", f"to_rgbs.{k}.upsample"):
+            translated[f"{part}.kernel"] = 4 * resampling_kernel()
+    return translated
