@@ -1,0 +1,108 @@
+"""Faces as tensors, one by one or a batch at a time."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from hsc.data.faces import Faces
+from hsc.errors import HscError
+from hsc.images import resize, to_tensor, to_uint8
+
+if TYPE_CHECKING:
+    from hsc.data.landmarks import LandmarkCache
+
+CACHE_SIZE = 128  # largest side of cached images, pixels
+CACHE_BYTES = 2**30
+# The float32 of each byte. Batches are made in NumPy, by look-up: at a few hundred kilobytes torch's threads spend
+# milliseconds waiting for each other whenever training keeps the cores busy.
+_LEVELS = torch.arange(256, dtype=torch.float32).div_(127.5).sub_(1).numpy()
+
+
+class FaceDataset(Dataset):
+    """Square faces at one size.
+
+    `dataset[i]` is a dict: `image` float32 [3, S, S] in [-1, 1], `index` i, `name`, and `landmarks` [P, 2] in pixels
+    where a landmark cache is attached. Key `n + i`, n being the length, is image i mirrored, with its own landmarks.
+    `dataset[[i, j, …]]` is a whole batch: the same entries, with `image` [B, 3, S, S], `index` [B] and a list of names.
+
+    Pixels are rounded to 8 bits after resizing, so that small sets can be held in RAM (`cache`; by default when S ≤ 128
+    and they fit 1 GB) and look exactly alike with and without it. `size` None keeps the images' own, which must be one.
+    Raises HscError naming the image when it is broken or not square.
+    """
+
+    def __init__(
+        self, faces: Faces, size: int | None = None, landmarks: "LandmarkCache | None" = None, cache: bool | None = None
+    ):
+        self.faces = faces
+        self.size = size or faces.load(faces.names[0]).width
+        self.landmarks = landmarks
+        self._own_size = size is None
+        if landmarks is not None and (len(landmarks), landmarks.size) != (len(faces), self.size):
+            raise HscError(
+                f"landmarks of {len(landmarks)} images at {landmarks.size} pixels do not fit "
+                f"{len(faces)} images at {self.size} pixels"
+            )
+        fits = self.size <= CACHE_SIZE and len(faces) * 3 * self.size**2 <= CACHE_BYTES
+        self._pixels = self._read_all() if (fits if cache is None else cache) else None
+
+    @property
+    def cached(self) -> bool:
+        """Whether all images are held in RAM, so that worker processes have nothing to do."""
+        return self._pixels is not None
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    def __getitem__(self, key: int | Sequence[int]) -> dict[str, Any]:
+        if isinstance(key, Sequence):
+            return self._batch(key)
+        batch = self._batch([key])
+        return {name: int(values[0]) if name == "index" else values[0] for name, values in batch.items()}
+
+    def _batch(self, keys: Sequence[int]) -> dict[str, Any]:
+        mirrored, index = np.divmod(np.asarray(keys, dtype=np.int64), len(self))
+        if mirrored.min() < 0 or mirrored.max() > 1:
+            raise IndexError(f"keys must be in [0, {2 * len(self)})")
+        pixels = np.stack([self._read(i) for i in index]) if self._pixels is None else self._pixels[index]
+        flips = mirrored.astype(bool)
+        pixels[flips] = pixels[flips][..., ::-1]
+        batch = {
+            "image": torch.from_numpy(_LEVELS[pixels]),
+            "index": torch.from_numpy(index),
+            "name": [self.faces.names[i] for i in index],
+        }
+        if self.landmarks is not None:
+            batch["landmarks"] = torch.from_numpy(self.landmarks[index, mirrored])
+        return batch
+
+    def _read(self, index: int) -> np.ndarray:
+        """One image at the data set's size, uint8 [3, S, S]."""
+        name = self.faces.names[index]
+        image = self.faces.load(name)
+        if image.width != image.height:
+            raise HscError(
+                f"{self.faces.path}: {name} is {image.width}×{image.height}, not square: "
+                "crop and align faces with `hsc data prepare`"
+            )
+        if self._own_size and image.width != self.size:
+            raise HscError(
+                f"{self.faces.path}: {name} is {image.width} pixels wide, {self.faces.names[0]} is {self.size}: "
+                "choose one size for all"
+            )
+        return to_uint8(resize(to_tensor(image)[None], self.size))[0].transpose(2, 0, 1)
+
+    def _read_all(self) -> np.ndarray:
+        """All images, uint8 [n, 3, S, S]. Threads pay because decoding and resizing release the interpreter's lock."""
+        pixels = np.empty((len(self), 3, self.size, self.size), dtype=np.uint8)
+
+        def fill(index: int) -> None:
+            pixels[index] = self._read(index)
+
+        with ThreadPoolExecutor() as pool:
+            for _ in pool.map(fill, range(len(self))):
+                pass
+        return pixels

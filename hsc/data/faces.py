@@ -1,0 +1,189 @@
+"""A set of aligned faces: the images of a folder or of a zip, read in place.
+
+Nothing is ever extracted from a zip. A set can be passed to worker processes: each opens the archive for itself.
+"""
+
+import hashlib
+import io
+import os
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Protocol
+
+from PIL import Image
+
+from hsc.data.splits import Spec, select_names
+from hsc.errors import HscError
+from hsc.files import data_dir
+from hsc.images import load_image
+
+IMAGE_SUFFIXES = frozenset(
+    {".avif", ".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"},
+)
+# A hidden file, so that it survives unzipping and every reader ignores it as an image.
+GENERATED_MARKER = ".generated-faces"
+# Far above any photograph; a member that claims more is a mistake or a decompression bomb.
+MAX_MEMBER_BYTES = 256 * 2**20
+
+
+class _Source(Protocol):
+    """Where the bytes come from."""
+
+    def members(self) -> dict[str, str]:
+        """Every file, hidden ones included: posix name → fingerprint of its content."""
+
+    def open(self, name: str) -> BinaryIO:
+        """The bytes of one member."""
+
+
+class Faces:
+    """Images by name. Construct with `open_faces`.
+
+    `names` are sorted, unique, relative posix paths; `generated` says whether a generator made the images.
+    """
+
+    def __init__(self, path: Path, source: _Source, fingerprints: Mapping[str, str], generated: bool):
+        self.path = path
+        self.names = sorted(fingerprints)
+        self.generated = generated
+        self._source = source
+        self._fingerprints = dict(fingerprints)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __repr__(self) -> str:
+        return f"Faces({str(self.path)!r}, {len(self)} images)"
+
+    @property
+    def content_key(self) -> str:
+        """Hash of the selected images: of names and checksums in a zip, of names, sizes and times in a folder."""
+        lines = (f"{name}\0{self._fingerprints[name]}\n" for name in self.names)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def load(self, name: str) -> Image.Image:
+        """The image as upright 8-bit RGB. Raises HscError naming archive and member when it is absent or broken."""
+        label = f"{self.path}: {name}"
+        if name not in self._fingerprints:
+            raise HscError(f"{label}: no such image; names are listed in .names")
+        try:
+            with self._source.open(name) as file:
+                return load_image(file, label)
+        except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+            raise HscError(f"{label}: cannot be read ({error}); replace it or leave it out") from error
+
+    def select(self, names: Iterable[str]) -> "Faces":
+        """The same set with only these images."""
+        return Faces(self.path, self._source, {name: self._fingerprints[name] for name in names}, self.generated)
+
+
+def open_faces(path: str | Path, split: Spec | None = None, skip_broken: bool = False) -> Faces:
+    """The faces of a folder (with its subfolders) or a zip, or those that `split` selects (see `hsc.data.splits`).
+
+    Hidden files and `__MACOSX` are ignored. Any other file without an image's extension is refused by name, or ignored
+    with `skip_broken`. Raises HscError when the path is missing, no archive, encrypted, or holds no images.
+    """
+    found = resolve_data(path)
+    source: _Source = _Folder(found) if found.is_dir() else _Zip(found)
+    members = source.members()
+    generated = any(PurePosixPath(name).name == GENERATED_MARKER for name in members)
+    visible = {name: fingerprint for name, fingerprint in members.items() if not _is_hidden(name)}
+    images = {name: mark for name, mark in visible.items() if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES}
+    if len(images) < len(visible) and not skip_broken:
+        raise HscError(_describe_strangers(found, sorted(set(visible) - set(images))))
+    if not images:
+        raise HscError(f"{found}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    faces = Faces(found, source, images, generated)
+    return faces if split is None else faces.select(select_names(faces.names, split))
+
+
+def resolve_data(path: str | Path) -> Path:
+    """`path` as given, or inside the data folder (HSC_DATA) when it is relative and not found here.
+
+    Raises HscError naming both places when it is in neither.
+    """
+    given = Path(path)
+    folder = data_dir()
+    candidates = [given] if given.is_absolute() or folder is None else [given, folder / given]
+    for candidate in candidates:
+        if candidate.exists():
+            return candidate
+    tried = " or ".join(str(candidate) for candidate in candidates)
+    raise HscError(
+        f"no faces at {tried}: set HSC_DATA to the folder that holds them, or make some with `hsc data sample {given}`"
+    )
+
+
+def is_generated(faces: Faces) -> bool:
+    """Whether a generator made these faces; results on them flatter a codec with a generative prior."""
+    return faces.generated
+
+
+class _Folder:
+    def __init__(self, root: Path):
+        self.root = root
+
+    def members(self) -> dict[str, str]:
+        found = {}
+        for folder, folders, files in os.walk(self.root):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            for file in files:
+                path = Path(folder, file)
+                status = path.stat()
+                found[path.relative_to(self.root).as_posix()] = f"{status.st_size}-{status.st_mtime_ns}"
+        return found
+
+    def open(self, name: str) -> BinaryIO:
+        return open(self.root / name, "rb")
+
+
+class _Zip:
+    def __init__(self, path: Path):
+        self.path = path
+        self._opened: tuple[int, zipfile.ZipFile] | None = None
+
+    def __getstate__(self) -> dict:
+        return {"path": self.path, "_opened": None}
+
+    def members(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for info in self._archive().infolist():
+            if not info.is_dir():
+                self._refuse_unsafe(info, known=info.filename in found)
+                found[info.filename] = f"{info.file_size}-{info.CRC:08x}"
+        return found
+
+    def open(self, name: str) -> BinaryIO:
+        # Whole: JPEG decoders seek, which is slow inside a compressed member.
+        return io.BytesIO(self._archive().read(name))
+
+    def _archive(self) -> zipfile.ZipFile:
+        """This process's own handle: a forked worker shares its parent's file position."""
+        if self._opened is None or self._opened[0] != os.getpid():
+            try:
+                self._opened = os.getpid(), zipfile.ZipFile(self.path)
+            except (zipfile.BadZipFile, OSError) as error:
+                raise HscError(f"{self.path}: neither a folder nor a readable zip ({error})") from error
+        return self._opened[1]
+
+    def _refuse_unsafe(self, info: zipfile.ZipInfo, known: bool) -> None:
+        name, path = f"{self.path}: {info.filename}", PurePosixPath(info.filename)
+        if info.flag_bits & 0x1:
+            raise HscError(f"{name}: encrypted; make the archive again without a password")
+        if path.is_absolute() or ".." in path.parts:
+            raise HscError(f"{name}: leads out of the archive; make the archive again with relative names")
+        if info.file_size > MAX_MEMBER_BYTES:
+            raise HscError(f"{name}: claims {info.file_size:,} bytes, more than the {MAX_MEMBER_BYTES:,} allowed")
+        if known:
+            raise HscError(f"{name}: is in the archive twice; make the archive again with unique names")
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+
+
+def _describe_strangers(path: Path, names: list[str]) -> str:
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"{path}: not images: {shown}; remove them or set skip_broken"

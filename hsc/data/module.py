@@ -1,0 +1,117 @@
+"""The LightningDataModule of every stage: training batches that resume exactly, validation without repeated images."""
+
+from typing import Any
+
+import hsc.compat  # noqa: F401  torchvision beside CPU torch, before Lightning imports it
+
+import pytorch_lightning as pl  # isort: skip
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from hsc.data.broken import without_broken
+from hsc.data.dataset import FaceDataset
+from hsc.data.faces import Faces, open_faces
+from hsc.data.landmarks import Landmarker, landmark_cache
+from hsc.data.sampler import ShardBatches, StepBatches
+from hsc.data.splits import Spec, split_names
+
+__all__ = ["FaceDataModule", "FaceDataset"]
+
+
+class FaceDataModule(pl.LightningDataModule):
+    """Training and validation faces of one set.
+
+    path: folder or zip, looked up here and then in HSC_DATA.
+    size: pixels of training images. judge_size: pixels of validation images, None for their own size.
+    train, validation: specs (see `hsc.data.splits`) that must not overlap; validation None trains without looking.
+    batch_size: images a training step, over all processes together. validation_limit: the first so many, None for all.
+    flips: mirror half the training images. workers: processes that read images, when they do not fit in RAM.
+    skip_broken: leave out files that are no images, or broken ones, instead of stopping.
+    landmarker: judge whose landmarks training batches carry. seed: of shuffling and flips.
+
+    The Trainer needs `use_distributed_sampler=False`: the samplers share the images out themselves. Training batches
+    begin at the LightningModule's `batches_seen`, where it has that.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        size: int,
+        judge_size: int | None = None,
+        train: Spec = "95%",
+        validation: Spec | None = "5%",
+        batch_size: int = 32,
+        validation_limit: int | None = None,
+        flips: bool = True,
+        workers: int = 0,
+        skip_broken: bool = False,
+        landmarker: Landmarker | None = None,
+        seed: int = 0,
+    ):
+        super().__init__()
+        self.path, self.size, self.judge_size = path, size, judge_size
+        self.specs = {"train": train} | ({} if validation is None else {"validation": validation})
+        self.batch_size, self.validation_limit, self.flips = batch_size, validation_limit, flips
+        self.workers, self.skip_broken, self.landmarker, self.seed = workers, skip_broken, landmarker, seed
+        self._faces: dict[str, Faces] = {}
+        self._datasets: dict[str, FaceDataset] = {}
+
+    def prepare_data(self) -> None:
+        """Once a machine, before the processes start: compute the landmarks they will read."""
+        if self.landmarker is not None:
+            landmark_cache(self.faces("train"), self.size, self.landmarker)
+
+    def faces(self, split: str) -> Faces:
+        """The images of `train` or `validation`."""
+        if not self._faces:
+            everything = open_faces(self.path, skip_broken=self.skip_broken)
+            for name, names in split_names(everything.names, self.specs).items():
+                chosen = everything.select(names[: self.validation_limit] if name == "validation" else names)
+                self._faces[name] = without_broken(chosen) if self.skip_broken else chosen
+        return self._faces[split]
+
+    def dataset(self, split: str) -> FaceDataset:
+        """`train` at the training size with landmarks, or `validation` at the judges' size."""
+        if split not in self._datasets:
+            faces = self.faces(split)
+            if split == "train":
+                judge = self.landmarker
+                landmarks = None if judge is None else landmark_cache(faces, self.size, judge)
+                self._datasets[split] = FaceDataset(faces, self.size, landmarks)
+            else:
+                self._datasets[split] = FaceDataset(faces, self.judge_size)
+        return self._datasets[split]
+
+    def train_dataloader(self) -> DataLoader:
+        rank, world = self._place()
+        dataset, start = self.dataset("train"), self._batches_done()
+        return self._loader(
+            dataset, StepBatches(len(dataset), self.batch_size, self.seed, start, rank, world, self.flips)
+        )
+
+    def val_dataloader(self) -> DataLoader | list:
+        if "validation" not in self.specs:
+            return []
+        rank, world = self._place()
+        dataset = self.dataset("validation")
+        return self._loader(dataset, ShardBatches(len(dataset), max(1, self.batch_size // world), rank, world))
+
+    def _loader(self, dataset: FaceDataset, batches: Sampler[list[int]]) -> DataLoader:
+        # batch_size None: each key of the sampler is a whole batch, which the data set makes at once.
+        workers = 0 if dataset.cached else self.workers
+        return DataLoader(
+            dataset,
+            batch_size=None,
+            sampler=batches,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def _place(self) -> tuple[int, int]:
+        """(rank, world size)."""
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    def _batches_done(self) -> int:
+        module: Any = None if self.trainer is None else self.trainer.lightning_module
+        return int(getattr(module, "batches_seen", 0))

@@ -1,0 +1,81 @@
+"""Which images make which batch, as pure functions: nothing to save, nothing to restore, any number of processes."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from hsc.errors import HscError
+
+
+class StepBatches(Sampler[list[int]]):
+    """Endless shuffled batches: batch k of rank r is a pure function of (seed, k, global batch).
+
+    Training that stopped after k batches resumes with exactly the batches it would have seen, and the ranks' batches
+    together do not depend on their number. Images are drawn in epochs, each a new permutation; a batch may span two.
+
+    Yields this rank's keys: `i` in [0, n) for image i and, with `flips`, `n + i` for image i mirrored (half the time).
+    Raises HscError when the global batch cannot be shared evenly, which would weight the ranks' gradients wrongly.
+    """
+
+    def __init__(
+        self,
+        n: int,
+        global_batch: int,
+        seed: int,
+        start_step: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        flips: bool = False,
+    ):
+        if n < 1 or global_batch < 1:
+            raise HscError(f"batches of {global_batch} from {n} images are impossible: both must be at least 1")
+        if global_batch % world:
+            raise HscError(
+                f"batch_size {global_batch} cannot be shared by {world} processes: make it a multiple of {world}"
+            )
+        self.n, self.global_batch, self.seed, self.start_step = n, global_batch, seed, start_step
+        self.rank, self.world, self.flips = rank, world, flips
+        self._epochs: dict[int, np.ndarray] = {}
+
+    def __iter__(self) -> Iterator[list[int]]:
+        step = self.start_step
+        while True:
+            yield self.batch(step)[self.rank :: self.world].tolist()
+            step += 1
+
+    def batch(self, step: int) -> np.ndarray:
+        """All ranks' keys of one batch, [global batch] int64."""
+        first, last = step * self.global_batch, (step + 1) * self.global_batch
+        epochs = range(first // self.n, (last - 1) // self.n + 1)
+        keys = np.concatenate([self._epoch(epoch) for epoch in epochs])
+        self._epochs = {epochs[-1]: self._epochs[epochs[-1]]}
+        return keys[first - epochs[0] * self.n : last - epochs[0] * self.n]
+
+    def _epoch(self, epoch: int) -> np.ndarray:
+        """The keys of one pass over the data, [n]; kept while batches still draw from it."""
+        if epoch not in self._epochs:
+            random = np.random.default_rng([self.seed, epoch])
+            keys = random.permutation(self.n)
+            if self.flips:
+                keys = keys + self.n * random.integers(2, size=self.n)
+            self._epochs[epoch] = keys
+        return self._epochs[epoch]
+
+
+class ShardBatches(Sampler[list[int]]):
+    """One pass over images r, r + world, r + 2·world, … of rank r, in batches; the last may be short.
+
+    Unlike Lightning's own sampler for validation it repeats no image to even out the ranks, so that reduced metrics
+    equal those of one process. Ranks may differ by one batch: synchronise at the end of the epoch, not in a step.
+    """
+
+    def __init__(self, n: int, batch: int, rank: int = 0, world: int = 1):
+        self.indices, self.batch = range(rank, n, world), batch
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for start in range(0, len(self.indices), self.batch):
+            yield list(self.indices[start : start + self.batch])
+
+    def __len__(self) -> int:
+        return -(-len(self.indices) // self.batch)
