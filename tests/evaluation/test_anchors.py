@@ -72,6 +72,12 @@ def test_vvc_makes_the_file_of_the_plain_command(face, tmp_path):
     np.testing.assert_array_equal(result.decoded, np.array(Image.open(source)))
 
 
+@pytest.mark.parametrize("name", ["vvc", "hevc", "av1"])
+def test_conversion_keeps_the_colour(name, small_face):
+    decoded = available(name).encode_decode(small_face, 8).decoded
+    assert np.abs(decoded.mean((0, 1)) - small_face.mean((0, 1))).max() < 0.3
+
+
 @pytest.mark.parametrize("name", sorted(set(ANCHORS) - {"vvc"}))
 def test_every_codec_returns_the_face_and_spends_more_for_better(name, small_face):
     anchor = available(name)
