@@ -1,0 +1,41 @@
+# Everything lives in .venv/ inside this folder; nothing else on the machine is touched.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first Python that is new enough; `make env PYTHON=/path/to/python` overrules.
+PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.13; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+# -qq keeps errors and drops pip's notes about what it already knows.
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -qq -c constraints.txt
+
+.PHONY: help env quickstart test lint
+
+help: ## what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+env: $(VENV)/.ready ## install hsc and all it needs into .venv/
+
+# torch comes first and by version: with it in place nothing pulls another release of it.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "hsc needs Python 3.11 or newer; install it, or name it: make env PYTHON=/path/to/python"; exit 1; }
+	@echo "installing into $(VENV)/ (a few minutes the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) "$$(grep '^torch==' constraints.txt)"
+	@$(PIP) -e '.[judges,anchors,dev]'
+	@$(BIN)/hsc weights fetch || echo "going on without those weights; hsc weights tells what they are for"
+	@touch $@
+
+quickstart: env ## train a small codec, code a face, compare with JPEG and VVC (minutes)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" experiments/quickstart.sh
+
+test: env ## run the tests
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+lint: env ## check style, types and the direction of imports
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo

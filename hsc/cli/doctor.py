@@ -1,0 +1,122 @@
+"""`hsc doctor`."""
+
+import os
+import platform
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import typer
+
+from hsc.errors import HscError
+
+
+class Finding(NamedTuple):
+    """One thing looked at: whether it works, what was found, and the command or step that makes it work."""
+
+    topic: str
+    works: bool
+    found: str
+    remedy: str = ""
+
+
+def doctor() -> None:
+    """Say what works here, and how to mend what does not.
+
+    Exits 1 only when hsc itself cannot run; a missing judge, anchor or data set is a matter of choice.
+
+    \b
+    Example:
+      hsc doctor
+    """
+    core = list(_core())
+    for finding in core:
+        _show(finding)
+    if not all(finding.works for finding in core):
+        raise HscError("hsc cannot run here until the lines marked MISSING are mended")
+    for check in (_accelerator, _wandb, _data, _anchors):
+        for finding in check():
+            _show(finding)
+
+
+def _show(finding: Finding) -> None:
+    mark = "ok" if finding.works else "MISSING"
+    typer.echo(f"{finding.topic:<24}{mark:<9}{finding.found}")
+    if finding.remedy:
+        typer.echo(f"{'':<33}-> {finding.remedy}")
+
+
+def _core() -> Iterator[Finding]:
+    """Without these nothing works."""
+    yield Finding("python", True, platform.python_version())
+    try:
+        import torch
+
+        yield Finding("torch", True, f"{torch.__version__}, {torch.get_num_threads()} threads")
+        import hsc.compat  # noqa: F401
+
+        yield _package("torchvision", "pip install torchvision")
+        import pytorch_lightning
+
+        yield Finding("pytorch-lightning", True, pytorch_lightning.__version__)
+    except Exception as error:  # a broken install fails in any way it likes, and saying so is this verb's work
+        reason = " ".join(str(error).split())[:200]
+        yield Finding("installation", False, reason, "make env, or pip install -e . in a fresh environment")
+
+
+def _package(name: str, remedy: str) -> Finding:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return Finding(name, True, version(name))
+    except PackageNotFoundError:
+        return Finding(name, False, "not installed", remedy)
+
+
+def _accelerator() -> Iterator[Finding]:
+    import torch
+
+    if torch.cuda.is_available():
+        names = ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
+        yield Finding("gpu", True, f"{names}, CUDA {torch.version.cuda}")
+    else:
+        yield Finding("gpu", True, "none: everything runs on the CPU, training just takes longer")
+
+
+def _wandb() -> Iterator[Finding]:
+    if mode := os.environ.get("WANDB_MODE"):
+        yield Finding("W&B", True, f"WANDB_MODE={mode}")
+    elif os.environ.get("WANDB_API_KEY") or _netrc_knows("api.wandb.ai"):
+        yield Finding("W&B", True, "logged in")
+    else:
+        yield Finding("W&B", True, "not logged in: runs are kept offline in the run folder", "wandb login")
+
+
+def _netrc_knows(host: str) -> bool:
+    import netrc
+
+    try:
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
+
+
+def _data() -> Iterator[Finding]:
+    from hsc.files import data_dir
+
+    folder = data_dir()
+    if folder is None or not folder.is_dir():
+        remedy = "export HSC_DATA=FOLDER, or try things on generated faces: hsc data sample faces.zip --count 500"
+        yield Finding("data", False, f"no folder of faces ({folder or 'HSC_DATA is not set'})", remedy)
+    else:
+        sets = sorted(path.name for path in folder.iterdir() if path.suffix == ".zip" or path.is_dir())
+        yield Finding("data", True, f"{folder}: {', '.join(sets) or 'empty'}")
+
+
+def _anchors() -> Iterator[Finding]:
+    from hsc.evaluation.anchors import ANCHORS, AnchorNotAvailable
+
+    for name, anchor in ANCHORS.items():
+        try:
+            yield Finding(f"anchor {name}", True, anchor().version())
+        except AnchorNotAvailable as error:
+            yield Finding(f"anchor {name}", False, str(error))

@@ -1,0 +1,56 @@
+"""`hsc evaluate` and `hsc compare`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A released name, a run folder or a weights file.")],
+    data: Annotated[
+        Path, typer.Option(metavar="PATH", help="A folder or zip of aligned faces the model was not trained on.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where results.json and per_image.csv go.")],
+    anchors: Annotated[
+        str, typer.Option(metavar="NAMES", help="Codecs to measure on the same images: vvc,hevc,av1,jxl,webp,jpeg.")
+    ] = "",
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N images.")] = None,
+) -> None:
+    """Measure a codec, layer by layer, beside other codecs.
+
+    Every layer is measured at every quality: bytes of the file, and quality by judges that did not train the model.
+
+    \b
+    Examples:
+      hsc evaluate ffhq128 --data faces.zip --out results/ffhq128
+      hsc evaluate runs/mine --data faces/ --anchors vvc,jpeg --limit 100 --out results/mine
+    """
+    from hsc.evaluation.evaluate import evaluate as measure
+
+    measure(model, data, anchors=_names(anchors), limit=limit, out=out)
+    typer.echo(f"{out / 'results.json'}\n{out / 'per_image.csv'}")
+
+
+def compare(
+    results: Annotated[
+        list[Path], typer.Argument(metavar="RESULTS...", help="Folders that hsc evaluate wrote, or result files.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where index.html and a curve per metric (SVG, PNG) go.")],
+) -> None:
+    """Draw rate-distortion curves and BD-rates on one page.
+
+    Result files are in CompressAI's format, so published ones can be laid over your own.
+
+    \b
+    Example:
+      hsc compare results/mine results/ffhq128 --out comparison
+    """
+    from hsc.evaluation.compare import compare as draw
+
+    draw(results, out)
+    typer.echo(f"{out / 'index.html'}")
+
+
+def _names(comma_separated: str) -> list[str]:
+    return [name.strip() for name in comma_separated.split(",") if name.strip()]

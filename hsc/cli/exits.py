@@ -1,0 +1,67 @@
+"""How the command ends: 0 done, 1 failed (one line on standard error), 2 wrong usage, 130 Ctrl-C, 143 SIGTERM."""
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+from hsc.errors import HscError
+
+FAILED, INTERRUPTED, TERMINATED = 1, 128 + signal.SIGINT, 128 + signal.SIGTERM
+
+
+@contextmanager
+def tidy_exits() -> Iterator[None]:
+    """Turn whatever ends the block into an exit status and at most one line on standard error.
+
+    With HSC_DEBUG=1 failures keep their traceback. Wrong usage (2) is the argument parser's own.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        try:
+            yield
+        finally:
+            # Here rather than at interpreter exit, where a closed pipe could no longer be answered quietly.
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; what is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
+    except Exception as error:
+        if os.environ.get("HSC_DEBUG") == "1":
+            raise
+        _fail(_explain(error))
+
+
+def complain(message: str) -> None:
+    """One line on standard error."""
+    print(f"hsc: {' '.join(message.split())}", file=sys.stderr)
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, HscError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"the disk is full{_where(error)}: make room or choose another folder"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror.lower()}{_where(error)}"
+    return f"unexpected {type(error).__name__}: {error} (run again with HSC_DEBUG=1 for the traceback)"
+
+
+def _where(error: OSError) -> str:
+    return f" ({error.filename})" if error.filename else ""
+
+
+def _fail(message: str) -> NoReturn:
+    complain(message)
+    sys.exit(FAILED)
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise SystemExit(TERMINATED)

@@ -1,0 +1,84 @@
+"""`hsc inspect`."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hsc.errors import HscError
+
+
+@dataclass
+class LayerReport:
+    """One layer of a file; a later layer needs those before it."""
+
+    name: str
+    bytes: int  # its chunk: length, payload, checksum
+    bits: int  # its payload alone
+    bytes_so_far: int  # header and all chunks up to this one: the file's length when it ends here
+    bpp_so_far: float
+
+
+@dataclass
+class Report:
+    """What a file says about itself."""
+
+    file: str
+    bytes: int
+    model: str
+    model_id: int
+    quality: int
+    size: int  # pixels along a side
+    layers: list[LayerReport]
+    damage: str | None
+
+
+def inspect(
+    file: Annotated[Path, typer.Argument(metavar="FILE.hsc", help="A coded face.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """Show a file's model, quality, size and layers.
+
+    \b
+    Examples:
+      hsc inspect face.hsc
+      hsc inspect face.hsc --json
+    """
+    report = describe(file)
+    typer.echo(json.dumps(asdict(report), indent=2) if as_json else _as_text(report))
+
+
+def describe(file: Path) -> Report:
+    """Read the header and the chunks of a file, without its model's networks."""
+    from hsc.coding import container
+
+    try:
+        data = file.read_bytes()
+        header, chunks, damage = container.read(data)
+    except FileNotFoundError as error:
+        raise HscError(f"{file}: no such file") from error
+    except HscError as error:
+        raise HscError(f"{file}: {error}") from error
+    layers, length = [], len(container.write(header, []))
+    for index, payload in enumerate(chunks):
+        before, length = length, len(container.write(header, chunks[: index + 1]))
+        bpp = 8 * length / header.size**2
+        layers.append(LayerReport(f"layer {index + 1}", length - before, 8 * len(payload), length, round(bpp, 6)))
+    return Report(str(file), len(data), "", header.model_id, header.quality, header.size, layers, damage)
+
+
+def _as_text(report: Report) -> str:
+    lines = [
+        f"{report.file}: {report.bytes} bytes, {8 * report.bytes / report.size**2:.4f} bpp",
+        f"model     {report.model} (id {report.model_id:#06x})",
+        f"quality   {report.quality}",
+        f"size      {report.size}x{report.size}",
+        f"{'layer':<10}{'bytes':>8}{'bits':>8}{'so far':>8}{'bpp':>9}",
+    ]
+    lines += [
+        f"{layer.name:<10}{layer.bytes:>8}{layer.bits:>8}{layer.bytes_so_far:>8}{layer.bpp_so_far:>9.4f}"
+        for layer in report.layers
+    ]
+    return "\n".join(lines + ([f"damage: {report.damage}"] if report.damage else []))
