@@ -1,0 +1,1 @@
+"""Integers ↔ bytes: frequency tables, the range coder, the .hsc container. docs/bitstream.md specifies them."""
