@@ -59,9 +59,8 @@ def test_vvc_makes_the_file_of_the_plain_command(face, tmp_path):
         f"-c:v libvvenc -preset slower -qp 52 -g 1 -vvenc-params qpa=0:intraperiod=1 -frames:v 1 -f vvc {target}"
     )
     subprocess.run(encode.split(), check=True, stdout=subprocess.DEVNULL)
-    decode = (
-        f"{program} -y -loglevel error -i {target} -vf scale=in_color_matrix=bt709:in_range=tv,format=rgb24 {source}"
-    )
+    to_rgb = "scale=in_color_matrix=bt709:in_range=tv:flags=accurate_rnd+full_chroma_int,format=rgb24"
+    decode = f"{program} -y -loglevel error -i {target} -vf {to_rgb} {source}"
     subprocess.run(decode.split(), check=True)
 
     anchor = VVC()
