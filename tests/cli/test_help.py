@@ -1,0 +1,84 @@
+"""Every verb explains itself with an example, at once, and refuses wrong usage with status 2."""
+
+import subprocess
+import sys
+
+import pytest
+
+VERBS = [
+    "train",
+    "evaluate",
+    "compare",
+    "encode",
+    "decode",
+    "inspect",
+    "prior",
+    "prior import",
+    "prior export",
+    "prior sample",
+    "data",
+    "data sample",
+    "weights",
+    "weights fetch",
+    "doctor",
+]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_has_an_example(run, verb: str):
+    ended = run(*verb.split(), "--help")
+    assert ended.status == 0
+    assert f"\n    hsc {verb}" in ended.out.replace("      hsc", "    hsc")
+    assert "Example" in ended.out
+    assert ended.err == ""
+
+
+def test_help_lists_every_verb_with_a_whole_sentence(run):
+    listing = run("--help").out
+    for verb in {verb.split()[0] for verb in VERBS}:
+        line = next(line for line in listing.splitlines() if line.startswith(f"  {verb} "))
+        assert line.endswith("."), line
+        assert not line.endswith("..."), line
+
+
+def test_version(run):
+    from hsc import __version__
+
+    assert run("--version").out == f"hsc {__version__}\n"
+
+
+def test_help_needs_no_heavy_import():
+    """Asked in a fresh interpreter, for the tests have imported everything here."""
+    program = "import sys, hsc.cli\nprint(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert "typer" in loaded
+    assert not {"torch", "numpy", "PIL", "omegaconf", "pytorch_lightning", "wandb"} & set(loaded)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "",
+        "bogus",
+        "encode",
+        "encode face.png --bogus",
+        "encode face.png --quality 1 --bytes 80",
+        "encode face.png --layers 0",
+        "decode face.hsc --layers many",
+        "evaluate model --out results",
+        "compare --out page",
+        "train",
+        "train seed=1",
+        "train experiment.yaml --seed",
+        "prior",
+        "prior export a b --layout bogus",
+        "data sample faces.zip",
+        "data sample faces.zip --count 0",
+        "weights bogus",
+    ],
+)
+def test_wrong_usage_is_status_2(run, wrong: str):
+    ended = run(*wrong.split())
+    assert ended.status == 2
+    assert ended.err.startswith("Usage: hsc")
+    assert ended.out == ""

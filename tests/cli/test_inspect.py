@@ -1,0 +1,54 @@
+"""`hsc inspect` reads what the container holds, whole or torn."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hsc.coding import container
+
+HEADER = container.Header(model_id=0x1234, quality=2, size=128)
+CHUNKS = [b"basic", b"mid", b"the enhanced layer"]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "face.hsc"
+    path.write_bytes(container.write(HEADER, CHUNKS))
+    return path
+
+
+def test_json_accounts_for_every_byte(run, file: Path):
+    ended = run("inspect", file, "--json")
+    assert (ended.status, ended.err) == (0, "")
+    report = json.loads(ended.out)
+    assert (report["model_id"], report["quality"], report["size"], report["damage"]) == (0x1234, 2, 128, None)
+    assert [layer["bits"] for layer in report["layers"]] == [8 * len(chunk) for chunk in CHUNKS]
+    prefixes = [len(container.write(HEADER, CHUNKS[:count])) for count in (1, 2, 3)]
+    assert [layer["bytes_so_far"] for layer in report["layers"]] == prefixes
+    assert report["bytes"] == prefixes[-1] == file.stat().st_size
+    assert report["layers"][-1]["bpp_so_far"] == pytest.approx(8 * report["bytes"] / 128**2, abs=1e-6)
+
+
+def test_text_names_the_model_and_each_layer(run, file: Path):
+    out = run("inspect", file).out
+    assert "0x1234" in out
+    assert f"{file.stat().st_size} bytes" in out
+    assert out.splitlines()[-1].split()[-4:-1] == ["21", "144", str(file.stat().st_size)]
+
+
+def test_a_torn_file_shows_what_is_whole(run, file: Path):
+    file.write_bytes(file.read_bytes()[:-1])
+    report = json.loads(run("inspect", file, "--json").out)
+    assert len(report["layers"]) == 2
+    assert "layer 3" in report["damage"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n"])
+def test_a_stranger_is_refused_by_name(run, tmp_path: Path, content: bytes):
+    stranger = tmp_path / "stranger.hsc"
+    stranger.write_bytes(content)
+    for ended in (run("inspect", stranger), run("inspect", tmp_path / "nowhere.hsc")):
+        assert ended.status == 1
+        assert ended.err.startswith(f"hsc: {tmp_path}")
+        assert ended.err.count("\n") == 1

@@ -1,0 +1,46 @@
+"""`hsc prior` on one set of weights in the layouts of three projects."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from hsc.checkpoints import load_generator
+
+
+@pytest.mark.parametrize("layout", ["nvlabs-state", "rosinality", "psp"])
+def test_import_and_export_keep_every_weight(run, shared_dir: Path, tmp_path: Path, layout: str):
+    source = shared_dir / "fixtures" / f"stylegan2-64-{layout}.pt"
+    ours, theirs = tmp_path / "prior.safetensors", tmp_path / "theirs.pt"
+    imported = run("prior", "import", source, ours)
+    assert (imported.status, imported.err) == (0, "")
+    assert "64×64" in imported.out
+    assert run("prior", "export", ours, theirs, "--layout", "nvlabs").status == 0
+    expected, exported = load_generator(source).state_dict(), load_generator(theirs).state_dict()
+    assert expected.keys() == exported.keys()
+    for name, value in expected.items():
+        assert torch.equal(value, exported[name]), name
+
+
+def test_sample_draws_the_same_faces_for_the_same_seed(run, shared_dir: Path, tmp_path: Path):
+    source = shared_dir / "fixtures" / "stylegan2-64-rosinality.pt"
+    pictures = [tmp_path / f"{name}.png" for name in "abc"]
+    for picture, seed in zip(pictures, (1, 1, 2), strict=True):
+        assert run("prior", "sample", source, picture, "--count", 3, "--seed", seed).status == 0
+    first, again, other = (Image.open(picture).tobytes() for picture in pictures)
+    assert first == again
+    assert first != other
+    grid = Image.open(pictures[0])
+    assert grid.size == (128, 128)
+    assert grid.crop((64, 64, 128, 128)).getextrema() == ((0, 0),) * 3, "the fourth place stays black"
+
+
+def test_a_file_that_is_no_generator_is_refused_in_one_line(run, tmp_path: Path):
+    stranger = tmp_path / "stranger.pt"
+    torch.save({"weights": torch.zeros(3)}, stranger)
+    ended = run("prior", "import", stranger, tmp_path / "prior.safetensors")
+    assert ended.status == 1
+    assert ended.err.startswith("hsc: ")
+    assert ended.err.count("\n") == 1
+    assert not (tmp_path / "prior.safetensors").exists()
