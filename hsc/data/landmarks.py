@@ -1,22 +1,18 @@
 """Landmarks of the originals, computed once: targets of the landmark loss that no step recomputes."""
 
 import hashlib
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hsc.data.dataset import FaceDataset
 from hsc.data.faces import Faces
+from hsc.data.progress import progress_lines
 from hsc.errors import HscError
 from hsc.files import cache_dir, write_atomically
-
-PROGRESS_SECONDS = 10.0
 
 
 class Landmarker(Protocol):
@@ -45,45 +41,42 @@ class LandmarkCache:
     def __len__(self) -> int:
         return len(self._points)
 
-    def __getitem__(self, key: tuple[int | np.ndarray, int | np.ndarray]) -> np.ndarray:
+    def __getitem__(self, key: tuple[int | np.ndarray, bool | np.ndarray]) -> np.ndarray:
         index, flipped = key
         return np.array(self._points[index, np.asarray(flipped, dtype=np.int64)])
 
 
-def landmark_cache(faces: Faces, size: int, judge: Landmarker, batch: int = 32) -> LandmarkCache:
+def landmark_cache(faces: Faces, size: int, judge: Landmarker) -> LandmarkCache:
     """The landmarks that `judge` finds on `faces` at `size` pixels, plain and mirrored; computed on the first call.
 
-    Kept in `hsc.files.cache_dir()` under a hash of the images, the size and the judge's name, for every later run.
+    Kept in `hsc.files.cache_dir()` under a hash of the images, the size and the judge's name, for every later run: a
+    judge with other weights needs another name. Raises HscError when the points are not finite [N, P, 2].
     """
     key = hashlib.sha256(f"{faces.content_key} {size} {judge.name}".encode()).hexdigest()
     file = cache_dir() / "landmarks" / f"{key}.npy"
     if not file.is_file():
-        points = _find_landmarks(FaceDataset(faces, size), judge, batch)
-        write_atomically(file, _saver(points))
+        points = _find_landmarks(FaceDataset(faces, size), judge)
+        write_atomically(file, lambda stream: np.save(stream, points, allow_pickle=False))
     return LandmarkCache(file, size)
 
 
-@torch.no_grad()
-def _find_landmarks(dataset: FaceDataset, judge: Landmarker, batch: int) -> np.ndarray:
+@torch.inference_mode()
+def _find_landmarks(dataset: FaceDataset, judge: Landmarker, batch: int = 32) -> np.ndarray:
     """[n, 2, P, 2] float32: plain and mirrored."""
-    n, started, told = len(dataset), time.monotonic(), time.monotonic()
-    found: list[np.ndarray] = []
+    n, device = len(dataset), _device(judge)
+    tell = progress_lines(n, f"landmarks by {judge.name}")
+    found = []
     for start in range(0, n, batch):
         plain = range(start, min(start + batch, n))
         images = dataset[[*plain, *(n + index for index in plain)]]["image"]
-        points = judge(images).detach().float().cpu().numpy()
+        points = judge(images.to(device)).float().cpu().numpy()
         if points.ndim != 3 or points.shape[::2] != (len(images), 2) or not np.isfinite(points).all():
-            raise HscError(f"landmarker {judge.name} must give finite points [{len(images)}, P, 2], not {points.shape}")
-        found.append(np.stack([points[: len(plain)], points[len(plain) :]], axis=1))
-        if time.monotonic() - told > PROGRESS_SECONDS:
-            told = time.monotonic()
-            print(
-                f"landmarks ({judge.name}): {plain[-1] + 1}/{n} faces, {told - started:.0f} s",
-                file=sys.stderr,
-                flush=True,
-            )
+            raise HscError(f"{judge.name} must give finite points [{len(images)}, P, 2], not {list(points.shape)}")
+        found.append(np.stack(np.split(points, 2), axis=1))
+        tell(plain.stop)
     return np.concatenate(found)
 
 
-def _saver(points: np.ndarray) -> Callable[[BinaryIO], None]:
-    return lambda file: np.save(file, points, allow_pickle=False)
+def _device(judge: Landmarker) -> torch.device:
+    parameter = next(judge.parameters(), None) if isinstance(judge, nn.Module) else None
+    return torch.device("cpu") if parameter is None else parameter.device
