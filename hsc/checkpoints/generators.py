@@ -21,9 +21,9 @@ _SHOWN = 60  # characters of a stranger's tensor name in a message
 def load_generator(path: str | Path) -> Generator:
     """A generator in eval mode on the CPU from any of the four layouts, told apart by content.
 
-    Size, channels, mapping depth and widths come from the tensors. A mean style that is not in the file is measured from
-    10,000 seeded samples. Nothing stored in the file is executed. Raises HscError, in one line, for files that are missing,
-    truncated, hostile, incomplete, or of another network.
+    Size, channels, mapping depth and widths come from the tensors. A mean style that is not in the file is measured
+    from 10,000 seeded samples. Nothing stored in the file is executed. Raises HscError, in one line, for files that are
+    missing, truncated, hostile, incomplete, or of another network.
     """
     return _load(path)[0]
 
@@ -41,8 +41,8 @@ def import_generator(file: str | Path, out: str | Path) -> str:
 
 
 def export_generator(file: str | Path, out: str | Path, layout: str) -> str:
-    """Write the generator in `file` (any layout) as a `.pt` of another project: "rosinality" (`g_ema`, `latent_avg`), "psp"
-    (`state_dict` with `decoder.*`, without an encoder) or "nvlabs" (the bare state dict of `G_ema`).
+    """Write the generator in `file` (any layout) as a `.pt` of another project: "rosinality" (`g_ema`, `latent_avg`),
+    "psp" (`state_dict` with `decoder.*`, without an encoder) or "nvlabs" (the bare state dict of `G_ema`).
 
     Returns a summary with what the other project's Generator must be built with. Raises HscError for a generator whose
     4×4 input follows the style or, but for "nvlabs", whose z and w differ in length: those layouts cannot hold it.
@@ -92,19 +92,23 @@ def _build(state: Mapping[str, Tensor], mean_w: Tensor | None, name: str) -> Gen
     given["mapping.w_avg"] = torch.zeros(config["w_dim"]) if mean_w is None else mean_w
     given |= {key: resampling_kernel() for key in expected if key.endswith(".resample_filter")}
     _compare(given, expected, name)
-    generator.load_state_dict(
-        {_hsc_name(key): value.to(torch.float32, copy=True) for key, value in given.items()}, assign=True
-    )
-    generator.to(memory_format=torch.channels_last).eval()
+    generator.load_state_dict({_hsc_name(key): _owned(value) for key, value in given.items()}, assign=True)
+    generator.eval()
     if mean_w is None:
         generator.mean_w.copy_(_measured_mean(generator))
     return generator
 
 
+def _owned(value: Tensor) -> Tensor:
+    """A float32 copy, convolution kernels in the memory order that the generator runs in."""
+    order = torch.channels_last if value.ndim == 4 else torch.contiguous_format
+    return value.to(torch.float32, copy=True, memory_format=order)
+
+
 def _config(state: Mapping[str, Tensor], name: str) -> dict[str, Any]:
     """The arguments of Generator, read off the shapes."""
     try:
-        channels = []
+        channels: list[int] = []
         while (key := f"synthesis.b{4 * 2 ** len(channels)}.conv1.weight") in state:
             channels.append(state[key].shape[0])
         if not channels:
@@ -132,10 +136,9 @@ def _compare(given: Mapping[str, Tensor], expected: Mapping[str, torch.Size], na
                 "give a complete checkpoint"
             )
     for key, shape in expected.items():
-        if given[key].shape != shape:
-            raise HscError(
-                f"{name}: {key} has the shape {list(given[key].shape)} where {list(shape)} fits the other tensors"
-            )
+        held = given[key].shape
+        if held != shape:
+            raise HscError(f"{name}: {key} has the shape {list(held)} where {list(shape)} fits the other tensors")
         if not given[key].is_floating_point():
             raise HscError(f"{name}: {key} holds {given[key].dtype}, not floating-point numbers")
 

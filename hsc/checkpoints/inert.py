@@ -1,8 +1,9 @@
 """Reading checkpoints of other projects without running anything that is in them.
 
-A pickle is a program: it names functions and calls them. NVlabs' network pickles even carry Python source that their own
-loader executes. Here a name either belongs to a short list of harmless readers (tensors, arrays, plain containers), or to
-classes known to sit in checkpoints, which become `Inert` objects that remember what they were given, or the file is refused.
+A pickle is a program: it names functions and calls them. NVlabs' network pickles even carry Python source that their
+own loader executes. Here a name either belongs to a short list of harmless readers (tensors, arrays, plain containers),
+or to classes known to sit in checkpoints, which become `Inert` objects that remember what they were given, or the file
+is refused.
 """
 
 import io
@@ -79,8 +80,8 @@ def read(path: str | Path) -> Any:
     """The content of a `.pt` (either of torch's two formats) or a plain pickle: dicts, lists, plain values, tensors on
     the CPU, `Array` and `Inert` objects.
 
-    Raises HscError, in one line, for a missing, truncated, damaged or unknown file, and for one that asks for anything to
-    be run.
+    Raises HscError, in one line, for a missing, truncated, damaged or unknown file, and for one that asks for anything
+    to be run.
     """
     name = str(path)
     try:
@@ -116,7 +117,7 @@ def _read_zip(file: BinaryIO, name: str) -> Any:
 
         def storage(dtype: torch.dtype, key: str, location: object, count: int) -> Tensor:
             if key not in storages:
-                storages[key] = _numbers(archive.read(f"{folder}data/{key}"), dtype)
+                storages[key] = _numbers(archive.read(f"{folder}data/{key}"), dtype, count)
             return storages[key]
 
         return _Unpickler(io.BytesIO(archive.read(program)), name, storage).load()
@@ -138,24 +139,25 @@ def _read_stream(file: BinaryIO, name: str) -> Any:
     file.seek(here)
     storages: dict[str, Tensor] = {}
 
-    def storage(dtype: torch.dtype, key: str, location: object, count: int, view: tuple | None) -> Tensor:
+    def storage(dtype: torch.dtype, key: str, location: object, count: int, view: None) -> Tensor:
+        if view is not None or count * dtype.itemsize > size:
+            raise ValueError("a view, as nothing writes any more, or more numbers than the file holds")
         if key not in storages:
-            if count * dtype.itemsize > size:
-                raise ValueError("more numbers than the file holds")
             storages[key] = torch.empty(count, dtype=dtype)
-        whole = storages[key]
-        return whole if view is None else whole[view[1] : view[1] + view[2]]
+        return storages[key]
 
     content = _Unpickler(file, name, storage).load()
     for key in _Unpickler(file, name).load():
         tensor = storages[key]
         (count,) = struct.unpack("<q", file.read(8))
-        tensor.copy_(_numbers(file.read(count * tensor.itemsize), tensor.dtype))
+        tensor.copy_(_numbers(file.read(count * tensor.itemsize), tensor.dtype, len(tensor)))
     return content
 
 
-def _numbers(raw: bytes, dtype: torch.dtype) -> Tensor:
-    """Little-endian bytes → a tensor of one axis that owns its memory."""
+def _numbers(raw: bytes, dtype: torch.dtype, count: int) -> Tensor:
+    """Little-endian bytes → `count` numbers, in a tensor that owns its memory."""
+    if len(raw) != count * dtype.itemsize:
+        raise EOFError("numbers are missing")
     return torch.frombuffer(bytearray(raw), dtype=dtype) if raw else torch.empty(0, dtype=dtype)
 
 
@@ -177,25 +179,31 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
-class _Unpickler(pickle.Unpickler):
-    """Builds tensors, arrays, plain values and Inert objects; refuses a file that names anything else."""
+_READERS: dict[tuple[str, str], Callable] = {
+    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+    ("torch._utils", "_rebuild_parameter_with_state"): _rebuild_parameter,
+    ("_codecs", "encode"): _encode,
+    ("builtins", "set"): set,
+    ("__builtin__", "set"): set,
+    ("numpy.core.multiarray", "_reconstruct"): Array,
+    ("numpy._core.multiarray", "_reconstruct"): Array,
+}
+# Classes that checkpoints are known to hold and that no weights depend on.
+_INERT = re.compile(
+    r"(dnnlib|torch_utils|training)(\.\w+)* \w+"
+    r"|torch\.nn(\.\w+)* \w+|torch (device|Size|float16|float32|float64|int64)"
+    r"|collections (OrderedDict|defaultdict)|argparse Namespace|pathlib \w*Path"
+    r"|numpy (ndarray|dtype|float64|float32|int64)|numpy\._?core\.multiarray scalar"
+)
 
-    _READERS: dict[tuple[str, str], Callable] = {
-        ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-        ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
-        ("_codecs", "encode"): _encode,
-        ("builtins", "set"): set,
-        ("__builtin__", "set"): set,
-        ("numpy.core.multiarray", "_reconstruct"): Array,
-        ("numpy._core.multiarray", "_reconstruct"): Array,
-    }
-    # Classes that checkpoints are known to hold and that no weights depend on.
-    _INERT = re.compile(
-        r"(dnnlib|torch_utils|training)(\.\w+)* \w+"
-        r"|torch\.nn(\.\w+)* \w+|torch (device|Size|float16|float32|float64|int64)"
-        r"|collections (OrderedDict|defaultdict)|argparse Namespace|pathlib \w*Path"
-        r"|numpy (ndarray|dtype|float64|float32|int64)|numpy\._?core\.multiarray scalar"
-    )
+
+class _Unpickler(pickle._Unpickler):
+    """Builds tensors, arrays, plain values and Inert objects; refuses a file that names anything else.
+
+    Python's own unpickler rather than the one in C: there, ten damaged bytes can ask for 64 GB of memo, and a file
+    could set attributes of the functions that it names.
+    """
 
     def __init__(self, file: BinaryIO, name: str, storage: Callable[..., Tensor] | None = None) -> None:
         super().__init__(file)
@@ -203,22 +211,29 @@ class _Unpickler(pickle.Unpickler):
         self._storage = storage
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in self._READERS:
-            return self._READERS[module, name]
+        if (module, name) in _READERS:
+            return _READERS[module, name]
         if module == "torch.storage" and name == "_load_from_bytes":
             return lambda raw: _read_stream(io.BytesIO(raw), self._name)
         if module == "torch" and name in _DTYPES:
             return _DTYPES[name]
         if module.startswith("dnnlib.tflib"):
             raise HscError(
-                f"{self._name}: a TensorFlow StyleGAN pickle; convert it with legacy.py of NVlabs' stylegan2-ada-pytorch"
+                f"{self._name}: a TensorFlow StyleGAN pickle; convert it with NVlabs' stylegan2-ada-pytorch (legacy.py)"
             )
-        if self._INERT.fullmatch(f"{module} {name}"):
+        if _INERT.fullmatch(f"{module} {name}"):
             return type("Inert", (Inert,), {"name": f"{module}.{name}"})
         raise HscError(
             f"{self._name}: refused, since it asks to run {f'{module}.{name}'[:80]!r}, which no weights need; "
             "use a checkpoint from a source you trust"
         )
+
+    def load_build(self) -> None:
+        if not isinstance(self.stack[-2], Inert | Array):  # type: ignore[attr-defined]
+            raise ValueError("a state for something that has none")
+        super().load_build()  # type: ignore[misc]
+
+    dispatch = pickle._Unpickler.dispatch | {pickle.BUILD[0]: load_build}  # type: ignore[assignment]
 
     def persistent_load(self, reference: Any) -> Any:
         what, *rest = reference

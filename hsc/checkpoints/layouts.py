@@ -16,8 +16,11 @@ from hsc.nets.generator import resampling_kernel
 
 
 class Found(NamedTuple):
-    """A generator in a checkpoint. layout: "NVlabs", "rosinality" or "pSp" · state: by NVlabs' names, float32, without the
-    resampling filters · mean_w: [w_dim], None when the checkpoint does not say."""
+    """A generator in a checkpoint.
+
+    layout: "NVlabs", "rosinality" or "pSp" · state: by NVlabs' names, float32, without the resampling filters ·
+    mean_w: [w_dim], None when the checkpoint does not say.
+    """
 
     layout: str
     state: dict[str, Tensor]
@@ -44,9 +47,7 @@ def find(content: Any, name: str) -> Found:
         return Found(layout, from_rosinality(state, name), None if mean_w is None else _one_row(mean_w))
     if "synthesis.input.freqs" in state:
         raise HscError(f"{name}: a StyleGAN3 generator; hsc needs a StyleGAN2 one")
-    raise HscError(
-        f"{name}: holds no StyleGAN2 generator; give NVlabs' .pkl, rosinality's or pSp's .pt, or hsc's own file"
-    )
+    raise HscError(f"{name}: holds no StyleGAN2 generator; give NVlabs' .pkl, rosinality's or pSp's .pt, or hsc's file")
 
 
 def tensors_of(network: Any, name: str) -> dict[str, Tensor]:
@@ -102,7 +103,7 @@ def without_filters(state: Mapping[str, Tensor], ending: str, gain: float, name:
 
 
 def rosinality_names(state: Mapping[str, Any], blocks: int) -> dict[str, str]:
-    """NVlabs' name → rosinality's, for every mapping layer in `state` (which may have either layout) and `blocks` resolutions."""
+    """NVlabs' name → rosinality's, for each mapping layer in `state` (of either layout) and `blocks` resolutions."""
     names = {"synthesis.b4.const": "input.input"}
     depth = sum(1 for i in range(len(state)) if f"mapping.fc{i}.weight" in state or f"style.{i + 1}.weight" in state)
     for i in range(depth):
