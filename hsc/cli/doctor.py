@@ -33,16 +33,16 @@ def doctor() -> None:
         _show(finding)
     if not all(finding.works for finding in core):
         raise HscError("hsc cannot run here until the lines marked MISSING are mended")
-    for check in (_accelerator, _wandb, _data, _anchors):
+    for check in (_accelerator, _wandb, _data, _judges, _anchors):
         for finding in check():
             _show(finding)
 
 
 def _show(finding: Finding) -> None:
     mark = "ok" if finding.works else "MISSING"
-    typer.echo(f"{finding.topic:<24}{mark:<9}{finding.found}")
+    typer.echo(f"{finding.topic:<29}{mark:<9}{finding.found}")
     if finding.remedy:
-        typer.echo(f"{'':<33}-> {finding.remedy}")
+        typer.echo(f"{'':<38}-> {finding.remedy}")
 
 
 def _core() -> Iterator[Finding]:
@@ -110,6 +110,19 @@ def _data() -> Iterator[Finding]:
     else:
         sets = sorted(path.name for path in folder.iterdir() if path.suffix == ".zip" or path.is_dir())
         yield Finding("data", True, f"{folder}: {', '.join(sets) or 'empty'}")
+
+
+def _judges() -> Iterator[Finding]:
+    """A judge works when all the weights it needs are present."""
+    from hsc.judges.weights import status
+
+    needs: dict[str, list[str]] = {}
+    for weight in status():
+        for judge in weight.enables.split(", "):
+            needs.setdefault(judge, []).extend([] if weight.present else [f"{weight.name}: {weight.remedy}"])
+    for judge, missing in needs.items():
+        found = "weights missing" if missing else "weights present"
+        yield Finding(f"judge {judge}", not missing, found, "; ".join(missing))
 
 
 def _anchors() -> Iterator[Finding]:

@@ -23,7 +23,7 @@ def evaluate(
 
     \b
     Examples:
-      hsc evaluate ffhq128 --data faces.zip --out results/ffhq128
+      hsc evaluate ffhq64 --data faces.zip --out results/ffhq64
       hsc evaluate runs/mine --data faces/ --anchors vvc,jpeg --limit 100 --out results/mine
     """
     from hsc.evaluation.evaluate import evaluate as measure
@@ -44,7 +44,7 @@ def compare(
 
     \b
     Example:
-      hsc compare results/mine results/ffhq128 --out comparison
+      hsc compare results/mine results/ffhq64 --out comparison
     """
     from hsc.evaluation.compare import compare as draw
 

