@@ -1,8 +1,10 @@
 """What every judge is: a frozen network that looks at faces, and what it says when its weights are missing."""
 
-from typing import ClassVar, Literal
+from importlib import import_module
+from typing import Any, ClassVar, Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from hsc.errors import HscError
 
@@ -38,3 +40,20 @@ class Judge(nn.Module):
     def train(self, mode: bool = True) -> "Judge":
         """Frozen means frozen: a judge inside a module that trains stays in evaluation mode."""
         return super().train(False)
+
+    @staticmethod
+    def precision(image: Tensor) -> torch.autocast:
+        """The context to judge in: the training step's own autocast where gradients are wanted, otherwise float32."""
+        kind = image.device.type
+        return torch.autocast(kind, enabled=torch.is_autocast_enabled(kind) and torch.is_grad_enabled())
+
+
+def import_class(name: str, what: str) -> Any:
+    """The class that a user names as `package.module:Class`, a `what`. Raises HscError when it is not there."""
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise HscError(
+            f"cannot import the {what} {name} ({error}): is its package installed or its folder on PYTHONPATH?"
+        ) from error

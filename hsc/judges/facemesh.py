@@ -108,7 +108,6 @@ class FaceMesh(Judge):
 
     name = family = "facemesh"
     kind = "landmarker"
-    outer_eye_corners = OUTER_EYE_CORNERS
 
     def __init__(self) -> None:
         super().__init__()

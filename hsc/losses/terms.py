@@ -1,0 +1,90 @@
+"""The terms. Each takes decoded images and their originals, [N, 3, S, S] in [-1, 1], to one number an image, [N].
+
+Terms hold no judge, only its name: a judge inside a training module would swell its checkpoints and move with it.
+"""
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hsc.judges import NotAvailable, load_judge
+from hsc.judges.facemesh import OUTER_EYE_CORNERS
+
+
+class Loss(nn.Module):
+    """One distortion term: 0 where the decoded image equals the original."""
+
+    name: str
+    needs_landmarks: ClassVar[bool] = False
+    """whether `landmarks` of the original, [N, 468, 2] in pixels, save it the work of finding them"""
+    judge: str = ""
+    """the judge that this term uses; empty for arithmetic on pixels"""
+
+    def forward(self, image: Tensor, original: Tensor, landmarks: Tensor | None = None) -> Tensor:
+        raise NotImplementedError
+
+
+class L2Loss(Loss):
+    """`l2`: mean squared error of an image."""
+
+    name = "l2"
+
+    def forward(self, image: Tensor, original: Tensor, landmarks: Tensor | None = None) -> Tensor:
+        return (image.float() - original.float()).square().mean((1, 2, 3))
+
+
+class PerceptualLoss(Loss):
+    """The distance that a differentiable perceptual judge sees."""
+
+    def __init__(self, name: str, judge: str) -> None:
+        super().__init__()
+        self.name, self.judge = name, judge
+        load_judge(judge)
+
+    def forward(self, image: Tensor, original: Tensor, landmarks: Tensor | None = None) -> Tensor:
+        return load_judge(self.judge, image.device)(original, image)
+
+
+class LandmarkLoss(Loss):
+    """`landmarks`: mean distance of facemesh points ÷ distance of the outer eye corners in the original."""
+
+    name = "landmarks"
+    needs_landmarks = True
+    judge = "facemesh"
+
+    def forward(self, image: Tensor, original: Tensor, landmarks: Tensor | None = None) -> Tensor:
+        judge = load_judge(self.judge, image.device)
+        if landmarks is None:
+            with torch.no_grad():
+                landmarks = judge(original)
+        right, left = (landmarks[:, corner] for corner in OUTER_EYE_CORNERS)
+        distances = torch.linalg.vector_norm(judge(image) - landmarks, dim=-1)  # [N, 468]
+        return distances.mean(1) / torch.linalg.vector_norm(right - left, dim=-1)
+
+
+class IdentityLoss(Loss):
+    """`identity`: 1 − cosine of the descriptors that a differentiable recogniser gives the two images.
+
+    hsc comes with no such recogniser: subclass this with `judge = "package.module:Class"` and name the subclass in the
+    experiment. Raises NotAvailable otherwise, and where the judge's gradients do not reach the image.
+    """
+
+    name = "identity"
+
+    def __init__(self) -> None:
+        super().__init__()
+        if not self.judge:
+            raise NotAvailable(
+                "identity not available: hsc comes with no differentiable recogniser; subclass hsc.losses.IdentityLoss "
+                "with your own (docs/judges.md) and name it as package.module:Class"
+            )
+        if not load_judge(self.judge).differentiable:
+            raise NotAvailable(f"identity not available: {self.judge} is not differentiable; name a recogniser that is")
+
+    def forward(self, image: Tensor, original: Tensor, landmarks: Tensor | None = None) -> Tensor:
+        judge = load_judge(self.judge, image.device)
+        with torch.no_grad():
+            target = judge(original)
+        return 1 - F.cosine_similarity(judge(image), target, dim=1)
