@@ -23,7 +23,7 @@ say() { printf '\n== %s\n' "$*"; }
 faces=${HSC_DATA:-../shared/data}/ffhq128.zip
 if [[ -f $faces ]]; then
     say "Faces: $faces"
-    held_out='04[0-4]*.jpg'
+    held_out='040*.jpg'
 else
     say "No ffhq128.zip in HSC_DATA: drawing faces from the shipped codec's generator"
     faces=$work/faces.zip
@@ -36,11 +36,11 @@ say "1. Train (stage by stage; run again to resume)"
 hsc train experiments/quickstart.yaml "${overrides[@]}"
 
 say "2. Take faces that training has not seen"
-python - "$faces" "$held_out" "$work/held-out" "$images" <<'PYTHON'
+python - "$faces" "$held_out" "$work/held-out" <<'PYTHON'
 import fnmatch, sys, zipfile
-archive, pattern, folder, count = sys.argv[1:]
+archive, pattern, folder = sys.argv[1:]
 with zipfile.ZipFile(archive) as faces:
-    faces.extractall(folder, sorted(fnmatch.filter(faces.namelist(), pattern))[: int(count)])
+    faces.extractall(folder, fnmatch.filter(faces.namelist(), pattern))
 PYTHON
 face=$(find "$work/held-out" -type f | sort | head -1)
 echo "$face"
@@ -55,7 +55,7 @@ for layers in 1 2 3; do
 done
 
 say "5. Measure it beside JPEG and VVC on $images held-out faces"
-hsc evaluate "$run" --data "$work/held-out" --anchors jpeg,vvc --out "$work/results"
+hsc evaluate "$run" --data "$work/held-out" --limit "$images" --anchors jpeg,vvc --out "$work/results"
 
 say "6. Draw the curves"
 hsc compare "$work/results" --out "$work/comparison"

@@ -15,7 +15,13 @@ def evaluate(
     anchors: Annotated[
         str, typer.Option(metavar="NAMES", help="Codecs to measure on the same images: vvc,hevc,av1,jxl,webp,jpeg.")
     ] = "",
-    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N images.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Code only the first N; all of them form the gallery.")
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Which images, as in a config: a range of names, a glob, a share."),
+    ] = None,
 ) -> None:
     """Measure a codec, layer by layer, beside other codecs.
 
@@ -25,11 +31,12 @@ def evaluate(
     Examples:
       hsc evaluate ffhq64 --data faces.zip --out results/ffhq64
       hsc evaluate runs/mine --data faces/ --anchors vvc,jpeg --limit 100 --out results/mine
+      hsc evaluate runs/mine --data ffhq128.zip --split 04000-04499 --out results/mine
     """
     from hsc.evaluation.evaluate import evaluate as measure
 
-    measure(model, data, anchors=_names(anchors), limit=limit, out=out)
-    typer.echo(f"{out / 'results.json'}\n{out / 'per_image.csv'}")
+    results = measure(model, data, out, anchors=_names(anchors), limit=limit, split=split)
+    typer.echo(f"{results}\n{results.with_name('per_image.csv')}")
 
 
 def compare(
