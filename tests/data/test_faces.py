@@ -1,0 +1,237 @@
+"""Sets of faces in folders and zips."""
+
+import io
+import os
+import pickle
+import shutil
+import zipfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hsc.data.broken import without_broken
+from hsc.data.faces import MAX_MEMBER_BYTES, Faces, is_generated, open_faces, resolve_data
+from hsc.errors import HscError
+
+
+def encoded(colour: int = 0, size: int = 8, **save: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((size, size, 3), colour, np.uint8)).save(buffer, **{"format": "PNG"} | save)
+    return buffer.getvalue()
+
+
+def write_zip(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def mean_of(faces: Faces, name: str) -> float:
+    return float(np.asarray(faces.load(name)).mean())
+
+
+@pytest.fixture
+def members() -> dict[str, bytes]:
+    return {"b/2.png": encoded(20), "a/1.png": encoded(10), "3.PNG": encoded(30)}
+
+
+def test_folder_and_zip_hold_the_same_faces(tmp_path, members):
+    archive = write_zip(tmp_path / "faces.zip", members)
+    with zipfile.ZipFile(archive) as file:
+        file.extractall(tmp_path / "folder")
+    for faces in (open_faces(archive), open_faces(tmp_path / "folder")):
+        assert faces.names == ["3.PNG", "a/1.png", "b/2.png"]
+        assert len(faces) == 3
+        assert [mean_of(faces, name) for name in faces.names] == [30, 10, 20]
+
+
+def test_a_split_and_a_selection_keep_only_their_names(tmp_path, members):
+    path = write_zip(tmp_path / "faces.zip", members)
+    assert open_faces(path, split="a/*").names == ["a/1.png"]
+    chosen = open_faces(path).select(["b/2.png", "3.PNG"])
+    assert chosen.names == ["3.PNG", "b/2.png"]
+    with pytest.raises(HscError, match="no such image"):
+        chosen.load("a/1.png")
+
+
+def test_clutter_of_archivers_is_ignored(tmp_path, members):
+    clutter = {"__MACOSX/a/._1.png": b"x", ".DS_Store": b"x", "a/.hidden.txt": b"x", "empty/": b""}
+    assert open_faces(write_zip(tmp_path / "faces.zip", members | clutter)).names == sorted(members)
+    (tmp_path / "folder" / ".git").mkdir(parents=True)
+    (tmp_path / "folder" / ".git" / "x.png").write_bytes(encoded())
+    (tmp_path / "folder" / "1.png").write_bytes(encoded())
+    assert open_faces(tmp_path / "folder").names == ["1.png"]
+
+
+def test_other_files_are_refused_by_name_or_skipped(tmp_path, members):
+    path = write_zip(tmp_path / "faces.zip", members | {"README.txt": b"hello"})
+    with pytest.raises(HscError, match=r"faces\.zip: not images: README\.txt"):
+        open_faces(path)
+    assert open_faces(path, skip_broken=True).names == sorted(members)
+
+
+def test_a_set_without_images_is_refused(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(HscError, match="holds no images"):
+        open_faces(tmp_path / "empty")
+
+
+def test_a_missing_path_says_where_faces_come_from(tmp_path, monkeypatch):
+    monkeypatch.setenv("HSC_DATA", str(tmp_path))
+    with pytest.raises(HscError, match=r"HSC_DATA.*hsc data sample") as caught:
+        open_faces("nowhere.zip")
+    assert str(tmp_path / "nowhere.zip") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_relative_paths_are_looked_up_here_and_then_in_the_data_folder(tmp_path, monkeypatch):
+    there, here = tmp_path / "there", tmp_path / "here"
+    there.mkdir()
+    here.mkdir()
+    monkeypatch.setenv("HSC_DATA", str(there))
+    monkeypatch.chdir(here)
+    (there / "faces.zip").touch()
+    assert resolve_data("faces.zip") == there / "faces.zip"
+    (here / "faces.zip").touch()
+    assert resolve_data("faces.zip") == Path("faces.zip")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 torn", b"not a zip"], ids=["empty", "torn", "text"])
+def test_a_broken_archive_is_named(tmp_path, content):
+    (tmp_path / "faces.zip").write_bytes(content)
+    with pytest.raises(HscError, match=r"faces\.zip: neither a folder nor a readable zip"):
+        open_faces(tmp_path / "faces.zip")
+
+
+@pytest.mark.parametrize(
+    "content", [encoded(7, size=64)[:60], b"", b"no image", encoded(7, size=64, format="JPEG")[:-200]],
+    ids=["torn png", "empty", "text", "torn jpeg"],
+)  # fmt: skip
+def test_a_broken_image_is_named_with_its_archive(tmp_path, members, content):
+    path = write_zip(tmp_path / "faces.zip", members | {"bad.png": content})
+    with pytest.raises(HscError, match=r"faces\.zip: bad\.png: "):
+        open_faces(path).load("bad.png")
+
+
+def test_damage_inside_the_archive_is_named(tmp_path):
+    picture = encoded(99, size=32)
+    path = write_zip(tmp_path / "faces.zip", {"1.png": picture})
+    damaged = path.read_bytes().replace(picture, bytes(len(picture)))
+    path.write_bytes(damaged)
+    with pytest.raises(HscError, match=r"faces\.zip: 1\.png: .*CRC"):
+        open_faces(path).load("1.png")
+
+
+def test_broken_images_are_left_out_once_known(tmp_path, members, monkeypatch, capsys):
+    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
+    faces = open_faces(write_zip(tmp_path / "faces.zip", members | {"bad.png": b"?"}))
+    assert without_broken(faces).names == sorted(members)
+    assert "bad.png" in capsys.readouterr().err
+    monkeypatch.setattr(Faces, "load", None)  # the second time nothing is read
+    assert without_broken(faces).names == sorted(members)
+
+
+def test_a_set_of_nothing_but_broken_images_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(HscError, match="none of the 1 images"):
+        without_broken(open_faces(write_zip(tmp_path / "faces.zip", {"bad.png": b"?"})))
+
+
+@pytest.mark.parametrize("name", ["../evil.png", "/etc/evil.png", "a/../../evil.png"])
+def test_members_that_lead_out_of_the_archive_are_refused(tmp_path, name):
+    with pytest.raises(HscError, match="leads out of the archive"):
+        open_faces(write_zip(tmp_path / "faces.zip", {name: encoded()}))
+
+
+def test_encrypted_members_are_refused(tmp_path):
+    path = write_zip(tmp_path / "faces.zip", {"1.png": encoded()})
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1  # the flag in the central directory
+    path.write_bytes(content)
+    with pytest.raises(HscError, match=r"1\.png: encrypted"):
+        open_faces(path)
+
+
+def test_members_that_claim_to_be_huge_are_refused(tmp_path):
+    path = write_zip(tmp_path / "faces.zip", {"1.png": encoded()})
+    content = bytearray(path.read_bytes())
+    start = content.index(b"PK\x01\x02") + 24  # the uncompressed size in the central directory
+    content[start : start + 4] = (MAX_MEMBER_BYTES + 1).to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(HscError, match=r"1\.png: claims"):
+        open_faces(path)
+
+
+def test_names_twice_in_an_archive_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
+        archive.writestr("1.png", encoded(1))
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("1.png", encoded(2))
+    with pytest.raises(HscError, match="twice"):
+        open_faces(tmp_path / "faces.zip")
+
+
+def test_the_content_key_follows_the_images_and_not_the_place(tmp_path, members):
+    first = open_faces(write_zip(tmp_path / "1.zip", members))
+    again = open_faces(write_zip(tmp_path / "2.zip", dict(sorted(members.items()))))
+    changed = open_faces(write_zip(tmp_path / "3.zip", members | {"a/1.png": encoded(11)}))
+    renamed = open_faces(write_zip(tmp_path / "4.zip", {f"x/{name}": data for name, data in members.items()}))
+    assert first.content_key == again.content_key
+    assert len({faces.content_key for faces in (first, changed, renamed, first.select(["3.PNG"]))}) == 4
+
+
+def test_the_content_key_of_a_folder_notices_a_changed_file(tmp_path):
+    (tmp_path / "1.png").write_bytes(encoded(1))
+    before = open_faces(tmp_path).content_key
+    assert open_faces(tmp_path).content_key == before
+    (tmp_path / "1.png").write_bytes(encoded(2))
+    os.utime(tmp_path / "1.png", ns=(0, 0))
+    assert open_faces(tmp_path).content_key != before
+
+
+def test_an_open_archive_survives_pickling(tmp_path, members):
+    faces = open_faces(write_zip(tmp_path / "faces.zip", members))
+    faces.load("3.PNG")
+    copy = pickle.loads(pickle.dumps(faces))
+    assert copy.names == faces.names
+    assert copy.content_key == faces.content_key
+    assert mean_of(copy, "a/1.png") == 10
+
+
+def test_processes_read_one_archive_at_once(tmp_path):
+    contents = {f"{i:03d}.png": encoded(i, size=64) for i in range(60)}
+    faces = open_faces(write_zip(tmp_path / "faces.zip", contents))
+    faces.load("000.png")  # the parent's handle is open when the workers start
+    with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
+        means = list(pool.map(mean_of, [faces] * 60, faces.names))
+    assert means == list(range(60))
+
+
+def test_grey_and_turned_photographs_become_upright_rgb(tmp_path):
+    grey = Image.fromarray(np.full((8, 8), 77, np.uint8))
+    grey.save(tmp_path / "grey.pgm")
+    turned = Image.fromarray(np.zeros((8, 16, 3), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright: turn by 90°
+    turned.save(tmp_path / "turned.jpg", exif=exif)
+    faces = open_faces(tmp_path)
+    assert faces.load("grey.pgm").mode == "RGB"
+    assert mean_of(faces, "grey.pgm") == 77
+    assert faces.load("turned.jpg").size == (8, 16)
+
+
+def test_photographs_are_not_taken_for_generated(tmp_path, members):
+    assert not is_generated(open_faces(write_zip(tmp_path / "faces.zip", members)))
+
+
+def test_real_faces(data_dir, tmp_path):
+    faces = open_faces(data_dir / "ffhq128.zip", split="00000-00019")
+    assert faces.names == [f"{i:05d}.jpg" for i in range(20)]
+    assert faces.load("00007.jpg").size == (128, 128)
+    shutil.copy(data_dir / "ffhq128.zip", tmp_path / "copy.zip")
+    assert open_faces(tmp_path / "copy.zip", split="0-19").content_key == faces.content_key
