@@ -29,6 +29,11 @@ def tidy_exits() -> Iterator[None]:
             sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except SystemExit as ended:
+        # Lightning answers Ctrl-C during training with status 1, which is a failure's.
+        if isinstance(ended.__context__, KeyboardInterrupt):
+            sys.exit(INTERRUPTED)
+        raise
     except BrokenPipeError:
         # Whoever read our output has seen enough; what is still buffered goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

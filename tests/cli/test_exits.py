@@ -56,6 +56,21 @@ def test_ctrl_c_is_130(capsys: pytest.CaptureFixture[str]):
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_ctrl_c_is_130_even_where_lightning_answers_it():
+    with pytest.raises(SystemExit) as ended, tidy_exits():
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            sys.exit(1)
+    assert ended.value.code == 130
+
+
+def test_a_status_of_its_own_is_kept():
+    with pytest.raises(SystemExit) as ended, tidy_exits():
+        sys.exit(143)
+    assert ended.value.code == 143
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signals_end_the_process_with_their_status(number: signal.Signals, status: int):
     program = (
