@@ -57,11 +57,14 @@ def test_ctrl_c_is_130(capsys: pytest.CaptureFixture[str]):
 
 
 def test_ctrl_c_is_130_even_where_lightning_answers_it():
-    with pytest.raises(SystemExit) as ended, tidy_exits():
+    def train() -> None:
         try:
             raise KeyboardInterrupt
         except KeyboardInterrupt:
             sys.exit(1)
+
+    with pytest.raises(SystemExit) as ended, tidy_exits():
+        train()
     assert ended.value.code == 130
 
 
