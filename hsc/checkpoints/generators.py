@@ -132,8 +132,8 @@ def _compare(given: Mapping[str, Tensor], expected: Mapping[str, torch.Size], na
     for keys, what in ((expected.keys() - given.keys(), "lacks"), (given.keys() - expected.keys(), "has a surplus of")):
         if keys:
             raise HscError(
-                f"{name}: not a StyleGAN2 skip generator: it {what} {len(keys)} tensors, such as {min(keys)[:_SHOWN]}; "
-                "give a complete checkpoint"
+                f"{name}: not a StyleGAN2 skip generator: it {what} {len(keys)} tensors, such as "
+                f"{min(keys)[:_SHOWN]!r}; give a complete checkpoint"
             )
     for key, shape in expected.items():
         held = given[key].shape

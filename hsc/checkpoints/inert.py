@@ -198,6 +198,23 @@ _INERT = re.compile(
 )
 
 
+class _Whole:
+    """A file whose end, reached too early, is an error: a name cut short would look like a name to refuse."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, count: int) -> bytes:
+        if len(content := self._file.read(count)) < count:
+            raise EOFError("truncated")
+        return content
+
+    def readline(self) -> bytes:
+        if not (line := self._file.readline()).endswith(b"\n"):
+            raise EOFError("truncated")
+        return line
+
+
 class _Unpickler(pickle._Unpickler):
     """Builds tensors, arrays, plain values and Inert objects; refuses a file that names anything else.
 
@@ -206,7 +223,7 @@ class _Unpickler(pickle._Unpickler):
     """
 
     def __init__(self, file: BinaryIO, name: str, storage: Callable[..., Tensor] | None = None) -> None:
-        super().__init__(file)
+        super().__init__(_Whole(file))
         self._name = name
         self._storage = storage
 

@@ -98,7 +98,9 @@ def without_filters(state: Mapping[str, Tensor], ending: str, gain: float, name:
     expected = gain * resampling_kernel()
     for key, value in state.items():
         if key.endswith(ending) and (value.shape != expected.shape or not torch.allclose(value, expected, atol=1e-6)):
-            raise HscError(f"{name}: {key} is not the filter [1, 3, 3, 1]; hsc reads StyleGAN2's own filter only")
+            raise HscError(
+                f"{name}: {key[-60:]!r} is not the filter [1, 3, 3, 1]; hsc reads StyleGAN2's own filter only"
+            )
     return {key: value for key, value in state.items() if not key.endswith(ending)}
 
 

@@ -91,5 +91,5 @@ def _about(path: Path, metadata: Mapping[str, str], kind: str | None) -> dict[st
     if not (isinstance(held, str) and isinstance(config, dict) and isinstance(card, dict)):
         raise HscError(f"{path}: its description is damaged; fetch or write it again")
     if kind is not None and held != kind:
-        raise HscError(f"{path}: holds weights of kind '{held}' where '{kind}' is needed; give another file")
+        raise HscError(f"{path}: holds weights of kind {held[:40]!r} where {kind!r} is needed; give another file")
     return about

@@ -1,0 +1,367 @@
+"""Generators of every layout come in exactly and go out so that their own classes load them; wrong files say why."""
+
+import argparse
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from nvlabs_pickle import network_pickle
+from plain_stylegan2 import PlainGenerator
+from torch import Tensor
+
+from hsc.checkpoints import (
+    LAYOUTS,
+    export_generator,
+    import_generator,
+    load_generator,
+    save_generator,
+    weights_file,
+)
+from hsc.errors import HscError
+from hsc.nets.generator import Generator
+
+CONFIGS = [
+    {"channels": [8, 8, 6, 5], "z_dim": 16, "w_dim": 16, "mapping_layers": 3},
+    {"channels": [4, 7, 3, 9, 2], "z_dim": 12, "w_dim": 12, "mapping_layers": 1},
+    {"channels": [6, 6, 6, 6, 4, 2], "z_dim": 8, "w_dim": 8, "mapping_layers": 9},
+]
+
+
+def random_generator(seed: int = 0, **config: Any) -> Generator:
+    """A generator in which no parameter has a value that could be guessed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        generator = Generator(**(CONFIGS[0] | config)).eval()
+        for name, value in generator.state_dict().items():
+            if not name.endswith("resample_filter"):
+                value.add_(0.3 * torch.randn_like(value))
+    return generator
+
+
+def nvlabs_state(generator: Generator) -> dict[str, Tensor]:
+    return {key.replace("_network.", ".", 1): value for key, value in generator.state_dict().items()}
+
+
+def assert_equal(one: Generator, other: Generator) -> None:
+    expected = other.state_dict()
+    assert one.state_dict().keys() == expected.keys()
+    for name, value in one.state_dict().items():
+        assert value.dtype == torch.float32
+        assert torch.equal(value, expected[name]), name
+
+
+@pytest.fixture(params=range(len(CONFIGS)))
+def generator(request: pytest.FixtureRequest) -> Generator:
+    return random_generator(request.param, **CONFIGS[request.param])
+
+
+@pytest.fixture
+def saved(generator: Generator, tmp_path: Path) -> Path:
+    save_generator(tmp_path / "hsc.safetensors", generator, {"licence": "CC0-1.0"})
+    return tmp_path / "hsc.safetensors"
+
+
+# --- exactness ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", ["nvlabs-state", "rosinality", "psp", "pkl"])
+def test_reference_implementation_is_reproduced(shared_dir: Path, tmp_path: Path, layout: str) -> None:
+    fixtures = shared_dir / "fixtures"
+    path = fixtures / f"stylegan2-64-{layout}.pt"
+    if layout == "pkl":
+        path = tmp_path / "network-snapshot.pkl"
+        state = torch.load(fixtures / "stylegan2-64-nvlabs-state.pt", weights_only=True)
+        path.write_bytes(network_pickle(state))
+    golden = {key: torch.from_numpy(value) for key, value in np.load(fixtures / "stylegan2-64-golden.npz").items()}
+    generator = load_generator(path)
+    with torch.no_grad():
+        found = {
+            "w": generator.mapping(golden["z"]),
+            "w_psi07": generator.mapping(golden["z"], truncation=0.7),
+            "image_noise_const": generator.synthesis(golden["ws"], noise="const"),
+            "image_noise_none": generator.synthesis(golden["ws"], noise="none"),
+        }
+    for name, value in found.items():
+        torch.testing.assert_close(
+            value, golden[name], atol=1e-4, rtol=0, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
+def test_hsc_file_round_trip(generator: Generator, saved: Path) -> None:
+    loaded = load_generator(saved)
+    assert_equal(loaded, generator)
+    assert not loaded.training
+    assert (loaded.num_rows, loaded.w_dim, loaded.size) == (generator.num_rows, generator.w_dim, generator.size)
+    assert weights_file.load(saved, "generator").card == {"licence": "CC0-1.0"}
+
+
+def test_config_in_the_file_builds_the_network(generator: Generator, saved: Path) -> None:
+    file = weights_file.load(saved)
+    rebuilt = Generator(**file.config)
+    rebuilt.load_state_dict(file.tensors, strict=True)
+    assert_equal(rebuilt, generator)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_export_and_import_are_lossless(generator: Generator, saved: Path, tmp_path: Path, layout: str) -> None:
+    exported, back = tmp_path / "theirs.pt", tmp_path / "back.safetensors"
+    summary = export_generator(saved, exported, layout)
+    assert f"{generator.size}×{generator.size}" in summary
+    assert layout in import_generator(exported, back).lower()
+    assert_equal(load_generator(back), generator)
+    card = weights_file.load(back).card
+    assert card["source"] == "theirs.pt"
+    assert len(card["sha256"]) == 64
+
+
+@pytest.mark.parametrize("layout", ["rosinality", "psp"])
+def test_export_loads_strictly_and_draws_the_same(
+    generator: Generator, saved: Path, tmp_path: Path, layout: str
+) -> None:
+    export_generator(saved, tmp_path / "theirs.pt", layout)
+    content = torch.load(tmp_path / "theirs.pt", weights_only=True)
+    channels = weights_file.load(saved).config["channels"]
+    depth = generator.mapping_network.num_layers
+    if layout == "psp":
+        network = {key.removeprefix("decoder."): value for key, value in content["state_dict"].items()}
+        assert content["opts"]["output_size"] == generator.size
+        assert torch.equal(content["latent_avg"], generator.mean_w.expand(generator.num_rows, -1))
+    else:
+        network = content["g_ema"]
+        assert torch.equal(content["latent_avg"], generator.mean_w)
+    plain = PlainGenerator(channels, generator.w_dim, depth)
+    plain.load_state_dict(network, strict=True)
+    z = torch.randn(3, generator.w_dim, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        ws = generator.mapping(z) + 0.1 * torch.randn(
+            3, generator.num_rows, generator.w_dim, generator=torch.Generator().manual_seed(6)
+        )
+        torch.testing.assert_close(plain.style(z), generator.mapping(z)[:, 0], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(plain(ws), generator.synthesis(ws), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(plain(ws, noise=False), generator.synthesis(ws, "none"), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_nvlabs_snapshot(generator: Generator, tmp_path: Path, protocol: int) -> None:
+    path = tmp_path / "network-snapshot-000200.pkl"
+    path.write_bytes(network_pickle(nvlabs_state(generator), protocol))
+    assert_equal(load_generator(path), generator)
+    assert not hasattr(__import__("builtins"), "hsc_ran_source")
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_pickled_numpy_arrays(generator: Generator, tmp_path: Path, protocol: int) -> None:
+    arrays = {key: np.array(value.numpy(), order="F") for key, value in nvlabs_state(generator).items()}
+    (tmp_path / "arrays.pkl").write_bytes(pickle.dumps({"G_ema": arrays}, protocol))
+    assert_equal(load_generator(tmp_path / "arrays.pkl"), generator)
+
+
+def test_training_checkpoint_of_rosinality_in_the_old_format(tmp_path: Path) -> None:
+    generator = random_generator()
+    save_generator(tmp_path / "hsc", generator)
+    export_generator(tmp_path / "hsc", tmp_path / "new.pt", "rosinality")
+    content = torch.load(tmp_path / "new.pt", weights_only=True)
+    content |= {"g": {"other": torch.ones(1)}, "args": argparse.Namespace(size=32), "ada_aug_p": 0.25}
+    torch.save(content, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    assert_equal(load_generator(tmp_path / "old.pt"), generator)
+
+
+def test_unsaid_mean_is_measured_without_touching_the_global_random_numbers(tmp_path: Path) -> None:
+    generator = random_generator()
+    state = nvlabs_state(generator)
+    del state["mapping.w_avg"]
+    torch.save(state, tmp_path / "bare.pt")
+    torch.manual_seed(3)
+    loaded = load_generator(tmp_path / "bare.pt")
+    after = torch.rand(4)
+    torch.manual_seed(3)
+    assert torch.equal(after, torch.rand(4))
+    with torch.no_grad():
+        many = generator.mapping_network(torch.randn(50_000, 16, generator=torch.Generator().manual_seed(9)))
+    standard_error = many.std(0) / 100
+    assert bool(((loaded.mean_w - many.mean(0)).abs() < 6 * standard_error).all())
+
+
+def test_z_of_another_length_than_w(tmp_path: Path) -> None:
+    generator = random_generator(z_dim=10, w_dim=16)
+    save_generator(tmp_path / "hsc", generator)
+    export_generator(tmp_path / "hsc", tmp_path / "state.pt", "nvlabs")
+    assert_equal(load_generator(tmp_path / "state.pt"), generator)
+    with pytest.raises(HscError, match="z has 10 numbers and w 16; only 'nvlabs' can hold that"):
+        export_generator(tmp_path / "hsc", tmp_path / "no.pt", "rosinality")
+
+
+def test_style_driven_input_stays_in_hsc(tmp_path: Path) -> None:
+    generator = random_generator(input="style")
+    save_generator(tmp_path / "hsc", generator)
+    assert_equal(load_generator(tmp_path / "hsc"), generator)
+    with pytest.raises(HscError, match="4×4 input follows the style"):
+        export_generator(tmp_path / "hsc", tmp_path / "no.pt", "psp")
+    assert not (tmp_path / "no.pt").exists()
+
+
+def test_summary_names_the_constructor(tmp_path: Path) -> None:
+    halved = random_generator(channels=[512, 512, 512, 512, 256], mapping_layers=1, z_dim=4, w_dim=4)
+    save_generator(tmp_path / "hsc", halved)
+    summary = export_generator(tmp_path / "hsc", tmp_path / "out.pt", "rosinality")
+    assert "Generator(64, 4, 1, channel_multiplier=1)" in summary
+    save_generator(tmp_path / "small", random_generator())
+    summary = export_generator(tmp_path / "small", tmp_path / "out.pt", "rosinality")
+    assert "{4: 8, 8: 8, 16: 6, 32: 5}" in summary
+
+
+# --- refusals -------------------------------------------------------------------------------------------------------
+
+
+def _drop(state: dict[str, Any]) -> None:
+    del state["synthesis.b16.conv0.affine.bias"]
+
+
+def _add(state: dict[str, Any]) -> None:
+    state["synthesis.b8.skip.weight"] = torch.zeros(1)
+
+
+def _add_with_a_rude_name(state: dict[str, Any]) -> None:
+    state["\nDone.\x1b[2J"] = torch.zeros(1)
+
+
+def _widen(state: dict[str, Any]) -> None:
+    state["synthesis.b8.conv0.weight"] = torch.zeros(9, 9, 3, 3)
+
+
+def _condition(state: dict[str, Any]) -> None:
+    state["mapping.embed.weight"] = torch.zeros(4, 4)
+
+
+def _refilter(state: dict[str, Any]) -> None:
+    state["synthesis.b8.resample_filter"] = torch.ones(4, 4) / 16
+
+
+def _count(state: dict[str, Any]) -> None:
+    state["synthesis.b8.conv1.bias"] = torch.zeros(8, dtype=torch.int64)
+
+
+def _behead(state: dict[str, Any]) -> None:
+    del state["mapping.fc0.weight"]
+
+
+def _flatten(state: dict[str, Any]) -> None:
+    state["synthesis.b4.conv1.weight"] = torch.tensor(1.0)
+
+
+def _stylegan3(state: dict[str, Any]) -> None:
+    state.clear()
+    state |= {"synthesis.input.freqs": torch.zeros(4, 2), "synthesis.L0_36_512.weight": torch.zeros(1)}
+
+
+def _strange(state: dict[str, Any]) -> None:
+    state.clear()
+    state["features.0.weight"] = torch.zeros(1)
+
+
+REFUSALS = [
+    (_drop, "it lacks 1 tensors, such as 'synthesis.b16.conv0.affine.bias'"),
+    (_add, "it has a surplus of 1 tensors, such as 'synthesis.b8.skip.weight'"),
+    (_add_with_a_rude_name, r"such as '\\nDone.\\x1b"),
+    (_widen, r"synthesis.b8.conv0.weight has the shape \[9, 9, 3, 3\] where \[8, 8, 3, 3\] fits"),
+    (_condition, "a class-conditional generator"),
+    (_refilter, "'synthesis.b8.resample_filter' is not the filter"),
+    (_count, "synthesis.b8.conv1.bias holds torch.int64"),
+    (_behead, "without its first layers"),
+    (_flatten, "without its first layers"),
+    (_stylegan3, "a StyleGAN3 generator"),
+    (_strange, "holds no StyleGAN2 generator"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "message"), REFUSALS, ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize("pickled", [False, True], ids=["pt", "pkl"])
+def test_wrong_content_is_named(
+    tmp_path: Path, spoil: Callable[[dict[str, Any]], None], message: str, pickled: bool
+) -> None:
+    state = nvlabs_state(random_generator())
+    spoil(state)
+    path = tmp_path / "file"
+    if pickled:
+        path.write_bytes(network_pickle(state))
+    else:
+        torch.save({"G_ema": state}, path)
+    with pytest.raises(HscError, match=message) as caught:
+        load_generator(path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"state_dict": None}, {"g_ema": 3}, torch.zeros(2), None])
+def test_checkpoints_of_something_else(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "x.pt")
+    with pytest.raises(HscError, match="holds no StyleGAN2 generator"):
+        load_generator(tmp_path / "x.pt")
+
+
+def test_rosinality_tensor_of_an_odd_shape(tmp_path: Path) -> None:
+    save_generator(tmp_path / "hsc", random_generator())
+    export_generator(tmp_path / "hsc", tmp_path / "x.pt", "rosinality")
+    content = torch.load(tmp_path / "x.pt", weights_only=True)
+    content["g_ema"]["to_rgbs.0.bias"] = torch.zeros(2, 3, 1, 1)
+    torch.save(content, tmp_path / "x.pt")
+    with pytest.raises(HscError, match=r"to_rgbs.0.bias has the shape \[2, 3, 1, 1\]"):
+        load_generator(tmp_path / "x.pt")
+    content["g_ema"]["to_rgbs.0.bias"] = torch.zeros(1, 3, 1, 1)
+    content["g_ema"]["style.9.gain"] = torch.zeros(1)
+    torch.save(content, tmp_path / "x.pt")
+    with pytest.raises(HscError, match=r"surplus of 1 tensors, such as 'style.9.gain'"):
+        load_generator(tmp_path / "x.pt")
+
+
+def test_safetensors_of_another_kind_and_of_others(tmp_path: Path) -> None:
+    weights_file.save(tmp_path / "codec", {"a": torch.zeros(1)}, "codec", {})
+    with pytest.raises(HscError, match="kind 'codec' where 'generator' is needed"):
+        load_generator(tmp_path / "codec")
+    weights_file.save(tmp_path / "hollow", {"a": torch.zeros(1)}, "generator", {})
+    with pytest.raises(HscError, match="without its first layers"):
+        load_generator(tmp_path / "hollow")
+    safetensors.torch.save_file({"a": torch.zeros(1)}, tmp_path / "other")
+    with pytest.raises(HscError, match="not written by hsc"):
+        load_generator(tmp_path / "other")
+
+
+def test_unknown_layout(tmp_path: Path) -> None:
+    with pytest.raises(HscError, match="unknown layout 'tf'; choose one of rosinality, psp, nvlabs"):
+        export_generator(tmp_path / "any", tmp_path / "out", "tf")
+
+
+# --- scale ----------------------------------------------------------------------------------------------------------
+
+LARGEST = """
+import resource, sys, torch
+from hsc.checkpoints import load_generator
+generator = load_generator(sys.argv[1])
+with torch.inference_mode():
+    ws = generator.mapping(torch.randn(1, 512, generator=torch.Generator().manual_seed(0)), truncation=0.7)
+    image = generator.synthesis(ws)
+assert image.shape == (1, 3, 1024, 1024) and bool(image.isfinite().all()) and float(image.std()) > 0
+print(generator.num_rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+def test_config_f_at_1024_in_bounded_memory(tmp_path: Path) -> None:
+    """The largest published generator: 30 million parameters, 120 MB; a few activations of 134 MB each on top."""
+    channels = [512] * 5 + [256, 128, 64, 32]
+    generator = random_generator(channels=channels, z_dim=512, w_dim=512, mapping_layers=8)
+    torch.save({"G_ema": nvlabs_state(generator)}, tmp_path / "ffhq.pt")
+    del generator
+    done = subprocess.run(
+        [sys.executable, "-c", LARGEST, tmp_path / "ffhq.pt"], capture_output=True, text=True, check=True
+    )
+    rows, peak_kib = map(int, done.stdout.split())
+    assert rows == 18
+    assert peak_kib < 2.5 * 2**20
