@@ -1,0 +1,59 @@
+"""Reaching the loggers of a run: the common x-axis, and W&B where there is one."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import WandbLogger
+
+
+def samples_seen(module: pl.LightningModule) -> int | None:
+    """Training images the module has seen, over all stages; None where it does not count them."""
+    return getattr(module, "samples_seen", None)
+
+
+def use_samples_seen_as_axis(trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    """Let W&B plot against `samples_seen`, whatever the number of optimisers and resumptions does to Lightning's
+    step.
+    """
+    if samples_seen(module) is None:
+        return
+    for run in wandb_runs(trainer):
+        run.define_metric("samples_seen", hidden=True)
+        for pattern in ("train/*", "val/*", "test/*"):
+            run.define_metric(pattern, step_metric="samples_seen")
+
+
+def log_results(trainer: pl.Trainer, module: pl.LightningModule, results: Mapping[str, float | torch.Tensor]) -> None:
+    """Log numbers that are already the same on all processes, with `samples_seen`, to all loggers and for monitoring.
+
+    To be called from an epoch-end hook of a callback.
+    """
+    seen = samples_seen(module)
+    axis = {} if seen is None or not results else {"samples_seen": seen}
+    for name, value in {**results, **axis}.items():
+        # float64, because Lightning rounds Python numbers to float32, samples_seen among them. sync_dist averages what
+        # is equal; without it Lightning warns at every key.
+        module.log(name, torch.as_tensor(value, dtype=torch.float64, device=module.device), sync_dist=True)
+
+
+def log_to_wandb(trainer: pl.Trainer, module: pl.LightningModule, items: Mapping[str, Any]) -> None:
+    """Log images or histograms to the W&B runs there are, with `samples_seen`."""
+    seen = samples_seen(module)
+    axis = {} if seen is None else {"samples_seen": seen}
+    for run in wandb_runs(trainer):
+        run.log({**items, **axis, "trainer/global_step": trainer.global_step})
+
+
+def add_to_wandb_config(trainer: pl.Trainer, entries: Mapping[str, Any]) -> None:
+    """Note facts about the run in the config of the W&B runs there are."""
+    for run in wandb_runs(trainer):
+        run.config.update(dict(entries), allow_val_change=True)
+
+
+def wandb_runs(trainer: pl.Trainer) -> list[Any]:
+    """The W&B runs of this trainer; none on other processes than the first."""
+    if not trainer.is_global_zero:
+        return []
+    return [logger.experiment for logger in trainer.loggers if isinstance(logger, WandbLogger)]

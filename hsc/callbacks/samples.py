@@ -1,0 +1,82 @@
+"""What the codec does to a few faces, for people to look at."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from PIL import Image, ImageDraw
+
+from hsc.callbacks.base import codec_output
+from hsc.callbacks.loggers import log_to_wandb, samples_seen, wandb_runs
+from hsc.files import write_atomically
+from hsc.images import to_uint8
+from hsc.outputs import CodecOutput
+
+TITLE_HEIGHT = 14
+
+
+class SampleGridCallback(pl.Callback):
+    """At every validation, a picture of the first faces: original | first layer | … | last layer, one face a row.
+
+    Written to `samples/SAMPLES_SEEN.png` in the Trainer's `default_root_dir`, and to W&B as `val/samples`. A module
+    with `generated_samples(n) → [n, 3, H, W]` also shows what it dreams up, as `generated/…` and `val/generated`.
+    """
+
+    def __init__(self, count: int = 8) -> None:
+        self.count = count
+        self._rows: list[np.ndarray] = []  # of a face each, uint8 [H, columns · W, 3]
+        self._titles: list[str] = []
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._rows = []
+
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any, **__: Any
+    ) -> None:
+        missing = self.count - len(self._rows)
+        if trainer.is_global_zero and missing > 0:
+            output = codec_output(outputs, pl_module)
+            self._titles = ["original", *output.layers]
+            self._rows += rows_of(output, missing)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.sanity_checking or not trainer.is_global_zero or not self._rows:
+            return
+        self._show(trainer, pl_module, "samples", with_titles(np.concatenate(self._rows), self._titles))
+        self._rows = []
+        generate = getattr(pl_module, "generated_samples", None)
+        if generate is not None:
+            with torch.no_grad():
+                faces = list(to_uint8(generate(self.count)))
+            self._show(trainer, pl_module, "generated", Image.fromarray(np.hstack(faces)))
+
+    def _show(self, trainer: pl.Trainer, module: pl.LightningModule, name: str, picture: Image.Image) -> None:
+        seen = samples_seen(module)
+        step = trainer.global_step if seen is None else seen
+        png = io.BytesIO()
+        picture.save(png, "PNG")
+        write_atomically(Path(trainer.default_root_dir) / name / f"{step:010d}.png", png.getvalue())
+        if wandb_runs(trainer):
+            import wandb
+
+            log_to_wandb(trainer, module, {f"val/{name}": wandb.Image(picture)})
+
+
+def rows_of(output: CodecOutput, count: int) -> list[np.ndarray]:
+    """Of the first `count` faces, original and layers side by side: uint8 [H, columns · W, 3] each."""
+    columns = [output.originals, *(layer.images for layer in output.layers.values())]
+    return list(np.concatenate([to_uint8(images[:count]) for images in columns], axis=2))
+
+
+def with_titles(pixels: np.ndarray, titles: list[str]) -> Image.Image:
+    """The picture with one title above each of its equally wide columns."""
+    height, width, _ = pixels.shape
+    picture = Image.new("RGB", (width, height + TITLE_HEIGHT), "white")
+    draw = ImageDraw.Draw(picture)
+    for column, title in enumerate(titles):
+        draw.text((column * width // len(titles) + 2, 1), title, fill="black")
+    picture.paste(Image.fromarray(pixels), (0, TITLE_HEIGHT))
+    return picture

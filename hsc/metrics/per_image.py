@@ -1,0 +1,100 @@
+"""Values of single images, kept so that the result is the same for any number of processes.
+
+Every value is stored with a 64-bit key made from the image's name. Before anything is reduced the keys are sorted and
+images that came twice (samplers pad the last batch of a distributed run) are dropped, so one process and eight reduce
+the same float64 array in the same order. Memory: 16 bytes an image and value.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+
+def image_keys(names: Sequence[str]) -> Tensor:
+    """int64 [N], a hash of each name: evenly spread, the same on every machine."""
+    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names)
+    return torch.from_numpy(np.frombuffer(digests, dtype="<i8").astype(np.int64))
+
+
+def sorted_once(keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows in the order of their keys, the first row of every key only: [N], [N, C] → [M], [M, C]."""
+    keys, order = keys.sort(stable=True)
+    first = torch.ones_like(keys, dtype=torch.bool)
+    first[1:] = keys[1:] != keys[:-1]
+    return keys[first], values[order[first]]
+
+
+class PerImage(Metric):
+    """A table with one row of numbers for every image; subclasses reduce it.
+
+    `compute()` returns (keys int64 [M], values float64 [M, C]) over all processes, sorted by key, every image once.
+    """
+
+    full_state_update = False
+    keys: list[Tensor] | Tensor
+    values: list[Tensor] | Tensor
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.add_state("keys", [], dist_reduce_fx=_join)
+        self.add_state("values", [], dist_reduce_fx=_join)
+
+    def update(self, names: Sequence[str], values: Tensor) -> None:
+        """Add images by name; values are [N] or [N, C]."""
+        if len(names) != len(values):
+            raise ValueError(f"{len(names)} names for {len(values)} values")
+        assert isinstance(self.keys, list)
+        assert isinstance(self.values, list)
+        self.keys.append(image_keys(names).to(self.device))
+        self.values.append(values.detach().to(self.device, torch.float64).reshape(len(names), -1))
+
+    def table(self) -> tuple[Tensor, Tensor]:
+        """What `compute` returns, to be called inside a `compute`, where the states hold all processes' images."""
+        return sorted_once(_join(self.keys), _join(self.values))
+
+    def compute(self) -> Any:
+        return self.table()
+
+    def sync(self, *args: Any, **kwargs: Any) -> None:
+        # torchmetrics gathers a list tensor by tensor, so every process must hold the same number of them with the same
+        # number of dimensions, also one that has seen no image.
+        self.keys = [_join(self.keys) if len(self.keys) else torch.empty(0, dtype=torch.int64, device=self.device)]
+        empty = torch.empty(0, 0, dtype=torch.float64, device=self.device)
+        self.values = [_join(self.values) if len(self.values) else empty]
+        super().sync(*args, **kwargs)
+
+
+class PerImageMean(PerImage):
+    """Means of named values over all images, for example those of several perceptual judges.
+
+    >>> mean = PerImageMean("lpips", "psnr")
+    >>> mean.update(["a", "b"], lpips=torch.tensor([0.1, 0.3]), psnr=torch.tensor([20.0, 22.0]))
+    >>> mean.compute()["psnr"].item()
+    21.0
+    """
+
+    def __init__(self, *columns: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.columns = columns
+
+    def update(self, names: Sequence[str], **values: Tensor) -> None:  # type: ignore[override]
+        """Add images by name with one [N] tensor a column."""
+        super().update(names, torch.stack([values[column].detach().double().cpu() for column in self.columns], dim=1))
+
+    def compute(self) -> dict[str, Tensor]:
+        """Means, float64; nothing when no image was seen."""
+        keys, values = self.table()
+        return dict(zip(self.columns, values.mean(dim=0), strict=True)) if len(keys) else {}
+
+
+def _join(parts: list[Tensor] | Tensor) -> Tensor:
+    """One tensor out of the parts that hold something."""
+    if isinstance(parts, Tensor):
+        return parts
+    filled = [part for part in parts if len(part)]
+    return torch.cat(filled) if filled else parts[0] if parts else torch.empty(0)

@@ -1,0 +1,38 @@
+"""Rate: bits of a file for each pixel of the image it is judged against."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from hsc.metrics.per_image import PerImageMean
+
+
+class BitsPerPixel(PerImageMean):
+    """Mean rate of one prefix of the files, in bits a pixel.
+
+    `bpp`: the real file up to and including this layer; `bpp_estimated`: the entropy model's −log2 p of the same
+    symbols; `bpp_layer`: what this layer adds to the file. A rate that is unknown (NaN: nothing was coded) is left out.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("bpp", "bpp_estimated", "bpp_layer", **kwargs)
+
+    def update(  # type: ignore[override]
+        self,
+        names: Sequence[str],
+        file_bytes: Tensor,  # [N] length of the file up to this layer
+        bits_estimated: Tensor,  # [N] of all layers so far
+        bytes_before: Tensor,  # [N] length of the file without this layer; 0 for the first
+        pixels: int,  # height × width of the images judged against
+    ) -> None:
+        super().update(
+            names,
+            bpp=8 * file_bytes.double() / pixels,
+            bpp_estimated=bits_estimated.double() / pixels,
+            bpp_layer=8 * (file_bytes - bytes_before).double() / pixels,
+        )
+
+    def compute(self) -> dict[str, Tensor]:
+        """Means over all images, float64."""
+        return {name: mean for name, mean in super().compute().items() if not mean.isnan()}

@@ -1,0 +1,214 @@
+"""All callbacks together on a small codec: every promised name for every layer, in every kind of logger."""
+
+import csv
+import json
+import math
+import warnings
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from codec_double import LAYERS, SIZE, BlurCodec, Corners, Distance, Pictures, Projection
+from PIL import Image
+from pytorch_lightning.loggers import CSVLogger, WandbLogger
+from torch.utils.data import DataLoader
+from wandb_file import WandbRun, read_wandb_run
+
+from hsc.callbacks import (
+    BestValueCallback,
+    BppCallback,
+    FIDCallback,
+    IdentityAccuracyCallback,
+    LandmarkErrorCallback,
+    PerceptualCallback,
+    ProvenanceCallback,
+    SampleGridCallback,
+    SymbolStatisticsCallback,
+)
+
+NAMES = [
+    "bpp",
+    "bpp_estimated",
+    "bpp_layer",
+    "lpips",
+    "lpips_vgg",
+    "psnr",
+    "identity_accuracy",
+    "identity_distance",
+    "landmark_nme",
+    "detection_rate",
+    "frechet_projection",
+    "kid_projection",
+    "zero_symbols",
+]
+IMAGES = 504
+
+
+def callbacks() -> list[pl.Callback]:
+    return [
+        BppCallback(),
+        PerceptualCallback({"lpips": Distance(), "lpips_vgg": Distance(), "psnr": Distance()}),
+        IdentityAccuracyCallback(Projection()),
+        LandmarkErrorCallback(Corners()),
+        FIDCallback(Projection()),
+        SampleGridCallback(count=3),
+        SymbolStatisticsCallback(),
+        BestValueCallback(),
+        ProvenanceCallback("seed: 7\nmodel:\n  rows: 6\n"),
+    ]
+
+
+def trainer(folder: Path, **options) -> pl.Trainer:
+    return pl.Trainer(
+        accelerator="cpu",
+        default_root_dir=folder,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        log_every_n_steps=1,
+        **options,
+    )
+
+
+def loader(count: int = IMAGES) -> DataLoader:
+    return DataLoader(Pictures(count), batch_size=72)
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch, tmp_path):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*num_workers|.*does not have many workers|.*GPU")
+        yield
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory) -> Path:
+    """Two epochs of training with two validations, logged to CSV and to W&B."""
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "offline")
+        patch.setenv("WANDB_SILENT", "true")
+        loggers = [CSVLogger(folder, name="csv", version=""), WandbLogger(save_dir=folder, project="test")]
+        fit = trainer(folder, max_epochs=2, logger=loggers, callbacks=callbacks(), limit_train_batches=2)
+        fit.fit(BlurCodec(), loader(), loader())
+        loggers[1].experiment.finish()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rows(run_folder: Path) -> list[dict[str, str]]:
+    with open(run_folder / "csv" / "metrics.csv") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def wandb_run(run_folder: Path) -> WandbRun:
+    return read_wandb_run(run_folder)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_csv_holds_every_promised_name(rows, layer):
+    for row in rows:
+        for name in NAMES:
+            assert math.isfinite(float(row[f"val/{layer}/{name}"])), name
+
+
+def test_csv_has_one_row_a_validation_with_the_samples_seen(rows):
+    assert [float(row["samples_seen"]) for row in rows] == [144, 288]
+
+
+def test_csv_rates_are_the_files(rows):
+    lengths = [10 + index % 7 for index in range(IMAGES)]
+    mean = 8 * sum(lengths) / IMAGES / SIZE**2
+    assert float(rows[0]["val/enhanced/bpp"]) == pytest.approx(3 * mean, rel=1e-12)
+    assert float(rows[0]["val/enhanced/bpp_layer"]) == pytest.approx(mean, rel=1e-12)
+    assert float(rows[0]["val/enhanced/bpp_estimated"]) == pytest.approx(3 * mean - 20 / SIZE**2, rel=1e-12)
+
+
+def test_csv_row_bits(rows):
+    assert float(rows[0]["val/row_bits/05"]) == (IMAGES - 1) / 2 + 5
+
+
+def test_finer_layers_are_nearer(rows):
+    for name in ("lpips", "landmark_nme", "identity_distance", "frechet_projection"):
+        values = [float(rows[0][f"val/{layer}/{name}"]) for layer in LAYERS]
+        assert values == sorted(values, reverse=True), name
+
+
+def test_wandb_holds_every_promised_name_of_every_layer(wandb_run):
+    logged = [row for row in wandb_run.history if "val/basic/bpp" in row]
+    assert [row["samples_seen"] for row in logged] == [144, 288]
+    for row in logged:
+        assert {f"val/{layer}/{name}" for layer in LAYERS for name in NAMES} <= row.keys()
+
+
+def test_wandb_equals_csv(wandb_run, rows):
+    logged = [row for row in wandb_run.history if "val/basic/bpp" in row]
+    for row, expected in zip(logged, rows, strict=True):
+        for name in NAMES:
+            assert row[f"val/middle/{name}"] == pytest.approx(float(expected[f"val/middle/{name}"]), rel=1e-12)
+
+
+def test_wandb_plots_against_samples_seen(wandb_run):
+    assert wandb_run.axes["val/*"] == "samples_seen"
+    assert wandb_run.axes["val/basic/lpips"] == "samples_seen"
+
+
+def test_wandb_summary_is_the_best_value(wandb_run):
+    for name, best in (("lpips", min), ("identity_accuracy", max), ("psnr", max)):
+        values = [row[f"val/basic/{name}"] for row in wandb_run.history if f"val/basic/{name}" in row]
+        assert wandb_run.summary[f"val/basic/{name}"] == best(values)
+
+
+def test_blur_fell_so_the_last_psnr_double_is_not_the_best(wandb_run):
+    # The double logs a distance as psnr: it falls, so that best and last differ and the test above can fail.
+    values = [row["val/basic/psnr"] for row in wandb_run.history if "val/basic/psnr" in row]
+    assert values[0] > values[1]
+
+
+def test_wandb_shows_pictures_and_histograms(wandb_run, run_folder):
+    pictures = [row["val/samples.path"] for row in wandb_run.history if "val/samples.path" in row]
+    assert len(pictures) == 2
+    assert all(list(run_folder.glob(f"wandb/*/files/{path}")) for path in pictures)
+    histograms = [row for row in wandb_run.history if "val/basic/symbols.values" in row]
+    assert len(histograms) == 2
+    assert sum(histograms[0]["val/basic/symbols.values"]) == IMAGES * 8
+
+
+def test_wandb_config_tells_judges_gallery_and_code(wandb_run):
+    config = wandb_run.config
+    assert config["judge_of_identity"] == "projection"
+    assert config["judge_of_lpips"] == "distance"
+    assert config["gallery_size"] == IMAGES
+    assert config["model"] == {"rows": 6}
+    assert config["provenance"]["packages"]["torch"] == torch.__version__.partition("+")[0] or torch.__version__
+
+
+def test_pictures_in_the_run_folder(run_folder):
+    files = sorted((run_folder / "samples").iterdir())
+    assert [file.name for file in files] == ["0000000144.png", "0000000288.png"]
+    assert Image.open(files[0]).size == (4 * SIZE, 3 * SIZE + 14)
+
+
+def test_provenance_in_the_run_folder(run_folder):
+    folder = run_folder / "provenance"
+    assert (folder / "config.yaml").read_text().startswith("seed: 7")
+    assert json.loads((folder / "provenance.json").read_text())["hsc"]
+
+
+@pytest.mark.parametrize("manual", [False, True])
+def test_without_logger_values_can_be_monitored(tmp_path, manual):
+    fit = trainer(tmp_path, max_epochs=1, logger=False, callbacks=callbacks(), limit_train_batches=1)
+    fit.fit(BlurCodec(manual), loader(), loader())
+    assert {f"val/{layer}/{name}" for layer in LAYERS for name in NAMES} <= fit.callback_metrics.keys()
+
+
+def test_test_stage_logs_under_test(tmp_path):
+    run = trainer(tmp_path, logger=False, callbacks=callbacks())
+    (values,) = run.test(BlurCodec(), loader(), verbose=False)
+    assert {f"test/{layer}/{name}" for layer in LAYERS for name in NAMES} <= values.keys()
+    assert not any(name.startswith("val/") for name in values)
