@@ -21,11 +21,6 @@ from hsc.evaluation.anchors.streams import (
 )
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
-
-
 @pytest.fixture(scope="session")
 def face(data_dir) -> np.ndarray:
     from hsc.data.faces import open_faces

@@ -1,0 +1,80 @@
+"""The quantities result files hold: how each is called, which way is better, and how it is shown."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A metric as readers see it: `label` names it with its judge, shown numbers are `scale` × the stored ones."""
+
+    label: str
+    higher_is_better: bool
+    unit: str = ""
+    decimals: int = 3
+    scale: float = 1.0
+
+    @property
+    def axis(self) -> str:
+        """Label of an axis."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    @property
+    def arrow(self) -> str:
+        """The better direction."""
+        return "↑" if self.higher_is_better else "↓"
+
+    def show(self, value: float) -> str:
+        return f"{self.scale * value:.{self.decimals}f}"
+
+
+_QUANTITIES = {
+    "lpips": Quantity("LPIPS (AlexNet)", False),
+    "lpips_vgg": Quantity("LPIPS (VGG)", False),
+    "dists": Quantity("DISTS", False),
+    "ms_ssim": Quantity("MS-SSIM", True, decimals=4),
+    "psnr": Quantity("PSNR", True, "dB", 2),
+    "identity_accuracy": Quantity("Rank-1 identity", True, "%", 1, 100),
+    "identity_distance": Quantity("Identity distance", False),
+    "verification_accuracy": Quantity("Verification accuracy", True, "%", 1, 100),
+    "verification_auc": Quantity("Verification AUC", True, decimals=4),
+    "verification_tar": Quantity("True accept rate", True, "%", 1, 100),
+    "landmark_nme": Quantity("Landmark error (NME)", False, "%", 2, 100),
+    "detection_rate": Quantity("Detection rate", True, "%", 1, 100),
+    "fid": Quantity("FID", False, decimals=2),
+    "frechet_vgg16": Quantity("Fréchet distance (VGG16)", False, decimals=2),
+    "kid_vgg16": Quantity("KID (VGG16)", False, decimals=4),
+}
+
+# What other tools call the same numbers.
+_ALIASES = {
+    "psnr-rgb": "psnr",
+    "ms-ssim": "ms_ssim",
+    "ms-ssim-rgb": "ms_ssim",
+    "lpips-alex": "lpips",
+    "lpips.alex": "lpips",
+    "lpips-vgg": "lpips_vgg",
+    "lpips.vgg": "lpips_vgg",
+}
+
+
+def canonical_name(metric: str) -> str:
+    """The name hsc uses for a metric of any result file."""
+    return _ALIASES.get(metric, metric)
+
+
+def quantity(metric: str) -> Quantity | None:
+    """What is known of a metric such as `identity_accuracy.dlib@500`; None for anything that is not a metric."""
+    base, _, judge = metric.partition(".")
+    known = _QUANTITIES.get(base)
+    if known is None or not judge:
+        return known
+    judge, _, gallery = judge.partition("@")
+    detail = f"{judge}, gallery of {gallery}" if gallery else judge
+    return Quantity(f"{known.label}, {detail}", known.higher_is_better, known.unit, known.decimals, known.scale)
+
+
+def sort_key(metric: str) -> tuple[int, str]:
+    """Sorts metrics as the tables list them."""
+    order = list(_QUANTITIES)
+    base = metric.partition(".")[0]
+    return (order.index(base) if base in order else len(order), metric)

@@ -1,0 +1,141 @@
+"""Result files: rate–distortion curves in CompressAI's JSON, which its own plot command reads.
+
+`results.json` is one CompressAI object (`name`, `description`, `results`) for the whole file of the codec evaluated,
+so any tool for that format plots it; its `entries` holds one such object for every codec and layer, with what
+CompressAI's format has no place for (confidence intervals, qualities, which images).
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hsc.errors import HscError
+from hsc.evaluation.quantities import canonical_name, quantity
+from hsc.files import write_atomically
+
+CONFIDENCE = 0.95
+GENERATED = "generated faces: flattering, not comparable"
+
+
+@dataclass
+class Curve:
+    """What one codec (one layer of one codec) does at every quality, means over all images.
+
+    values: by name as in the file, [points] each; `bpp` is always there. low, high: bounds of the confidence intervals.
+    images: how many; pixels: of each; data_key: hash of the set they are from, all where known.
+    """
+
+    name: str
+    values: dict[str, np.ndarray]
+    low: dict[str, np.ndarray] = field(default_factory=dict)
+    high: dict[str, np.ndarray] = field(default_factory=dict)
+    description: str = ""
+    codec: str = ""
+    layer: str = ""
+    qualities: list[int] = field(default_factory=list)
+    images: int | None = None
+    pixels: int | None = None
+    data_key: str = ""
+    generated: bool = False
+    trained_on: list[str] = field(default_factory=list)  # metrics the codec was trained with
+    source: Path | None = None  # the file it was read from
+
+    @property
+    def bpp(self) -> np.ndarray:
+        return self.values["bpp"]
+
+    @property
+    def metrics(self) -> list[str]:
+        """The names in `values` that measure quality."""
+        return [name for name in self.values if quantity(name) is not None]
+
+
+def write_results(path: Path, curves: Sequence[Curve], headline: Curve, about: dict[str, Any]) -> None:
+    """Write all curves, `headline` at the top; `about` says how they were measured."""
+    content = _entry(headline) | {"about": about, "entries": [_entry(curve) for curve in curves]}
+    write_atomically(path, (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def read_results(path: str | Path) -> list[Curve]:
+    """The curves of a result file of hsc or CompressAI, or of a folder: its results.json, else every JSON file in it.
+
+    Raises HscError when there is none or a file has another format.
+    """
+    path = Path(path)
+    if path.is_dir():
+        files = [path / "results.json"] if (path / "results.json").is_file() else sorted(path.glob("*.json"))
+        if not files:
+            raise HscError(f"{path} holds no results: run hsc evaluate with --out {path} first")
+        return [curve for file in files for curve in read_results(file)]
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise HscError(f"{path}: no such file or folder; give what hsc evaluate wrote") from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise HscError(f"{path} is not a JSON result file ({error})") from error
+    entries = content.get("entries", [content]) if isinstance(content, dict) else content
+    try:
+        return [_curve(entry, path) for entry in entries]
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        wanted = '{"name", "results": {"bpp": [...], METRIC: [...]}}'
+        raise HscError(f"{path} is not a result file in CompressAI's format, {wanted}") from error
+
+
+def _entry(curve: Curve) -> dict[str, Any]:
+    """CompressAI's three fields first, then ours."""
+    bounds = {"level": CONFIDENCE, "low": _lists(curve.low), "high": _lists(curve.high)}
+    return {
+        "name": curve.name,
+        "description": curve.description,
+        "results": _lists(curve.values),
+        "confidence": bounds,
+        "codec": curve.codec,
+        "layer": curve.layer,
+        "qualities": curve.qualities,
+        "images": curve.images,
+        "pixels": curve.pixels,
+        "data_key": curve.data_key,
+        "generated": curve.generated,
+        "trained_on": curve.trained_on,
+    }
+
+
+def _lists(arrays: dict[str, np.ndarray]) -> dict[str, list[float | None]]:
+    """JSON has no NaN: null stands for it. Nine digits are more than any of the numbers means."""
+    rounded = {name: [float(f"{value:.9g}") for value in array] for name, array in arrays.items()}
+    return {name: [None if math.isnan(value) else value for value in values] for name, values in rounded.items()}
+
+
+def _curve(entry: dict[str, Any], path: Path) -> Curve:
+    values = _arrays(entry["results"])
+    lengths = {len(array) for array in values.values()}
+    if lengths != {len(values["bpp"])} or not len(values["bpp"]):
+        raise ValueError("values of different lengths")
+    confidence = entry.get("confidence", {})
+    return Curve(
+        name=entry.get("name") or path.stem,
+        values=values,
+        low=_arrays(confidence.get("low", {})),
+        high=_arrays(confidence.get("high", {})),
+        description=entry.get("description", ""),
+        codec=entry.get("codec") or entry.get("name") or path.stem,
+        layer=entry.get("layer", ""),
+        qualities=entry.get("qualities", []),
+        images=entry.get("images"),
+        pixels=entry.get("pixels"),
+        data_key=entry.get("data_key", ""),
+        generated=entry.get("generated", False),
+        trained_on=entry.get("trained_on", []),
+        source=path,
+    )
+
+
+def _arrays(lists: dict[str, list[float | None]]) -> dict[str, np.ndarray]:
+    """Anything else than lists of numbers, such as CompressAI's nested settings, is left out."""
+    numeric = {name: values for name, values in lists.items() if isinstance(values, list)}
+    return {canonical_name(name): np.array(values, dtype=np.float64) for name, values in numeric.items()}

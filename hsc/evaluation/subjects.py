@@ -1,0 +1,163 @@
+"""What is measured: hsc's layered codec and ordinary codecs, made alike.
+
+```
+images [N, 3, H, W] ──code(quality)──▶ for every layer: real files ──decode──▶ 8-bit images [N, 3, H, W]
+```
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hsc.evaluation.anchors import Anchor, AnchorResult
+from hsc.images import resize, to_uint8
+
+if TYPE_CHECKING:
+    from hsc.codec import Codec
+
+WHOLE = "all"  # the layer of codecs that have none
+
+
+@dataclass
+class Coded:
+    """A batch of images decoded from one prefix of their files; lists of N."""
+
+    layer: str
+    images: Tensor  # [N, 3, H, W] in [-1, 1], of 8-bit values: what a viewer of the file sees
+    file_bytes: list[int]
+    slice_bytes: Sequence[int | None]
+    bits_estimated: Sequence[float | None]
+    encode_seconds: list[float]
+    decode_seconds: list[float]
+
+
+class Subject(Protocol):
+    """A codec under measurement. `identity` changes whenever its results might."""
+
+    name: str
+    layers: tuple[str, ...]
+    qualities: tuple[int, ...]
+    identity: str
+    about: str
+
+    def code(self, names: Sequence[str], images: Tensor, quality: int) -> list[Coded]:
+        """Code and decode [N, 3, H, W] images of 8-bit values; one answer a layer, in coding order."""
+
+
+class LayeredSubject:
+    """The layered codec. Each prefix is written as a file of its own, measured on the disk, read back and decoded.
+
+    Times are those of the batch, shared among its images.
+    """
+
+    def __init__(self, codec: "Codec", folder: Path, qualities: Sequence[int] | None, probe: Tensor) -> None:
+        """`folder` receives the files; `probe` [1, 3, H, W] is coded to tell this codec from others of its name."""
+        self.codec = codec
+        self.name = codec.name
+        self.layers = tuple(codec.layers)
+        self.qualities = tuple(range(codec.num_qualities) if qualities is None else qualities)
+        self.folder = folder / _as_file_name(codec.name)
+        self.about = f"hsc codec {codec.name}, {codec.size}×{codec.size}, every layer prefix a real file"
+        self.identity = self._behaviour(probe)
+
+    def code(self, names: Sequence[str], images: Tensor, quality: int) -> list[Coded]:
+        estimated = self._estimated_bits(images, quality)
+        return [
+            self._code_prefix(names, images, quality, depth, estimated[depth - 1])
+            for depth in range(1, len(self.layers) + 1)
+        ]
+
+    def _code_prefix(
+        self, names: Sequence[str], images: Tensor, quality: int, depth: int, estimated: list[float | None]
+    ) -> Coded:
+        started = time.perf_counter()
+        streams = self.codec.compress(images, quality=quality, layers=depth)
+        encoded = time.perf_counter()
+        layer = self.layers[depth - 1]
+        paths = [self.folder / f"quality-{quality}" / layer / f"{_as_file_name(name)}.hsc" for name in names]
+        for path, stream in zip(paths, streams, strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(stream)
+        files = [path.read_bytes() for path in paths]
+        reading = time.perf_counter()
+        decoded = torch.stack(self.codec.decompress(files))
+        finished = time.perf_counter()
+        count = len(names)
+        return Coded(
+            layer,
+            as_eight_bit(resize(decoded, images.shape[-1])),
+            [path.stat().st_size for path in paths],
+            [None] * count,
+            estimated,
+            [(encoded - started) / count] * count,
+            [(finished - reading) / count] * count,
+        )
+
+    def _estimated_bits(self, images: Tensor, quality: int) -> list[list[float | None]]:
+        """The entropy model's ideal bits of every prefix, [layers][N]; None from codecs that do not offer them."""
+        estimate: Callable[[Tensor, int], Tensor] | None = getattr(self.codec, "estimated_bits", None)
+        if estimate is None:
+            return [[None] * len(images) for _ in self.layers]
+        return estimate(images, quality).T.tolist()
+
+    def _behaviour(self, probe: Tensor) -> str:
+        """Hash of what the codec makes of one image: retrained weights under an old name do not go unnoticed."""
+        digest = hashlib.sha256(repr((self.name, self.layers)).encode())
+        for quality in self.qualities:
+            files = self.codec.compress(probe, quality=quality)
+            digest.update(files[0])
+            digest.update(to_uint8(torch.stack(self.codec.decompress(files))).tobytes())
+        return digest.hexdigest()
+
+
+class AnchorSubject:
+    """An ordinary codec, images side by side."""
+
+    def __init__(self, anchor: Anchor, pool: ThreadPoolExecutor, qualities: Sequence[int] | None = None) -> None:
+        self.anchor = anchor
+        self.pool = pool
+        self.name = anchor.name
+        self.layers: tuple[str, ...] = (WHOLE,)
+        self.qualities = tuple(anchor.qualities if qualities is None else qualities)
+        self.about = f"{anchor.name}: {anchor.version()}; {anchor.settings}"
+        self.identity = hashlib.sha256(self.about.encode()).hexdigest()
+
+    def code(self, names: Sequence[str], images: Tensor, quality: int) -> list[Coded]:
+        work: Callable[[np.ndarray], AnchorResult] = lambda image: self.anchor.encode_decode(image, quality)  # noqa: E731
+        results = list(self.pool.map(work, to_uint8(images)))
+        decoded = torch.from_numpy(np.stack([result.decoded for result in results])).permute(0, 3, 1, 2)
+        return [
+            Coded(
+                WHOLE,
+                decoded.float().div(127.5).sub(1).contiguous(),
+                [result.file_bytes for result in results],
+                [result.slice_bytes for result in results],
+                [None] * len(results),
+                [result.encode_seconds for result in results],
+                [result.decode_seconds for result in results],
+            )
+        ]
+
+
+def anchor_pool() -> ThreadPoolExecutor:
+    """Threads around encoder processes: one a core."""
+    return ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="anchor")
+
+
+def as_eight_bit(images: Tensor) -> Tensor:
+    """Round [N, 3, H, W] in [-1, 1] to the 256 values a picture file holds."""
+    return images.detach().float().cpu().add(1).mul(127.5).round().clamp(0, 255).div(127.5).sub(1)
+
+
+def _as_file_name(name: str) -> str:
+    """A member name such as s01/01.pgm as one file name."""
+    return name.replace("/", "_").replace(os.sep, "_")

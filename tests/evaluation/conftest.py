@@ -1,0 +1,28 @@
+"""Fixtures around the small codec and judges of `doubles`."""
+
+from pathlib import Path
+
+import pytest
+from doubles import JUDGES, JpegLayers, use_judges, write_pictures
+
+
+@pytest.fixture
+def judges(monkeypatch) -> tuple[str, ...]:
+    """Names of judges a test can follow; any other is not available."""
+    use_judges(monkeypatch)
+    return JUDGES
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    return write_pictures(tmp_path / "pictures.zip", 24)
+
+
+@pytest.fixture
+def codec() -> JpegLayers:
+    return JpegLayers()

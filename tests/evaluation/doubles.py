@@ -1,0 +1,114 @@
+"""A small real codec with layers, and judges whose answers a test can compute by hand."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from hsc.images import resize, to_pil, to_tensor
+
+SIZE = 32
+QUALITIES = (10, 40, 80)
+
+
+class JpegLayers:
+    """The codec interface on top of JPEG: layer k is a JPEG of the image at 1/4, 1/2 and full size; the file is the
+    chunks one after the other, each behind its length."""
+
+    name, size, layers, num_qualities, default_quality = "jpeg-layers", SIZE, ("basic", "middle", "enhanced"), 3, 1
+    trained_on = ("psnr",)
+
+    def __init__(self, subsampling: int = 0) -> None:
+        self.subsampling = subsampling
+        self.compressed = 0
+
+    def compress(self, images, quality=None, layers=None):
+        self.compressed += 1
+        quality = QUALITIES[self.default_quality if quality is None else quality]
+        scales = (4, 2, 1)[: layers or 3]
+        return [b"".join(self._chunk(image, scale, quality) for scale in scales) for image in images]
+
+    def _chunk(self, image, scale, quality) -> bytes:
+        buffer = io.BytesIO()
+        small = to_pil(image).reduce(scale)
+        small.save(buffer, "JPEG", quality=quality, subsampling=self.subsampling)
+        return len(buffer.getvalue()).to_bytes(2) + buffer.getvalue()
+
+    def decompress(self, files, layers=None, native=False, strict=False):
+        return [self._decode(file) for file in files]
+
+    def _decode(self, file):
+        chunks = []
+        while file:
+            length = int.from_bytes(file[:2])
+            chunks.append(file[2 : 2 + length])
+            file = file[2 + length :]
+        return resize(to_tensor(Image.open(io.BytesIO(chunks[-1])))[None], SIZE)[0]
+
+    def estimated_bits(self, images, quality):
+        """All but the two length bytes of each chunk."""
+        sizes = [[len(file) for file in self.compress(images, quality, depth)] for depth in (1, 2, 3)]
+        return 8 * (torch.tensor(sizes, dtype=torch.float64).T - torch.tensor([2, 4, 6]))
+
+
+class Psnr(nn.Module):
+    name, kind = "psnr", "perceptual"
+
+    def forward(self, reference, image):
+        return 10 * torch.log10(4 / (reference - image).square().mean((1, 2, 3)))
+
+
+class Pixels(nn.Module):
+    """Recognises an image by its pixels at 4×4."""
+
+    name, kind = "pixels", "recogniser"
+
+    def forward(self, image):
+        return resize(image, 4).flatten(1)
+
+
+class Brightest(nn.Module):
+    """Three points: the brightest pixel of each channel, and no more."""
+
+    name, kind, outer_eyes = "brightest", "landmarker", (0, 1)
+
+    def forward(self, image):
+        place = image.flatten(2).argmax(-1)
+        return torch.stack([place % SIZE, place // SIZE], dim=-1).float() + torch.tensor([[0.0, 0.0], [0, 60], [0, 9]])
+
+
+JUDGES = ("psnr", "pixels", "brightest")
+
+
+def use_judges(monkeypatch) -> None:
+    """Let hsc.judges load these judges and no others."""
+    import hsc.judges
+    from hsc.judges.base import NotAvailable
+
+    known = dict(zip(JUDGES, (Psnr(), Pixels(), Brightest()), strict=True))
+
+    def load_judge(name, device="cpu"):
+        if name not in known:
+            raise NotAvailable(f"{name} is not available: put {name}.dat somewhere")
+        return known[name]
+
+    monkeypatch.setattr(hsc.judges, "load_judge", load_judge, raising=False)
+    monkeypatch.setattr(hsc.judges, "NotAvailable", NotAvailable, raising=False)
+
+
+def write_pictures(path: Path, count: int, marker: bytes | None = None) -> Path:
+    """A zip of `count` smooth colourful pictures, SIZE × SIZE."""
+    generator = np.random.default_rng(7)
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(count):
+            rough = Image.fromarray(generator.integers(0, 256, (5, 5, 3), dtype=np.uint8))
+            buffer = io.BytesIO()
+            rough.resize((SIZE, SIZE), Image.Resampling.BICUBIC).save(buffer, "PNG")
+            archive.writestr(f"{number:03}.png", buffer.getvalue())
+        if marker is not None:
+            archive.writestr(".generated-faces", marker)
+    return path

@@ -1,0 +1,211 @@
+"""`evaluate`: tables that follow from real files, unaffected by interruptions, and honest about what they hold."""
+
+import csv
+import json
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from doubles import JUDGES, SIZE, JpegLayers, Psnr, use_judges, write_pictures
+from PIL import Image
+
+from hsc.data.faces import open_faces
+from hsc.errors import HscError
+from hsc.evaluation.anchors import pillow
+from hsc.evaluation.evaluate import evaluate
+from hsc.evaluation.results import read_results
+from hsc.images import to_tensor
+
+COUNT = 20  # of 24 pictures: two batches, and a gallery larger than what is coded
+
+
+def read_rows(out) -> list[dict]:
+    with open(out / "per_image.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def without_times(rows: list[dict]) -> list[dict]:
+    return [{name: value for name, value in row.items() if not name.endswith("_seconds")} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """The results of one evaluation, which tests read only."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HSC_CACHE", str(folder / "cache"))
+        use_judges(patch)
+        pictures = write_pictures(folder / "pictures.zip", 24)
+        evaluate(JpegLayers(), pictures, folder / "out", anchors=("jpeg",), limit=COUNT, judges=JUDGES)
+    return folder / "out"
+
+
+def test_every_image_layer_and_quality_has_a_row(finished):
+    rows = read_rows(finished)
+    places = [(row["codec"], row["quality"], row["layer"], row["image"]) for row in rows]
+    assert len(set(places)) == len(places) == COUNT * (3 * 3 + 7)
+    own = [place for place in places if place[0] == "jpeg-layers"]
+    assert own[:2] == [("jpeg-layers", "0", "basic", "000.png"), ("jpeg-layers", "0", "basic", "001.png")]
+    assert {place[2] for place in places if place[0] == "jpeg"} == {"all"}
+
+
+def test_bytes_are_those_of_files_that_decode_to_what_was_judged(finished, codec, pictures):
+    faces, judge = open_faces(pictures), Psnr()
+    rows = [row for row in read_rows(finished) if row["codec"] == "jpeg-layers"]
+    for row in rows[:: len(rows) // 7]:
+        folder = finished / "files" / "jpeg-layers" / f"quality-{row['quality']}" / row["layer"]
+        (file,) = folder.glob(f"{row['image']}*")
+        assert file.stat().st_size == int(row["bytes"])
+        assert float(row["bpp"]) == pytest.approx(8 * int(row["bytes"]) / SIZE**2)
+        layers = codec.layers.index(row["layer"]) + 1
+        assert float(row["bpp_estimated"]) == pytest.approx(8 * (int(row["bytes"]) - 2 * layers) / SIZE**2)
+        decoded = codec.decompress([file.read_bytes()])[0].add(1).mul(127.5).round().clamp(0, 255).div(127.5).sub(1)
+        expected = judge(to_tensor(faces.load(row["image"]))[None], decoded[None])
+        assert float(row["psnr"]) == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_gallery_is_every_original_not_the_limited_ones(finished, codec, pictures):
+    faces = open_faces(pictures)
+    originals = torch.stack([to_tensor(faces.load(name)) for name in faces.names])
+    small = lambda images: torch.nn.functional.interpolate(  # noqa: E731
+        images, size=(4, 4), mode="bicubic", antialias=True, align_corners=False
+    ).flatten(1)
+    decoded = torch.stack(codec.decompress(codec.compress(originals[:COUNT], 0, layers=1)))
+    nearest = torch.cdist(small(decoded), small(originals)).argmin(1)
+    rows = [
+        row
+        for row in read_rows(finished)
+        if (row["codec"], row["layer"], row["quality"]) == ("jpeg-layers", "basic", "0")
+    ]
+    answers = [float(row["identity_accuracy.pixels@24"]) for row in rows]
+    assert answers == (nearest == torch.arange(COUNT)).double().tolist()
+    assert 0 < np.mean(answers) <= 1
+
+
+def test_results_hold_means_and_intervals_of_the_rows(finished):
+    rows = read_rows(finished)
+    content = json.loads((finished / "results.json").read_text())
+    assert [entry["name"] for entry in content["entries"]] == [
+        "jpeg-layers basic",
+        "jpeg-layers middle",
+        "jpeg-layers enhanced",
+        "jpeg",
+    ]
+    for entry in content["entries"]:
+        for metric in ("bpp", "psnr", "identity_distance.pixels", "landmark_nme.brightest"):
+            for place, quality in enumerate(entry["qualities"]):
+                own = [
+                    float(row[metric])
+                    for row in rows
+                    if (row["codec"], row["quality"]) == (entry["codec"], str(quality))
+                    and row["layer"] == (entry["layer"] or "all")
+                ]
+                mean = entry["results"][metric][place]
+                assert mean == pytest.approx(np.mean(own), rel=1e-6)
+                low, high = (entry["confidence"][bound][metric][place] for bound in ("low", "high"))
+                assert low <= mean <= high
+                assert high - low == pytest.approx(2 * 1.96 * np.std(own) / COUNT**0.5, rel=0.25)
+
+
+def test_top_of_results_is_what_compressai_plots(finished):
+    content = json.loads((finished / "results.json").read_text())
+    assert content["name"] == "jpeg-layers enhanced"
+    assert content["results"] == content["entries"][2]["results"]
+    assert len(content["results"]["bpp"]) == len(content["results"]["psnr"]) == 3
+    assert content["results"]["bpp"] == sorted(content["results"]["bpp"])
+
+
+def test_metric_the_codec_was_trained_with_is_marked(finished):
+    assert [curve.trained_on for curve in read_results(finished)] == [["psnr"]] * 3 + [[]]
+
+
+class Interrupted(JpegLayers):
+    """Stops in the middle, as Ctrl-C would."""
+
+    def compress(self, images, quality=None, layers=None):
+        if self.compressed > 20:
+            raise KeyboardInterrupt
+        return super().compress(images, quality, layers)
+
+
+def test_interrupted_evaluation_ends_with_the_same_tables(finished, pictures, judges, tmp_path):
+    out = tmp_path / "again"
+    settings = {"anchors": ("jpeg",), "limit": COUNT, "judges": judges}
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(Interrupted(), pictures, out, **settings)
+    journal = out / "journal.jsonl"
+    before = journal.read_text().splitlines()
+    assert 0 < len(before) < COUNT * 9
+    journal.write_text("\n".join(before)[:-20])  # the last line torn, as by a crash
+
+    again = JpegLayers()
+    evaluate(again, pictures, out, **settings)
+    assert without_times(read_rows(out)) == without_times(read_rows(finished))
+    kept = [json.loads(line) for line in before[:-1]]
+    rows = {(row["codec"], row["layer"], row["quality"], row["image"]): row for row in read_rows(out)}
+    whole_batches = [row for row in kept if row["image"] < "016.png"][:32]
+    for row in whole_batches:  # not computed again: even the times are those of the first attempt
+        found = rows[row["codec"], row["layer"], str(row["quality"]), row["image"]]
+        assert float(found["encode_seconds"]) == pytest.approx(row["encode_seconds"], rel=1e-8)
+
+    compressed = again.compressed
+    evaluate(again, pictures, out, **settings)
+    assert again.compressed == compressed + 3  # only the probe that tells codecs apart
+
+
+def test_other_codec_of_the_same_name_is_measured_anew(finished, pictures, judges, tmp_path):
+    out = shutil.copytree(finished, tmp_path / "out")
+    evaluate(JpegLayers(subsampling=2), pictures, out, anchors=("jpeg",), limit=COUNT, judges=judges)
+    before, after = without_times(read_rows(finished)), without_times(read_rows(out))
+    changed = [one["bytes"] != other["bytes"] for one, other in zip(before, after, strict=True)]
+    assert any(changed)
+    assert not any(change for change, row in zip(changed, after, strict=True) if row["codec"] == "jpeg")
+
+
+def test_missing_judge_and_missing_anchor_are_reported_and_left_out(
+    codec, pictures, tmp_path, judges, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "pillow_jxl", None)
+    pillow._import_plugin.cache_clear()
+    evaluate(codec, pictures, tmp_path / "out", anchors=("jxl",), limit=2, judges=("psnr", "dlib"), qualities=[1])
+    said = capsys.readouterr().err
+    assert "leaving out dlib: dlib is not available: put" in said
+    assert "leaving out jxl" in said
+    assert "hsc[anchors]" in said
+    (row, *_) = read_rows(tmp_path / "out")
+    assert [name for name in row if name.startswith(("psnr", "identity"))] == ["psnr"]
+
+
+def test_anchors_alone(pictures, tmp_path, judges):
+    evaluate(None, pictures, tmp_path / "out", anchors=("jpeg", "webp"), limit=2, judges=("psnr",))
+    curves = read_results(tmp_path / "out")
+    assert [curve.name for curve in curves] == ["jpeg", "webp"]
+    assert curves[0].images == 2
+    with pytest.raises(HscError, match="nothing to evaluate"):
+        evaluate(None, pictures, tmp_path / "none", judges=judges)
+
+
+def test_generated_faces_are_said_to_flatter(codec, tmp_path, judges):
+    pictures = write_pictures(tmp_path / "generated.zip", 3, marker=b"")
+    evaluate(codec, pictures, tmp_path / "out", judges=("psnr",), qualities=[0])
+    content = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert "generated faces: flattering, not comparable" in content["description"]
+    assert all(curve.generated for curve in read_results(tmp_path / "out"))
+
+
+def test_images_of_different_sizes_are_refused(codec, pictures, tmp_path, judges):
+    with zipfile.ZipFile(pictures, "a") as archive, archive.open("003b.png", "w") as file:
+        Image.new("RGB", (SIZE, SIZE * 2)).save(file, "PNG")
+    with pytest.raises(HscError, match=r"003b\.png has another size than 000\.png"):
+        evaluate(codec, pictures, tmp_path / "out", judges=judges)
+
+
+def test_damaged_journal_is_named(codec, pictures, tmp_path, judges):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "journal.jsonl").write_text("not json\n")
+    with pytest.raises(HscError, match=r"journal\.jsonl is damaged at line 1"):
+        evaluate(codec, pictures, tmp_path / "out", judges=judges)
