@@ -5,23 +5,26 @@ import os
 import pickle
 import shutil
 import zipfile
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from torch.utils.data import DataLoader, Dataset
 
 from hsc.data.broken import without_broken
 from hsc.data.faces import MAX_MEMBER_BYTES, Faces, is_generated, open_faces, resolve_data
 from hsc.errors import HscError
 
 
-def encoded(colour: int = 0, size: int = 8, **save: object) -> bytes:
+def encode(picture: np.ndarray, format: str = "PNG") -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(np.full((size, size, 3), colour, np.uint8)).save(buffer, **{"format": "PNG"} | save)
+    Image.fromarray(picture).save(buffer, format=format)
     return buffer.getvalue()
+
+
+def encoded(colour: int = 0, size: int = 8, format: str = "PNG") -> bytes:
+    return encode(np.full((size, size, 3), colour, np.uint8), format)
 
 
 def write_zip(path: Path, members: dict[str, bytes]) -> Path:
@@ -29,6 +32,19 @@ def write_zip(path: Path, members: dict[str, bytes]) -> Path:
         for name, content in members.items():
             archive.writestr(name, content)
     return path
+
+
+class ArraysOf(Dataset):
+    """Pixels of each face."""
+
+    def __init__(self, faces: Faces):
+        self.faces = faces
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return np.asarray(self.faces.load(self.faces.names[index]))
 
 
 def mean_of(faces: Faces, name: str) -> float:
@@ -204,12 +220,15 @@ def test_an_open_archive_survives_pickling(tmp_path, members):
 
 
 def test_processes_read_one_archive_at_once(tmp_path):
-    contents = {f"{i:03d}.png": encoded(i, size=64) for i in range(60)}
+    """Forked workers inherit the parent's open archive; sharing its file position would mix their reads up."""
+    random = np.random.default_rng(0)
+    pictures = [random.integers(256, size=(64, 64, 3), dtype=np.uint8) for _ in range(400)]
+    contents = {f"{i:03d}.bmp": encode(picture, format="BMP") for i, picture in enumerate(pictures)}
     faces = open_faces(write_zip(tmp_path / "faces.zip", contents))
-    faces.load("000.png")  # the parent's handle is open when the workers start
-    with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
-        means = list(pool.map(mean_of, [faces] * 60, faces.names))
-    assert means == list(range(60))
+    faces.load("000.bmp")
+    loader = DataLoader(ArraysOf(faces), batch_size=None, num_workers=2, multiprocessing_context="fork")
+    for picture, read in zip(pictures, loader, strict=True):
+        assert np.array_equal(picture, read)
 
 
 def test_grey_and_turned_photographs_become_upright_rgb(tmp_path):
