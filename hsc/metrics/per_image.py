@@ -51,7 +51,8 @@ class PerImage(Metric):
         assert isinstance(self.keys, list)
         assert isinstance(self.values, list)
         self.keys.append(image_keys(names).to(self.device))
-        self.values.append(values.detach().to(self.device, torch.float64).reshape(len(names), -1))
+        values = values[:, None] if values.ndim == 1 else values
+        self.values.append(values.detach().to(self.device, torch.float64))
 
     def table(self) -> tuple[Tensor, Tensor]:
         """What `compute` returns, to be called inside a `compute`, where the states hold all processes' images."""
