@@ -4,6 +4,7 @@ Every sum the twin can form is bounded here, from the integer weights and the cl
 """
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -23,9 +24,7 @@ from hsc.nets.fixed_point import (
 )
 
 LATENT_LIMIT = (1 << 10 + LATENT_BITS) - 1  # the twin clamps the latents it remembers to ± this
-_NORM_BOUND = (1 << NORM_BITS) + (
-    1 << NORM_BITS - 4
-)  # of a normalised number; the root is rounded down, hence the rest
+_NORM_BOUND = 1 << NORM_BITS  # of a normalised number: the root of a sum of squares and ε is no less than any of them
 
 
 @torch.no_grad()
@@ -42,7 +41,7 @@ def integer_state(net: EntropyTransformer, num_classes: int) -> dict[str, Tensor
         "exponentials": (torch.exp(-arguments) * 2**EXP_BITS).round().int(),
     }
     for index, block in enumerate(net.blocks):
-        state |= _prefixed(f"blocks.{index}", _block(block, num_rows))
+        state |= _prefixed(f"blocks.{index}", _block(cast(TransformerBlock, block), num_rows))
     smallest, largest = LOG_SCALE_RANGE
     per_class = (largest - smallest) / (num_classes - 1)
     norm = net.norm.weight.double() * math.sqrt(width)
@@ -65,8 +64,8 @@ def _block(block: TransformerBlock, num_keys: int) -> dict[str, Tensor]:
     qkv = block.qkv.weight.double() * block.norm0.weight.double() * root
     qkv[:width] /= math.sqrt(per_head)
     qkv_state, bound = _linear(qkv.T, torch.zeros(3 * width), NORM_BITS, HEAD_BITS, _NORM_BOUND)
-    _require(bound * bound * per_head, EXACT, "an attention score")
-    _require(bound * num_keys * 2**EXP_BITS, EXACT, "an attention sum")
+    _require(2 * bound * bound * per_head, EXACT, "the difference of two attention scores")
+    _require((bound + 1) * num_keys * 2**EXP_BITS, EXACT, "an attention sum")
     out_state, _ = _linear(block.out.weight.double().T, torch.zeros(width), HEAD_BITS, STREAM_BITS, bound)
     up = block.up.weight.double() * block.norm1.weight.double() * root
     up_state, bound = _linear(up.T, block.up.bias.double(), NORM_BITS, HEAD_BITS, _NORM_BOUND)
@@ -77,10 +76,9 @@ def _block(block: TransformerBlock, num_keys: int) -> dict[str, Tensor]:
 
 
 def _linear(weight: Tensor, bias: Tensor, in_bits: int, out_bits: int, bound: float) -> tuple[dict[str, Tensor], float]:
-    """The integers of a linear layer for inputs of `in_bits` fraction bits and magnitude ≤ `bound`, and its outputs' bound.
+    """The integers of a layer whose inputs have `in_bits` fraction bits and magnitude ≤ `bound`, and its outputs' bound.
 
-    weight: float64 [(rows,) inputs, outputs]. It gets the most fraction bits that fit int16, at least as many as make
-    rounding results to nearest possible.
+    weight: float64 [(rows,) inputs, outputs]. It gets the most fraction bits that fit int16.
     """
     largest = float(weight.abs().max())
     weight_bits = min(math.floor(math.log2(32767 / max(largest, 1e-9))), 40)

@@ -1,8 +1,8 @@
 """Fixed-point arithmetic that is exact on every machine: integers held in float64.
 
-+, −, × and floor(a / b) of integers are exact in float64 while results stay below 2^53, in whatever order a matrix product
-adds; so are products with powers of two. exp, log, erf and tanh are not, nor are sums of fractions. docs/bitstream.md
-("Entropy parameters") specifies what is here to the bit.
++, −, × and floor(a / b) of integers are exact in float64 while results stay below 2^53, in whatever order a matrix
+product adds; so are products with powers of two. exp, log, erf and tanh are not, nor are sums of fractions.
+docs/bitstream.md ("Entropy parameters") specifies what is here to the bit.
 """
 
 import math
@@ -69,15 +69,15 @@ class IntegerLinear(nn.Module):
 def normalise(x: Tensor) -> Tensor:
     """x [..., width] → floor(2^NORM_BITS · x / floor(√(Σx² + ε))): x scaled to length 2^NORM_BITS.
 
-    The ½ under the root keeps its argument half a unit away from every square. Below 2^50 that puts the root at least two
-    units in the last place away from every integer, so its floor is right even if the root itself is not rounded well.
+    The ½ under the root keeps its argument half a unit away from every square. Below 2^50 that puts the root at least
+    two units in the last place away from every integer: its floor is right even if the root is not rounded well.
     """
     length = (x * x).sum(-1, keepdim=True).add_(epsilon(x.shape[-1]) + 0.5).sqrt_().floor_()
     return (x / length.mul_(2.0**-NORM_BITS)).floor_()
 
 
 def epsilon(width: int) -> int:
-    """What `normalise` adds to a sum of `width` squares: 10^-6 a number, as the float network's norm adds to their mean."""
+    """What `normalise` adds to a sum of `width` squares: 10^-6 each, as the float network's norm adds to their mean."""
     return (width * 4**STREAM_BITS + 500_000) // 1_000_000
 
 
