@@ -12,10 +12,20 @@ __all__ = ["Judge", "NotAvailable", "judge_names", "load_judge"]
 
 # Name → module in this package, class, arguments.
 _JUDGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "psnr": ("pixels", "PSNR", ()),
+    "ms_ssim": ("pixels", "MultiScaleSSIM", ()),
     "lpips.alex": ("lpips", "LPIPS", ("alex",)),
     "lpips.vgg": ("lpips", "LPIPS", ("vgg",)),
+    "dists": ("dists", "DISTS", ()),
     "facemesh": ("facemesh", "FaceMesh", ()),
+    "dlib": ("dlib", "DlibRecogniser", ()),
+    "dlib68": ("dlib", "DlibLandmarks", ()),
+    "insightface": ("insightface", "InsightFaceRecogniser", ("buffalo_l",)),
+    "insightface106": ("insightface", "InsightFaceLandmarks", ("buffalo_l",)),
+    "vgg16": ("features", "VGG16Features", ()),
+    "inception": ("features", "InceptionFeatures", ()),
 }
+_TAKES_PACK = ("insightface", "insightface106")
 
 
 def judge_names() -> tuple[str, ...]:
@@ -26,6 +36,7 @@ def judge_names() -> tuple[str, ...]:
 def load_judge(name: str, device: str | torch.device = "cpu") -> Judge:
     """The judge called `name`, or a user's own as `package.module:Class` (made without arguments), on `device`.
 
+    `insightface` and `insightface106` take a pack's name or a folder after a colon (default buffalo_l).
     The same object every time, so do not move it: ask for it on another device.
     Raises NotAvailable when weights or packages are missing, HscError when there is no such judge.
     """
@@ -34,10 +45,11 @@ def load_judge(name: str, device: str | torch.device = "cpu") -> Judge:
 
 @cache
 def _load(name: str, device: str) -> Judge:
-    if name in _JUDGES:
-        module, class_name, arguments = _JUDGES[name]
-        judge = getattr(import_module(f"hsc.judges.{module}"), class_name)(*arguments)
-    elif ":" in name:
+    base, _, argument = name.partition(":")
+    if name in _JUDGES or base in _TAKES_PACK:
+        module, class_name, arguments = _JUDGES[base]
+        judge = getattr(import_module(f"hsc.judges.{module}"), class_name)(*([argument] if argument else arguments))
+    elif argument:
         judge = import_class(name, "judge")()
     else:
         raise HscError(

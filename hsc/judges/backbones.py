@@ -44,10 +44,15 @@ def vgg16() -> nn.Sequential:
     return _load(layers, "vgg16")
 
 
+def normalise(images: Tensor) -> Tensor:
+    """[N, 3, H, W] in [-1, 1] → ImageNet's normalisation, channels last."""
+    mean, std = (images.new_tensor(colour)[:, None, None] for colour in (IMAGENET_MEAN, IMAGENET_STD))
+    return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
 def taps(features: nn.Sequential, images: Tensor, numbers: tuple[int, ...]) -> list[Tensor]:
     """[N, 3, H, W] in [-1, 1] → the outputs of the layers with these numbers, in ascending order."""
-    mean, std = (images.new_tensor(colour)[:, None, None] for colour in (IMAGENET_MEAN, IMAGENET_STD))
-    x = ((images - mean) / std).contiguous(memory_format=torch.channels_last)
+    x = normalise(images)
     outputs = []
     for number in range(numbers[-1] + 1):
         x = features[number](x)

@@ -25,6 +25,8 @@ class Judge(nn.Module):
 
     `family` names the backbone: judges that share one are not independent of each other.
     `differentiable` says whether gradients reach the image.
+    Landmarkers also have `outer_eye_corners`, the numbers of the two points whose distance normalises errors, and
+    recognisers `threshold`, the Euclidean distance below which two descriptors are taken for one person's.
     Subclasses call `freeze()` when their weights are in place.
     """
 
@@ -57,3 +59,11 @@ def import_class(name: str, what: str) -> Any:
         raise HscError(
             f"cannot import the {what} {name} ({error}): is its package installed or its folder on PYTHONPATH?"
         ) from error
+
+
+def import_extra(module: str, extra: str, judge: str) -> Any:
+    """Import a package that only some judges need. Raises NotAvailable naming the extra of hsc that brings it."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise NotAvailable(f"{judge} not available ({error}): run `pip install 'hsc[{extra}]'`") from error

@@ -14,9 +14,6 @@ WEIGHTS = Path(__file__).parent.parent / "assets" / "facemesh.safetensors"
 POINTS = 468
 INPUT_SIZE = 192
 
-# Outer corners of the person's right and left eye: the distance between them normalises landmark errors.
-OUTER_EYE_CORNERS = (33, 263)
-
 # The square the network sees of an image aligned as FFHQ (left, top, side; fractions of the image): the face with a
 # quarter of its size around it. Of the boxes tried, the one that agrees best with dlib and with mirrored images.
 FACE_BOX = (0.08, 0.16, 0.84)
@@ -108,6 +105,7 @@ class FaceMesh(Judge):
 
     name = family = "facemesh"
     kind = "landmarker"
+    outer_eye_corners = (33, 263)
 
     def __init__(self) -> None:
         super().__init__()

@@ -42,6 +42,8 @@ class WeightFile:
     """where `hsc weights fetch` gets it from"""
     installed: tuple[str, str] | None = None
     """a Python package that holds it, and the path inside"""
+    also: str = ""
+    """where other programs keep it"""
 
 
 def _convolutions(content: bytes, network: str, layers: tuple[int, ...]) -> bytes:
@@ -62,6 +64,7 @@ _FACE_RECOGNITION_MODELS = partial(
 _ALEXNET = partial(_convolutions, network="AlexNet_0", layers=(0, 3, 6, 8, 10))
 _VGG16 = partial(_convolutions, network="VGG16_0", layers=(0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28))
 _TORCHVISION_LICENCE = "BSD-3-Clause; trained on ImageNet"
+_INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
 _INSIGHTFACE_LICENCE = "non-commercial research only"
 
 _FILES = [
@@ -111,17 +114,19 @@ _FILES = [
         ("face_recognition_models", "models/shape_predictor_68_face_landmarks.dat"),
     ),
     WeightFile(
-        "inception", "pt_inception-2015-12-05-6726825d.pth", ("inception",),
-        "pt_inception-2015-12-05-6726825d.pth (from the releases of pytorch-fid)", "Apache-2.0; trained on ImageNet",
-        95.6, "6726825d",
+        "inception", _INCEPTION, ("inception",), f"{_INCEPTION} (releases of torch-fidelity on GitHub)",
+        "Apache-2.0; trained on ImageNet", 95.6, "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+        also=f"~/.cache/torch/hub/checkpoints/{_INCEPTION}",
     ),
     WeightFile(
-        "buffalo_l", "insightface/buffalo_l", ("insightface:buffalo_l", "insightface106"),
+        "buffalo_l", "insightface/buffalo_l", ("insightface:buffalo_l", "insightface106:buffalo_l"),
         "the folder of insightface's pack buffalo_l (*.onnx)", _INSIGHTFACE_LICENCE, 326, "",
+        also="~/.insightface/models/buffalo_l",
     ),
     WeightFile(
-        "antelopev2", "insightface/antelopev2", ("insightface:antelopev2",),
+        "antelopev2", "insightface/antelopev2", ("insightface:antelopev2", "insightface106:antelopev2"),
         "the folder of insightface's pack antelopev2 (*.onnx)", _INSIGHTFACE_LICENCE, 407, "",
+        also="~/.insightface/models/antelopev2",
     ),
 ]  # fmt: skip
 

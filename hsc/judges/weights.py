@@ -55,6 +55,18 @@ def locate(name: str) -> Path:
     raise NotAvailable(f"{', '.join(weight.enables)} not available: {_remedy(weight)}")
 
 
+def locate_pack(name: str) -> Path:
+    """The folder of an insightface pack, in the table or not. Raises NotAvailable, saying where to put it."""
+    if name in TABLE:
+        return locate(name)
+    place = folder() / "insightface" / name
+    if not place.is_dir():
+        raise NotAvailable(
+            f"insightface:{name} not available: put the pack's *.onnx files at {place}, or name their folder"
+        )
+    return place
+
+
 def status() -> list[WeightStatus]:
     """One row for every file in the table; reads and checks those that are present."""
     rows = []
@@ -100,7 +112,9 @@ def _places(weight: WeightFile) -> list[Path]:
         spec = importlib.util.find_spec(module)
         if spec and spec.origin:
             places.append(Path(spec.origin).parent / path)
-    if not places or weight.package:
+    if weight.also:
+        places.append(Path(weight.also).expanduser())
+    if not weight.installed or weight.package or not places:
         places.append(folder() / weight.file)
     return places
 

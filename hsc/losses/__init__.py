@@ -21,6 +21,7 @@ _LOSSES: dict[str, Callable[[], Loss]] = {
     "l2": L2Loss,
     "lpips": lambda: PerceptualLoss("lpips", "lpips.alex"),
     "lpips_vgg": lambda: PerceptualLoss("lpips_vgg", "lpips.vgg"),
+    "dists": lambda: PerceptualLoss("dists", "dists"),
     "landmarks": LandmarkLoss,
     "identity": IdentityLoss,
 }

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hsc.judges import NotAvailable, load_judge
-from hsc.judges.facemesh import OUTER_EYE_CORNERS
+from hsc.judges.facemesh import FaceMesh
 
 
 class Loss(nn.Module):
@@ -59,7 +59,7 @@ class LandmarkLoss(Loss):
         if landmarks is None:
             with torch.no_grad():
                 landmarks = judge(original)
-        right, left = (landmarks[:, corner] for corner in OUTER_EYE_CORNERS)
+        right, left = (landmarks[:, corner] for corner in FaceMesh.outer_eye_corners)
         distances = torch.linalg.vector_norm(judge(image) - landmarks, dim=-1)  # [N, 468]
         return distances.mean(1) / torch.linalg.vector_norm(right - left, dim=-1)
 

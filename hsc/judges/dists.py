@@ -1,0 +1,66 @@
+"""DISTS (Ding et al., TPAMI 2020): structure and texture similarity of VGG16 features."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hsc.judges import backbones, weights
+from hsc.judges.base import Judge
+
+# Keeps ratios of vanishing means and variances at 1.
+_C = 1e-6
+
+
+class DISTS(Judge):
+    """Perceptual judge `dists`: 0 where images are equal. Raises NotAvailable without VGG16's weights.
+
+    VGG16 with Hann-weighted L2 pooling in the place of max pooling; the channels' weights come with torchmetrics.
+    """
+
+    name = "dists"
+    family = "vgg"
+    kind = "perceptual"
+    window: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.ModuleList(backbones.vgg16())
+        hann = torch.hann_window(5, periodic=False)[1:-1]
+        self.register_buffer("window", torch.outer(hann, hann) / hann.sum() ** 2)
+        heads = torch.load(weights.locate("dists"), map_location="cpu", weights_only=True)
+        total = heads["alpha"].sum() + heads["beta"].sum()
+        self.alpha, self.beta = (nn.Parameter((heads[name] / total).flatten()) for name in ("alpha", "beta"))
+        self.freeze()
+
+    def forward(self, reference: Tensor, image: Tensor) -> Tensor:
+        """[N, 3, H, W] twice, of one size → [N]."""
+        layers = list(zip(self._describe(reference), self._describe(image), strict=True))
+        texture = torch.cat([_similarity(a.mean((2, 3)), b.mean((2, 3))) for a, b in layers], dim=1)
+        structure = torch.cat([_structure(a, b) for a, b in layers], dim=1)
+        return 1 - (texture * self.alpha + structure * self.beta).sum(1)
+
+    def _describe(self, image: Tensor) -> list[Tensor]:
+        x = (image + 1) / 2
+        layers = [x.float()]
+        with self.precision(image):
+            x = backbones.normalise(image)
+            for number, layer in enumerate(self.features):
+                x = self._pool(x) if isinstance(layer, nn.MaxPool2d) else layer(x)
+                if number in backbones.VGG16_TAPS:
+                    layers.append(x.float())
+        return layers
+
+    def _pool(self, x: Tensor) -> Tensor:
+        window = self.window.to(x.dtype).expand(x.shape[1], 1, 3, 3)
+        squares = F.conv2d(x.square(), window, stride=2, padding=1, groups=x.shape[1])
+        return (squares + 1e-12).sqrt()
+
+
+def _similarity(a: Tensor, b: Tensor) -> Tensor:
+    return (2 * a * b + _C) / (a.square() + b.square() + _C)
+
+
+def _structure(a: Tensor, b: Tensor) -> Tensor:
+    covariance = (a * b).mean((2, 3)) - a.mean((2, 3)) * b.mean((2, 3))
+    variances = a.var((2, 3), correction=0) + b.var((2, 3), correction=0)
+    return (2 * covariance + _C) / (variances + _C)
