@@ -44,7 +44,7 @@ class Identity:
     def __init__(self, judge: "Judge", gallery: Gallery) -> None:
         from hsc.metrics.cache import RememberedAnswers
 
-        remembered = RememberedAnswers(judge, cache_dir() / "judges" / judge.name)
+        remembered = RememberedAnswers(judge, cache_dir() / "judges" / judge.name.replace(":", "-"))
         self.judge = judge
         self.gallery = gallery(remembered)
         remembered.save()
@@ -63,20 +63,27 @@ class Identity:
 
 
 class Landmarks:
-    """Landmark error against the landmarks of the original; NaN where none were found."""
+    """Landmark error against the landmarks of the original (NaN where none were found), and, from judges that have a
+    detector, whether it finds a face at all (1 or 0)."""
 
     def __init__(self, judge: "Judge") -> None:
         from hsc.metrics.cache import RememberedAnswers
 
         self.judge = judge
         self.remembered = RememberedAnswers(judge)
+        self.detects: Callable[[Tensor], Tensor] | None = getattr(judge, "detects", None)
         self.columns: tuple[str, ...] = (f"landmark_nme.{judge.name}",)
+        if self.detects is not None:
+            self.columns += (f"detection_rate.{judge.name}",)
 
     def __call__(self, places: Tensor, originals: Tensor, decoded: Tensor) -> Tensor:
         from hsc.metrics.landmarks import landmark_nme
 
-        corners = getattr(self.judge, "outer_eyes", None)
-        return landmark_nme(self.remembered(originals), self.judge(decoded), corners)[:, None]
+        corners = getattr(self.judge, "outer_eye_corners", None)
+        values = [landmark_nme(self.remembered(originals), self.judge(decoded), corners)]
+        if self.detects is not None:
+            values.append(self.detects(decoded).double())
+        return torch.stack(values, dim=1)
 
 
 def build_measure(judge: "Judge", gallery: Gallery) -> Measure:

@@ -106,9 +106,9 @@ def _entry(curve: Curve) -> dict[str, Any]:
 
 
 def _lists(arrays: dict[str, np.ndarray]) -> dict[str, list[float | None]]:
-    """JSON has no NaN: null stands for it. Nine digits are more than any of the numbers means."""
+    """JSON has no NaN and no infinity (the PSNR of equal images): null stands for both."""
     rounded = {name: [float(f"{value:.9g}") for value in array] for name, array in arrays.items()}
-    return {name: [None if math.isnan(value) else value for value in values] for name, values in rounded.items()}
+    return {name: [value if math.isfinite(value) else None for value in values] for name, values in rounded.items()}
 
 
 def _curve(entry: dict[str, Any], path: Path) -> Curve:

@@ -74,11 +74,14 @@ class Pixels(nn.Module):
 class Brightest(nn.Module):
     """Three points: the brightest pixel of each channel, and no more."""
 
-    name, kind, outer_eyes = "brightest", "landmarker", (0, 1)
+    name, kind, outer_eye_corners = "brightest", "landmarker", (0, 1)
 
     def forward(self, image):
         place = image.flatten(2).argmax(-1)
         return torch.stack([place % SIZE, place // SIZE], dim=-1).float() + torch.tensor([[0.0, 0.0], [0, 60], [0, 9]])
+
+    def detects(self, image):
+        return image.amax((1, 2, 3)) > 0.5
 
 
 JUDGES = ("psnr", "pixels", "brightest")

@@ -1,12 +1,11 @@
 """Codecs that hsc is compared with. `load_anchor("vvc")` gives one that caches its results; see docs/evaluation.md."""
 
-import importlib
-
 from hsc.errors import HscError
 from hsc.evaluation.anchors.base import Anchor, AnchorNotAvailable, AnchorResult
 from hsc.evaluation.anchors.cache import Cached
 from hsc.evaluation.anchors.ffmpeg import AV1, HEVC, VVC
 from hsc.evaluation.anchors.pillow import AVIF, HEIC, JPEG, JPEG2000, JPEGXL, WebP
+from hsc.judges.base import import_class
 
 __all__ = ["ANCHORS", "Anchor", "AnchorNotAvailable", "AnchorResult", "Cached", "load_anchor"]
 
@@ -28,13 +27,9 @@ def load_anchor(name: str) -> Anchor:
 def _find(name: str) -> type[Anchor]:
     if name in ANCHORS:
         return ANCHORS[name]
-    module, _, attribute = name.partition(":")
-    if not attribute:
+    if ":" not in name:
         raise HscError(f"there is no anchor '{name}': choose from {', '.join(ANCHORS)}, or give package.module:Class")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise HscError(f"cannot load the anchor {name}: {error}; check the module's name and PYTHONPATH") from error
+    found = import_class(name, "anchor")
     if not (isinstance(found, type) and issubclass(found, Anchor)):
         raise HscError(f"{name} is no anchor: make it a subclass of hsc.evaluation.anchors.Anchor")
     return found
