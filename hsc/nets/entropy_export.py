@@ -76,7 +76,7 @@ def _block(block: TransformerBlock, num_keys: int) -> dict[str, Tensor]:
 
 
 def _linear(weight: Tensor, bias: Tensor, in_bits: int, out_bits: int, bound: float) -> tuple[dict[str, Tensor], float]:
-    """The integers of a layer whose inputs have `in_bits` fraction bits and magnitude ≤ `bound`, and its outputs' bound.
+    """The integers of a layer whose inputs have `in_bits` fraction bits and magnitude ≤ `bound`; its outputs' bound.
 
     weight: float64 [(rows,) inputs, outputs]. It gets the most fraction bits that fit int16.
     """

@@ -1,8 +1,8 @@
 """The integer twin of the entropy transformer: the same answers on every machine, to the last bit.
 
 Encoder and decoder must agree exactly on every mean and scale class, and floating-point networks do not: their sums
-depend on batch size, threads and processor. The twin computes in integers (`hsc.nets.fixed_point`). `from_float` makes it
-from a trained network once; the integers are stored with the model, and loading them computes nothing.
+depend on batch size, threads and processor. The twin computes in integers (`hsc.nets.fixed_point`). `from_float` makes
+it from a trained network once; the integers are stored with the model, and loading them computes nothing.
 """
 
 from collections.abc import Callable, Sequence

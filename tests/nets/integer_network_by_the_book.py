@@ -1,0 +1,83 @@
+"""docs/bitstream.md's "Entropy parameters" in Python's own integers: no torch, no floats, no fast paths."""
+
+from math import isqrt
+
+
+def linear(layer: dict, x: list[int], row: int | None = None) -> list[int]:
+    weight, bias, shift = layer["weight"], layer["bias"], layer["shift"]
+    if row is not None:
+        weight, bias = weight[row], bias[row]
+    return [(sum(a * w[j] for a, w in zip(x, weight, strict=True)) + bias[j]) >> shift for j in range(len(bias))]
+
+
+def normalise(x: list[int]) -> list[int]:
+    epsilon = (len(x) * 2**22 + 500_000) // 1_000_000
+    length = isqrt(sum(a * a for a in x) + epsilon)
+    return [(a << 18) // length for a in x]
+
+
+class Network:
+    """`state`: the stored integers as nested lists by name; `steps`: rows of each step."""
+
+    def __init__(self, state: dict, steps: list[int], heads: int, quality: int) -> None:
+        self.state, self.heads = state, heads
+        self.rows = [range(sum(steps[:i]), sum(steps[: i + 1])) for i in range(len(steps))]
+        self.quality = state["quality_rows"][quality]
+        self.depth = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("blocks"))
+        self.memory: list[list[tuple[list[int], list[int]]]] = [[] for _ in range(self.depth)]
+        squares = 2**50 - 2**40 - (len(self.quality) * 2**22 + 500_000) // 1_000_000
+        self.limit = isqrt(squares // len(self.quality))
+
+    def layer(self, name: str) -> dict:
+        return {part: self.state[f"{name}.{part}"] for part in ("weight", "bias", "shift")}
+
+    def clamp(self, x: list[int]) -> list[int]:
+        return [max(-self.limit, min(self.limit, a)) for a in x]
+
+    def blocks(self, stream: list[list[int]]) -> tuple[list[list[int]], list[list[tuple[list[int], list[int]]]]]:
+        """The tokens after all blocks, and the keys and values they add to each block's memory."""
+        added = []
+        for index in range(self.depth):
+            name, width = f"blocks.{index}", len(self.quality)
+            qkv = [linear(self.layer(f"{name}.qkv"), normalise(x)) for x in stream]
+            added.append([(a[width : 2 * width], a[2 * width :]) for a in qkv])
+            known = self.memory[index] + added[-1]
+            for t, x in enumerate(stream):
+                attended = self.attend(qkv[t][:width], known)
+                x = self.clamp([a + b for a, b in zip(x, linear(self.layer(f"{name}.out"), attended), strict=True)])
+                hidden = [max(a, 0) for a in linear(self.layer(f"{name}.up"), normalise(x))]
+                down = linear(self.layer(f"{name}.down"), hidden)
+                stream[t] = self.clamp([a + b for a, b in zip(x, down, strict=True)])
+        return stream, added
+
+    def attend(self, query: list[int], known: list[tuple[list[int], list[int]]]) -> list[int]:
+        size = len(query) // self.heads
+        attended = []
+        for first in range(0, len(query), size):
+            part = slice(first, first + size)
+            scores = [sum(q * k for q, k in zip(query[part], key[part], strict=True)) for key, _ in known]
+            indices = [min(max(scores) - score >> 15, 8191) for score in scores]
+            weights = [self.state["exponentials"][index] for index in indices]
+            for column in zip(*(value[part] for _, value in known), strict=True):
+                attended.append(sum(w * v for w, v in zip(weights, column, strict=True)) // sum(weights))
+        return attended
+
+    def predict(self, step: int, num_classes: int) -> tuple[list[list[int]], list[list[int]]]:
+        queries = [
+            [a + b for a, b in zip(self.state["query_rows"][r], self.quality, strict=True)] for r in self.rows[step]
+        ]
+        stream, _ = self.blocks(queries)
+        outputs = [linear(self.layer(f"out.{step}"), normalise(x), row) for row, x in enumerate(stream)]
+        dim = len(outputs[0]) // 2
+        classes = [[max(0, min(num_classes - 1, a + 512 >> 10)) for a in output[dim:]] for output in outputs]
+        return [output[:dim] for output in outputs], classes
+
+    def observe(self, step: int, latents: list[list[int]]) -> None:
+        stream = []
+        for row, values in enumerate(latents):
+            clamped = [max(-(2**20) + 1, min(2**20 - 1, value)) for value in values]
+            embedded = linear(self.layer(f"embed.{step}"), clamped, row)
+            stream.append(self.clamp([a + b for a, b in zip(embedded, self.quality, strict=True)]))
+        _, added = self.blocks(stream)
+        for memory, new in zip(self.memory, added, strict=True):
+            memory += new

@@ -1,0 +1,276 @@
+"""The integer twin: equal to its specification, to itself under every setting, and nearly to the float network."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from integer_network_by_the_book import Network
+from safetensors.torch import save_file
+
+from hsc.coding.chunk import ChunkDecoder, encode_chunk
+from hsc.coding.tables import FrequencyTable
+from hsc.errors import HscError
+from hsc.nets.entropy import LOG_SCALE_RANGE, EntropyTransformer
+from hsc.nets.entropy_integer import IntegerEntropyTransformer
+from hsc.nets.fixed_point import LATENT_BITS
+from hsc.nets.quantise import gaussian_bits
+
+SHAPE = {"dims": [12] * 7, "steps": [2, 3, 2], "num_qualities": 3, "width": 64, "depth": 2, "heads": 4}
+ONE = 1 << LATENT_BITS
+GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "entropy-v1.json").read_text())
+
+
+def synthetic_latents(count: int, generator: torch.Generator) -> torch.Tensor:
+    """[count, 7, 12]: every row is a mixture of a hidden cause, whose size says how loud the rows are, and noise."""
+    mixing = torch.randn(6, 7 * 12, generator=torch.Generator().manual_seed(9))
+    cause = torch.randn(count, 6, generator=generator)
+    loudness = torch.exp(0.7 * cause[:, :1])
+    noise = torch.randn(count, 7 * 12, generator=generator) * 0.7 * loudness
+    return (cause.tanh() @ mixing * 1.5 + noise).view(count, 7, 12)
+
+
+def latent_gain(quality: torch.Tensor) -> torch.Tensor:
+    return torch.tensor([0.6, 1.2, 2.4])[quality][:, None, None]
+
+
+@pytest.fixture(scope="module")
+def trained() -> EntropyTransformer:
+    """A small float network trained for 200 steps on the rate of synthetic latents."""
+    torch.manual_seed(0)
+    net = EntropyTransformer(**SHAPE)
+    generator = torch.Generator().manual_seed(1)
+    optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
+    for _ in range(200):
+        quality = torch.randint(0, 3, (32,), generator=generator)
+        latents = synthetic_latents(32, generator) * latent_gain(quality)
+        noisy = latents + torch.rand(latents.shape, generator=generator) - 0.5
+        memory, bits = net.begin(quality), torch.zeros(())
+        for step, rows in enumerate(net.step_rows):
+            target = noisy[:, rows.start : rows.stop]
+            mean, log_scale = net.predict(memory, step)
+            bits = bits + gaussian_bits(target - mean, log_scale).sum() / 32
+            memory = net.observe(memory, step, target)
+        optimizer.zero_grad()
+        bits.backward()
+        optimizer.step()
+    return net.eval()
+
+
+@pytest.fixture(scope="module")
+def twin(trained) -> IntegerEntropyTransformer:
+    return IntegerEntropyTransformer.from_float(trained)
+
+
+@pytest.fixture(scope="module")
+def faces() -> tuple[torch.Tensor, torch.Tensor]:
+    """Qualities and scaled latents of 12 unseen examples."""
+    generator = torch.Generator().manual_seed(2)
+    quality = torch.arange(12) % 3
+    return quality, synthetic_latents(12, generator) * latent_gain(quality)
+
+
+def code(twin, quality, latents):
+    """Symbols and classes of all rows, as an encoder finds them: rounding about each step's mean."""
+    memory, symbols, classes, means = twin.begin(quality), [], [], []
+    for step, rows in enumerate(twin.step_rows):
+        parameters = twin.predict(memory, step)
+        residual = latents[:, rows.start : rows.stop].double() - parameters.mean.double() / ONE
+        symbols.append(residual.round().long())
+        classes.append(parameters.scale_class)
+        means.append(parameters.mean)
+        memory = twin.observe(memory, step, symbols[-1] * ONE + parameters.mean)
+    return torch.cat(symbols, 1), torch.cat(classes, 1), torch.cat(means, 1)
+
+
+def fingerprint(results) -> str:
+    return hashlib.sha256(b"".join(result.contiguous().numpy().tobytes() for result in results)).hexdigest()
+
+
+def test_the_rate_is_the_float_networks(trained, twin):
+    """Within 0.2 % of the float network's Gaussians, and within 0.05 % when those are coded with the same table."""
+    generator = torch.Generator().manual_seed(3)
+    quality = torch.arange(600) % 3
+    latents = synthetic_latents(600, generator) * latent_gain(quality)
+    table, ideal, tabled = FrequencyTable.gaussian(), 0.0, 0.0
+    with torch.no_grad():
+        memory = trained.begin(quality)
+        for step, rows in enumerate(trained.step_rows):
+            mean, log_scale = trained.predict(memory, step)
+            symbols = (latents[:, rows.start : rows.stop] - mean).round()
+            ideal += float(gaussian_bits(symbols.double(), log_scale.double()).sum())
+            nearest = np.abs(log_scale.flatten().numpy()[:, None] - np.log(table.scales)).argmin(1)
+            tabled += table.bits(symbols.flatten().long().numpy(), nearest).sum()
+            memory = trained.observe(memory, step, symbols + mean)
+    symbols, classes, _ = code(twin, quality, latents)
+    actual = table.bits(symbols.flatten().numpy(), classes.flatten().numpy()).sum()
+    assert 1 < ideal / symbols.numel() < 4  # bits a number: a rate at which the comparison means something
+    assert actual < 1.002 * ideal
+    assert actual == pytest.approx(tabled, rel=5e-4)
+
+
+def test_classes_are_rows_of_the_default_table():
+    """Both are log-spaced over LOG_SCALE_RANGE; the table's arguments are literals since coding knows no networks."""
+    scales = FrequencyTable.gaussian().scales
+    assert np.log(scales) == pytest.approx(np.linspace(*LOG_SCALE_RANGE, 64))
+
+
+def test_parameters_follow_the_float_network(trained, twin, faces):
+    quality, latents = faces
+    memory, float_memory = twin.begin(quality), trained.begin(quality)
+    for step, rows in enumerate(twin.step_rows):
+        parameters = twin.predict(memory, step)
+        with torch.no_grad():
+            mean, log_scale = trained.predict(float_memory, step)
+        symbols = (latents[:, rows.start : rows.stop] - mean).round().long()
+        exact = symbols * ONE + parameters.mean
+        assert (parameters.mean / ONE - mean).abs().max() < 0.02
+        smallest, largest = LOG_SCALE_RANGE
+        real_class = (log_scale - smallest) / (largest - smallest) * 63
+        assert (parameters.scale_class - real_class).abs().max() < 0.6
+        memory = twin.observe(memory, step, exact)
+        with torch.no_grad():
+            float_memory = trained.observe(float_memory, step, (exact / ONE).float())
+
+
+def test_the_specification_gives_the_same_integers(twin, faces):
+    quality, latents = faces
+    _, classes, means = code(twin, quality[:2], latents[:2] * 100)
+    state = {name: tensor.tolist() for name, tensor in twin.state_dict().items()}
+    for index in range(2):
+        book = Network(state, SHAPE["steps"], SHAPE["heads"], int(quality[index]))
+        for step, rows in enumerate(twin.step_rows):
+            expected_means, expected_classes = book.predict(step, 64)
+            mine = means[index, rows.start : rows.stop]
+            assert mine.tolist() == expected_means
+            assert classes[index, rows.start : rows.stop].tolist() == expected_classes
+            residual = latents[index, rows.start : rows.stop].double() * 100 - mine.double() / ONE
+            book.observe(step, (residual.round().long() * ONE + mine).tolist())
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("split", [1, 5, 12])
+def test_results_do_not_depend_on_batches_or_threads(twin, faces, threads, split):
+    quality, latents = faces
+    expected = fingerprint(code(twin, quality, latents))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        parts = [code(twin, q, y) for q, y in zip(quality.split(split), latents.split(split), strict=True)]
+    finally:
+        torch.set_num_threads(before)
+    assert fingerprint(torch.cat(part) for part in zip(*parts, strict=True)) == expected
+
+
+def test_results_do_not_depend_on_memory_layout(twin, faces):
+    quality, latents = faces
+    expected = code(twin, quality, latents)
+    transposed = latents.permute(2, 1, 0).contiguous().permute(2, 1, 0)
+    assert not transposed.is_contiguous()
+    assert fingerprint(code(twin, quality, transposed)) == fingerprint(expected)
+    memory = twin.observe(twin.begin(quality), 0, torch.zeros(12, 2, 12, dtype=torch.int64))
+    strided = memory._replace(keys=tuple(k.transpose(1, 2).contiguous().transpose(1, 2) for k in memory.keys))
+    assert fingerprint(twin.predict(strided, 1)) == fingerprint(twin.predict(memory, 1))
+
+
+def test_results_do_not_depend_on_the_processors_features(twin, faces, tmp_path):
+    """Other instruction sets in ATen, oneDNN and MKL. A float network's parameters change under these."""
+    quality, latents = faces
+    tensors = {f"twin.{name}": tensor for name, tensor in twin.state_dict().items()}
+    save_file(tensors | {"quality": quality, "latents": latents.contiguous()}, tmp_path / "case.safetensors")
+    settings = [
+        {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_CBWR": "COMPATIBLE"},
+        {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "AVX2", "OMP_NUM_THREADS": "2"},
+        {"ATEN_CPU_CAPABILITY": "avx512", "ONEDNN_MAX_CPU_ISA": "AVX512_CORE", "MKL_CBWR": "AVX512"},
+    ]
+    command = [sys.executable, __file__, str(tmp_path / "case.safetensors")]
+    runs = [
+        subprocess.Popen(
+            command, env={**os.environ, "OMP_NUM_THREADS": "1", **setting}, stdout=subprocess.PIPE, text=True
+        )
+        for setting in settings
+    ]
+    printed = [run.communicate(timeout=300)[0].strip() for run in runs]
+    assert printed == [fingerprint(code(twin, quality, latents))] * len(settings)
+
+
+def test_a_reloaded_twin_is_the_same(twin, faces):
+    quality, latents = faces
+    reloaded = IntegerEntropyTransformer(**SHAPE)
+    reloaded.load_state_dict(twin.state_dict())
+    assert not any(tensor.is_floating_point() for tensor in twin.state_dict().values())
+    expected = fingerprint(code(twin, quality, latents))
+    assert fingerprint(code(reloaded, quality, latents)) == expected
+    assert fingerprint(code(reloaded.float(), quality, latents)) == expected
+
+
+def test_extreme_latents_stay_exact_and_decodable(twin, faces):
+    """Clamps, escapes and the longest sums: what an encoder fed nonsense produces still decodes, step by step."""
+    quality, latents = faces
+    latents = latents.sign() * 10.0 ** torch.arange(12)[:, None, None].clamp(max=9)
+    symbols, classes, _ = code(twin, quality, latents)
+    table = FrequencyTable.gaussian()
+    for index in (0, 3, 11):
+        payload = encode_chunk(symbols[index].flatten().numpy(), classes[index].flatten().numpy(), table)
+        decoder, memory = ChunkDecoder(payload, table), twin.begin(quality[index : index + 1])
+        for step, rows in enumerate(twin.step_rows):
+            parameters = twin.predict(memory, step)
+            decoded = torch.from_numpy(decoder.decode(parameters.scale_class.flatten().numpy())).long()
+            decoded = decoded.view_as(parameters.mean)
+            assert torch.equal(decoded[0], symbols[index, rows.start : rows.stop])
+            memory = twin.observe(memory, step, decoded * ONE + parameters.mean)
+        decoder.finish()
+
+
+def test_golden_parameters():
+    """Integers from a formula, so that no export is involved: these results may never change in version 1."""
+    twin = IntegerEntropyTransformer(dims=[4] * 3, steps=[1, 2], num_qualities=2, width=16, depth=2, heads=2)
+    state = {}
+    for name, tensor in twin.state_dict().items():
+        mixed = (torch.arange(tensor.numel()) * 2654435761 + len(name) * 40503) % 2**32 >> 16
+        values = {"weight": mixed - 32768, "bias": (mixed - 32768) * 4096, "shift": mixed * 0 + 18}.get(
+            name.rpartition(".")[2], (mixed - 32768) // 16
+        )
+        state[name] = values.view(tensor.shape).to(tensor.dtype)
+    state["exponentials"] = (65536 - 8 * torch.arange(8192)).int()
+    twin.load_state_dict(state)
+    memory = twin.begin(torch.tensor([1]))
+    first = twin.predict(memory, 0)
+    memory = twin.observe(memory, 0, torch.tensor([[[1024, -3000, 70000, 2**30]]]))
+    second = twin.predict(memory, 1)
+    results = [tensor.flatten().tolist() for tensor in (*first, *second)]
+    assert results == GOLDEN["parameters"]
+
+
+def test_weights_beyond_exact_arithmetic_are_refused():
+    net = EntropyTransformer(**SHAPE)
+    with torch.no_grad():
+        net.blocks[0].qkv.weight.mul_(1e5)
+    with pytest.raises(HscError, match="cannot export"):
+        IntegerEntropyTransformer.from_float(net)
+    net = EntropyTransformer(**SHAPE)
+    with torch.no_grad():
+        net.query_rows.mul_(1e5)
+    with pytest.raises(HscError, match="an embedding"):
+        IntegerEntropyTransformer.from_float(net)
+
+
+def main(path: str) -> None:
+    """What a subprocess does: load the case, code it in uneven batches, print the fingerprint."""
+    from safetensors.torch import load_file
+
+    case = load_file(path)
+    quality, latents = case.pop("quality"), case.pop("latents")
+    twin = IntegerEntropyTransformer(**SHAPE)
+    twin.load_state_dict({name.removeprefix("twin."): tensor for name, tensor in case.items()})
+    parts = [code(twin, q, y) for q, y in zip(quality.split(5), latents.split(5), strict=True)]
+    print(fingerprint(torch.cat(part) for part in zip(*parts, strict=True)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
