@@ -40,12 +40,12 @@ def save(
 ) -> None:
     """Write tensors with their kind, config and card (both JSON values); the old file stays until the new is whole.
 
-    Equal content gives equal bytes. Raises HscError when the file cannot be written.
+    Equal content, in equal order, gives equal bytes. Raises HscError when the file cannot be written.
     """
     about = {"format": FORMAT, "kind": kind, "config": dict(config), "card": dict(card or {})}
     # Cloned, since safetensors refuses views and tensors that share memory.
     copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    write_atomically(path, safetensors.torch.save(copies, {_KEY: json.dumps(about, sort_keys=True)}))
+    write_atomically(path, safetensors.torch.save(copies, {_KEY: json.dumps(about)}))
 
 
 def load(path: str | Path, kind: str | None = None) -> WeightsFile:

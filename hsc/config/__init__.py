@@ -1,7 +1,7 @@
 """The configuration of an experiment: its fields (`schema`), and how files and words become one (`loading`)."""
 
 from hsc.config.checks import check
-from hsc.config.loading import load, to_yaml
+from hsc.config.loading import load, model_from_dict, to_yaml
 from hsc.config.schema import Config, DataConfig, LayerConfig, ModelConfig, StageConfig
 
-__all__ = ["Config", "DataConfig", "LayerConfig", "ModelConfig", "StageConfig", "check", "load", "to_yaml"]
+__all__ = ["Config", "DataConfig", "LayerConfig", "ModelConfig", "StageConfig", "check", "load", "model_from_dict", "to_yaml"]

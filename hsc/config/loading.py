@@ -1,7 +1,7 @@
 """YAML files and `key=value` words → one checked `Config`."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hsc.config.checks import check
-from hsc.config.schema import Config
+from hsc.config.schema import Config, ModelConfig
 from hsc.errors import HscError
 
 
@@ -38,6 +38,16 @@ def load(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Config:
 def to_yaml(config: Config) -> str:
     """The resolved config as YAML text."""
     return OmegaConf.to_yaml(OmegaConf.structured(config), resolve=True)
+
+
+def model_from_dict(values: Mapping[str, Any]) -> ModelConfig:
+    """A model's config as a weights file keeps it."""
+    schema = OmegaConf.structured(ModelConfig)
+    schema.layers = {}
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(schema, OmegaConf.create(dict(values))))  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        raise HscError(f"the weights were written by another version of hsc: {_first_line(error)}") from error
 
 
 def _merge(schema: DictConfig, raw: DictConfig) -> DictConfig:

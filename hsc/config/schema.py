@@ -17,11 +17,11 @@ PARTS = ("encoder", "gain", "entropy", "heads", "generator", "mapping", "discrim
 class GeneratorConfig:
     """StyleGAN2, the generative prior."""
 
-    channels: list[int] = field(default_factory=lambda: [256, 256, 160, 80, 32])
+    channels: list[int] = field(default_factory=lambda: [192, 192, 128, 64, 32])
     """Widths from 4² up; the number of entries sets the image size (5: 64², 6: 128²)."""
     z_dim: int = 128
     """Numbers in the Gaussian input of the mapping network."""
-    w_dim: int = 192
+    w_dim: int = 128
     """Numbers in one row of W+."""
     mapping_layers: int = 4
     """Depth of the mapping network."""
@@ -33,7 +33,7 @@ class GeneratorConfig:
 class EncoderConfig:
     """The pyramid encoder."""
 
-    channels: list[int] = field(default_factory=lambda: [24, 48, 80, 128, 256])
+    channels: list[int] = field(default_factory=lambda: [24, 48, 64, 128, 160])
     """Widths from full size down to 4²: as many entries as the generator's."""
     pyramid_channels: int = 128
     """Width of the top-down pathway."""
@@ -43,7 +43,7 @@ class EncoderConfig:
 class EntropyConfig:
     """The layer-wise scalable entropy transformer."""
 
-    width: int = 128
+    width: int = 96
     """Width of a token."""
     depth: int = 3
     """Number of blocks."""
@@ -59,7 +59,7 @@ class LayerConfig:
 
     rows: int = MISSING
     """Rows of W+ that the layer carries."""
-    dim: int = 64
+    dim: int = 48
     """Latent numbers for each of its rows."""
 
 
@@ -73,7 +73,7 @@ class ModelConfig:
     """The layers in coding order; their rows add up to the generator's rows, 2·log2(size) − 2."""
     lambdas: list[float] = field(default_factory=lambda: [0.3, 0.15, 0.075, 0.0375])
     """Weight of a bit per pixel for each quality, from the fewest bytes (quality 0) to the most."""
-    heads_hidden: int = 384
+    heads_hidden: int = 256
     """Hidden width of the decoder heads."""
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)

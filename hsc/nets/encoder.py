@@ -80,9 +80,10 @@ class LatentHead(nn.Module):
         while side > 4:
             steps += [he_conv(channels, channels, stride=2), nn.LeakyReLU(0.2)]
             side //= 2
-        self.convs = nn.Sequential(*steps, he_conv(channels, channels), nn.LeakyReLU(0.2))
-        self.norm = nn.GroupNorm(8, channels)
-        self.linear = nn.Linear(channels * side**2, rows * dim)
+        narrow = channels // 2
+        self.convs = nn.Sequential(*steps, he_conv(channels, narrow), nn.LeakyReLU(0.2))
+        self.norm = nn.GroupNorm(8, narrow)
+        self.linear = nn.Linear(narrow * side**2, rows * dim)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm(self.convs(x))

@@ -1,0 +1,59 @@
+"""Codecs on the disk: one safetensors file with the networks, the integer twin of the entropy model and its table.
+
+Floating-point tensors are stored as float16 under the names they have in training (`encoder.net…`, `decoder.heads…`), so a
+codec file is also a place to fine-tune from. Integers are stored as they are: loading them computes nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hsc.checkpoints import weights_file
+from hsc.codec import Codec, Networks
+from hsc.coding.tables import FrequencyTable
+from hsc.config import model_from_dict
+from hsc.errors import HscError
+from hsc.nets.build import build_encoder, build_entropy_twin, build_gain, build_generator, build_heads
+from hsc.released import find_weights
+
+KIND = "codec"
+PREFIXES = Networks("encoder.net.", "entropy.gain.", "decoder.heads.", "decoder.generator.")  # type: ignore[arg-type]
+
+
+def load(model: str | Path = "") -> Codec:
+    """A codec from a released name, a run folder or a weights file; without one, the codec that comes with hsc."""
+    path = find_weights(model)
+    held = weights_file.load(path, KIND)
+    config = model_from_dict(held.config)
+    networks = Networks(build_encoder(config), build_gain(config), build_heads(config), build_generator(config))
+    twin = build_entropy_twin(config)
+    for part, prefix in [*zip(networks, PREFIXES, strict=True), (twin, "integer.")]:
+        _fill(path, part, prefix, held.tensors)
+    table = FrequencyTable.from_arrays(
+        {name.removeprefix("table."): tensor.numpy() for name, tensor in held.tensors.items() if name.startswith("table.")}
+    )
+    return Codec(config, networks, twin, table, path.parent.name if path.stem == KIND else path.stem, held.card)
+
+
+def save(path: str | Path, codec: Codec, entropy: nn.Module, card: Mapping[str, Any] | None = None) -> None:
+    """Write a codec, with the float entropy model that its twin was made from."""
+    tensors = {f"entropy.net.{name}": value.half() for name, value in entropy.state_dict().items()}
+    for part, prefix in zip(codec.networks, PREFIXES, strict=True):
+        tensors |= {prefix + name: value.half() for name, value in part.state_dict().items()}
+    tensors |= {f"integer.{name}": value for name, value in codec.entropy.state_dict().items()}
+    tensors |= {f"table.{name}": torch.from_numpy(np.array(value)) for name, value in codec.table.to_arrays().items()}
+    weights_file.save(path, tensors, KIND, asdict(codec.model), card)
+
+
+def _fill(path: Path, part: nn.Module, prefix: str, tensors: Mapping[str, Tensor]) -> None:
+    own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    try:
+        part.load_state_dict(own)
+    except RuntimeError as error:
+        raise HscError(f"{path}: its tensors do not fit its own config; fetch or write it again") from error
+    part.eval().requires_grad_(False)

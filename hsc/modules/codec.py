@@ -1,0 +1,141 @@
+"""The codec in training: encoder, entropy model and decoder composed, and the only one of the four that logs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hsc.codec import Codec, Networks
+from hsc.config import Config, StageConfig
+from hsc.images import resize
+from hsc.losses import Loss
+from hsc.modules.decoder import DecoderModule
+from hsc.modules.encoder import EncoderModule
+from hsc.modules.entropy import EntropyModule
+from hsc.modules.objective import Objective
+from hsc.modules.trainable import TrainableModule
+from hsc.outputs import CodecOutput, LayerOutput
+
+
+class CodecModule(TrainableModule):
+    """Trains a prefix of the layers, or all of them, on the multi-task scalable rate–distortion objective.
+
+    ```
+    images ──encoder──▶ latents ──entropy──▶ prefixes 1…k ──decoder──▶ images of each prefix
+                                    └─▶ bits of each layer
+    ```
+    With `quantise: none` (inversion) the latents pass unchanged and only the full set of layers is decoded.
+    Validation writes real files with the released form of the codec.
+    """
+
+    def __init__(self, config: Config, stage: StageConfig, losses: Mapping[str, Loss], samples_before: int = 0) -> None:
+        super().__init__(config, stage, samples_before)
+        self.encoder = EncoderModule(config.model)
+        self.entropy = EntropyModule(config.model)
+        self.decoder = DecoderModule(config.model)
+        self.objective = Objective(stage, self.layer_names, losses)
+        self.register_buffer("lambdas", torch.tensor(config.model.lambdas), persistent=False)
+        self.lambdas: Tensor
+        self.released: Codec | None = None  # what validation codes with; no Module, so not in checkpoints
+        self.freeze_untrained()
+        self.to(memory_format=torch.channels_last)
+
+    def parts(self) -> Mapping[str, nn.Module]:
+        return {
+            "encoder": self.encoder,
+            "gain": self.entropy.gain,
+            "entropy": self.entropy.net,
+            "heads": self.decoder.heads,
+            "generator": self.decoder.generator.synthesis_network,
+        }
+
+    def networks(self) -> Networks:
+        """The networks that a codec works with."""
+        return Networks(self.encoder.net, self.entropy.gain, self.decoder.heads, self.decoder.generator)
+
+    @property
+    def coding(self) -> bool:
+        """Whether this stage quantises (all but inversion)."""
+        return self.stage.quantise != "none"
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        images, landmarks = batch["image"], batch.get("landmarks")
+        random = self.step_generator()
+        quality = torch.randint(len(self.lambdas), (len(images),), generator=random, device=self.device)
+        latents = self.encoder(images.contiguous(memory_format=torch.channels_last))[: len(self.layer_names)]
+        if not self.coding:
+            last = list(self.config.model.layers)[-1]
+            total, parts = self.objective.distortion(last, self.decoder(latents, quality).float(), images, landmarks)
+        else:
+            coded = self.entropy(latents, quality, self._quantiser(), random)
+            rows = [layer.shape[1] for layer in latents]
+            total, parts = self.objective.rate(coded.row_bits, rows, self.lambdas[quality], self.size**2)
+            for layer, chosen, decoded in self._decoded_prefixes(coded.prefixes, quality, random):
+                term = self.objective.distortion(
+                    layer, decoded, images[chosen], None if landmarks is None else landmarks[chosen]
+                )
+                total, parts = total + term.total, parts | term.parts
+            parts["zero_symbols"] = torch.cat([s.flatten() for s in coded.symbols]).eq(0).float().mean()
+        self.batches_seen += 1
+        self.log_training(parts | {"objective": total.detach(), "learning_rate": self._rate()})
+        return total
+
+    def _decoded_prefixes(
+        self, prefixes: list[list[Tensor]], quality: Tensor, random: torch.Generator
+    ) -> list[tuple[str, Tensor, Tensor]]:
+        """(layer, indices of images, their decoded images): every prefix of all images, or each image's own draw."""
+        everything = torch.arange(len(quality), device=quality.device)
+        if self.stage.prefixes == "all":
+            chosen = [everything] * len(prefixes)
+        else:
+            draw = torch.randint(len(prefixes), quality.shape, generator=random, device=quality.device)
+            chosen = [everything[draw == j] for j in range(len(prefixes))]
+        # One pass of the generator over all of them.
+        latents = [
+            torch.cat([prefix[k][index] for prefix, index in zip(prefixes, chosen, strict=True)])
+            for k in range(len(prefixes[0]))
+        ]
+        decoded = self.decoder(latents, quality[torch.cat(chosen)]).float()
+        images = decoded.split([len(index) for index in chosen])
+        return [t for t in zip(self.layer_names, chosen, images, strict=False) if len(t[1])]
+
+    def _quantiser(self) -> Any:
+        late = int(self.batches_seen) >= self.stage.round_after * self.stage.steps
+        return "round" if late or self.stage.quantise == "round" else "noise"
+
+    def _rate(self) -> float:
+        return self.trainer.optimizers[0].param_groups[0]["lr"]
+
+    def on_validation_epoch_start(self) -> None:
+        # After the averaging callback has put the average in place.
+        if self.coding:
+            self.released = Codec.export(self.config.model, self.networks(), self.entropy.net)
+
+    def on_validation_epoch_end(self) -> None:
+        self.released = None
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> CodecOutput:
+        originals, names = batch["image"], batch["name"]
+        if self.released is None:
+            return self._reconstructions(originals, names)
+        coded = self.released.code(originals, layers=len(self.layer_names))
+        layers = {}
+        for j, layer in enumerate(self.layer_names):
+            images = resize(self.released.reconstruct(coded, j + 1), originals.shape[-1])
+            layers[layer] = LayerOutput(images, coded.bits(j + 1), coded.prefix_lengths[:, j].double())
+        return CodecOutput(originals, names, layers, dict(zip(self.layer_names, coded.symbols, strict=False)), coded.row_bits)
+
+    def _reconstructions(self, originals: Tensor, names: list[str]) -> CodecOutput:
+        """Inversion: what the generator can show of the unquantised latents; there is no file, so no rate."""
+        small = resize(originals, self.size).contiguous(memory_format=torch.channels_last)
+        quality = torch.full((len(names),), len(self.lambdas) - 1, device=self.device)
+        images = resize(self.decoder(self.encoder(small), quality).float(), originals.shape[-1])
+        nothing = torch.full((len(names),), torch.nan, dtype=torch.float64)
+        layer = LayerOutput(images, nothing, nothing)
+        return CodecOutput(originals, names, {list(self.config.model.layers)[-1]: layer}, {}, torch.empty(len(names), 0))
+
+    def configure_optimizers(self) -> Any:
+        stage = self.stage
+        optimizer = torch.optim.Adam(self.parameter_groups(list(self.parts())), betas=tuple(stage.betas), eps=1e-8)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.schedule(optimizer), "interval": "step"}}

@@ -1,0 +1,113 @@
+"""The entropy model as a LightningModule: quantises latents layer by layer, and says what the symbols cost."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from hsc.config import ModelConfig
+from hsc.nets.build import build_entropy, build_gain
+from hsc.nets.entropy import Memory
+from hsc.nets.quantise import gaussian_bits, straight_through_round
+
+Quantiser = Literal["noise", "round"]
+
+
+class Coded(NamedTuple):
+    """Latents after coding."""
+
+    prefixes: list[list[Tensor]]
+    """prefixes[j][k]: latents [N, rows, dim] of layer k when layers 0…j were sent: decoded, or filled for k > j."""
+    row_bits: Tensor
+    """[N, rows of the coded layers]: estimated bits of each row."""
+    symbols: list[Tensor]
+    """Integers [N, rows, dim] of each coded layer."""
+
+
+class EntropyModule(pl.LightningModule):
+    """Layer after layer: predict mean and scale from what is known, round the residual, remember the result.
+
+    ```
+    y·gain ──(−)──▶ round ──▶ symbols ──(+)──▶ ŷ ──▶ memory ──▶ next layer's mean, scale
+              │mean               │scale   │mean
+              └───────────────────┴────────┘
+    ```
+    A layer that is not sent is coded as zeros, hence decoded as its conditional mean.
+    """
+
+    def __init__(self, model: ModelConfig) -> None:
+        super().__init__()
+        self.net = build_entropy(model)
+        self.gain = build_gain(model)
+        ends = [0]
+        for layer in model.layers.values():
+            ends.append(ends[-1] + layer.rows)
+        self.layer_steps = [
+            [s for s, rows in enumerate(self.net.step_rows) if start <= rows.start < end]
+            for start, end in zip(ends, ends[1:], strict=False)
+        ]
+
+    def forward(
+        self, latents: Sequence[Tensor], quality: Tensor, quantiser: Quantiser, generator: torch.Generator | None = None
+    ) -> Coded:
+        """Code the first len(latents) layers at `quality` [N]; `generator` draws the noise of quantiser "noise"."""
+        with torch.autocast(latents[0].device.type, enabled=False):
+            memory = self.net.begin(quality)
+            decoded: list[Tensor] = []
+            memories: list[Memory] = []
+            bits: list[Tensor] = []
+            symbols: list[Tensor] = []
+            for layer, values in enumerate(latents):
+                coded = self._code_layer(memory, layer, values.float(), quality, quantiser, generator)
+                memory, rows, layer_bits, layer_symbols = coded
+                decoded.append(rows)
+                bits.append(layer_bits)
+                symbols.append(layer_symbols)
+                memories.append(memory)
+            prefixes = [
+                decoded[: j + 1] + self._fill(memories[j], j + 1, quality) for j in range(len(decoded))
+            ]
+        return Coded(prefixes, torch.cat(bits, 1), symbols)
+
+    def _code_layer(
+        self,
+        memory: Memory,
+        layer: int,
+        latents: Tensor,
+        quality: Tensor,
+        quantiser: Quantiser,
+        generator: torch.Generator | None,
+    ) -> tuple[Memory, Tensor, Tensor, Tensor]:
+        decoded, bits, symbols = [], [], []
+        first = self.net.step_rows[self.layer_steps[layer][0]].start
+        for step in self.layer_steps[layer]:
+            rows = self.net.step_rows[step]
+            gain = self.gain.rows(quality, rows)
+            mean, log_scale = self.net.predict(memory, step)
+            residual = latents[:, rows.start - first : rows.stop - first] * gain - mean
+            rounded = straight_through_round(residual)
+            if quantiser == "noise":
+                noise = torch.rand(residual.shape, generator=generator, device=residual.device) - 0.5
+                bits.append(gaussian_bits(residual + noise, log_scale).sum(-1))
+            else:
+                bits.append(gaussian_bits(rounded, log_scale).sum(-1))
+            quantised = mean + rounded
+            memory = self.net.observe(memory, step, quantised)
+            decoded.append(quantised / gain)
+            symbols.append(rounded.detach())
+        return memory, torch.cat(decoded, 1), torch.cat(bits, 1), torch.cat(symbols, 1)
+
+    def _fill(self, memory: Memory, first_layer: int, quality: Tensor) -> list[Tensor]:
+        """The conditional means of the layers from `first_layer` on: what zeros decode to."""
+        filled = []
+        for steps in self.layer_steps[first_layer:]:
+            rows = []
+            for step in steps:
+                mean, _ = self.net.predict(memory, step)
+                rows.append(mean / self.gain.rows(quality, self.net.step_rows[step]))
+                if step + 1 < len(self.net.step_rows):
+                    memory = self.net.observe(memory, step, mean)
+            filled.append(torch.cat(rows, 1))
+        return filled

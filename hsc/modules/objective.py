@@ -1,0 +1,50 @@
+"""The multi-task scalable rate–distortion objective: Σ over prefixes j of weight_j · (λ·bits≤j / pixel + Σ_t w_jt · D_t)."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from hsc.config import StageConfig
+from hsc.losses import Loss
+
+
+class Terms(NamedTuple):
+    """The objective and its parts, by the names they are logged under ("basic/lpips.alex", "middle/bpp_estimated")."""
+
+    total: Tensor
+    parts: dict[str, Tensor]
+
+
+class Objective:
+    """The stage's weights of layers and tasks; `losses`: the terms by name."""
+
+    def __init__(self, stage: StageConfig, layers: Sequence[str], losses: Mapping[str, Loss]) -> None:
+        self.layers = layers
+        self.weights = {layer: stage.weights.get(layer, 1.0) for layer in layers}
+        self.tasks = {
+            layer: {task: w for task, w in stage.losses.get(layer, {}).items() if task in losses and w} for layer in layers
+        }
+        self.losses = losses
+
+    def distortion(self, layer: str, images: Tensor, originals: Tensor, landmarks: Tensor | None) -> Terms:
+        """Tasks of one layer on the images decoded from it."""
+        parts: dict[str, Tensor] = {}
+        total = images.new_zeros(())
+        for task, weight in self.tasks[layer].items():
+            value = self.losses[task](images, originals, landmarks).mean()
+            parts[f"{layer}/{task}"] = value.detach()
+            total = total + weight * value
+        return Terms(self.weights[layer] * total, parts)
+
+    def rate(self, row_bits: Tensor, layer_rows: Sequence[int], lambdas: Tensor, pixels: int) -> Terms:
+        """λ·bits≤j / pixel, summed over prefixes. row_bits [N, rows], lambdas [N]: each image's own λ."""
+        parts: dict[str, Tensor] = {}
+        total = row_bits.new_zeros(())
+        ends = torch.tensor(layer_rows).cumsum(0).tolist()
+        for layer, end in zip(self.layers, ends, strict=False):
+            bpp = row_bits[:, :end].sum(1) / pixels
+            parts[f"{layer}/bpp_estimated"] = bpp.detach().mean()
+            total = total + self.weights[layer] * (lambdas * bpp).mean()
+        return Terms(total, parts)

@@ -1,0 +1,75 @@
+"""What the training modules share: parts that learn, optimisers, counters, randomness that belongs to the step."""
+
+import math
+from collections.abc import Iterator, Mapping
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from hsc.config import Config, StageConfig
+from hsc.nets.build import image_size
+
+
+class TrainableModule(pl.LightningModule):
+    """Base of `PriorModule`, `CodecModule` and `EntropyStageModule`.
+
+    `batches_seen` counts this stage's batches, and all its randomness is a function of (seed, batch, rank): a run that was
+    killed continues with exactly the noise it would have had. `samples_seen` goes on over the stages of a run.
+    """
+
+    batches_seen: Tensor
+
+    def __init__(self, config: Config, stage: StageConfig, samples_before: int = 0) -> None:
+        super().__init__()
+        self.config, self.stage = config, stage
+        self.samples_before = samples_before
+        self.size = image_size(config.model)
+        self.layer_names = stage.layers or list(config.model.layers)
+        self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
+
+    @property
+    def samples_seen(self) -> int:
+        """Training images so far, earlier stages included: the x-axis of everything logged."""
+        return self.samples_before + int(self.batches_seen) * self.stage.batch_size
+
+    def parts(self) -> Mapping[str, nn.Module]:
+        """The parts of PARTS that this module has, by name."""
+        raise NotImplementedError
+
+    def freeze_untrained(self) -> None:
+        """Leave only the stage's parts learning."""
+        for name, part in self.parts().items():
+            part.requires_grad_(name in self.stage.train)
+
+    def parameter_groups(self, names: Iterator[str] | list[str]) -> list[dict]:
+        """Adam's groups for the named parts, each with its own rate."""
+        return [
+            {"params": list(self.parts()[name].parameters()), "lr": self.stage.learning_rate * self.stage.rates.get(name, 1.0)}
+            for name in names
+            if name in self.stage.train
+        ]
+
+    def schedule(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LambdaLR:
+        """Linear warm-up, then a cosine down to `final_rate`."""
+        stage = self.stage
+
+        def factor(step: int) -> float:
+            if step < stage.warmup:
+                return (step + 1) / (stage.warmup + 1)
+            progress = (step - stage.warmup) / max(stage.steps - stage.warmup, 1)
+            return stage.final_rate + (1 - stage.final_rate) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+
+    def step_generator(self) -> torch.Generator:
+        """Random numbers of this batch on this rank."""
+        generator = torch.Generator(self.device)
+        seed = (self.config.seed * 1_000_003 + int(self.batches_seen)) * 4099 + self.global_rank
+        return generator.manual_seed(seed)
+
+    def log_training(self, values: Mapping[str, Tensor | float]) -> None:
+        """Log values under train/ every `log_every` batches, with samples_seen."""
+        if int(self.batches_seen) % self.stage.log_every == 0:
+            named = {f"train/{name}": value for name, value in values.items()}
+            self.log_dict(named | {"samples_seen": float(self.samples_seen)}, on_step=True, on_epoch=False)

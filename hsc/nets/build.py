@@ -1,0 +1,64 @@
+"""Networks from their configuration (`hsc.config.ModelConfig`)."""
+
+from typing import TYPE_CHECKING
+
+from hsc.nets.discriminator import Discriminator
+from hsc.nets.encoder import PyramidEncoder
+from hsc.nets.entropy import EntropyTransformer
+from hsc.nets.entropy_integer import IntegerEntropyTransformer
+from hsc.nets.generator import Generator
+from hsc.nets.heads import StyleHeads
+from hsc.nets.quantise import Gain
+
+if TYPE_CHECKING:
+    from hsc.config import ModelConfig
+
+
+def image_size(model: "ModelConfig") -> int:
+    """Pixels on a side of the model's images."""
+    return 2 ** (len(model.generator.channels) + 1)
+
+
+def bands(model: "ModelConfig") -> list[tuple[int, int]]:
+    """(rows, dim) of each layer."""
+    return [(layer.rows, layer.dim) for layer in model.layers.values()]
+
+
+def row_dims(model: "ModelConfig") -> list[int]:
+    """Latent numbers of each row, all layers in order."""
+    return [dim for rows, dim in bands(model) for _ in range(rows)]
+
+
+def build_generator(model: "ModelConfig") -> Generator:
+    config = model.generator
+    return Generator(config.channels, config.z_dim, config.w_dim, config.mapping_layers, config.input)
+
+
+def build_discriminator(model: "ModelConfig") -> Discriminator:
+    return Discriminator(model.generator.channels)
+
+
+def build_encoder(model: "ModelConfig") -> PyramidEncoder:
+    return PyramidEncoder(image_size(model), model.encoder.channels, bands(model), model.encoder.pyramid_channels)
+
+
+def build_heads(model: "ModelConfig") -> StyleHeads:
+    return StyleHeads(bands(model), model.generator.w_dim, len(model.lambdas), model.heads_hidden)
+
+
+def build_entropy(model: "ModelConfig") -> EntropyTransformer:
+    return EntropyTransformer(*_entropy_shape(model))
+
+
+def build_entropy_twin(model: "ModelConfig") -> IntegerEntropyTransformer:
+    return IntegerEntropyTransformer(*_entropy_shape(model))
+
+
+def _entropy_shape(model: "ModelConfig") -> tuple[list[int], list[int], int, int, int, int]:
+    config, dims = model.entropy, row_dims(model)
+    steps = [1] * len(dims) if config.context == "row" else [rows for rows, _ in bands(model)]
+    return dims, steps, len(model.lambdas), config.width, config.depth, config.heads
+
+
+def build_gain(model: "ModelConfig") -> Gain:
+    return Gain(model.lambdas, row_dims(model))

@@ -1,0 +1,31 @@
+"""Where a model's weights are, given what a user calls it: a released name, a run folder, or a file."""
+
+from pathlib import Path
+
+from hsc.errors import HscError
+
+ASSETS = Path(__file__).parent / "assets"
+DEFAULT_MODEL = "ffhq64"
+
+
+def released_names() -> list[str]:
+    """Names of the weights that come with hsc, priors and codecs."""
+    return sorted(path.stem for path in ASSETS.glob("*.safetensors") if path.with_suffix(".md").exists())
+
+
+def find_weights(name: str | Path) -> Path:
+    """A released name, a run folder (its last finished stage) or a weights file → the file.
+
+    Raises HscError, naming what there is, when there is none.
+    """
+    path = Path(name or DEFAULT_MODEL)
+    if (asset := ASSETS / f"{path.name}.safetensors").is_file() and len(path.parts) == 1:
+        return asset
+    if path.is_dir():
+        for candidate in (path / "codec.safetensors", path / "weights.safetensors"):
+            if candidate.is_file():
+                return candidate
+        raise HscError(f"{path}: no finished run; let `hsc train` finish, it resumes where it stopped")
+    if path.is_file():
+        return path
+    raise HscError(f"no weights {str(name)!r}: give a file, a run folder or one of {', '.join(released_names()) or '(none here)'}")

@@ -1,0 +1,29 @@
+"""From a finished stage to a codec file: the integer export, and what its files weigh."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from hsc import codec_file
+from hsc.codec import Codec
+from hsc.config import Config, StageConfig
+from hsc.data.module import FaceDataModule
+from hsc.modules.codec import CodecModule
+from hsc.training.weights import load_start
+
+FACES_WEIGHED = 100
+
+
+def write_codec(path: Path, config: Config, stage: StageConfig, weights: Path, data: FaceDataModule) -> Codec:
+    """Export the networks of a stage's weights as a codec file, whose card holds the mean bytes of a face at each quality."""
+    module = CodecModule(config, stage, {})
+    load_start(module, weights)
+    module.eval()
+    codec = Codec.export(config.model, module.networks(), module.entropy.net, config.name)
+    faces = data.dataset("validation")
+    images: Tensor = faces[list(range(min(FACES_WEIGHED, len(faces))))]["image"]
+    weighed = [sum(map(len, codec.compress(images, quality))) / len(images) for quality in range(codec.num_qualities)]
+    card = {"title": config.title, "bytes_per_face": [round(size, 1) for size in weighed], "trained_on": stage.data.path}
+    codec_file.save(path, codec, module.entropy.net, card)
+    return codec

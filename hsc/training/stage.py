@@ -1,0 +1,145 @@
+"""One stage: skip it when it is done, resume it when it was cut off, else train it."""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import pytorch_lightning as pl
+from pytorch_lightning.utilities import rank_zero_warn
+
+from hsc import __version__
+from hsc.config import Config
+from hsc.data.module import FaceDataModule
+from hsc.errors import HscError
+from hsc.files import write_atomically
+from hsc.judges import Judge, load_judge
+from hsc.losses import Loss, load_losses, unavailable_losses
+from hsc.modules.codec import CodecModule
+from hsc.modules.prior import PriorModule
+from hsc.modules.trainable import TrainableModule
+from hsc.nets.build import image_size
+from hsc.training.reports import report_callbacks
+from hsc.training.trainer import CHECKPOINT, build_trainer
+from hsc.training.weights import fingerprint, load_start, save_stage
+
+MODULES: dict[str, type[TrainableModule]] = {"prior": PriorModule, "codec": CodecModule}
+WEIGHTS = "weights.safetensors"
+DONE = "done.json"
+
+
+class StageResult(NamedTuple):
+    """What a stage leaves: its weights file and the images seen so far in the run."""
+
+    weights: Path
+    samples_seen: int
+
+
+def run_stage(
+    config: Config, name: str, folder: Path, start: Path | None, samples_before: int, loggers: list
+) -> StageResult:
+    """Train stage `name` in `folder` from the weights file `start`."""
+    stage = config.stages[name]
+    samples_after = samples_before + stage.steps * stage.batch_size
+    data = data_module(config, name)
+    key = stage_key(config, name, start, data)
+    if _state(folder) == key and (folder / DONE).exists() and (folder / WEIGHTS).exists():
+        print(f"{name}: done already ({folder})")
+        return StageResult(folder / WEIGHTS, samples_after)
+    if folder.exists() and _state(folder) != key:
+        _set_aside(folder)
+    write_atomically(folder / "key.json", json.dumps({"key": key}).encode())
+
+    pl.seed_everything(config.seed, verbose=False)
+    module = _build(config, name, samples_before)
+    if start is not None:
+        fresh = load_start(module, start)
+        print(f"{name}: starts from {start}" + (f"; new: {', '.join(fresh)}" if fresh else ""))
+    trainer = build_trainer(config, name, stage, folder, loggers, report_callbacks(config, name))
+    checkpoint = folder / CHECKPOINT
+    if checkpoint.exists():
+        print(f"{name}: resumes from {checkpoint}")
+    trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint.exists() else None, weights_only=True)
+    if stage.steps % min(stage.validate_every, stage.steps):
+        trainer.validate(module, data, verbose=False)
+    if trainer.is_global_zero:
+        save_stage(folder / WEIGHTS, module, asdict(config.model))
+        metrics = {k: float(v) for k, v in trainer.callback_metrics.items()}
+        write_atomically(folder / DONE, json.dumps({"key": key, "samples_seen": samples_after, "metrics": metrics}).encode())
+    trainer.strategy.barrier()
+    return StageResult(folder / WEIGHTS, samples_after)
+
+
+def data_module(config: Config, name: str) -> FaceDataModule:
+    """The stage's faces, at the model's size for training and their own for validation."""
+    stage = config.stages[name]
+    data = stage.data
+    return FaceDataModule(
+        path=data.path,
+        size=image_size(config.model),
+        train=data.train,
+        validation=data.validation,
+        batch_size=stage.batch_size,
+        validation_limit=data.validation_limit,
+        flips=data.flips,
+        workers=data.workers,
+        skip_broken=data.skip_broken,
+        landmarker=_landmarker(config, name),
+        seed=config.seed,
+    )
+
+
+def stage_key(config: Config, name: str, start: Path | None, data: FaceDataModule) -> str:
+    """Hash of everything that decides a stage's result: its config, the model, the data, the code, the starting weights."""
+    stage = asdict(config.stages[name])
+    stage.pop("init")  # its content counts, not its name
+    decisive = {
+        "stage": stage,
+        "model": asdict(config.model),
+        "seed": config.seed,
+        "devices": config.devices,
+        "data": data.faces("train").content_key,
+        "start": fingerprint(start),
+        "version": __version__,
+    }
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def _build(config: Config, name: str, samples_before: int) -> TrainableModule:
+    module_class: type[TrainableModule] = MODULES[config.stages[name].module]
+    return module_class(config, config.stages[name], _losses(config, name), samples_before)
+
+
+def _losses(config: Config, name: str) -> dict[str, Loss]:
+    """The stage's losses; those whose judge is missing are left out, and said so."""
+    tasks = {task for tasks in config.stages[name].losses.values() for task in tasks}
+    missing = unavailable_losses(tasks)
+    for reason in missing.values():
+        rank_zero_warn(f"{name}: trains without a loss: {reason}")
+    return load_losses(sorted(tasks - missing.keys()))
+
+
+def _landmarker(config: Config, name: str) -> Judge | None:
+    """The judge whose landmarks of the originals the stage's losses want."""
+    return next((load_judge(loss.judge) for loss in _losses(config, name).values() if loss.needs_landmarks), None)
+
+
+def _state(folder: Path) -> str | None:
+    try:
+        return json.loads((folder / "key.json").read_text())["key"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _set_aside(folder: Path) -> None:
+    """Rename a stage folder made under another config: nothing that was made is lost."""
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.old{number}")).exists():
+        number += 1
+    try:
+        os.rename(folder, aside)
+    except OSError as error:
+        raise HscError(f"cannot rename {folder} to {aside.name}: {error.strerror}") from error
+    print(f"{folder.name}: its config, data or starting weights changed; the earlier result is kept in {aside}")

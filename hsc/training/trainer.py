@@ -1,0 +1,55 @@
+"""A fresh Lightning Trainer for each stage."""
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from hsc.config import Config, StageConfig
+from hsc.training.averaging import HalfLifeAveraging
+from hsc.training.interruption import SaveOnTermination
+from hsc.training.progress import progress_callback
+
+OPTIMIZER_STEPS = {"prior": 2}  # per batch, where it is not one
+CHECKPOINT = "last.ckpt"
+
+
+def build_trainer(
+    config: Config, name: str, stage: StageConfig, folder: Path, loggers: list, reports: list[pl.Callback]
+) -> pl.Trainer:
+    """`reports`: callbacks that measure and show; they run after the averaged weights are in place."""
+    adversarial = stage.module != "prior" or stage.adversarial.weight > 0
+    per_batch = OPTIMIZER_STEPS.get(stage.module, 1) if adversarial else 1
+    callbacks: list[pl.Callback] = [
+        HalfLifeAveraging(stage.average_kimg * 1000, stage.batch_size),
+        *reports,
+        progress_callback(name, stage.steps),
+        ModelCheckpoint(
+            folder,
+            filename=CHECKPOINT.removesuffix(".ckpt"),
+            every_n_train_steps=stage.save_every * per_batch,
+            save_on_train_epoch_end=False,
+            enable_version_counter=False,
+        ),
+        SaveOnTermination(folder / CHECKPOINT),
+    ]
+    automatic: dict[str, Any] = {"gradient_clip_val": stage.clip} if stage.module != "prior" and stage.clip else {}
+    return pl.Trainer(
+        accelerator=config.device,
+        devices=config.devices,
+        strategy="ddp" if config.devices > 1 else "auto",
+        precision=stage.precision,  # type: ignore[arg-type]
+        max_steps=stage.steps * per_batch,
+        val_check_interval=min(stage.validate_every, stage.steps),
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        use_distributed_sampler=False,
+        enable_progress_bar=any(type(c).__name__ == "RichProgressBar" for c in callbacks),
+        enable_model_summary=False,
+        logger=loggers,
+        callbacks=callbacks,
+        default_root_dir=folder,
+        **automatic,
+    )

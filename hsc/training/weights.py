@@ -1,0 +1,73 @@
+"""Weights between stages: what a stage leaves, where the next one starts."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from hsc.checkpoints import weights_file
+from hsc.config import Config, StageConfig
+from hsc.errors import HscError
+from hsc.files import sha256
+from hsc.modules.trainable import TrainableModule
+from hsc.released import find_weights
+
+KIND = "stage"
+
+
+def save_stage(path: Path, module: TrainableModule, model: dict) -> None:
+    """Write a finished stage's networks (averaged); counters stay behind."""
+    tensors = {name: value for name, value in module.state_dict().items() if not name.startswith(("batches_seen", "augmentation"))}
+    weights_file.save(path, tensors, KIND, model)
+
+
+def start_file(config: Config, stage: StageConfig, runs: dict[str, Path], previous: Path | None) -> Path | None:
+    """The weights file that a stage starts from: its `init`, else what the stage before left, else None (fresh)."""
+    if stage.init is None:
+        return previous
+    if stage.init == "fresh":
+        return None
+    if stage.init.startswith("stage:"):
+        name = stage.init.removeprefix("stage:")
+        if name not in runs:
+            raise HscError(f"config: init: {stage.init!r}: no stage {name!r} runs before this one")
+        return runs[name]
+    return find_weights(stage.init)
+
+
+def load_start(module: nn.Module, path: Path) -> list[str]:
+    """Load every tensor that both have; returns the parts of the module that stay fresh.
+
+    Raises HscError when a tensor of the same name has another shape, or nothing fits at all.
+    """
+    held = _stage_tensors(path)
+    own = module.state_dict()
+    common = {name: value for name, value in held.items() if name in own}
+    for name, value in common.items():
+        if value.shape != own[name].shape:
+            raise HscError(
+                f"{path}: {name} is {tuple(value.shape)} there and {tuple(own[name].shape)} in this model; "
+                "make the model's config equal to the one the weights were trained with"
+            )
+    if not common:
+        raise HscError(f"{path}: holds nothing that this model could start from")
+    module.load_state_dict({name: value.to(own[name].dtype) for name, value in common.items()}, strict=False)
+    ignored = ("batches_seen", "augmentation", "entropy.gain")
+    return sorted({".".join(name.split(".")[:2]) for name in own.keys() - common.keys() if not name.startswith(ignored)})
+
+
+def fingerprint(path: Path | None) -> str:
+    """Identifies starting weights by content."""
+    return "fresh" if path is None else sha256(path)
+
+
+def _stage_tensors(path: Path) -> dict[str, Tensor]:
+    if weights_file.is_safetensors(path):
+        held = weights_file.load(path)
+        if held.kind in (KIND, "prior", "codec"):
+            return {name: value.float() if value.is_floating_point() else value for name, value in held.tensors.items()}
+    from hsc.checkpoints import load_generator
+
+    with torch.no_grad():
+        generator = load_generator(path)
+    return {f"decoder.generator.{name}": value for name, value in generator.state_dict().items()}
