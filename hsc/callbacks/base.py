@@ -4,7 +4,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-import torch.distributed
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 from torchmetrics import Metric
@@ -39,8 +38,8 @@ class LayerMetricCallback(pl.Callback):
         """Values over all processes by `{layer}/{name}`; every process must call it."""
         return {
             f"{layer}/{name}": value
-            for layer in on_any_process(list(self.metrics))
-            for name, value in self.metric(layer).compute().items()
+            for layer, metric in self.metrics.items()
+            for name, value in metric.compute().items()
         }
 
     def metric(self, layer: str) -> Metric:
@@ -111,7 +110,7 @@ class JudgeCallback(LayerMetricCallback):
             try:
                 self.judge = find_judge(self.judge_or_name, trainer.strategy.root_device)
             except NotAvailable as error:
-                self.warn_once(f"{self.measures} {error}")
+                self.warn_once(f"{self.measures}: {error}")
                 return
             self.about_originals = remember(self.judge, on_disk=isinstance(self.judge_or_name, str))
         add_to_wandb_config(trainer, {f"judge_of_{self.measures}": self.judge.name})
@@ -144,12 +143,3 @@ def remember(judge: Judge, on_disk: bool) -> RememberedAnswers:
     """Only answers of a judge with a name go to the disk: nobody could tell later whose the others are."""
     name = judge.name.replace("/", "_").replace(":", "_")
     return RememberedAnswers(judge, cache_dir() / "answers" / name if on_disk else None)
-
-
-def on_any_process(layers: list[str]) -> list[str]:
-    """The layers of all processes, in the order of the first that has seen an image; one may have seen none."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return layers
-    gathered: list[list[str]] = [[] for _ in range(torch.distributed.get_world_size())]
-    torch.distributed.all_gather_object(gathered, layers)
-    return list(dict.fromkeys(layer for part in gathered for layer in part))

@@ -4,7 +4,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from hsc.callbacks.base import JudgeCallback, on_any_process
+from hsc.callbacks.base import JudgeCallback
 from hsc.errors import HscError
 from hsc.judges import Judge
 from hsc.metrics import FeatureStatistics, distances_of_halves, distribution_distances
@@ -49,14 +49,14 @@ class FIDCallback(JudgeCallback):
             self.metric(layer).update(output.names, self.about_decoded(decoded.images))
 
     def results(self) -> dict[str, Tensor]:
-        layers = on_any_process(list(self.metrics))
-        if self.originals is None or not layers:
+        if self.originals is None or not self.metrics:
             return {}
         frechet, kid = self.names()
         try:
             originals = self.originals.compute()
-            decoded = {layer: self.metric(layer).compute() for layer in layers}
-            distances = {layer: distribution_distances(originals, features) for layer, features in decoded.items()}
+            distances = {
+                layer: distribution_distances(originals, metric.compute()) for layer, metric in self.metrics.items()
+            }
         except HscError as error:
             self.warn_once(f"{frechet} and {kid} not available: {error}")
             return {}

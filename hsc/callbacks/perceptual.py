@@ -32,7 +32,7 @@ class PerceptualCallback(LayerMetricCallback):
             try:
                 self.judges[name] = find_judge(judge, trainer.strategy.root_device)
             except NotAvailable as error:
-                self.warn_once(f"{name} {error}")
+                self.warn_once(f"{name}: {error}")
         add_to_wandb_config(trainer, {f"judge_of_{name}": judge.name for name, judge in self.judges.items()})
 
     def new_metric(self) -> PerImageMean:

@@ -4,7 +4,7 @@ import numpy as np
 import pytorch_lightning as pl
 from torch import Tensor
 
-from hsc.callbacks.base import LayerMetricCallback, on_any_process
+from hsc.callbacks.base import LayerMetricCallback
 from hsc.callbacks.loggers import log_to_wandb, wandb_runs
 from hsc.metrics import PerImage, SymbolCounts
 from hsc.outputs import CodecOutput
@@ -42,7 +42,7 @@ class SymbolStatisticsCallback(LayerMetricCallback):
             self.row_bits.update(output.names, output.row_bits)
 
     def results(self) -> dict[str, Tensor]:
-        self._counts = {layer: self.metric(layer).compute() for layer in on_any_process(list(self.metrics))}
+        self._counts = {layer: metric.compute() for layer, metric in self.metrics.items()}
         if not self._counts:
             return {}
         keys, bits = self.row_bits.compute()

@@ -68,9 +68,7 @@ class FeatureStatistics(PerImage):
             self.keys, self.values = [keys[: self.keep]], [values[: self.keep]]
 
     def compute(self) -> FeatureSet:
-        """Raises ValueError for fewer than two images in a half."""
-        if self.counts.min() < 2:
-            raise ValueError("too few images for a covariance")
+        """Moments are NaN where there are fewer than two images."""
         keys, features = self.table()
         return FeatureSet(
             _moments(self.counts.sum(), self.sums.sum(dim=0), self.products.sum(dim=0)),

@@ -6,41 +6,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hsc.errors import HscError
 from hsc.metrics.per_image import PerImage
 
-# Outer eye corners by the number of points of the usual layouts.
-OUTER_EYES = {
-    68: (36, 45),  # 300-W, dlib
-    98: (60, 72),  # WFLW
-    106: (35, 93),  # insightface 2d106det
-    468: (33, 263),  # MediaPipe face mesh
-    478: (33, 263),  # MediaPipe face mesh with irises
-}
 
+def landmark_nme(reference: Tensor, points: Tensor, outer_eye_corners: tuple[int, int]) -> Tensor:
+    """Normalised mean error [N], float64: mean point distance ÷ distance of the outer eye corners of the reference.
 
-def landmark_nme(reference: Tensor, points: Tensor, outer_eyes: tuple[int, int] | None = None) -> Tensor:
-    """Normalised mean error [N]: mean point distance ÷ distance of the outer eye corners of the reference.
-
-    reference, points: [N, P, 2] in the same pixels. `outer_eyes`: indices of the two corners, known for the usual
-    layouts. Raises HscError for an unknown layout.
+    reference, points: [N, P, 2] in the same pixels. `outer_eye_corners`: the numbers of these two points, which a
+    landmark judge tells.
     """
-    corners = outer_eyes or OUTER_EYES.get(reference.shape[1])
-    if corners is None:
-        raise HscError(
-            f"no outer eye corners known for {reference.shape[1]} landmarks; give the landmark judge an attribute "
-            "outer_eyes = (index, index)"
-        )
-    left, right = reference[:, corners[0]].double(), reference[:, corners[1]].double()
+    left, right = (reference[:, corner].double() for corner in outer_eye_corners)
     return (points.double() - reference.double()).norm(dim=2).mean(dim=1) / (left - right).norm(dim=1)
 
 
 class LandmarkError(PerImage):
     """Mean NME over the decoded faces that have landmarks, and the share in which a face was detected."""
 
-    def __init__(self, outer_eyes: tuple[int, int] | None = None, **kwargs: Any) -> None:
+    def __init__(self, outer_eye_corners: tuple[int, int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.outer_eyes = outer_eyes
+        self.outer_eye_corners = outer_eye_corners
 
     def update(  # type: ignore[override]
         self, names: Sequence[str], reference: Tensor, points: Tensor, detected: Tensor | None = None
@@ -50,14 +34,12 @@ class LandmarkError(PerImage):
         `detected` [N]: whether a face detector finds a face in the decoded image, which need not hinder landmarks from
         being placed (in a fixed box, for aligned faces). Without it no detection rate is reported.
         """
-        nme = landmark_nme(reference, points.to(reference.device), self.outer_eyes)
+        nme = landmark_nme(reference, points.to(reference.device), self.outer_eye_corners)
         found = torch.full_like(nme, torch.nan) if detected is None else detected.to(nme)
         super().update(names, torch.stack([nme, found], dim=1))
 
     def compute(self) -> dict[str, Tensor]:
-        """`landmark_nme` (0.01 is 1 %) and `detection_rate` in [0, 1], each where it is known for at least one
-        image.
-        """
+        """`landmark_nme` (0.01 is 1 %) and `detection_rate` in [0, 1], where known for at least one image."""
         keys, values = self.table()
         if not len(keys):
             return {}

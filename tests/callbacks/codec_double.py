@@ -110,12 +110,21 @@ class Projection(Judge):
 class Corners(Judge):
     """Landmarker of 68 points, which follow the brightness of the image; it detects dark faces only."""
 
-    kind, name, family = "landmarker", "corners", "none"
+    kind, name, family, outer_eye_corners = "landmarker", "corners", "none", (36, 45)
 
     def forward(self, image: Tensor) -> Tensor:
         points = torch.linspace(0, SIZE, 68, device=image.device)
         points = torch.stack([points, points.flip(0)], dim=1)
         return points + image.mean((1, 2, 3))[:, None, None] + image[:, :2, 0, 0][:, None]
 
-    def detected(self, image: Tensor) -> Tensor:
+    def detects(self, image: Tensor) -> Tensor:
         return image.mean((1, 2, 3)) < 0
+
+
+def gallery(count: int, batch: int = 16) -> list[tuple[list[str], Tensor]]:
+    """The originals of the first `count` pictures, in batches."""
+    pictures = [Pictures(count)[index] for index in range(count)]
+    return [
+        ([picture["name"] for picture in part], torch.stack([picture["image"] for picture in part]))
+        for part in (pictures[start : start + batch] for start in range(0, count, batch))
+    ]

@@ -1,0 +1,47 @@
+"""Two processes measure what one measures."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXACT = {"bpp", "bpp_layer", "bpp_estimated", "identity_accuracy", "detection_rate", "zero_symbols"}
+# Lightning's sampler pads: it shows one of 101 images twice.
+CASES = ("101:shard", "101:padded", "505:shard")
+
+
+@pytest.fixture(scope="module")
+def measured() -> dict[str, tuple[dict[str, float], dict[str, float]]]:
+    """Values by name of one and of two processes, by case."""
+    finished = subprocess.run(
+        [sys.executable, Path(__file__).with_name("two_processes.py"), *CASES],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert finished.returncode == 0, finished.stderr
+    lines = [json.loads(line) for line in finished.stdout.splitlines() if line.startswith("{")]
+    return dict(zip(CASES, zip(lines[::2], lines[1::2], strict=True), strict=True))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_processes_equal_one(measured, case):
+    one, two = measured[case]
+    assert one.keys() == two.keys()
+    assert {"val/basic/bpp", "val/middle/identity_accuracy", "val/enhanced/landmark_nme"} <= one.keys()
+    assert ("val/basic/frechet_projection" in one) == case.startswith("505")
+    for name, value in one.items():
+        if name.rpartition("/")[2] in EXACT or "row_bits" in name:
+            assert two[name] == value, name
+        else:
+            assert two[name] == pytest.approx(value, rel=1e-6, abs=1e-9), name
+
+
+def test_the_measures_say_something(measured):
+    values, _ = measured["101:shard"]
+    assert 0 < values["val/basic/identity_accuracy"] < 1
+    assert 0 < values["val/basic/detection_rate"] < 1
