@@ -8,7 +8,6 @@ from hsc.errors import HscError
 TRAINABLE = {
     "prior": {"encoder", "heads", "generator", "mapping", "discriminator"},
     "codec": {"encoder", "gain", "entropy", "heads", "generator"},
-    "entropy": {"entropy"},
 }
 
 
@@ -64,7 +63,8 @@ def _check_stage(path: str, stage: StageConfig, config: Config) -> None:
         raise HscError(f"config: {path}.layers: {stage.layers} is no prefix of the model's layers {names}")
     for layer in [*stage.losses, *stage.weights]:
         _one_of(f"{path}.losses", layer, names)
-    if stage.module == "codec" and not any(stage.losses.get(layer) for layer in stage.layers or names):
+    tasks = any(stage.losses.get(layer) for layer in stage.layers or names)
+    if not tasks and (stage.module == "prior" or set(stage.train) - {"entropy", "gain"}):
         raise HscError(f"config: {path}.losses: no layer has a task; give weights such as losses: {{basic: {{l2: 1}}}}")
     for key in ("steps", "batch_size", "validate_every", "save_every", "log_every"):
         if getattr(stage, key) < 1:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
-MODULES = ("prior", "codec", "entropy")
+MODULES = ("prior", "codec")
 QUANTISERS = ("none", "noise", "round")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 PARTS = ("encoder", "gain", "entropy", "heads", "generator", "mapping", "discriminator")
@@ -125,7 +125,7 @@ class StageConfig:
     """One training phase."""
 
     module: str = "codec"
-    """"prior" (generator; GAN and reconstruction), "codec" (rate–distortion) or "entropy" (entropy model on frozen latents)."""
+    """"prior" (the generator, by reconstruction and adversarial training) or "codec" (rate–distortion)."""
     train: list[str] = field(default_factory=lambda: ["encoder", "gain", "entropy", "heads"])
     """Parts that learn; the others are frozen. Of: encoder, gain, entropy, heads, generator, mapping, discriminator."""
     layers: list[str] = field(default_factory=list)

@@ -9,6 +9,7 @@ from hsc.config import Config
 from hsc.errors import HscError
 from hsc.files import write_atomically
 from hsc.training.loggers import run_loggers
+from hsc.training.quiet import hush_lightning
 from hsc.training.release import write_codec
 from hsc.training.stage import data_module, run_stage
 from hsc.training.weights import start_file
@@ -20,6 +21,7 @@ def train(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Path:
     The folder holds `config.yaml`, `provenance/`, one folder a stage, and `codec.safetensors`, what `hsc encode --model` takes.
     """
     config = configuration.load(files, overrides)
+    hush_lightning()
     folder = Path(config.runs) / config.name
     write_atomically(folder / "config.yaml", configuration.to_yaml(config).encode())
     weights: Path | None = None

@@ -1,0 +1,20 @@
+"""Keeps Lightning's remarks that are no news to an hsc user off the terminal."""
+
+import logging
+import warnings
+
+NO_NEWS = (
+    r".*Checkpoint directory .* exists and is not empty.*",  # a stage folder always holds its key and log
+    r".*isinstance\(treespec, LeafSpec\).*",  # Lightning 2.6 on torch 2.11 and later
+    r".*does not have many workers.*",  # small sets are held in memory, where workers only cost
+    r".*Using `ModelCheckpoint` with manual optimization.*",  # saved after the step, which is what resuming needs
+    r".*The `srun` command is available.*",
+)
+
+
+def hush_lightning() -> None:
+    """Warnings of its own that matter still come through."""
+    for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning_fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in NO_NEWS:
+        warnings.filterwarnings("ignore", message=message)

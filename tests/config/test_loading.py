@@ -1,0 +1,118 @@
+"""YAML and key=value words become one checked config, or one line that names the key."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hsc import config
+from hsc.config.schema import Config
+from hsc.errors import HscError
+
+ROOT = Path(__file__).resolve().parents[2]
+EXPERIMENT = {
+    "name": "test",
+    "defaults": {"data": {"path": "faces.zip"}, "learning_rate": 0.002, "losses": {"basic": {"l2": 1}}},
+    "stages": {"first": {"steps": 3}, "second": {"learning_rate": 0.1, "data": {"train": "00-10"}}},
+    "run": ["first", "second"],
+}
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Path:
+    path = tmp_path / "experiment.yaml"
+    path.write_text(yaml.safe_dump(EXPERIMENT))
+    return path
+
+
+def test_stages_inherit_defaults_and_override_them(experiment: Path) -> None:
+    loaded = config.load([experiment], ["defaults.batch_size=8"])
+    first, second = loaded.stages["first"], loaded.stages["second"]
+    assert (first.steps, first.learning_rate, first.batch_size) == (3, 0.002, 8)
+    assert (second.learning_rate, second.data.train, second.data.path) == (0.1, "00-10", "faces.zip")
+
+
+def test_later_files_and_words_win(experiment: Path, tmp_path: Path) -> None:
+    more = tmp_path / "more.yaml"
+    more.write_text("seed: 5\nstages: {first: {steps: 7}}\n")
+    loaded = config.load([experiment, more], ["seed=6", "--stages.second.init=None"])
+    assert (loaded.seed, loaded.stages["first"].steps, loaded.stages["second"].init) == (6, 7, None)
+
+
+def test_a_file_that_names_layers_names_all_of_them(experiment: Path, tmp_path: Path) -> None:
+    more = tmp_path / "one-layer.yaml"
+    more.write_text("model: {layers: {all: {rows: 10}}}\ndefaults: {losses: {all: {l2: 1}}}\n")
+    with pytest.raises(HscError, match=r"stages\.first\.losses: 'basic' is none of all"):
+        config.load([experiment, more])
+    assert list(config.load([experiment], ["model.layers.basic.dim=8"]).model.layers) == ["basic", "middle", "enhanced"]
+
+
+def test_the_resolved_config_loads_to_itself(experiment: Path, tmp_path: Path) -> None:
+    loaded = config.load([experiment], ["stages.first.betas=[0.5,0.9]"])
+    again = tmp_path / "again.yaml"
+    again.write_text(config.to_yaml(loaded))
+    assert config.load([again]) == loaded
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("stages.first.lerning_rate=1", "unknown key 'stages.first.lerning_rate', did you mean 'stages.first.learning_rate'?"),
+        ("defaults.data.pth=x", "unknown key 'defaults.data.pth', did you mean 'defaults.data.path'?"),
+        ("model.layers.basic.dimm=4", "unknown key 'model.layers.basic.dimm', did you mean 'model.layers.basic.dim'?"),
+        ("zzz=1", "unknown key 'zzz' (known: name, runs"),
+        ("stages.first.steps=many", "stages.first.steps: Value 'many'"),
+        ("seed=1.5", "seed: Value '1.5'"),
+        ("run=[third]", "run names stage 'third': 'third' is none of first, second"),
+        ("run=[]", "run: lists no stage"),
+        ("model.layers.basic.rows=4", "model.layers: their rows add up to 11, but a 64² generator has 10"),
+        ("model.lambdas=[0.1,0.2]", "model.lambdas: must fall"),
+        ("stages.first.layers=[middle]", "stages.first.layers: ['middle'] is no prefix"),
+        ("stages.first.train=[discriminator]", "a 'codec' stage has no part 'discriminator'"),
+        ("stages.first.batch_size=0", "stages.first.batch_size: must be at least 1"),
+        ("stages.first.precision=float8", "stages.first.precision: 'float8' is none of 32-true"),
+        ("devices=3", "stages.first.batch_size: 32 is no multiple of devices=3"),
+        ("judges.landmarks=l2", "judges.landmarks: 'l2' trains the model"),
+    ],
+)
+def test_what_cannot_work_is_refused_by_its_full_key(experiment: Path, word: str, message: str) -> None:
+    with pytest.raises(HscError) as caught:
+        config.load([experiment], [word])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_missing_or_no_mapping_are_named(tmp_path: Path) -> None:
+    with pytest.raises(HscError, match=r"absent\.yaml: no such file"):
+        config.load([tmp_path / "absent.yaml"])
+    (tmp_path / "list.yaml").write_text("- a\n")
+    with pytest.raises(HscError, match=r"list\.yaml: must hold a mapping"):
+        config.load([tmp_path / "list.yaml"])
+    (tmp_path / "torn.yaml").write_text("a: [1")
+    with pytest.raises(HscError, match=r"torn\.yaml: not readable as YAML"):
+        config.load([tmp_path / "torn.yaml"])
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_shipped_experiment_loads(path: Path) -> None:
+    assert config.load([path]).run
+
+
+def test_every_field_says_what_it_is() -> None:
+    """A line of doc stands below each field, but for those whose type has its own docstring."""
+    import ast
+    import dataclasses
+    import inspect
+
+    from hsc.config import schema
+
+    for name, kind in vars(schema).items():
+        if not (inspect.isclass(kind) and dataclasses.is_dataclass(kind)):
+            continue
+        body = ast.parse(inspect.getsource(kind)).body[0].body  # type: ignore[attr-defined]
+        for node, after in zip(body, [*body[1:], None], strict=True):
+            if isinstance(node, ast.AnnAssign):
+                documented = isinstance(after, ast.Expr)
+                own_type = ast.unparse(node.annotation).endswith("Config")
+                assert documented or own_type, f"{name}.{ast.unparse(node.target)}"
+    assert dataclasses.is_dataclass(Config)
