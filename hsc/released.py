@@ -6,6 +6,7 @@ from hsc.errors import HscError
 
 ASSETS = Path(__file__).parent / "assets"
 DEFAULT_MODEL = "ffhq64"
+DEFAULT_PRIOR = "prior64"
 
 
 def released_names() -> list[str]:
@@ -22,7 +23,7 @@ def find_weights(name: str | Path) -> Path:
     if (asset := ASSETS / f"{path.name}.safetensors").is_file() and len(path.parts) == 1:
         return asset
     if path.is_dir():
-        for candidate in (path / "codec.safetensors", path / "weights.safetensors"):
+        for candidate in (path / "codec.safetensors", path / "prior.safetensors"):
             if candidate.is_file():
                 return candidate
         raise HscError(f"{path}: no finished run; let `hsc train` finish, it resumes where it stopped")

@@ -13,6 +13,7 @@ from hsc.files import sha256, write_atomically
 from hsc.nets.generator import Generator, resampling_kernel
 
 KIND = "generator"
+INSIDE = "decoder.generator."  # before its names in files that hold more than a generator
 LAYOUTS = ("rosinality", "psp", "nvlabs")
 _MEAN_SAMPLES = 10_000
 _SHOWN = 60  # characters of a stranger's tensor name in a message
@@ -74,11 +75,19 @@ def describe(generator: Generator) -> str:
 def _load(path: str | Path) -> tuple[Generator, str]:
     name = str(path)
     if weights_file.is_safetensors(path):
-        state = {_nvlabs_name(key): value for key, value in weights_file.load(path, KIND).tensors.items()}
+        held = _generator_tensors(weights_file.load(path))
+        state = {_nvlabs_name(key): value for key, value in held.items()}
         mean_w = state.pop("mapping.w_avg", None)
         return _build(layouts.without_filters(state, ".resample_filter", 1, name), mean_w, name), "hsc"
     found = layouts.find(inert.read(path), name)
     return _build(found.state, found.mean_w, name), found.layout
+
+
+def _generator_tensors(held: weights_file.WeightsFile) -> Mapping[str, Tensor]:
+    """A generator's tensors, also out of a file that keeps it beside others: a prior's, a codec's, a training stage's."""
+    if held.kind == KIND:
+        return held.tensors
+    return {key.removeprefix(INSIDE): value for key, value in held.tensors.items() if key.startswith(INSIDE)}
 
 
 def _build(state: Mapping[str, Tensor], mean_w: Tensor | None, name: str) -> Generator:

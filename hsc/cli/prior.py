@@ -77,14 +77,15 @@ def sample(
 
     \b
     Example:
-      hsc prior sample prior.safetensors faces.png --count 16 --seed 1
+      hsc prior sample prior64 faces.png --count 16 --seed 1
     """
     import torch
 
     from hsc.checkpoints import load_generator
     from hsc.cli.files import write_picture
+    from hsc.released import find_weights
 
-    generator = load_generator(file)
+    generator = load_generator(find_weights(file))
     z = torch.randn(count, generator.z_dim, generator=torch.Generator().manual_seed(seed))
     with torch.inference_mode():
         images = torch.cat([generator(part, truncation) for part in z.split(_BATCH)])

@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from PIL import Image
 
+from hsc.checkpoints import load_generator
 from hsc.data.faces import GENERATED_MARKER
 from hsc.data.progress import progress_lines
 from hsc.errors import HscError
 from hsc.files import write_atomically
 from hsc.images import resize, to_uint8
+from hsc.released import DEFAULT_PRIOR, find_weights
 
 if TYPE_CHECKING:
     from hsc.nets.generator import Generator
@@ -32,15 +34,16 @@ def sample(
 ) -> None:
     """Write `count` faces as `00000.png`, … into the zip `out`, marked as generated (`hsc.data.faces.is_generated`).
 
-    generator: a weights file in any layout that `hsc.checkpoints.load_generator` reads, by default that of the released
-    codec. truncation: from 0, the average face, to 1, all the variety. size: pixels, by default the generator's own.
+    generator: a released name, or a weights file in any layout that `hsc.checkpoints.load_generator` reads; by default the
+    prior that comes with hsc. truncation: from 0, the average face, to 1, all the variety. size: pixels, by default the generator's own.
     Face i is a function of generator, seed and i alone, and equal arguments give equal bytes. Raises HscError for an
     unreadable generator or an impossible argument; an interrupted run leaves no file.
     """
     if count < 1 or not 0 <= truncation <= 1 or (size is not None and size < 1):
         raise HscError(f"cannot draw {count} faces at truncation {truncation}: give 1 or more, and 0 to 1")
-    network = _open_generator(generator)
-    origin = "the released codec's generator" if generator is None else Path(generator).name
+    weights = find_weights(generator or DEFAULT_PRIOR)
+    network = load_generator(weights)
+    origin = weights.stem
 
     def write(file: BinaryIO) -> None:
         tell = progress_lines(count, "generated faces")
@@ -52,16 +55,6 @@ def sample(
                 tell(index + 1)
 
     write_atomically(out, write)
-
-
-def _open_generator(file: str | Path | None) -> "Generator":
-    if file is None:
-        from hsc.codec import load
-
-        return load().generator
-    from hsc.checkpoints import load_generator
-
-    return load_generator(file)
 
 
 @torch.inference_mode()
