@@ -42,5 +42,6 @@ class MultiScaleSSIM(Judge):
         scales = 1 + next(n for n in range(4, -1, -1) if min(image.shape[-2:]) > 10 * max(1, n) ** 2)
         used = _SCALE_WEIGHTS[:scales]
         betas = tuple(weight * sum(_SCALE_WEIGHTS) / sum(used) for weight in used)
-        reference, image = (x.clamp(-1, 1).float() for x in (reference, image))
-        return ms_ssim(image, reference, reduction="none", data_range=(-1.0, 1.0), betas=betas)
+        # SSIM compares means, so zero must be black.
+        reference, image = ((x.float().clamp(-1, 1) + 1) / 2 for x in (reference, image))
+        return ms_ssim(image, reference, reduction="none", data_range=1.0, betas=betas)

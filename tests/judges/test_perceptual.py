@@ -1,0 +1,117 @@
+"""Distances between two images, against the implementations their authors and torchmetrics publish."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor
+
+import hsc.compat  # noqa: F401
+from hsc.images import load_image, resize, to_tensor
+from hsc.judges import backbones
+
+
+@pytest.fixture
+def pair(faces: Tensor) -> tuple[Tensor, Tensor]:
+    originals = resize(faces[:3], 96).clamp(-1, 1)
+    noise = torch.randn(originals.shape, generator=torch.Generator().manual_seed(0))
+    return originals, (originals + 0.2 * noise).clamp(-1, 1)
+
+
+@pytest.fixture
+def examples(shared_dir: Path) -> list[Tensor]:
+    names = ("ref", "p0", "p1")
+    return [to_tensor(load_image(shared_dir / "fixtures" / f"lpips-ex_{name}.png"))[None] for name in names]
+
+
+def test_lpips_gives_the_published_values_of_the_examples(judge, examples) -> None:
+    reference, first, second = examples
+    assert judge("lpips.alex")(reference, first).item() == pytest.approx(0.722, abs=0.002)
+    assert judge("lpips.alex")(reference, second).item() == pytest.approx(0.138, abs=0.002)
+    assert judge("lpips.vgg")(reference, second) < judge("lpips.vgg")(reference, first)
+
+
+@pytest.mark.parametrize(("name", "family"), [("alexnet", "alex"), ("vgg16", "vgg")])
+def test_lpips_equals_the_authors_package(judge, pair, monkeypatch, name: str, family: str) -> None:
+    ours = judge(f"lpips.{family}")
+    import lpips
+
+    # Their constructor would download the backbone; it gets ours.
+    networks = SimpleNamespace(**{name: lambda pretrained: SimpleNamespace(features=getattr(backbones, name)())})
+    monkeypatch.setattr(lpips.pretrained_networks, "tv", networks)
+    theirs = lpips.LPIPS(net=family, verbose=False)
+    torch.testing.assert_close(ours(*pair), theirs(*pair).flatten(), atol=1e-5, rtol=1e-4)
+
+
+def test_dists_equals_torchmetrics(judge, pair, monkeypatch) -> None:
+    ours = judge("dists")
+    from torchmetrics.functional.image import dists
+
+    monkeypatch.setattr(dists, "vgg16", lambda weights: SimpleNamespace(features=backbones.vgg16()))
+    theirs = dists.DISTSNetwork()
+    reference, image = pair
+    torch.testing.assert_close(ours(*pair), theirs((reference + 1) / 2, (image + 1) / 2), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["lpips.alex", "lpips.vgg", "dists"])
+def test_distances_are_zero_for_equal_images_and_teach_otherwise(judge, pair, name: str) -> None:
+    originals, noisy = pair
+    torch.testing.assert_close(judge(name)(originals, originals), torch.zeros(3), atol=1e-5, rtol=0)
+    image = noisy.clone().requires_grad_()
+    distance = judge(name)(originals, image).sum()
+    (gradient,) = torch.autograd.grad(distance, image)
+    nearer = judge(name)(originals, noisy - 0.3 * gradient / gradient.norm()).sum()
+    assert nearer < distance
+
+
+@pytest.mark.parametrize("name", ["lpips.alex", "lpips.vgg", "dists"])
+def test_flat_images_give_finite_gradients(judge, name: str) -> None:
+    """Black everywhere leaves layers whose features are all zero, where a plain norm has no gradient."""
+    image = torch.full((1, 3, 64, 64), -1.0, requires_grad=True)
+    (gradient,) = torch.autograd.grad(judge(name)(torch.zeros(1, 3, 64, 64), image).sum(), image)
+    assert gradient.isfinite().all()
+
+
+def test_reported_distances_ignore_a_training_precision(judge, pair) -> None:
+    with torch.no_grad():
+        expected = judge("lpips.alex")(*pair)
+        with torch.autocast("cpu", torch.bfloat16):
+            torch.testing.assert_close(judge("lpips.alex")(*pair), expected, atol=0, rtol=0)
+
+
+def test_perceptual_judges_stay_frozen(judge) -> None:
+    for name in ("lpips.alex", "dists"):
+        frozen = judge(name).train()
+        assert not frozen.training
+        assert not any(parameter.requires_grad for parameter in frozen.parameters())
+
+
+def test_psnr_is_that_of_8_bit_images(judge, pair) -> None:
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
+    originals, noisy = pair
+    expected = [
+        peak_signal_noise_ratio((a + 1) / 2, (b + 1) / 2, data_range=1.0) for a, b in zip(noisy, originals, strict=True)
+    ]
+    torch.testing.assert_close(judge("psnr")(originals, noisy), torch.stack(expected))
+    assert judge("psnr")(originals, originals).isinf().all()
+
+
+def test_ms_ssim_is_the_usual_one_where_five_scales_fit(judge, pair) -> None:
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
+    originals, noisy = (resize(images, 192).clamp(-1, 1) for images in pair)
+    expected = multiscale_structural_similarity_index_measure(
+        (noisy + 1) / 2, (originals + 1) / 2, reduction="none", data_range=1.0
+    )
+    torch.testing.assert_close(judge("ms_ssim")(originals, noisy), expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_ms_ssim_ranks_small_images(judge, pair, size: int) -> None:
+    originals, noisy = (resize(images, size).clamp(-1, 1) for images in pair)
+    worse = resize(resize(originals, size // 16), size)
+    same, near, far = (judge("ms_ssim")(originals, image) for image in (originals, noisy, worse))
+    torch.testing.assert_close(same, torch.ones(3))
+    assert (near > far).all()
