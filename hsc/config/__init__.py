@@ -4,4 +4,14 @@ from hsc.config.checks import check
 from hsc.config.loading import load, model_from_dict, to_yaml
 from hsc.config.schema import Config, DataConfig, LayerConfig, ModelConfig, StageConfig
 
-__all__ = ["Config", "DataConfig", "LayerConfig", "ModelConfig", "StageConfig", "check", "load", "model_from_dict", "to_yaml"]
+__all__ = [
+    "Config",
+    "DataConfig",
+    "LayerConfig",
+    "ModelConfig",
+    "StageConfig",
+    "check",
+    "load",
+    "model_from_dict",
+    "to_yaml",
+]

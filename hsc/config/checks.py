@@ -14,7 +14,9 @@ TRAINABLE = {
 def check(config: Config) -> None:
     """Raise HscError for the first thing that cannot work."""
     if not config.run:
-        raise HscError("config: run: lists no stage; name the stages to train, such as run: [basic, middle, enhanced, joint]")
+        raise HscError(
+            "config: run: lists no stage; name the stages to train, such as run: [basic, middle, enhanced, joint]"
+        )
     for name in config.run:
         _one_of(f"run names stage {name!r}", name, config.stages)
     _check_model(config.model)
@@ -38,7 +40,9 @@ def _check_model(model: ModelConfig) -> None:
     if any(width % 8 for width in model.encoder.channels):
         raise HscError("config: model.encoder.channels: widths must be multiples of 8 (normalisation groups)")
     if model.entropy.width % model.entropy.heads:
-        raise HscError(f"config: model.entropy.heads: {model.entropy.heads} does not divide width {model.entropy.width}")
+        raise HscError(
+            f"config: model.entropy.heads: {model.entropy.heads} does not divide width {model.entropy.width}"
+        )
     if not 1 <= len(model.lambdas) <= 256 or any(weight <= 0 for weight in model.lambdas):
         raise HscError("config: model.lambdas: give 1 to 256 positive weights")
     if sorted(model.lambdas, reverse=True) != list(model.lambdas):

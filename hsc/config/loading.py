@@ -94,7 +94,11 @@ def _check_keys(raw: Any, schema: Any, path: str) -> None:
         here = f"{path}.{key}" if path else str(key)
         if key not in known:
             near = difflib.get_close_matches(str(key), known, 1, 0.5)
-            hint = f", did you mean {'.'.join(filter(None, (path, near[0])))!r}?" if near else f" (known: {', '.join(known)})"
+            hint = (
+                f", did you mean {'.'.join(filter(None, (path, near[0])))!r}?"
+                if near
+                else f" (known: {', '.join(known)})"
+            )
             raise HscError(f"config: unknown key {here!r}{hint}")
         child = known[str(key)]
         value = raw._get_node(key)

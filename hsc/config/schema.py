@@ -71,7 +71,7 @@ class ModelConfig:
         default_factory=lambda: {"basic": LayerConfig(3), "middle": LayerConfig(4), "enhanced": LayerConfig(3)}
     )
     """The layers in coding order; their rows add up to the generator's rows, 2·log2(size) − 2."""
-    lambdas: list[float] = field(default_factory=lambda: [0.3, 0.15, 0.075, 0.0375])
+    lambdas: list[float] = field(default_factory=lambda: [1.2, 0.6, 0.3, 0.15])
     """Weight of a bit per pixel for each quality, from the fewest bytes (quality 0) to the most."""
     heads_hidden: int = 256
     """Hidden width of the decoder heads."""

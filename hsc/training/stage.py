@@ -67,7 +67,9 @@ def run_stage(
     if trainer.is_global_zero:
         save_stage(folder / WEIGHTS, module, asdict(config.model))
         metrics = {k: float(v) for k, v in trainer.callback_metrics.items()}
-        write_atomically(folder / DONE, json.dumps({"key": key, "samples_seen": samples_after, "metrics": metrics}).encode())
+        write_atomically(
+            folder / DONE, json.dumps({"key": key, "samples_seen": samples_after, "metrics": metrics}).encode()
+        )
     trainer.strategy.barrier()
     return StageResult(folder / WEIGHTS, samples_after)
 
@@ -97,7 +99,7 @@ def stage_key(config: Config, name: str, start: Path | None, data: FaceDataModul
     stage.pop("init")  # its content counts, not its name
     decisive = {
         "stage": stage,
-        "model": asdict(config.model),
+        "model": _decisive_model(config, name),
         "seed": config.seed,
         "devices": config.devices,
         "data": data.faces("train").content_key,
@@ -105,6 +107,15 @@ def stage_key(config: Config, name: str, start: Path | None, data: FaceDataModul
         "version": __version__,
     }
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def _decisive_model(config: Config, name: str) -> dict:
+    """Of the model's config what the stage uses: sweeps over λ or the entropy model do not train the prior again."""
+    model = asdict(config.model)
+    if config.stages[name].quantise == "none" or config.stages[name].module == "prior":
+        model["lambdas"] = len(model["lambdas"])
+        del model["entropy"]
+    return model
 
 
 def _build(config: Config, name: str, samples_before: int) -> TrainableModule:
