@@ -5,8 +5,8 @@ image ─encoder─▶ y·gain ─(− mean)─ round ─▶ symbols ─range co
                             ▲                  │
       integer entropy transformer ◀── ŷ = symbols + mean ──▶ ÷ gain ─heads─▶ W+ ─generator─▶ image
 ```
-Encoder, heads and generator may differ in their last bits from machine to machine; what the two sides must agree on, means
-and scale classes, comes from integer arithmetic (`hsc.nets.entropy_integer`) and a stored table.
+Encoder, heads and generator may differ in their last bits from machine to machine; what the two sides must agree on,
+means and scale classes, comes from integer arithmetic (`hsc.nets.entropy_integer`) and a stored table.
 """
 
 import hashlib
@@ -71,7 +71,8 @@ class Coded(NamedTuple):
 class Codec:
     """A trained codec. `hsc.load` makes one from weights; `export` from networks in training.
 
-    layers: their names, in coding order · size: pixels of its own images · num_qualities: levels, 0 has the fewest bytes.
+    layers: their names, in coding order · size: pixels of its own images · num_qualities: levels, 0 has the fewest
+    bytes.
     """
 
     def __init__(
@@ -92,7 +93,9 @@ class Codec:
         self._bands = [range(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
     @classmethod
-    def export(cls, model: ModelConfig, networks: Networks, entropy: EntropyTransformer, name: str = "codec") -> "Codec":
+    def export(
+        cls, model: ModelConfig, networks: Networks, entropy: EntropyTransformer, name: str = "codec"
+    ) -> "Codec":
         """A codec around networks in training (shared, not copied), with a fresh integer twin of the entropy model."""
         table = FrequencyTable.gaussian()
         return cls(model, networks, IntegerEntropyTransformer.from_float(entropy, table.num_classes), table, name)
@@ -137,8 +140,9 @@ class Codec:
     ) -> list[Tensor]:
         """Files → images [3, S, S] in [-1, 1] from their first `layers` layers (default: all that each holds).
 
-        At the size stored in the file, or with `native` at the codec's own. A damaged layer ends what is decoded, or with
-        `strict` raises. Raises HscError for bytes that are no file of this model, or hold fewer layers than asked for.
+        At the size stored in the file, or with `native` at the codec's own. A damaged layer ends what is decoded, or
+        with `strict` raises. Raises HscError for bytes that are no file of this model, or hold fewer layers than asked
+        for.
         """
         containers = [self.open(data, layers, strict) for data in files]
         images: list[Tensor] = [torch.empty(0)] * len(files)
@@ -159,7 +163,8 @@ class Codec:
         container = read(data)
         if container.header.model_id != self.model_id:
             raise HscError(
-                f"the file was made by model {container.header.model_id:04x}, this is {self.name} ({self.model_id:04x}); "
+                f"the file was made by model {container.header.model_id:04x}, "
+                f"this is {self.name} ({self.model_id:04x}); "
                 "give the model it was made with (--model)"
             )
         if container.header.quality >= self.num_qualities or len(container.chunks) > len(self.layers):
@@ -171,7 +176,9 @@ class Codec:
             raise HscError(f"no layer of the file can be decoded: {container.damage or 'it holds none'}")
         if layers is not None and layers > held:
             names = ", ".join(self.layers[:held])
-            raise HscError(f"the file holds {held} intact layer{'s' * (held > 1)} ({names}), not {layers}; ask for at most {held}")
+            raise HscError(
+                f"the file holds {held} intact layer{'s' * (held > 1)} ({names}), not {layers}; ask for at most {held}"
+            )
         return container._replace(chunks=container.chunks[: layers or held])
 
     @torch.no_grad()
@@ -185,7 +192,8 @@ class Codec:
             small = resize(images.to(self.device).float(), self.size).contiguous(memory_format=torch.channels_last)
             latents = self.networks.encoder(small)[:count]
             memory = self.entropy.begin(q)
-            symbols, row_bits, decoded, payloads = [], [], [], []
+            symbols, row_bits, payloads = [], [], []
+            decoded: list[Decoded] = []
             for layer, values in enumerate(latents):
                 coded, classes, rows, memory = self._quantise_layer(memory, layer, values, q)
                 bits = self.table.bits(coded.cpu().numpy(), classes.cpu().numpy())
@@ -231,8 +239,8 @@ class Codec:
             for step, _, gain in self._steps(layer, quality):
                 mean, scale_class = self.entropy.predict(memory, step)
                 classes = scale_class.flatten(1).cpu().numpy()
-                symbols = np.stack([decoder.decode(c) for decoder, c in zip(decoders, classes, strict=True)])
-                symbols = torch.from_numpy(symbols.astype(np.int64)).view(mean.shape).to(self.device)
+                integers = np.stack([decoder.decode(c) for decoder, c in zip(decoders, classes, strict=True)])
+                symbols = torch.from_numpy(integers.astype(np.int64)).view(mean.shape).to(self.device)
                 memory, values = self._accept(memory, step, symbols, mean, gain)
                 decoded.append(values)
             for decoder in decoders:
@@ -240,9 +248,7 @@ class Codec:
             latents.append(torch.cat(decoded, 1))
         return Decoded(latents, memory)
 
-    def _accept(
-        self, memory: Memory, step: int, symbols: Tensor, mean: Tensor, gain: Tensor
-    ) -> tuple[Memory, Tensor]:
+    def _accept(self, memory: Memory, step: int, symbols: Tensor, mean: Tensor, gain: Tensor) -> tuple[Memory, Tensor]:
         """Memory with a step's rows, and their latents."""
         quantised = (symbols << LATENT_BITS) + mean
         if step + 1 < len(self.entropy.step_rows):
@@ -276,7 +282,9 @@ class Codec:
 
     def _check_images(self, images: Tensor, quality: int | None, layers: int | None) -> int:
         if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] != images.shape[3]:
-            raise HscError(f"images must be square, [N, 3, S, S], not {tuple(images.shape)}; crop and align faces first")
+            raise HscError(
+                f"images must be square, [N, 3, S, S], not {tuple(images.shape)}; crop and align faces first"
+            )
         if quality is not None and not 0 <= quality < self.num_qualities:
             raise HscError(f"quality {quality} is not one of 0 … {self.num_qualities - 1}")
         if layers is not None and not 1 <= layers <= len(self.layers):

@@ -1,7 +1,7 @@
 """Codecs on the disk: one safetensors file with the networks, the integer twin of the entropy model and its table.
 
-Floating-point tensors are stored as float16 under the names they have in training (`encoder.net…`, `decoder.heads…`), so a
-codec file is also a place to fine-tune from. Integers are stored as they are: loading them computes nothing.
+Floating-point tensors are stored as float16 under the names they have in training (`encoder.net…`, `decoder.heads…`),
+so a codec file is also a place to fine-tune from. Integers are stored as they are: loading them computes nothing.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from hsc.nets.build import build_encoder, build_entropy_twin, build_gain, build_
 from hsc.released import find_weights
 
 KIND = "codec"
-PREFIXES = Networks("encoder.net.", "entropy.gain.", "decoder.heads.", "decoder.generator.")  # type: ignore[arg-type]
+PREFIXES = ("encoder.net.", "entropy.gain.", "decoder.heads.", "decoder.generator.")  # of Networks
 
 
 def load(model: str | Path = "") -> Codec:
@@ -35,7 +35,11 @@ def load(model: str | Path = "") -> Codec:
     for part, prefix in [*zip(networks, PREFIXES, strict=True), (twin, "integer.")]:
         _fill(path, part, prefix, held.tensors)
     table = FrequencyTable.from_arrays(
-        {name.removeprefix("table."): tensor.numpy() for name, tensor in held.tensors.items() if name.startswith("table.")}
+        {
+            name.removeprefix("table."): tensor.numpy()
+            for name, tensor in held.tensors.items()
+            if name.startswith("table.")
+        }
     )
     return Codec(config, networks, twin, table, path.parent.name if path.stem == KIND else path.stem, held.card)
 

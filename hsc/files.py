@@ -32,7 +32,9 @@ def write_atomically(path: str | Path, content: bytes | Callable[[BinaryIO], Non
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
-        raise HscError(f"cannot write {path}: {error.strerror or error}; choose a folder with space you can write to") from error
+        raise HscError(
+            f"cannot write {path}: {error.strerror or error}; choose a folder with space you can write to"
+        ) from error
     finally:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)

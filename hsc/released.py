@@ -29,4 +29,6 @@ def find_weights(name: str | Path) -> Path:
         raise HscError(f"{path}: no finished run; let `hsc train` finish, it resumes where it stopped")
     if path.is_file():
         return path
-    raise HscError(f"no weights {str(name)!r}: give a file, a run folder or one of {', '.join(released_names()) or '(none here)'}")
+    raise HscError(
+        f"no weights {str(name)!r}: give a file, a run folder or one of {', '.join(released_names()) or '(none here)'}"
+    )

@@ -17,8 +17,8 @@ from hsc.errors import HscError
 def load(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Config:
     """Merge YAML files in order, then `key=value` words; check everything; return plain dataclasses.
 
-    Raises HscError, in one line with the full path of the key, for a missing file, an unknown key (with the nearest known
-    one), a wrong type or an impossible combination: before anything is computed.
+    Raises HscError, in one line with the full path of the key, for a missing file, an unknown key (with the nearest
+    known one), a wrong type or an impossible combination: before anything is computed.
     """
     written = [_read(file) for file in files]
     raw = OmegaConf.merge(*written, OmegaConf.from_dotlist([_none(word) for word in overrides]))
@@ -86,27 +86,28 @@ def _none(word: str) -> str:
 
 
 def _check_keys(raw: Any, schema: Any, path: str) -> None:
-    """Refuse keys the schema does not know, by their full path; OmegaConf's own message names neither path nor neighbour."""
+    """Refuse keys the schema does not know, by their full path; OmegaConf's names neither path nor neighbour."""
     if not isinstance(raw, DictConfig):
         return
     known = {f.name: f.type for f in fields(schema)}
     for key in raw:
-        here = f"{path}.{key}" if path else str(key)
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, 1, 0.5)
+        word = str(key)
+        here = f"{path}.{word}" if path else word
+        if word not in known:
+            near = difflib.get_close_matches(word, known, 1, 0.5)
             hint = (
                 f", did you mean {'.'.join(filter(None, (path, near[0])))!r}?"
                 if near
                 else f" (known: {', '.join(known)})"
             )
             raise HscError(f"config: unknown key {here!r}{hint}")
-        child = known[str(key)]
+        child = known[word]
         value = raw._get_node(key)
         if is_dataclass(child):
             _check_keys(value, child, here)
         elif isinstance(value, DictConfig) and (arguments := get_args(child)) and is_dataclass(arguments[-1]):
             for name in value:
-                _check_keys(value._get_node(name), arguments[-1], f"{here}.{name}")
+                _check_keys(value._get_node(name), arguments[-1], f"{here}.{name!s}")
 
 
 def _first_line(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """Every field of an experiment's YAML, with its default and a line on what it does.
 
-`stages:` is a mapping of named stages that each inherit from `defaults:`; `run:` lists the order in which they are trained.
+`stages:` is a mapping of named stages that each inherit from `defaults:`; `run:` lists the order in which they are
+trained.
 """
 
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ class GeneratorConfig:
     mapping_layers: int = 4
     """Depth of the mapping network."""
     input: str = "style"
-    """The 4×4 input: "const" (StyleGAN2; imported checkpoints) or "style" (const plus an affine map of W+'s first row)."""
+    """The 4×4 input: "const" (StyleGAN2, imported checkpoints) or "style" (const + an affine map of W+'s first row)."""
 
 
 @dataclass
@@ -135,7 +136,7 @@ class StageConfig:
     losses: dict[str, dict[str, float]] = field(default_factory=dict)
     """For each layer the weight of each task, such as {basic: {landmarks: 1, lpips.alex: 1}}."""
     quantise: str = "noise"
-    """"none" (latents pass unquantised), "noise" (rate from noise, reconstruction from rounding) or "round" (both rounded)."""
+    """"none" (latents pass as they are), "noise" (rate from noise, reconstruction from rounding) or "round" (both)."""
     round_after: float = 1.0
     """Fraction of the steps after which "noise" becomes "round"."""
     prefixes: str = "sample"
@@ -157,7 +158,7 @@ class StageConfig:
     clip: float = 1.0
     """Norm to which gradients are clipped; 0: not clipped."""
     average_kimg: float = 10.0
-    """Half-life of the running average of the weights, in thousands of images; the average is what is validated and released."""
+    """Half-life of the weights' running average, in thousands of images; the average is validated and released."""
     precision: str = "bf16-mixed"
     """Lightning's precision: 32-true, bf16-mixed or 16-mixed."""
     validate_every: int = 500
@@ -167,7 +168,7 @@ class StageConfig:
     log_every: int = 25
     """Steps between logged training values."""
     init: str | None = None
-    """Where the weights come from: a weights file, a released name, a run folder or stage:NAME; default the stage before in `run`."""
+    """Starting weights: a file, released name, run folder, stage:NAME or "fresh"; default the stage before in `run`."""
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     data: DataConfig = field(default_factory=DataConfig)
 

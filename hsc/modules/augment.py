@@ -1,8 +1,8 @@
-"""Adaptive discriminator augmentation (Karras et al., NeurIPS 2020): differentiable, one geometric and one colour transform.
+"""Adaptive discriminator augmentation (Karras et al., NeurIPS 2020): differentiable, one geometric and one colour map.
 
-Every transform is drawn for each image with probability p; real and generated images are augmented alike, so what leaks into
-the generator is bounded as long as p stays below about 0.8. The controller raises p when the discriminator recognises
-its training images too well.
+Every transform is drawn for each image with probability p; real and generated images are augmented alike, so what leaks
+into the generator is bounded as long as p stays below about 0.8. The controller raises p when the discriminator
+recognises its training images too well.
 """
 
 import math
@@ -50,7 +50,7 @@ def _augment(images: Tensor, p: float, random: torch.Generator) -> Tensor:
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     images = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
-    # Colour: brightness, contrast, luma flip, hue rotation about the grey axis, saturation; one 3×3 matrix and an offset.
+    # Colour: brightness, contrast, luma flip, hue rotation about the grey axis, saturation: a 3×3 matrix and an offset.
     grey = torch.tensor(LUMA, device=device)
     onto_grey = torch.outer(grey, grey)
     identity = torch.eye(3, device=device)
@@ -78,7 +78,7 @@ def _rotation(axis: Tensor, angle: Tensor) -> Tensor:
 class AugmentationController:
     """Moves p so that the mean sign of the discriminator's output on real images stays at `target`.
 
-    `kimg`: thousands of images in which p can go from 0 to 1. State is one number, so it lives in a buffer of the module.
+    `kimg`: thousands of images in which p can go from 0 to 1. State is one number: it lives in a buffer of the module.
     """
 
     def __init__(self, target: float, kimg: float) -> None:

@@ -115,7 +115,7 @@ class CodecModule(TrainableModule):
     def on_validation_epoch_end(self) -> None:
         self.released = None
 
-    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> CodecOutput:
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> CodecOutput:  # type: ignore[override]
         originals, names = batch["image"], batch["name"]
         if self.released is None:
             return self._reconstructions(originals, names)
@@ -124,7 +124,9 @@ class CodecModule(TrainableModule):
         for j, layer in enumerate(self.layer_names):
             images = resize(self.released.reconstruct(coded, j + 1), originals.shape[-1])
             layers[layer] = LayerOutput(images, coded.bits(j + 1), coded.prefix_lengths[:, j].double())
-        return CodecOutput(originals, names, layers, dict(zip(self.layer_names, coded.symbols, strict=False)), coded.row_bits)
+        return CodecOutput(
+            originals, names, layers, dict(zip(self.layer_names, coded.symbols, strict=False)), coded.row_bits
+        )
 
     def _reconstructions(self, originals: Tensor, names: list[str]) -> CodecOutput:
         """Inversion: what the generator can show of the unquantised latents; there is no file, so no rate."""
@@ -133,9 +135,10 @@ class CodecModule(TrainableModule):
         images = resize(self.decoder(self.encoder(small), quality).float(), originals.shape[-1])
         nothing = torch.full((len(names),), torch.nan, dtype=torch.float64)
         layer = LayerOutput(images, nothing, nothing)
-        return CodecOutput(originals, names, {list(self.config.model.layers)[-1]: layer}, {}, torch.empty(len(names), 0))
+        return CodecOutput(
+            originals, names, {list(self.config.model.layers)[-1]: layer}, {}, torch.empty(len(names), 0)
+        )
 
     def configure_optimizers(self) -> Any:
-        stage = self.stage
-        optimizer = torch.optim.Adam(self.parameter_groups(list(self.parts())), betas=tuple(stage.betas), eps=1e-8)
+        optimizer = torch.optim.Adam(self.parameter_groups(list(self.parts())), betas=self.betas, eps=1e-8)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.schedule(optimizer), "interval": "step"}}

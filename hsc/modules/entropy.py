@@ -1,5 +1,6 @@
 """The entropy model as a LightningModule: quantises latents layer by layer, and says what the symbols cost."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -46,7 +47,7 @@ class EntropyModule(pl.LightningModule):
             ends.append(ends[-1] + layer.rows)
         self.layer_steps = [
             [s for s, rows in enumerate(self.net.step_rows) if start <= rows.start < end]
-            for start, end in zip(ends, ends[1:], strict=False)
+            for start, end in itertools.pairwise(ends)
         ]
 
     def forward(
@@ -66,9 +67,7 @@ class EntropyModule(pl.LightningModule):
                 bits.append(layer_bits)
                 symbols.append(layer_symbols)
                 memories.append(memory)
-            prefixes = [
-                decoded[: j + 1] + self._fill(memories[j], j + 1, quality) for j in range(len(decoded))
-            ]
+            prefixes = [decoded[: j + 1] + self._fill(memories[j], j + 1, quality) for j in range(len(decoded))]
         return Coded(prefixes, torch.cat(bits, 1), symbols)
 
     def _code_layer(

@@ -1,4 +1,4 @@
-"""The multi-task scalable rate–distortion objective: Σ over prefixes j of weight_j · (λ·bits≤j / pixel + Σ_t w_jt · D_t)."""
+"""Multi-task scalable rate–distortion objective: Σ over prefixes j of weight_j · (λ·bits≤j/pixel + Σ_t w_jt·D_t)."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -24,7 +24,8 @@ class Objective:
         self.layers = layers
         self.weights = {layer: stage.weights.get(layer, 1.0) for layer in layers}
         self.tasks = {
-            layer: {task: w for task, w in stage.losses.get(layer, {}).items() if task in losses and w} for layer in layers
+            layer: {task: w for task, w in stage.losses.get(layer, {}).items() if task in losses and w}
+            for layer in layers
         }
         self.losses = losses
 

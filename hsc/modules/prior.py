@@ -1,7 +1,7 @@
 """The prior in training: a StyleGAN2 generator learnt from few faces by adversarial training led by reconstruction.
 
-Pure GAN training needs millions of images. On small sets and little hardware, reconstruction tells the generator what faces
-are made of, and the discriminator that what the mapping network dreams up should look like them:
+Pure GAN training needs millions of images. On small sets and little hardware, reconstruction tells the generator what
+faces are made of, and the discriminator that what the mapping network dreams up should look like them:
 
 ```
 images ──encoder──▶ latents ──heads──▶ W+ ─┐
@@ -31,7 +31,7 @@ MEAN_STYLE_BETA = 0.998
 
 
 class PriorModule(TrainableModule):
-    """Non-saturating GAN loss with lazy R1, style mixing and adaptive augmentation, plus reconstruction through the encoder.
+    """Non-saturating GAN loss with lazy R1, style mixing, adaptive augmentation; reconstruction through the encoder.
 
     Two optimisers (generator side, discriminator), so optimisation is manual and Lightning counts two steps a batch.
     """
@@ -68,14 +68,14 @@ class PriorModule(TrainableModule):
         values = self._train_generator(batch, random)
         if self.adversarial:
             values |= self._train_discriminator(batch["image"], random)
-        for scheduler in self.lr_schedulers():  # type: ignore[union-attr]
+        for scheduler in _as_list(self.lr_schedulers()):
             scheduler.step()
         self.batches_seen += 1
         self.log_training(values)
 
     def _train_generator(self, batch: dict[str, Any], random: torch.Generator) -> dict[str, Tensor]:
         originals = batch["image"].contiguous(memory_format=torch.channels_last)
-        optimizer = self.optimizers()[0]  # type: ignore[index]
+        optimizer = self._optimizers()[0]
         n = len(originals)
         quality = torch.full((n,), len(self.config.model.lambdas) - 1, device=self.device)
         styles = self.decoder.styles(self.encoder(originals), quality)
@@ -115,8 +115,10 @@ class PriorModule(TrainableModule):
             penalty = self._r1(real)
             total = total + penalty * (0.5 * stage.r1_gamma * stage.r1_every)
             values["adversarial/r1"] = penalty.detach()
-        self._step(self.optimizers()[1], total)  # type: ignore[index]
-        self.controller.update(self.augmentation, float(self._mean_over_ranks(sign)), len(originals) * self.trainer.world_size)
+        self._step(self._optimizers()[1], total)
+        self.controller.update(
+            self.augmentation, float(self._mean_over_ranks(sign)), len(originals) * self.trainer.world_size
+        )
         return values
 
     def _r1(self, real: Tensor) -> Tensor:
@@ -145,13 +147,21 @@ class PriorModule(TrainableModule):
         """Half the batch is enough for the adversarial part, which costs more than reconstruction."""
         return max(n // 2, 1)
 
+    def _optimizers(self) -> list[Any]:
+        """Of the generator's side and, when there is one, of the discriminator."""
+        return _as_list(self.optimizers())
+
     @property
     def _discriminator(self) -> nn.Module:
         assert self.decoder.discriminator is not None
         return self.decoder.discriminator
 
     def _mean_over_ranks(self, value: Tensor) -> Tensor:
-        return self.all_gather(value).float().mean(0) if self.trainer.world_size > 1 else value
+        if self.trainer.world_size == 1:
+            return value
+        gathered = self.all_gather(value)
+        assert isinstance(gathered, Tensor)
+        return gathered.float().mean(0)
 
     def _step(self, optimizer: Any, loss: Tensor) -> None:
         optimizer.zero_grad()
@@ -160,7 +170,7 @@ class PriorModule(TrainableModule):
             self.clip_gradients(optimizer, self.stage.clip, "norm")
         optimizer.step()
 
-    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> CodecOutput:
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> CodecOutput:  # type: ignore[override]
         """Reconstructions, as the last layer's images; a prior has no rate."""
         originals, names = batch["image"], batch["name"]
         small = resize(originals, self.size).contiguous(memory_format=torch.channels_last)
@@ -178,9 +188,14 @@ class PriorModule(TrainableModule):
 
     def configure_optimizers(self) -> Any:
         learners = [name for name in self.parts() if name != "discriminator"]
-        optimizers = [torch.optim.Adam(self.parameter_groups(learners), betas=tuple(self.stage.betas), eps=1e-8)]
+        optimizers = [torch.optim.Adam(self.parameter_groups(learners), betas=self.betas, eps=1e-8)]
         if self.adversarial:
             group = {"params": list(self._discriminator.parameters()), "lr": self.stage.adversarial.learning_rate}
             # No momentum: its target moves with every step of the generator.
             optimizers.append(torch.optim.Adam([group], betas=(0.0, 0.99), eps=1e-8))
         return optimizers, [self.schedule(optimizer) for optimizer in optimizers]
+
+
+def _as_list(one_or_many: Any) -> list[Any]:
+    """Lightning hands out a single optimizer or scheduler bare."""
+    return one_or_many if isinstance(one_or_many, list) else [one_or_many]

@@ -14,8 +14,8 @@ from hsc.nets.build import image_size
 class TrainableModule(pl.LightningModule):
     """Base of `PriorModule`, `CodecModule` and `EntropyStageModule`.
 
-    `batches_seen` counts this stage's batches, and all its randomness is a function of (seed, batch, rank): a run that was
-    killed continues with exactly the noise it would have had. `samples_seen` goes on over the stages of a run.
+    `batches_seen` counts this stage's batches, and all its randomness is a function of (seed, batch, rank): a run that
+    was killed continues with exactly the noise it would have had. `samples_seen` goes on over the stages of a run.
     """
 
     batches_seen: Tensor
@@ -42,10 +42,19 @@ class TrainableModule(pl.LightningModule):
         for name, part in self.parts().items():
             part.requires_grad_(name in self.stage.train)
 
+    @property
+    def betas(self) -> tuple[float, float]:
+        """Adam's β₁ and β₂."""
+        first, second = self.stage.betas
+        return first, second
+
     def parameter_groups(self, names: Iterator[str] | list[str]) -> list[dict]:
         """Adam's groups for the named parts, each with its own rate."""
         return [
-            {"params": list(self.parts()[name].parameters()), "lr": self.stage.learning_rate * self.stage.rates.get(name, 1.0)}
+            {
+                "params": list(self.parts()[name].parameters()),
+                "lr": self.stage.learning_rate * self.stage.rates.get(name, 1.0),
+            }
             for name in names
             if name in self.stage.train
         ]

@@ -13,7 +13,7 @@ from hsc.nets.layers import FullyConnected, leaky_relu
 
 
 class Discriminator(nn.Module):
-    """images [N, 3, size, size] → logits [N]. `channels`: of each resolution from 4² up to `size`, as the generator's."""
+    """images [N, 3, size, size] → logits [N]. `channels`: of each resolution from 4² to `size`, as the generator's."""
 
     def __init__(self, channels: Sequence[int], group_size: int = 4) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The pyramid encoder: image → latents of every layer, coarse layers from coarse features (after pSp's feature pyramid)."""
+"""The pyramid encoder: image → latents of every layer, coarse layers from coarse features (like pSp's pyramid)."""
 
 import itertools
 from collections.abc import Sequence
@@ -26,9 +26,7 @@ class PyramidEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.stem = he_conv(3, channels[0])
-        self.stages = nn.ModuleList(
-            DownStage(inputs, outputs) for inputs, outputs in itertools.pairwise(channels)
-        )
+        self.stages = nn.ModuleList(DownStage(inputs, outputs) for inputs, outputs in itertools.pairwise(channels))
         sides = [size // 2 ** (i + 1) for i in range(len(self.stages))]
         self.taps = [min(max(size // 16, 4) * 2**k, sides[0]) for k in range(len(bands))]
         finest = max(self.taps)
@@ -71,7 +69,7 @@ class DownStage(nn.Module):
 
 
 class LatentHead(nn.Module):
-    """A pyramid map → strided convolutions to 4² → normalised → one row of `dim` numbers for each style of the layer."""
+    """A pyramid map → strided convolutions to 4² → normalised → a row of `dim` numbers for each style of the layer."""
 
     def __init__(self, channels: int, side: int, rows: int, dim: int) -> None:
         super().__init__()

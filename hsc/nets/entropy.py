@@ -1,7 +1,7 @@
 """The layer-wise scalable entropy transformer: how probable are the symbols of a layer, given the layers before it.
 
-Rows are coded in *steps* (by default one step a layer: all its rows at once, so decoding takes as many calls as there are layers).
-Each step asks *query* tokens, one a row, which attend to the *value* tokens of all rows already known:
+Rows are coded in *steps* (by default one step a layer: all its rows at once, so decoding takes as many calls as there
+are layers). Each step asks *query* tokens, one a row, which attend to the *value* tokens of all rows already known:
 
 ```
 values  v₀ v₁ v₂ │ v₃ v₄ v₅ v₆ │ v₇ v₈ v₉          vᵢ = embed(ŷᵢ) + row + quality
@@ -10,8 +10,8 @@ queries    └────────── q₃ … q₆ ──────┘
 ```
 
 Symbols are residuals about the predicted mean, so "not sent" and "all symbols zero" are the same: a missing layer is
-decoded as its conditional mean, given what was sent. This module is the float network that is trained; files are coded by
-its integer twin (`hsc.nets.entropy_integer`), exported from it.
+decoded as its conditional mean, given what was sent. This module is the float network that is trained; files are coded
+by its integer twin (`hsc.nets.entropy_integer`), exported from it.
 """
 
 import math
@@ -139,7 +139,7 @@ class TransformerBlock(nn.Module):
 
 
 class RMSNorm(nn.Module):
-    """x ÷ root mean square(x) · weight: no mean to subtract, so it folds into the next matrix but for one square root."""
+    """x ÷ root mean square(x) · weight: no mean to subtract, so it folds into the next matrix except a square root."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -11,7 +11,8 @@ class StyleHeads(nn.Module):
     """latents (one [N, rows, dim] a layer, decoded or filled) and quality [N] → [N, all rows, w_dim], to be added to
     the generator's mean style.
 
-    Layer k's rows depend on the latents of layers ≤ k only, so that what a later layer adds never moves an earlier layer's rows.
+    Layer k's rows depend on the latents of layers ≤ k only, so that what a later layer adds never moves an earlier
+    layer's rows.
     """
 
     def __init__(self, bands: Sequence[tuple[int, int]], w_dim: int, num_qualities: int, hidden: int = 384) -> None:

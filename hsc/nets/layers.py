@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 
 class FullyConnected(nn.Module):
-    """Linear layer with equalised learning rate (StyleGAN2): weights are stored at unit variance and scaled when used.
+    """Linear layer with equalised learning rate (StyleGAN2): weights are stored at unit variance, scaled when used.
 
-    `learning_rate` multiplies the effective rate of this layer; `activation` is "linear" or "lrelu" (slope 0.2, gain √2).
+    `learning_rate` multiplies the effective rate of this layer; `activation`: "linear" or "lrelu" (slope 0.2, gain √2).
     """
 
     def __init__(
@@ -36,7 +36,8 @@ def leaky_relu(x: Tensor) -> Tensor:
 def he_conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
     """Convolution with "same" padding, He initialisation for leaky ReLU 0.2 and zero bias.
 
-    The initialisation matters: with PyTorch's default the features of a plain encoder shrink until its latents are constants.
+    The initialisation matters: with PyTorch's default the features of a plain encoder shrink until its latents are
+    constants.
     """
     conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2)
     nn.init.kaiming_normal_(conv.weight, a=0.2)

@@ -12,7 +12,8 @@ RAMP_UP = 0.05
 class HalfLifeAveraging(WeightAveraging):
     """Exponential average with a half-life in images, shorter at the start (5 % of what was seen: StyleGAN2's ramp-up).
 
-    Validation, checkpoints' `state_dict` and the end of training see the average; training goes on from the current weights.
+    Validation, checkpoints' `state_dict` and the end of training see the average; training goes on from the current
+    weights.
     """
 
     def __init__(self, half_life_images: float, batch_size: int) -> None:
@@ -21,4 +22,6 @@ class HalfLifeAveraging(WeightAveraging):
             decay = 0.5 ** (batch_size / max(min(half_life_images, seen * RAMP_UP), 1e-8))
             return averaged.lerp(current.to(averaged.dtype), 1 - decay)
 
-        super().__init__(device=torch.device("cpu") if not torch.cuda.is_available() else None, use_buffers=False, avg_fn=average)
+        super().__init__(
+            device=torch.device("cpu") if not torch.cuda.is_available() else None, use_buffers=False, avg_fn=average
+        )

@@ -11,8 +11,8 @@ TERMINATED = 143
 
 
 class SaveOnTermination(pl.Callback):
-    """Lightning itself answers SIGTERM with exit status 0 (Lightning-AI/pytorch-lightning#19916), which schedulers read as
-    "done". This saves `checkpoint` at the end of the step in which the signal came, and exits with 143.
+    """Lightning itself answers SIGTERM with exit status 0 (Lightning-AI/pytorch-lightning#19916), which schedulers read
+    as "done". This saves `checkpoint` at the end of the step in which the signal came, and exits with 143.
     """
 
     def __init__(self, checkpoint: Path) -> None:

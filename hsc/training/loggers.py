@@ -14,7 +14,7 @@ from hsc.files import write_atomically
 
 @contextmanager
 def run_loggers(config: Config, folder: Path, stage: str) -> Iterator[list[Logger]]:
-    """Loggers for one stage. CSV: `STAGE/log/version_N/metrics.csv`, a version for each time the stage was (re)started."""
+    """Loggers for one stage. CSV: `STAGE/log/version_N/metrics.csv`, a version each time the stage is (re)started."""
     loggers: list[Logger] = [CSVLogger(folder / stage, name="log", flush_logs_every_n_steps=1)]
     mode = _wandb_mode(config.logging.wandb)
     if mode == "disabled":
@@ -44,7 +44,7 @@ def run_loggers(config: Config, folder: Path, stage: str) -> Iterator[list[Logge
 
 
 def _wandb_mode(wanted: str) -> str:
-    """"auto": online when somebody is logged in, else offline, which never asks and never sends."""
+    """ "auto": online when somebody is logged in, else offline, which never asks and never sends."""
     if wanted != "auto":
         return wanted
     if configured := os.environ.get("WANDB_MODE"):

@@ -35,7 +35,11 @@ class ProgressLines(pl.Callback):
                 for name, value in trainer.callback_metrics.items()
                 if name.startswith("train/")
             ]
-            print(f"{self.stage} {done}/{self.steps} | {speed:.0f} images/s | {' '.join(values)}", file=sys.stderr, flush=True)
+            print(
+                f"{self.stage} {done}/{self.steps} | {speed:.0f} images/s | {' '.join(values)}",
+                file=sys.stderr,
+                flush=True,
+            )
             self._last = (now, done)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -25,7 +25,7 @@ def write_prior(path: Path, config: Config, weights: Path) -> None:
 
 
 def write_codec(path: Path, config: Config, stage: StageConfig, weights: Path, data: FaceDataModule) -> Codec:
-    """Export the networks of a stage's weights as a codec file, whose card holds the mean bytes of a face at each quality."""
+    """Export a stage's networks as a codec file, whose card holds the mean bytes of a face at each quality."""
     module = CodecModule(config, stage, {})
     load_start(module, weights)
     module.eval()

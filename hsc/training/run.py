@@ -36,7 +36,7 @@ def train(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Path:
 
 
 def _release(config: Config, folder: Path, finished: dict[str, Path]) -> None:
-    """The run's results as files of their own: the last stage without quantisation is a prior, the last with it a codec."""
+    """The results as files of their own: the last stage without quantisation is a prior, the last with it a codec."""
     quantised = [
         name for name in config.run if config.stages[name].module == "codec" and config.stages[name].quantise != "none"
     ]

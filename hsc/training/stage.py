@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +12,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_warn
 
 from hsc import __version__
-from hsc.config import Config
+from hsc.config import Config, StageConfig
 from hsc.data.module import FaceDataModule
 from hsc.errors import HscError
 from hsc.files import write_atomically
@@ -25,7 +26,10 @@ from hsc.training.reports import report_callbacks
 from hsc.training.trainer import CHECKPOINT, build_trainer
 from hsc.training.weights import fingerprint, load_start, save_stage
 
-MODULES: dict[str, type[TrainableModule]] = {"prior": PriorModule, "codec": CodecModule}
+MODULES: dict[str, Callable[[Config, StageConfig, Mapping[str, Loss], int], TrainableModule]] = {
+    "prior": PriorModule,
+    "codec": CodecModule,
+}
 WEIGHTS = "weights.safetensors"
 DONE = "done.json"
 
@@ -94,7 +98,7 @@ def data_module(config: Config, name: str) -> FaceDataModule:
 
 
 def stage_key(config: Config, name: str, start: Path | None, data: FaceDataModule) -> str:
-    """Hash of everything that decides a stage's result: its config, the model, the data, the code, the starting weights."""
+    """Hash of all that decides a stage's result: its config, the model, the data, the code, the starting weights."""
     stage = asdict(config.stages[name])
     stage.pop("init")  # its content counts, not its name
     decisive = {
@@ -119,8 +123,8 @@ def _decisive_model(config: Config, name: str) -> dict:
 
 
 def _build(config: Config, name: str, samples_before: int) -> TrainableModule:
-    module_class: type[TrainableModule] = MODULES[config.stages[name].module]
-    return module_class(config, config.stages[name], _losses(config, name), samples_before)
+    stage = config.stages[name]
+    return MODULES[stage.module](config, stage, _losses(config, name), samples_before)
 
 
 def _losses(config: Config, name: str) -> dict[str, Loss]:

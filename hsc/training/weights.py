@@ -17,7 +17,11 @@ KIND = "stage"
 
 def save_stage(path: Path, module: TrainableModule, model: dict) -> None:
     """Write a finished stage's networks (averaged); counters stay behind."""
-    tensors = {name: value for name, value in module.state_dict().items() if not name.startswith(("batches_seen", "augmentation"))}
+    tensors = {
+        name: value
+        for name, value in module.state_dict().items()
+        if not name.startswith(("batches_seen", "augmentation"))
+    }
     weights_file.save(path, tensors, KIND, model)
 
 
@@ -53,7 +57,9 @@ def load_start(module: nn.Module, path: Path) -> list[str]:
         raise HscError(f"{path}: holds nothing that this model could start from")
     module.load_state_dict({name: value.to(own[name].dtype) for name, value in common.items()}, strict=False)
     ignored = ("batches_seen", "augmentation", "entropy.gain")
-    return sorted({".".join(name.split(".")[:2]) for name in own.keys() - common.keys() if not name.startswith(ignored)})
+    return sorted(
+        {".".join(name.split(".")[:2]) for name in own.keys() - common.keys() if not name.startswith(ignored)}
+    )
 
 
 def fingerprint(path: Path | None) -> str:
