@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hsc.cli import files
+from hsc.cli.exits import complain
 from hsc.errors import HscError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def encode(
     from hsc.data.faces import IMAGE_SUFFIXES
     from hsc.files import write_atomically
 
-    jobs = files.plan(source, output, IMAGE_SUFFIXES, files.hsc_name, "-hsc")
+    jobs = files.plan(source, output, IMAGE_SUFFIXES, files.ENCODED)
 
     codec = hsc.load(model)
     _check_range("--layers", layers, 1, len(codec.layers))
@@ -94,18 +95,21 @@ def decode(
       hsc decode face.hsc --layers 1 -o basic.png
       hsc decode coded/ -o decoded/ --native
     """
-    jobs = files.plan(source, output, {".hsc"}, files.decoded_name, "-decoded")
+    jobs = files.plan(source, output, {".hsc"}, files.DECODED)
 
     import hsc
 
     codec = hsc.load(model)
     _check_range("--layers", layers, 1, len(codec.layers))
 
-    def work(batch: list[files.Job]) -> list["Tensor"]:
+    def work(batch: list[files.Job]) -> list[tuple["Tensor", str | None]]:
         coded = [job.source.read_bytes() for job in batch]
-        return codec.decompress(coded, layers=layers, native=native, strict=strict)
+        images = codec.decompress(coded, layers=layers, native=native, strict=strict)
+        return [(image, codec.open(data).damage) for image, data in zip(images, coded, strict=True)]
 
-    for job, image in files.run_batches(jobs, work, "decoding"):
+    for job, (image, damage) in files.run_batches(jobs, work, "decoding"):
+        if damage:
+            complain(f"{job.source}: {damage}; decoded from the layers before that")
         files.write_picture(job.target, image)
         typer.echo(f"{job.target}: {image.shape[-1]}x{image.shape[-2]}")
 

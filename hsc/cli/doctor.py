@@ -33,7 +33,7 @@ def doctor() -> None:
         _show(finding)
     if not all(finding.works for finding in core):
         raise HscError("hsc cannot run here until the lines marked MISSING are mended")
-    for check in (_accelerator, _wandb, _data, _judges, _anchors):
+    for check in (_accelerator, _wandb, _data, _codecs, _judges, _anchors):
         for finding in check():
             _show(finding)
 
@@ -110,6 +110,20 @@ def _data() -> Iterator[Finding]:
     else:
         sets = sorted(path.name for path in folder.iterdir() if path.suffix == ".zip" or path.is_dir())
         yield Finding("data", True, f"{folder}: {', '.join(sets) or 'empty'}")
+
+
+def _codecs() -> Iterator[Finding]:
+    import hsc
+
+    try:
+        codec = hsc.load()
+    except HscError as error:
+        yield Finding(
+            "shipped codec", False, str(error), "hsc train experiments/quickstart.yaml, then --model runs/quickstart"
+        )
+    else:
+        found = f"{codec.name}, {codec.size}x{codec.size}, {len(codec.layers)} layers, {codec.num_qualities} qualities"
+        yield Finding("shipped codec", True, found)
 
 
 def _judges() -> Iterator[Finding]:

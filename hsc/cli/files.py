@@ -24,21 +24,31 @@ class Job(NamedTuple):
     target: Path
 
 
-def plan(
-    source: Path, output: Path | None, endings: Collection[str], name: Callable[[Path], str], folder_note: str
-) -> list[Job]:
+class Naming(NamedTuple):
+    """What results are called: the ending of a file, of one that lies beside its source, and of a folder."""
+
+    file: str
+    beside: str
+    folder: str
+
+
+ENCODED = Naming(".hsc", ".hsc", "-hsc")
+# Beside its file a decoded picture must not take the place of the original.
+DECODED = Naming(".png", ".decoded.png", "-decoded")
+
+
+def plan(source: Path, output: Path | None, endings: Collection[str], naming: Naming) -> list[Job]:
     """Pair every file with its result.
 
-    A single file goes to `output`, or into it when that is a folder, or beside itself under the new name. A folder
-    keeps its structure in `output`, by default a folder beside it whose name ends in `folder_note`; there only files
-    with one of `endings` count, and hidden ones do not.
+    A single file goes to `output`, or into it when that is a folder, or beside itself. A folder keeps its structure in
+    `output`, by default a folder beside it; there only files with one of `endings` count, and hidden ones do not.
     """
     if source.is_dir():
         folder = source.resolve()
-        target = output or folder.with_name(folder.name + folder_note)
+        target = output or folder.with_name(folder.name + naming.folder)
         inside = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in endings)
         found = sorted(path for path in inside if not any(part.startswith(".") for part in path.parts))
-        jobs = [Job(folder / path, target / path.with_name(name(path))) for path in found]
+        jobs = [Job(folder / path, target / path.with_suffix(naming.file)) for path in found]
         if not jobs:
             raise HscError(f"{source} holds no file that ends in {', '.join(sorted(endings))}")
         _refuse_collisions(jobs)
@@ -46,15 +56,15 @@ def plan(
     if not source.is_file():
         raise HscError(f"{source}: no such file or folder")
     if output is None:
-        return [Job(source, source.with_name(name(source)))]
-    return [Job(source, output / name(source) if output.is_dir() else output)]
+        return [Job(source, source.with_suffix(naming.beside))]
+    return [Job(source, output / f"{source.stem}{naming.file}" if output.is_dir() else output)]
 
 
 def run_batches(jobs: Sequence[Job], work: Callable[[list[Job]], list[T]], label: str) -> Iterator[tuple[Job, T]]:
     """Yield each job with its result, batch by batch, with a progress bar on a terminal.
 
     A file that fails is reported on standard error and the others go on; at the end HscError counts the failures.
-    A single job's failure is raised as it is.
+    A single job's failure is raised itself.
     """
     failures = 0
     with _progress(len(jobs), label) as advance:
@@ -64,10 +74,10 @@ def run_batches(jobs: Sequence[Job], work: Callable[[list[Job]], list[T]], label
                 if not isinstance(result, HscError):
                     yield job, result
                 elif len(jobs) == 1:
-                    raise result
+                    raise _naming(job.source, result)
                 else:
                     failures += 1
-                    complain(str(result) if str(job.source) in str(result) else f"{job.source}: {result}")
+                    complain(str(_naming(job.source, result)))
             advance(len(batch))
     if failures:
         raise HscError(f"{failures} of {len(jobs)} files failed; the reasons are above")
@@ -79,15 +89,6 @@ def group_by(items: Iterable[T], key: Callable[[T], object]) -> list[list[T]]:
     for item in items:
         groups.setdefault(key(item), []).append(item)
     return list(groups.values())
-
-
-def hsc_name(source: Path) -> str:
-    return f"{source.stem}.hsc"
-
-
-def decoded_name(source: Path) -> str:
-    """Never the name of the picture the file was made from."""
-    return f"{source.stem}.decoded.png"
 
 
 def write_picture(target: Path, image: "Tensor") -> None:
@@ -115,6 +116,11 @@ def _attempt(batch: list[Job], work: Callable[[list[Job]], list[T]]) -> Iterator
                 yield from _attempt([job], work)
     else:
         yield from zip(batch, results, strict=True)
+
+
+def _naming(source: Path, error: HscError) -> HscError:
+    """The error with the file's name in it."""
+    return error if str(source) in str(error) else HscError(f"{source}: {error}")
 
 
 def _refuse_collisions(jobs: list[Job]) -> None:

@@ -3,11 +3,14 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hsc.errors import HscError
+
+if TYPE_CHECKING:
+    from hsc.codec import Codec
 
 
 @dataclass
@@ -27,7 +30,7 @@ class Report:
 
     file: str
     bytes: int
-    model: str
+    model: str | None  # name of the released codec it was made with; None for a codec of one's own
     model_id: int
     quality: int
     size: int  # pixels along a side
@@ -51,7 +54,7 @@ def inspect(
 
 
 def describe(file: Path) -> Report:
-    """Read the header and the chunks of a file, without its model's networks."""
+    """Read the header and the chunks of a file; nothing is decoded."""
     from hsc.coding import container
 
     try:
@@ -61,18 +64,35 @@ def describe(file: Path) -> Report:
         raise HscError(f"{file}: no such file") from error
     except HscError as error:
         raise HscError(f"{file}: {error}") from error
+    codec = _released_codec(header.model_id)
+    names = codec.layers if codec else [f"layer {number}" for number in range(1, len(chunks) + 1)]
     layers, length = [], len(container.write(header, []))
-    for index, payload in enumerate(chunks):
+    for index, (name, payload) in enumerate(zip(names, chunks, strict=False)):
         before, length = length, len(container.write(header, chunks[: index + 1]))
         bpp = 8 * length / header.size**2
-        layers.append(LayerReport(f"layer {index + 1}", length - before, 8 * len(payload), length, round(bpp, 6)))
-    return Report(str(file), len(data), "", header.model_id, header.quality, header.size, layers, damage)
+        layers.append(LayerReport(name, length - before, 8 * len(payload), length, round(bpp, 6)))
+    model = codec.name if codec else None
+    return Report(str(file), len(data), model, header.model_id, header.quality, header.size, layers, damage)
+
+
+def _released_codec(model_id: int) -> "Codec | None":
+    import hsc
+    from hsc.released import released_names
+
+    for name in released_names():
+        try:
+            codec = hsc.load(name)
+        except HscError:
+            continue  # weights of something else: a prior, a judge
+        if codec.model_id == model_id:
+            return codec
+    return None
 
 
 def _as_text(report: Report) -> str:
     lines = [
         f"{report.file}: {report.bytes} bytes, {8 * report.bytes / report.size**2:.4f} bpp",
-        f"model     {report.model} (id {report.model_id:#06x})",
+        f"model     {report.model or 'one of your own'}, id {report.model_id:04x}",
         f"quality   {report.quality}",
         f"size      {report.size}x{report.size}",
         f"{'layer':<10}{'bytes':>8}{'bits':>8}{'so far':>8}{'bpp':>9}",

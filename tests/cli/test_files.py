@@ -12,7 +12,7 @@ ENDINGS = {".png", ".jpg"}
 
 
 def plan(source: Path, output: Path | None = None) -> list[Job]:
-    return files.plan(source, output, ENDINGS, files.hsc_name, "-hsc")
+    return files.plan(source, output, ENDINGS, files.ENCODED)
 
 
 def touch(*paths: Path) -> None:
@@ -46,7 +46,7 @@ def test_the_working_folder_has_a_name(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_decoded_picture_never_replaces_its_original(tmp_path: Path):
     face, coded = tmp_path / "face.png", tmp_path / "face.hsc"
     touch(face, coded)
-    (job,) = files.plan(coded, None, {".hsc"}, files.decoded_name, "-decoded")
+    (job,) = files.plan(coded, None, {".hsc"}, files.DECODED)
     assert job.target != face
 
 
@@ -79,9 +79,9 @@ def test_bad_files_are_named_and_the_others_go_on(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err == f"hsc: 3.png: broken image\nhsc: {jobs[-1].source}: broken image\n"
 
 
-def test_the_failure_of_a_single_file_is_its_own():
+def test_the_failure_of_a_single_file_names_it():
     def work(batch: list[Job]) -> list[str]:
         raise HscError("broken image")
 
-    with pytest.raises(HscError, match=r"^broken image$"):
+    with pytest.raises(HscError, match=r"^a\.png: broken image$"):
         list(files.run_batches([Job(Path("a.png"), Path("a.hsc"))], work, "testing"))

@@ -32,7 +32,7 @@ def test_json_accounts_for_every_byte(run, file: Path):
 
 def test_text_names_the_model_and_each_layer(run, file: Path):
     out = run("inspect", file).out
-    assert "0x1234" in out
+    assert "1234" in out
     assert f"{file.stat().st_size} bytes" in out
     assert out.splitlines()[-1].split()[-4:-1] == ["21", "144", str(file.stat().st_size)]
 

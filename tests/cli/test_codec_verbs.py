@@ -1,0 +1,171 @@
+"""`hsc encode`, `decode` and `inspect` with a small codec: the files, the pictures, and every way to be refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import hsc
+from hsc.images import load_image, to_pil, to_tensor
+
+
+@pytest.fixture
+def codec(codec_file: Path):
+    return hsc.load(codec_file)
+
+
+def picture(seed: int, width: int = 64, height: int | None = None) -> Image.Image:
+    pixels = np.random.default_rng(seed).integers(0, 256, (height or width, width, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+@pytest.fixture
+def face(tmp_path: Path) -> Path:
+    """A square picture of 64×64 pixels."""
+    path = tmp_path / "face.png"
+    picture(0).save(path)
+    return path
+
+
+def tensor(path: Path) -> torch.Tensor:
+    return to_tensor(load_image(path))[None]
+
+
+def fails(ended, *words: str) -> None:
+    """Status 1, and one line on standard error with these words."""
+    assert ended.status == 1, ended
+    assert ended.err.startswith("hsc: ")
+    assert ended.err.count("\n") == 1
+    for word in words:
+        assert word in ended.err
+
+
+def test_encode_writes_what_the_codec_makes_and_says_how_much(run, codec, codec_file: Path, face: Path, tmp_path: Path):
+    ended = run("encode", face, "--model", codec_file)
+    (expected,) = codec.compress(tensor(face))
+    made = tmp_path / "face.hsc"
+    assert (ended.status, ended.err) == (0, "")
+    assert made.read_bytes() == expected
+    assert ended.out == f"{made}: {len(expected)} bytes, {8 * len(expected) / 64**2:.4f} bpp\n"
+
+
+@pytest.mark.parametrize("quality", [0, 3])
+def test_layers_make_prefixes_at_the_quality_asked_for(run, codec_file: Path, face: Path, tmp_path: Path, quality: int):
+    files = []
+    for layers in (1, 2, 3):
+        out = tmp_path / f"{layers}.hsc"
+        run("encode", face, "-o", out, "--layers", layers, "--quality", quality, "--model", codec_file)
+        files.append(out.read_bytes())
+        report = json.loads(run("inspect", out, "--json").out)
+        assert (report["quality"], len(report["layers"]), report["size"]) == (quality, layers, 64)
+    assert files[2].startswith(files[1])
+    assert files[1].startswith(files[0])
+
+
+def test_bytes_takes_the_highest_quality_that_fits(run, codec, codec_file: Path, face: Path, tmp_path: Path):
+    sizes = [len(codec.compress(tensor(face), quality)[0]) for quality in range(codec.num_qualities)]
+    assert min(sizes) < max(sizes), "else there is nothing to choose"
+    for limit in range(min(sizes), max(sizes) + 2):
+        out = tmp_path / f"{limit}.hsc"
+        assert run("encode", face, "-o", out, "--bytes", limit, "--model", codec_file).status == 0
+        best = max(quality for quality, size in enumerate(sizes) if size <= limit)
+        assert json.loads(run("inspect", out, "--json").out)["quality"] == best
+        assert out.stat().st_size == sizes[best]
+    out = tmp_path / "none.hsc"
+    fails(run("encode", face, "-o", out, "--bytes", min(sizes) - 1, "--model", codec_file), f"has {min(sizes)};")
+    assert not out.exists()
+
+
+def test_decode_gives_the_stored_size_or_the_models(run, codec, codec_file: Path, face: Path, tmp_path: Path):
+    coded, out, native = tmp_path / "face.hsc", tmp_path / "decoded.png", tmp_path / "native.png"
+    run("encode", face, "--model", codec_file)
+    ended = run("decode", coded, "-o", out, "--model", codec_file)
+    assert (ended.status, ended.out, ended.err) == (0, f"{out}: 64x64\n", "")
+    (expected,) = codec.decompress([coded.read_bytes()])
+    assert Image.open(out).tobytes() == to_pil(expected).tobytes()
+    assert run("decode", coded, "-o", native, "--native", "--model", codec_file).status == 0
+    assert Image.open(native).size == (16, 16)
+    assert run("decode", coded, "--model", codec_file).status == 0
+    assert (tmp_path / "face.decoded.png").exists()
+
+
+def test_decode_of_fewer_layers_equals_the_shorter_file(run, codec_file: Path, face: Path, tmp_path: Path):
+    whole, short = tmp_path / "whole.hsc", tmp_path / "short.hsc"
+    run("encode", face, "-o", whole, "--model", codec_file)
+    run("encode", face, "-o", short, "--layers", 1, "--model", codec_file)
+    run("decode", whole, "--layers", 1, "-o", tmp_path / "a.png", "--model", codec_file)
+    run("decode", short, "-o", tmp_path / "b.png", "--model", codec_file)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    refused = run("decode", short, "--layers", 2, "-o", tmp_path / "c.png", "--model", codec_file)
+    fails(refused, "holds 1 intact layer (basic)")
+    assert not (tmp_path / "c.png").exists()
+
+
+def test_a_torn_file_decodes_with_a_warning_unless_strict(run, codec_file: Path, face: Path, tmp_path: Path):
+    coded, out = tmp_path / "face.hsc", tmp_path / "out.png"
+    run("encode", face, "--model", codec_file)
+    run("decode", coded, "--layers", 2, "-o", tmp_path / "two.png", "--model", codec_file)
+    coded.write_bytes(coded.read_bytes()[:-1])
+    fails(run("decode", coded, "-o", out, "--strict", "--model", codec_file), "layer 3")
+    assert not out.exists()
+    ended = run("decode", coded, "-o", out, "--model", codec_file)
+    assert ended.status == 0
+    assert "layer 3" in ended.err
+    assert ended.err.count("\n") == 1
+    assert out.read_bytes() == (tmp_path / "two.png").read_bytes()
+
+
+def test_a_folder_keeps_its_structure_and_survives_bad_files(run, codec_file: Path, tmp_path: Path):
+    faces, coded, decoded = tmp_path / "faces", tmp_path / "coded", tmp_path / "decoded"
+    (faces / "more").mkdir(parents=True)
+    sizes = {"a": 64, "b": 32, "more/c": 64}
+    for seed, (name, size) in enumerate(sizes.items()):
+        picture(seed, size).save(faces / f"{name}.png")
+    ended = run("encode", faces, "-o", coded, "--model", codec_file)
+    assert (ended.status, ended.err) == (0, "")
+    files = {str(path.relative_to(coded).with_suffix("")): path.stat().st_size for path in coded.rglob("*.hsc")}
+    assert files.keys() == sizes.keys()
+    bits = 8 * sum(files.values()) / sum(size**2 for size in sizes.values())
+    assert ended.out.splitlines()[-1] == f"3 files, {sum(files.values()) / 3:.1f} bytes on average, {bits:.4f} bpp"
+
+    (coded / "b.hsc").write_bytes(b"")
+    ended = run("decode", coded, "-o", decoded, "--model", codec_file)
+    assert ended.status == 1
+    assert ended.err.splitlines()[0].startswith(f"hsc: {coded / 'b.hsc'}: the file is empty")
+    assert ended.err.splitlines()[1].startswith("hsc: 1 of 3 files failed")
+    assert {str(path.relative_to(decoded)) for path in decoded.rglob("*.png")} == {"a.png", "more/c.png"}
+
+
+def test_pictures_that_cannot_be_coded_are_refused(run, codec_file: Path, tmp_path: Path):
+    wide, broken = tmp_path / "wide.png", tmp_path / "broken.png"
+    picture(0, 64, 48).save(wide)
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n")
+    fails(run("encode", wide, "--model", codec_file), str(wide), "64x48", "crop")
+    fails(run("encode", broken, "--model", codec_file), str(broken))
+    fails(run("encode", tmp_path / "nowhere.png", "--model", codec_file), "no such file")
+    fails(run("encode", wide, "--model", tmp_path / "nowhere"), "no weights")
+    assert not list(tmp_path.glob("*.hsc"))
+
+
+def test_a_file_of_another_model_is_refused(run, codec_file: Path, face: Path, tmp_path: Path):
+    coded = tmp_path / "face.hsc"
+    run("encode", face, "--model", codec_file)
+    content = bytearray(coded.read_bytes())
+    content[1] ^= 1
+    coded.write_bytes(content)
+    fails(run("decode", coded, "--model", codec_file), str(coded), "--model")
+
+
+@pytest.mark.parametrize("option", [("--quality", 4), ("--layers", 4)])
+def test_what_the_model_does_not_have_is_wrong_usage(run, codec_file: Path, face: Path, option: tuple):
+    ended = run("encode", face, *option, "--model", codec_file)
+    assert ended.status == 2
+    assert f"{option[0]} goes from" in ended.err
+
+
+def test_an_output_of_no_known_kind_is_refused(run, codec_file: Path, face: Path, tmp_path: Path):
+    run("encode", face, "--model", codec_file)
+    fails(run("decode", tmp_path / "face.hsc", "-o", tmp_path / "out.xyz", "--model", codec_file), "'.xyz'")
