@@ -5,8 +5,10 @@ Parameter names follow stylegan2-ada-pytorch's `G_ema`, so that its checkpoints 
 - Modulated convolution scales the input by the style, convolves once with the shared kernel and scales the output by
   the demodulation factor: the same result as one kernel per image, and several times faster.
 - Noise is constant (a decoder must be a function of the file) or absent.
-- The 4×4 input may be `const + affine(first row of W+)` instead of `const`: on small sets a style-driven constant is slow to
-  learn where things are in the picture (see docs/architecture.md). Imported checkpoints use "const".
+- The 4×4 input may be `const + affine(first row of W+)` instead of `const`: on small sets a style-driven constant is
+  slow to learn where things are in the picture (see docs/architecture.md). Imported checkpoints use "const".
+
+Under autocast only the features and the kernels of the 3×3 convolutions have its precision.
 """
 
 import math
@@ -16,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hsc.nets.layers import FullyConnected, leaky_relu
+from hsc.nets.layers import FullyConnected
 
 RESAMPLE = (1.0, 3.0, 3.0, 1.0)
 
@@ -43,7 +45,7 @@ class Generator(nn.Module):
         return self.mapping_network.w_avg
 
     def mapping(self, z: Tensor, truncation: float = 1.0) -> Tensor:
-        """z [N, z_dim] → [N, rows, w_dim], the same style in every row, drawn towards the mean by `truncation` in [0, 1]."""
+        """z [N, z_dim] → [N, rows, w_dim], one style in every row, drawn to the mean by `truncation` in [0, 1]."""
         w = self.mapping_network(z)
         if truncation != 1.0:
             w = self.mean_w.lerp(w, truncation)
@@ -58,7 +60,7 @@ class Generator(nn.Module):
 
 
 class Mapping(nn.Module):
-    """z → w: the input normalised to unit second moment, then fully connected layers at a hundredth of the learning rate."""
+    """z → w: the input at unit second moment, then fully connected layers at a hundredth of the learning rate."""
 
     def __init__(self, z_dim: int, w_dim: int, num_layers: int) -> None:
         super().__init__()
@@ -69,9 +71,10 @@ class Mapping(nn.Module):
         self.w_avg: Tensor
 
     def forward(self, z: Tensor) -> Tensor:
-        x = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
-        for i in range(self.num_layers):
-            x = getattr(self, f"fc{i}")(x)
+        with torch.autocast(z.device.type, enabled=False):
+            x = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+            for i in range(self.num_layers):
+                x = getattr(self, f"fc{i}")(x)
         return x
 
 
@@ -89,11 +92,16 @@ class Synthesis(nn.Module):
             previous = width
 
     def forward(self, ws: Tensor, noise: str = "const") -> Tensor:
-        x = image = None
-        for i, resolution in enumerate(self.resolutions):
-            # A block's last style (its toRGB's) is shared with the next block's first convolution.
-            first = max(2 * i - 1, 0)
-            x, image = getattr(self, f"b{resolution}")(x, image, ws[:, first : 2 * i + 2], noise)
+        # Autocast sets the precision of features and kernels; styles, demodulation and image keep their own.
+        kind, own = ws.device.type, next(self.parameters()).dtype
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else own
+        ws, x, image = ws.to(own), None, None
+        with torch.autocast(kind, enabled=False):
+            for i, resolution in enumerate(self.resolutions):
+                # A block's last style (its toRGB's) is shared with the next block's first convolution.
+                first = max(2 * i - 1, 0)
+                x, image = getattr(self, f"b{resolution}")(x, image, ws[:, first : 2 * i + 2], noise, dtype)
+        assert image is not None
         return image
 
 
@@ -114,18 +122,20 @@ class Block(nn.Module):
         self.register_buffer("resample_filter", resampling_kernel())
         self.resample_filter: Tensor
 
-    def forward(self, x: Tensor | None, image: Tensor | None, ws: Tensor, noise: str) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor | None, image: Tensor | None, ws: Tensor, noise: str, dtype: torch.dtype
+    ) -> tuple[Tensor, Tensor]:
         styles = list(ws.unbind(1))
-        x = self.first_features(styles[0]) if x is None else self.conv0(x, styles.pop(0), noise)
+        x = self.first_features(styles[0], dtype) if x is None else self.conv0(x, styles.pop(0), noise)
         x = self.conv1(x, styles[0], noise)
         rgb = self.torgb(x, styles[1])
         return x, rgb if image is None else rgb + upsample(image, self.resample_filter)
 
-    def first_features(self, w: Tensor) -> Tensor:
+    def first_features(self, w: Tensor, dtype: torch.dtype) -> Tensor:
         x = self.const.expand(len(w), -1, -1, -1)
         if self.input == "style":
             x = x + self.input_affine(w).view_as(x)
-        return x.contiguous(memory_format=torch.channels_last)
+        return x.to(dtype).contiguous(memory_format=torch.channels_last)
 
 
 class StyledConv(nn.Module):
@@ -145,18 +155,28 @@ class StyledConv(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor, noise: str) -> Tensor:  # [N, inputs, H, W], [N, w_dim]
         styles = self.affine(w)
-        demodulation = (styles.float().square() @ self.weight.square().sum((2, 3)).t() + 1e-8).rsqrt()
+        demodulation = (styles.square() @ self.weight.square().sum((2, 3)).t() + 1e-8).rsqrt()
         x = x * styles[:, :, None, None].to(x.dtype)
+        weight = self.weight.to(x.dtype)
         if self.up:
-            x = F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2)
-            x = depthwise(F.pad(x, (1, 1, 1, 1)), 4 * self.resample_filter)
+            x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+            x = depthwise(x, 4 * self.resample_filter, padding=1)
         else:
-            x = F.conv2d(x, self.weight, padding=1)
-        x = x * demodulation[:, :, None, None].to(x.dtype)
-        shift = self.bias[:, None, None]
+            x = F.conv2d(x, weight, padding=1)
+        return self.activate(x, demodulation, noise)
+
+    def activate(self, x: Tensor, demodulation: Tensor, noise: str) -> Tensor:
+        """leaky_relu(x · demodulation + bias + noise) · √2, the gain moved inside.
+
+        In place where no gradient needs x: at high resolutions a CPU spends longer on fresh memory than on arithmetic.
+        """
+        gain = math.sqrt(2)
+        scale = (gain * demodulation)[:, :, None, None].to(x.dtype)
+        shift = (gain * self.bias)[:, None, None].to(x.dtype)
+        x = torch.addcmul(shift, x, scale, out=None if torch.is_grad_enabled() else x)
         if noise == "const":
-            shift = shift + self.noise_const * self.noise_strength
-        return leaky_relu(x + shift.to(x.dtype))
+            x.add_((gain * self.noise_strength * self.noise_const).to(x.dtype))
+        return F.leaky_relu_(x, 0.2)
 
 
 class ToRGB(nn.Module):
@@ -171,8 +191,9 @@ class ToRGB(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         styles = self.affine(w) * self.weight_gain
-        x = F.conv2d(x * styles[:, :, None, None].to(x.dtype), self.weight)
-        return x.float() + self.bias[:, None, None]
+        kernels = (self.weight.flatten(1) * styles[:, None]).to(x.dtype)  # [N, 3, inputs]
+        rgb = x.flatten(2).mT @ kernels.mT  # [N, H·W, 3]; in the order of channels_last nothing is copied
+        return rgb.mT.unflatten(2, x.shape[2:]).to(self.bias.dtype) + self.bias[:, None, None]
 
 
 def resampling_kernel() -> Tensor:
@@ -182,10 +203,10 @@ def resampling_kernel() -> Tensor:
     return kernel / kernel.sum()
 
 
-def depthwise(x: Tensor, kernel: Tensor) -> Tensor:
-    """The same 2-D filter on every channel, without padding."""
+def depthwise(x: Tensor, kernel: Tensor, padding: int = 0) -> Tensor:
+    """The same 2-D filter on every channel, over zeros outside."""
     channels = x.shape[1]
-    return F.conv2d(x, kernel.to(x.dtype).expand(channels, 1, -1, -1), groups=channels)
+    return F.conv2d(x, kernel.to(x.dtype).expand(channels, 1, -1, -1), padding=padding, groups=channels)
 
 
 def upsample(image: Tensor, kernel: Tensor) -> Tensor:
