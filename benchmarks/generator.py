@@ -1,0 +1,160 @@
+"""How much faster hsc synthesises than StyleGAN2 written down plainly: one kernel for each image, float32.
+
+    python benchmarks/generator.py [--sizes 64 128 256] [--runs 5] [--cases bf16x8 …]
+
+Both paths draw the same images from the same random weights (512 channels at most, as config f has) in alternation, so
+that other load on the machine hits both. Prints, for each size and case, the median ratio of images per second over the
+runs with its range. Timings of random weights are timings of trained ones: no operation looks at the values.
+"""
+
+import argparse
+import math
+import os
+import statistics
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hsc.nets.generator import Generator, StyledConv, ToRGB, resampling_kernel
+
+CHANNELS = {4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128, 512: 64, 1024: 32}
+
+
+class Case(NamedTuple):
+    batch: int
+    dtype: torch.dtype
+
+
+CASES = {
+    "bf16x8": Case(8, torch.bfloat16),
+    "bf16x1": Case(1, torch.bfloat16),
+    "float32x8": Case(8, torch.float32),
+    "float32x1": Case(1, torch.float32),
+}
+
+
+def plain_synthesis(generator: Generator, ws: Tensor) -> Tensor:
+    """W+ [N, rows, w_dim] → images, as the reference implementation without its CUDA kernels computes them."""
+    network = generator.synthesis_network
+    x = network.b4.const.expand(len(ws), -1, -1, -1).contiguous()
+    x = plain_convolution(network.b4.conv1, x, ws[:, 0])
+    image = plain_to_rgb(network.b4.torgb, x, ws[:, 1])
+    for row, resolution in enumerate(network.resolutions[1:]):
+        block = getattr(network, f"b{resolution}")
+        x = plain_convolution(block.conv0, x, ws[:, 2 * row + 1])
+        x = plain_convolution(block.conv1, x, ws[:, 2 * row + 2])
+        image = plain_upsample(image) + plain_to_rgb(block.torgb, x, ws[:, 2 * row + 3])
+    return image
+
+
+def plain_convolution(layer: StyledConv, x: Tensor, w: Tensor) -> Tensor:
+    """Kernels scaled by each image's style and brought to unit norm, applied by one grouped convolution."""
+    kernels = layer.weight[None] * layer.affine(w)[:, None, :, None, None]
+    kernels = kernels * (kernels.square().sum((2, 3, 4), keepdim=True) + 1e-8).rsqrt()
+    n, outputs, inputs = kernels.shape[:3]
+    x = x.reshape(1, n * inputs, *x.shape[2:])
+    if layer.up:
+        kernels = kernels.transpose(1, 2).reshape(n * inputs, outputs, 3, 3)
+        x = F.conv_transpose2d(x, kernels, stride=2, groups=n)
+        x = low_pass(F.pad(x.reshape(n, outputs, *x.shape[2:]), (1, 1, 1, 1)))
+    else:
+        x = F.conv2d(x, kernels.reshape(n * outputs, inputs, 3, 3), padding=1, groups=n)
+        x = x.reshape(n, outputs, *x.shape[2:])
+    x = x + layer.noise_const * layer.noise_strength
+    return F.leaky_relu(x + layer.bias[:, None, None], 0.2) * math.sqrt(2)
+
+
+def plain_to_rgb(layer: ToRGB, x: Tensor, w: Tensor) -> Tensor:
+    kernels = layer.weight[None] * (layer.affine(w) * layer.weight_gain)[:, None, :, None, None]
+    n, outputs, inputs = kernels.shape[:3]
+    x = x.reshape(1, n * inputs, *x.shape[2:])
+    x = F.conv2d(x, kernels.reshape(n * outputs, inputs, 1, 1), groups=n)
+    return x.reshape(n, outputs, *x.shape[2:]) + layer.bias[:, None, None]
+
+
+def plain_upsample(image: Tensor) -> Tensor:
+    """Zeros between the pixels, then the low-pass filter."""
+    n, channels, height, width = image.shape
+    spread = image.new_zeros(n, channels, 2 * height, 2 * width)
+    spread[:, :, ::2, ::2] = image
+    return low_pass(F.pad(spread, (2, 1, 2, 1)))
+
+
+def low_pass(x: Tensor) -> Tensor:
+    channels = x.shape[1]
+    return F.conv2d(x, (4 * resampling_kernel()).expand(channels, 1, 4, 4), groups=channels)
+
+
+def fast_synthesis(generator: Generator, ws: Tensor, dtype: torch.dtype) -> Tensor:
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        return generator.synthesis(ws)
+
+
+def seconds(function: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def compare(generator: Generator, case: Case, runs: int) -> list[tuple[float, float]]:
+    """Seconds of the plain and the fast path for each run; one of each beforehand is not counted."""
+    ws = generator.mapping(torch.randn(case.batch, generator.z_dim, generator=torch.Generator().manual_seed(1)))
+    exact = plain_synthesis(generator, ws)
+    fast = fast_synthesis(generator, ws, torch.float32)
+    if not torch.allclose(fast, exact, atol=1e-3 * float(exact.abs().max()), rtol=0):
+        raise SystemExit("the fast path draws other images than the plain one")
+    fast_synthesis(generator, ws, case.dtype)
+    return [
+        (
+            seconds(lambda: plain_synthesis(generator, ws)),
+            seconds(lambda: fast_synthesis(generator, ws, case.dtype)),
+        )
+        for _ in range(runs)
+    ]
+
+
+def random_generator(size: int) -> Generator:
+    torch.manual_seed(0)
+    generator = Generator([width for resolution, width in CHANNELS.items() if resolution <= size]).eval()
+    for name, parameter in generator.named_parameters():
+        if name.endswith("noise_strength"):
+            torch.nn.init.constant_(parameter, 0.1)
+    return generator
+
+
+def machine() -> str:
+    """What the figures depend on: cores, load, and whether the processor multiplies bf16 matrices in hardware."""
+    capability = torch.backends.cpu.get_cpu_capability()
+    amx = "AMX" if torch.cpu._is_amx_tile_supported() else "no AMX"
+    load = os.getloadavg()[0]
+    return f"{torch.get_num_threads()} threads, {capability}, {amx}, load {load:.1f}, torch {torch.__version__}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256], choices=list(CHANNELS)[1:])
+    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--runs", type=int, default=5)
+    arguments = parser.parse_args()
+    print(machine())
+    for size in arguments.sizes:
+        generator = random_generator(size)
+        for name in arguments.cases:
+            case = CASES[name]
+            with torch.inference_mode():
+                times = compare(generator, case, arguments.runs)
+            ratios = [plain / fast for plain, fast in times]
+            rates = [case.batch / statistics.median(column) for column in zip(*times, strict=True)]
+            print(
+                f"{size:4}² {name:10} plain {rates[0]:6.2f} images/s   hsc {rates[1]:6.2f} images/s   "
+                f"ratio {statistics.median(ratios):5.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""hsc's fast synthesis draws what StyleGAN2 written down plainly draws, in every precision and memory order."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from plain_stylegan2 import PlainGenerator
+from torch import Tensor
+
+from hsc.checkpoints.layouts import to_rosinality
+from hsc.nets.generator import Generator
+
+CHANNELS = [24, 20, 16, 12]
+W_DIM = 16
+
+
+@pytest.fixture(scope="module")
+def generator() -> Generator:
+    with torch.random.fork_rng():
+        torch.manual_seed(11)
+        generator = Generator(CHANNELS, W_DIM, W_DIM, mapping_layers=2).eval()
+        for name, parameter in generator.named_parameters():
+            if name.endswith(("bias", "noise_strength")):
+                torch.nn.init.normal_(parameter, float("affine" in name), 0.3)
+    return generator
+
+
+@pytest.fixture(scope="module")
+def plain(generator: Generator) -> PlainGenerator:
+    plain = PlainGenerator(CHANNELS, W_DIM, 2)
+    state = {key.replace("_network.", ".", 1): value for key, value in generator.state_dict().items()}
+    plain.load_state_dict(to_rosinality(state, len(CHANNELS)), strict=True)
+    return plain
+
+
+@pytest.fixture(scope="module")
+def ws() -> Tensor:
+    return torch.randn(5, 2 * len(CHANNELS), W_DIM, generator=torch.Generator().manual_seed(12))
+
+
+def relative_error(found: Tensor, expected: Tensor) -> float:
+    """Root mean square of the difference, in standard deviations of the expected images."""
+    return float((found - expected).square().mean().sqrt() / expected.std())
+
+
+@pytest.mark.parametrize("noise", ["const", "none"])
+@pytest.mark.parametrize("gradients", [True, False])
+def test_float32(generator: Generator, plain: PlainGenerator, ws: Tensor, noise: str, gradients: bool) -> None:
+    with torch.set_grad_enabled(gradients):
+        images = generator.synthesis(ws, noise)
+        torch.testing.assert_close(images, plain(ws, noise == "const"), atol=1e-4, rtol=1e-5)
+    assert images.dtype == torch.float32
+
+
+def test_inference_changes_no_weight(generator: Generator, ws: Tensor) -> None:
+    before = {name: value.clone() for name, value in generator.state_dict().items()}
+    with torch.no_grad():
+        first, second = generator.synthesis(ws[:1]), generator.synthesis(ws[:1])
+    assert torch.equal(first, second)
+    for name, value in generator.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_gradients(generator: Generator, plain: PlainGenerator, ws: Tensor) -> None:
+    """First derivatives by the styles, and second ones as path-length regularisation takes them."""
+    found = []
+    for draw in (generator.synthesis, plain):
+        styles = ws.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(draw(styles).tanh().sum(), styles, create_graph=True)
+        (curvature,) = torch.autograd.grad(slope.square().sum(), styles)
+        found.append((slope.detach(), curvature))
+    torch.testing.assert_close(found[0][0], found[1][0], atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(found[0][1], found[1][1], atol=1e-2, rtol=1e-2)
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_bfloat16(generator: Generator, plain: PlainGenerator, ws: Tensor, batch: int) -> None:
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        images = generator.synthesis(ws[:batch])
+    assert images.dtype == torch.float32
+    with torch.no_grad():
+        error = relative_error(images, plain(ws[:batch]))
+    assert 1e-4 < error < 2e-2, "the features have 8 bits: no more error than they cause, and no less"
+
+
+def test_mapping_ignores_autocast(generator: Generator) -> None:
+    z = torch.randn(3, W_DIM, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        exact = generator.mapping(z)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(generator.mapping(z), exact)
+
+
+def test_whole_generator_in_double(generator: Generator, plain: PlainGenerator, ws: Tensor) -> None:
+    """The float32 paths differ by rounding only: both are as near to float64."""
+    precise = Generator(CHANNELS, W_DIM, W_DIM, mapping_layers=2)
+    precise.load_state_dict(generator.state_dict())
+    with torch.no_grad():
+        images = precise.double().synthesis(ws.double())
+        assert images.dtype == torch.float64
+        assert relative_error(generator.synthesis(ws), images) < 1e-5
+        assert relative_error(plain(ws), images) < 1e-5
+
+
+@pytest.mark.parametrize("order", [torch.channels_last, torch.contiguous_format])
+def test_memory_order_of_the_kernels(generator: Generator, ws: Tensor, order: torch.memory_format) -> None:
+    other = Generator(CHANNELS, W_DIM, W_DIM, mapping_layers=2)
+    other.load_state_dict(generator.state_dict())
+    for parameter in other.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=order)
+    with torch.no_grad():
+        torch.testing.assert_close(other.synthesis(ws), generator.synthesis(ws), atol=1e-4, rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> ModuleType:
+    path = Path(__file__).resolve().parents[2] / "benchmarks" / "generator.py"
+    spec = importlib.util.spec_from_file_location("generator_benchmark", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_benchmark_measures_the_same_images(
+    benchmark: ModuleType, generator: Generator, plain: PlainGenerator, ws: Tensor
+) -> None:
+    with torch.no_grad():
+        torch.testing.assert_close(benchmark.plain_synthesis(generator, ws), plain(ws), atol=1e-4, rtol=1e-5)
+        times = benchmark.compare(generator, benchmark.Case(2, torch.bfloat16), runs=2)
+    assert len(times) == 2
+    assert all(plain_time > 0 and fast_time > 0 for plain_time, fast_time in times)
