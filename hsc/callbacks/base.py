@@ -106,6 +106,9 @@ class JudgeCallback(LayerMetricCallback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         super().setup(trainer, pl_module, stage)
+        for other in trainer.callbacks:  # type: ignore[attr-defined]  # set by a connector
+            if type(other) is type(self) and other is not self and other.measures == self.measures:
+                raise HscError(f"two callbacks measure {self.measures}, and their values would be mixed: keep one")
         if self.judge is None:
             try:
                 self.judge = find_judge(self.judge_or_name, trainer.strategy.root_device)

@@ -19,10 +19,9 @@ class FIDCallback(JudgeCallback):
     halves of the originals: what is not clearly larger says nothing.
     """
 
-    measures = "distribution"
-
     def __init__(self, judge: str | Judge = "vgg16") -> None:
         super().__init__(judge)
+        self.measures = f"distribution_{judge if isinstance(judge, str) else judge.name}"
         self.num_features = 0
         self.originals: FeatureStatistics | None = None
 
@@ -62,7 +61,7 @@ class FIDCallback(JudgeCallback):
             return {}
         distances["originals"] = distances_of_halves(originals)
         return {
-            f"{layer}/{name}": torch.tensor(value)
+            f"{layer}/{name}": torch.tensor(value, dtype=torch.float64)
             for layer, both in distances.items()
             for name, value in zip((frechet, kid), both, strict=True)
         }

@@ -1,6 +1,7 @@
 """A judge's answers on originals, remembered by the content of the pixels, over validations and over runs."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -22,7 +23,7 @@ class RememberedAnswers:
     changed and the disk's answers are dropped.
     """
 
-    def __init__(self, judge, folder: Path | None = None) -> None:
+    def __init__(self, judge: Callable[[Tensor], Tensor], folder: Path | None = None) -> None:
         self.judge = judge
         self.folder = folder
         self._answers: dict[str, Tensor] = {}

@@ -1,11 +1,13 @@
 """A codec small enough to be checked by hand, and judges whose answers are plain arithmetic."""
 
+import warnings
+
 import hsc.compat  # noqa: F401  isort: skip
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from hsc.judges import Judge
 from hsc.outputs import CodecOutput, LayerOutput
@@ -128,3 +130,9 @@ def gallery(count: int, batch: int = 16) -> list[tuple[list[str], Tensor]]:
         ([picture["name"] for picture in part], torch.stack([picture["image"] for picture in part]))
         for part in (pictures[start : start + batch] for start in range(0, count, batch))
     ]
+
+
+def loader(count: int) -> DataLoader:
+    """The first `count` pictures, without a word about worker processes."""
+    warnings.filterwarnings("ignore", message=".*does not have many workers")
+    return DataLoader(Pictures(count), batch_size=72)

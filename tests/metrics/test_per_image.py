@@ -1,5 +1,7 @@
 """Per-image tables: order, repetition and sharing among processes do not show in the result."""
 
+import hashlib
+
 import pytest
 import torch
 
@@ -15,9 +17,8 @@ def test_keys_are_fixed_and_distinct():
     keys = image_keys(names(10_000))
     assert len(keys.unique()) == 10_000
     # Of the first 8 bytes of BLAKE2b, little endian: the same on every machine.
-    assert image_keys(["00000.jpg"]).item() == int.from_bytes(
-        __import__("hashlib").blake2b(b"00000.jpg", digest_size=8).digest(), "little", signed=True
-    )
+    digest = hashlib.blake2b(b"00000.jpg", digest_size=8).digest()
+    assert image_keys(["00000.jpg"]).item() == int.from_bytes(digest, "little", signed=True)
 
 
 def test_order_and_batches_do_not_matter():

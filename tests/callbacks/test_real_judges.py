@@ -1,0 +1,61 @@
+"""Real judges on real faces, through the callbacks."""
+
+import io
+import zipfile
+
+import pytest
+import torch
+from codec_double import LAYERS, BlurCodec
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from hsc.callbacks import IdentityAccuracyCallback, LandmarkErrorCallback, PerceptualCallback
+from hsc.images import to_tensor
+from hsc.judges import NotAvailable, load_judge
+
+JUDGES = {"lpips": "lpips.alex", "psnr": "psnr"}
+
+
+@pytest.fixture(scope="module")
+def values(data_dir, trainer, tmp_path_factory) -> dict[str, float]:
+    """Of six faces averaged over squares of 8, 4 and 2 pixels."""
+    for name in (*JUDGES.values(), "dlib", "dlib68"):
+        try:
+            load_judge(name)
+        except NotAvailable as error:
+            pytest.skip(str(error))
+    with zipfile.ZipFile(data_dir / "ffhq128.zip") as archive:
+        names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))[-6:]
+        faces = [to_tensor(Image.open(io.BytesIO(archive.read(name)))) for name in names]
+    items = [{"image": face, "name": name, "index": n} for n, (face, name) in enumerate(zip(faces, names, strict=True))]
+    callbacks = [PerceptualCallback(JUDGES), IdentityAccuracyCallback("dlib"), LandmarkErrorCallback("dlib68")]
+    runner = trainer(tmp_path_factory.mktemp("real"), logger=False, callbacks=callbacks)
+    codec = BlurCodec()
+    torch.nn.init.ones_(codec.blur)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HSC_CACHE", str(tmp_path_factory.mktemp("cache")))
+        (found,) = runner.validate(codec, DataLoader(items, batch_size=4), verbose=False)
+    return found
+
+
+def of_layers(values: dict[str, float], name: str) -> list[float]:
+    return [values[f"val/{layer}/{name}"] for layer in LAYERS]
+
+
+@pytest.mark.parametrize("name", ["lpips", "landmark_nme", "identity_distance"])
+def test_finer_images_are_nearer(values, name):
+    found = of_layers(values, name)
+    assert found == sorted(found, reverse=True)
+
+
+def test_the_finest_are_recognised_and_the_coarsest_are_not_even_detected(values):
+    assert of_layers(values, "identity_accuracy")[-1] == 1
+    assert of_layers(values, "identity_distance")[-1] < 0.6 < of_layers(values, "identity_distance")[0]
+    assert of_layers(values, "detection_rate")[0] < of_layers(values, "detection_rate")[-1]
+    assert 0.005 < of_layers(values, "landmark_nme")[-1] < 0.05
+
+
+def test_psnr_rises(values):
+    found = of_layers(values, "psnr")
+    assert found == sorted(found)
+    assert 15 < found[0] < found[-1] < 40
