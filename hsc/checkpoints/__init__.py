@@ -1,5 +1,6 @@
 """Reading and writing weights: hsc's safetensors, and generators of NVlabs, rosinality and pSp."""
 
+from hsc.checkpoints.face_model import FaceModel, load_face_model
 from hsc.checkpoints.generators import (
     LAYOUTS,
     describe,
@@ -9,4 +10,13 @@ from hsc.checkpoints.generators import (
     save_generator,
 )
 
-__all__ = ["LAYOUTS", "describe", "export_generator", "import_generator", "load_generator", "save_generator"]
+__all__ = [
+    "LAYOUTS",
+    "FaceModel",
+    "describe",
+    "export_generator",
+    "import_generator",
+    "load_face_model",
+    "load_generator",
+    "save_generator",
+]

@@ -81,16 +81,16 @@ def sample(
     """
     import torch
 
-    from hsc.checkpoints import load_generator
+    from hsc.checkpoints import load_face_model
     from hsc.cli.files import write_picture
     from hsc.released import find_weights
 
-    generator = load_generator(find_weights(file))
-    z = torch.randn(count, generator.z_dim, generator=torch.Generator().manual_seed(seed))
+    faces = load_face_model(find_weights(file))
+    z = torch.randn(count, faces.z_dim, generator=torch.Generator().manual_seed(seed))
     with torch.inference_mode():
-        images = torch.cat([generator(part, truncation) for part in z.split(_BATCH)])
+        images = torch.cat([faces.draw(part, truncation) for part in z.split(_BATCH)])
     write_picture(out, _grid(images))
-    typer.echo(f"{out}: {count} faces of {generator.size}x{generator.size}")
+    typer.echo(f"{out}: {count} faces of {faces.size}x{faces.size}")
 
 
 def _grid(images: "Tensor") -> "Tensor":

@@ -3,10 +3,12 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from hsc import codec_file
 from hsc.checkpoints import weights_file
+from hsc.checkpoints.face_model import FACTOR, MEAN, PRIOR
 from hsc.codec import Codec
 from hsc.config import Config, StageConfig
 from hsc.data.module import FaceDataModule
@@ -14,14 +16,37 @@ from hsc.modules.codec import CodecModule
 from hsc.training.weights import load_start
 
 FACES_WEIGHED = 100
+BATCH = 64
 PRIOR_PARTS = ("encoder.", "decoder.heads.", "decoder.generator.")
 
 
-def write_prior(path: Path, config: Config, weights: Path) -> None:
-    """The generator with the encoder and heads that invert it, as float16: where codecs are trained from."""
+def write_prior(path: Path, config: Config, stage: StageConfig, weights: Path, data: FaceDataModule) -> None:
+    """The generator with the encoder and heads that invert it, as float16: where codecs are trained from.
+
+    Beside them the mean and the Cholesky factor of the training faces' latents, from which faces can be drawn.
+    """
     held = weights_file.load(weights).tensors
-    tensors = {name: value.half() for name, value in held.items() if name.startswith(PRIOR_PARTS)}
-    weights_file.save(path, tensors, "prior", asdict(config.model), {"title": config.title})
+    tensors = {name: value for name, value in held.items() if name.startswith(PRIOR_PARTS)}
+    module = CodecModule(config, stage, {})
+    load_start(module, weights)
+    mean, factor = latent_gaussian(module.encoder.net.eval(), data)
+    tensors |= {MEAN: mean, FACTOR: factor}
+    tensors = {name: value.half() for name, value in tensors.items()}
+    weights_file.save(path, tensors, PRIOR, asdict(config.model), {"title": config.title})
+
+
+@torch.inference_mode()
+def latent_gaussian(encoder: nn.Module, data: FaceDataModule) -> tuple[Tensor, Tensor]:
+    """Mean [d] and lower Cholesky factor [d, d] of all layers' latents over the training faces, float64."""
+    faces = data.dataset("train")
+    batches = (
+        faces[list(range(start, min(start + BATCH, len(faces))))]["image"] for start in range(0, len(faces), BATCH)
+    )
+    flat = torch.cat([torch.cat([layer.flatten(1) for layer in encoder(images)], 1) for images in batches]).double()
+    covariance = torch.cov(flat.t())
+    # Fewer faces than numbers leave directions without variance, which have no factor.
+    ridge = 1e-4 * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=torch.float64)
+    return flat.mean(0), torch.linalg.cholesky(covariance + ridge)
 
 
 def write_codec(path: Path, config: Config, stage: StageConfig, weights: Path, data: FaceDataModule) -> Codec:

@@ -41,10 +41,8 @@ def _release(config: Config, folder: Path, finished: dict[str, Path]) -> None:
         name for name in config.run if config.stages[name].module == "codec" and config.stages[name].quantise != "none"
     ]
     unquantised = [name for name in config.run if name not in quantised]
-    if unquantised:
-        write_prior(folder / "prior.safetensors", config, finished[unquantised[-1]])
-    if quantised:
-        name = quantised[-1]
-        write_codec(
-            folder / "codec.safetensors", config, config.stages[name], finished[name], data_module(config, name)
-        )
+    for names, write, file in ((unquantised, write_prior, "prior"), (quantised, write_codec, "codec")):
+        if names:
+            last = names[-1]
+            data = data_module(config, last, landmarks=False)
+            write(folder / f"{file}.safetensors", config, config.stages[last], finished[last], data)

@@ -78,8 +78,9 @@ def run_stage(
     return StageResult(folder / WEIGHTS, samples_after)
 
 
-def data_module(config: Config, name: str) -> FaceDataModule:
-    """The stage's faces, at the model's size for training and their own for validation."""
+def data_module(config: Config, name: str, landmarks: bool = True) -> FaceDataModule:
+    """The stage's faces, at the model's size for training (with landmarks where its losses want them) and their own
+    for validation."""
     stage = config.stages[name]
     data = stage.data
     return FaceDataModule(
@@ -92,7 +93,7 @@ def data_module(config: Config, name: str) -> FaceDataModule:
         flips=data.flips,
         workers=data.workers,
         skip_broken=data.skip_broken,
-        landmarker=_landmarker(config, name),
+        landmarker=_landmarker(config, name) if landmarks else None,
         seed=config.seed,
     )
 
