@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-LEAST_PROBABILITY = 1e-9
+RARE_BITS = 24.0  # what the table's smallest frequency, 2⁻²⁴, costs
 
 
 class Gain(nn.Module):
@@ -27,13 +27,19 @@ class Gain(nn.Module):
 
 
 def gaussian_bits(residual: Tensor, log_scale: Tensor) -> Tensor:
-    """−log2 of the probability of the unit interval around `residual` under N(0, exp(log_scale)²), elementwise."""
+    """−log2 of the probability of the unit interval around `residual` under N(0, exp(log_scale)²), elementwise.
+
+    Above RARE_BITS the cost grows with the logarithm of that, as the coder's escape code does: a bound would leave
+    rare symbols without a gradient that could bring them back, the exact value would drown all others.
+    """
     inverse = (-log_scale).exp()
-    # By symmetry both ends are taken in the lower tail, where the distribution function keeps its precision.
+    # By symmetry both ends are taken in the lower tail; logarithms keep their precision and gradient there.
     distance = residual.abs()
-    upper = torch.special.ndtr((0.5 - distance) * inverse)
-    lower = torch.special.ndtr((-0.5 - distance) * inverse)
-    return -(upper - lower).clamp_min(LEAST_PROBABILITY).log2()
+    upper = torch.special.log_ndtr((0.5 - distance) * inverse)
+    lower = torch.special.log_ndtr((-0.5 - distance) * inverse)
+    bits = -(upper + (-torch.expm1(lower - upper)).log()) / math.log(2)
+    rare = RARE_BITS * (1 + (bits.clamp_min(RARE_BITS) / RARE_BITS).log())
+    return torch.where(bits > RARE_BITS, rare, bits)
 
 
 def straight_through_round(x: Tensor) -> Tensor:

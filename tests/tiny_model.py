@@ -1,0 +1,41 @@
+"""A model of 32×32 pixels that trains a step in milliseconds: three layers of 3, 3 and 2 rows."""
+
+from typing import Any
+
+from hsc.config import Config, LayerConfig, ModelConfig, StageConfig
+from hsc.config.schema import EncoderConfig, EntropyConfig, GeneratorConfig, JudgesConfig, LoggingConfig
+
+LAYERS = ("basic", "middle", "enhanced")
+ROWS = (3, 3, 2)
+DIM = 8
+SIZE = 32
+
+
+def tiny_model(context: str = "layer") -> ModelConfig:
+    return ModelConfig(
+        layers={name: LayerConfig(rows, DIM) for name, rows in zip(LAYERS, ROWS, strict=True)},
+        lambdas=[0.1, 0.01],
+        heads_hidden=16,
+        generator=GeneratorConfig(channels=[16, 16, 16, 16], z_dim=16, w_dim=16, mapping_layers=2),
+        encoder=EncoderConfig(channels=[16, 16, 16, 16], pyramid_channels=32),
+        entropy=EntropyConfig(width=16, depth=1, heads=2, context=context),
+    )
+
+
+def tiny_config(context: str = "layer", **stage: Any) -> Config:
+    """One stage, "only", of float32 steps of four images that learn from L2 alone."""
+    settings: dict[str, Any] = {
+        "losses": {layer: {"l2": 1.0} for layer in LAYERS},
+        "batch_size": 4,
+        "steps": 6,
+        "warmup": 1,
+        "precision": "32-true",
+    }
+    return Config(
+        name="tiny",
+        model=tiny_model(context),
+        judges=JudgesConfig(identity="none", landmarks="none", perceptual=[]),
+        logging=LoggingConfig(wandb="disabled"),
+        stages={"only": StageConfig(**settings | stage)},
+        run=["only"],
+    )
