@@ -44,7 +44,7 @@ def test_the_detector_finds_faces_and_nothing_in_noise(faces, judge) -> None:
 
 
 def orl_aligned(folder: Path, people: int, pictures: int) -> tuple[Tensor, Tensor]:
-    """ORL faces aligned as FFHQ aligns them, by dlib's own detector and landmarks, and who they are."""
+    """ORL faces that dlib's detector finds, aligned as FFHQ aligns them, and who they are."""
     import dlib
 
     from hsc.judges import weights
@@ -60,7 +60,9 @@ def orl_aligned(folder: Path, people: int, pictures: int) -> tuple[Tensor, Tenso
                 )
                 pixels = np.array(grey.convert("RGB"))
                 found = detector(pixels, 1)
-                box = max(found, key=lambda box: box.area()) if found else dlib.rectangle(60, 110, 310, 360)
+                if not found:
+                    continue
+                box = max(found, key=lambda box: box.area())
                 points = np.array([(point.x, point.y) for point in predictor(pixels, box).parts()])
                 images.append(to_tensor(ffhq_crop(grey, points)))
                 labels.append(person)
@@ -100,6 +102,7 @@ def test_it_tells_the_people_of_orl_apart(data_dir: Path, judge) -> None:
     people, pictures = (int(os.environ.get(f"HSC_ORL_{what}", n)) for what, n in (("PEOPLE", 20), ("PICTURES", 4)))
     images, labels = orl_aligned(data_dir, people, pictures)
     auc, rank1 = verification(recogniser(images), labels)
-    print(f"ORL, {people} people, {pictures} pictures each: AUC {auc:.4f}, rank-1 {rank1:.3f}")
+    print(f"ORL, {len(images)} of {people} × {pictures} pictures aligned: AUC {auc:.4f}, rank-1 {rank1:.3f}")
+    assert len(images) >= 0.98 * people * pictures
     assert auc >= 0.999
     assert rank1 >= 0.98
