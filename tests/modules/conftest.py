@@ -1,0 +1,70 @@
+"""Training modules for a few steps, with a look at the gradients of every step."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import hsc.modules  # noqa: F401  isort: skip  torchvision beside CPU torch, before Lightning imports it
+import pytest
+import pytorch_lightning as pl
+import torch
+from tiny_model import SIZE
+from torch.utils.data import DataLoader, IterableDataset
+
+from hsc.modules.trainable import TrainableModule
+from hsc.training.quiet import hush_lightning
+
+
+class RandomFaces(IterableDataset):
+    """Endless batches of four images; batch k is always the same."""
+
+    def __iter__(self) -> Iterator[dict]:
+        step = 0
+        while True:
+            random = torch.Generator().manual_seed(step)
+            images = torch.rand(4, 3, SIZE, SIZE, generator=random) * 2 - 1
+            yield {"image": images, "index": torch.arange(4), "name": list("abcd")}
+            step += 1
+
+
+class Gradients(pl.Callback):
+    """`steps[k]`: largest gradient of each parameter that had one in the k-th optimiser step."""
+
+    def __init__(self) -> None:
+        self.steps: list[dict[str, float]] = []
+
+    def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer) -> None:
+        held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        self.steps.append(
+            {
+                name: float(parameter.grad.abs().max())
+                for name, parameter in pl_module.named_parameters()
+                if parameter.grad is not None and id(parameter) in held
+            }
+        )
+
+
+@pytest.fixture
+def fit(tmp_path: Path) -> Callable[..., Gradients]:
+    """`fit(module, batches)` trains on random images, without validation or files."""
+
+    def run(module: TrainableModule, batches: int = 1) -> Gradients:
+        hush_lightning()
+        warnings.filterwarnings("ignore", message=".*no `val_dataloader`.*")
+        gradients = Gradients()
+        per_batch = 1 if module.automatic_optimization else 2
+        trainer = pl.Trainer(
+            accelerator="cpu",
+            max_steps=batches * per_batch,
+            limit_val_batches=0,
+            logger=False,
+            callbacks=[gradients],
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=tmp_path,
+        )
+        trainer.fit(module, DataLoader(RandomFaces(), batch_size=None))
+        return gradients
+
+    return run

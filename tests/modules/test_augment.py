@@ -1,0 +1,68 @@
+"""Adaptive augmentation: nothing at p = 0, differentiable at p = 1, and a controller that pulls the right way."""
+
+import pytest
+import torch
+
+from hsc.modules.augment import AugmentationController, augment
+
+
+def images(n: int = 16) -> torch.Tensor:
+    return torch.rand(n, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def random(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_nothing_happens_at_zero():
+    assert torch.equal(augment(images(), 0.0, random()), images())
+
+
+def test_everything_changes_at_one_and_stays_differentiable():
+    x = images().double().float().requires_grad_()
+    augmented = augment(x, 1.0, random())
+    assert augmented.shape == x.shape
+    assert augmented.isfinite().all()
+    assert ((augmented - x).abs().amax((1, 2, 3)) > 0.05).all()
+    (gradient,) = torch.autograd.grad(augmented.square().sum(), x, create_graph=True)
+    assert (gradient.abs().amax((1, 2, 3)) > 0).all()
+    # R1 differentiates once more.
+    (second,) = torch.autograd.grad(gradient.square().sum(), x)
+    assert second.isfinite().all()
+
+
+def test_p_is_the_share_of_images_that_a_transform_reaches():
+    """Nine transforms always show and two show half the time, so at 0.1 an image passes untouched with 0.9⁹·0.95²."""
+    x = images(512)
+    untouched = ((augment(x, 0.1, random()) - x).abs().amax((1, 2, 3)) < 1e-4).float().mean()
+    assert float(untouched) == pytest.approx(0.35, abs=0.07)
+
+
+def test_same_random_numbers_same_images():
+    first, again, other = (augment(images(), 0.5, random(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize(("sign", "expected"), [(0.9, 0.54), (0.2, 0.46)])
+def test_controller_moves_p_by_the_images_seen(sign: float, expected: float):
+    p = torch.tensor(0.5)
+    AugmentationController(target=0.6, kimg=1.0).update(p, sign, images=40)
+    assert float(p) == pytest.approx(expected)
+
+
+def test_controller_keeps_p_a_probability():
+    controller = AugmentationController(target=0.6, kimg=0.01)
+    p = torch.tensor(0.5)
+    for _ in range(3):
+        controller.update(p, 1.0, images=8)
+    assert p == 1.0
+    for _ in range(3):
+        controller.update(p, -1.0, images=8)
+    assert p == 0.0
+
+
+def test_a_target_of_zero_turns_it_off():
+    p = torch.tensor(0.5)
+    AugmentationController(target=0.0, kimg=1.0).update(p, 1.0, images=400)
+    assert p == 0.5
