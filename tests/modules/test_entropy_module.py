@@ -102,7 +102,7 @@ def test_noise_follows_its_generator():
 
 @CONTEXTS
 def test_training_and_the_released_codec_fill_alike(context: str):
-    """What training shows of a prefix is what `Codec` decodes from the prefix of a file, up to the integers' precision."""
+    """What training shows of a prefix is what `Codec` decodes from that prefix of a file, up to integers' precision."""
     entropy = module(context)
     model = tiny_model(context)
     encoder, heads, generator = build_encoder(model), build_heads(model), build_generator(model)
