@@ -70,6 +70,7 @@ class Landmarks:
         from hsc.metrics.cache import RememberedAnswers
 
         self.judge = judge
+        self.corners: tuple[int, int] = judge.outer_eye_corners  # type: ignore[assignment]
         self.remembered = RememberedAnswers(judge)
         self.detects: Callable[[Tensor], Tensor] | None = getattr(judge, "detects", None)
         self.columns: tuple[str, ...] = (f"landmark_nme.{judge.name}",)
@@ -79,8 +80,8 @@ class Landmarks:
     def __call__(self, places: Tensor, originals: Tensor, decoded: Tensor) -> Tensor:
         from hsc.metrics.landmarks import landmark_nme
 
-        corners = getattr(self.judge, "outer_eye_corners", None)
-        values = [landmark_nme(self.remembered(originals), self.judge(decoded), corners)]
+        points = self.judge(decoded)
+        values = [landmark_nme(self.remembered(originals), points, self.corners)]
         if self.detects is not None:
             values.append(self.detects(decoded).double())
         return torch.stack(values, dim=1)

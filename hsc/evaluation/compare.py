@@ -1,0 +1,144 @@
+"""`hsc compare`: rate–distortion curves, BD-rates and equal-rate tables of any number of result files, on one page."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from hsc.errors import HscError
+from hsc.evaluation.curves import draw, png, svg
+from hsc.evaluation.quantities import sort_key
+from hsc.evaluation.report import build_page
+from hsc.evaluation.results import GENERATED, Curve, read_results
+from hsc.evaluation.tables import Table, delta_table, equal_rate_table
+from hsc.files import write_atomically
+
+PREFERRED_REFERENCES = ("vvc", "av1", "hevc", "jpeg")
+EQUAL_RATES = 3  # tables at equal rate
+
+
+def compare(results: Sequence[str | Path], out: str | Path, reference: str | None = None) -> Path:
+    """Compare result files (hsc's or CompressAI's) or folders of them; returns the path of index.html.
+
+    Writes to `out`: METRIC.svg and METRIC.png for every metric, tables.md, tables.tex and index.html. `reference` names
+    the curve that BD-rates are against: by default VVC, else another anchor, else the first curve.
+    Raises HscError when nothing can be drawn.
+    """
+    curves = unique_names(list(chain.from_iterable(map(read_results, results))))
+    metrics = sorted({metric for curve in curves for metric in curve.metrics}, key=sort_key)
+    if not metrics:
+        raise HscError(f"{', '.join(map(str, results))}: no known metric in these results, nothing to compare")
+    chosen = find_reference(curves, reference)
+    out = Path(out)
+    drawings = [_draw(out, metric, curves) for metric in metrics]
+    headline = delta_table(curves, chosen, metrics, of_rate=True)
+    more = [delta_table(curves, chosen, metrics, of_rate=False)]
+    more += [equal_rate_table(curves, metrics, rate) for rate in equal_rates(curves)]
+    warnings = warnings_about(curves)
+    _write_tables(out, [headline, *more], warnings)
+    page = build_page(curves, metrics, drawings, headline, more, _lead(curves, chosen), warnings)
+    write_atomically(out / "index.html", page.encode())
+    return out / "index.html"
+
+
+def unique_names(curves: Sequence[Curve]) -> list[Curve]:
+    """Drop curves that came twice (an anchor beside two codecs), and tell others of one name apart by their folder."""
+    different: list[Curve] = []
+    for curve in curves:
+        if not any(_same(curve, other) for other in different):
+            different.append(curve)
+    names = [curve.name for curve in different]
+    told_apart = [
+        replace(curve, name=f"{curve.name} ({_place(curve)})", codec=f"{curve.codec} ({_place(curve)})")
+        if names.count(curve.name) > 1
+        else curve
+        for curve in different
+    ]
+    return [_numbered(curve, told_apart[:place]) for place, curve in enumerate(told_apart)]
+
+
+def find_reference(curves: Sequence[Curve], name: str | None) -> Curve:
+    """The curve of that name, or the default. Raises HscError for an unknown name."""
+    names = [curve.name for curve in curves]
+    if name is not None:
+        if name not in names:
+            raise HscError(f"there is no curve '{name}' to compare with; there are: {', '.join(names)}")
+        return curves[names.index(name)]
+    for codec in PREFERRED_REFERENCES:
+        for curve in curves:
+            if curve.codec.partition(" (")[0] == codec:
+                return curve
+    return next((curve for curve in curves if not curve.layer), curves[0])
+
+
+def equal_rates(curves: Sequence[Curve]) -> list[float]:
+    """Rates for tables: points of the first layered codec's last layer (else of the first curve), evenly chosen."""
+    layered = [curve for curve in curves if curve.layer and curve.codec == next(c.codec for c in curves if c.layer)]
+    rates = np.unique((layered[-1] if layered else curves[0]).bpp)
+    places = np.linspace(0, len(rates) - 1, min(EQUAL_RATES, len(rates))).round().astype(int)
+    return rates[np.unique(places)].tolist()
+
+
+def warnings_about(curves: Sequence[Curve]) -> list[str]:
+    """What a reader must know before believing the numbers."""
+    warnings = []
+    if generated := [curve.name for curve in curves if curve.generated]:
+        warnings.append(f"{', '.join(generated)}: {GENERATED}")
+    keys = {curve.data_key for curve in curves}
+    if len(keys) > 1:
+        known = (
+            "not all curves say which images they were measured on" if "" in keys else "curves are of different images"
+        )
+        warnings.append(f"{known[0].upper()}{known[1:]}: compare them with care")
+    if len({curve.images for curve in curves if curve.images}) > 1:
+        warnings.append("Curves are means over different numbers of images")
+    return warnings
+
+
+def _same(one: Curve, other: Curve) -> bool:
+    """Equal points: times, which differ from run to run, aside."""
+    return (
+        (one.name, one.data_key, one.metrics) == (other.name, other.data_key, other.metrics)
+        and np.array_equal(one.bpp, other.bpp)
+        and all(np.array_equal(one.values[name], other.values[name], equal_nan=True) for name in one.metrics)
+    )
+
+
+def _numbered(curve: Curve, before: Sequence[Curve]) -> Curve:
+    """The curve, with a number when its name was taken before."""
+    taken = sum(other.name == curve.name for other in before)
+    return replace(curve, name=f"{curve.name} #{taken + 1}") if taken else curve
+
+
+def _place(curve: Curve) -> str:
+    """The folder that holds results.json, or the name of another file."""
+    assert curve.source is not None
+    return curve.source.resolve().parent.name if curve.source.name == "results.json" else curve.source.stem
+
+
+def _draw(out: Path, metric: str, curves: Sequence[Curve]) -> str:
+    """Write one metric's figure; returns its SVG for the page."""
+    figure = draw(metric, curves)
+    name = re.sub(r"[^\w.@-]", "-", metric)
+    write_atomically(out / f"{name}.svg", svg(figure).encode())
+    write_atomically(out / f"{name}.png", png(figure))
+    return svg(figure, transparent=True)
+
+
+def _write_tables(out: Path, tables: Sequence[Table], warnings: Sequence[str]) -> None:
+    markdown = [*(f"> {warning}\n" for warning in warnings), *(table.markdown() for table in tables)]
+    latex = [*(f"% {warning}\n" for warning in warnings), *(table.latex() for table in tables)]
+    write_atomically(out / "tables.md", "\n".join(markdown).encode())
+    write_atomically(out / "tables.tex", "\n".join(latex).encode())
+
+
+def _lead(curves: Sequence[Curve], reference: Curve) -> str:
+    images = {curve.images for curve in curves if curve.images}
+    measured = f"Means over {images.pop()} images. " if len(images) == 1 else ""
+    return (
+        f"{measured}Rates count whole files, headers included. BD-rates are against {reference.name}: "
+        "the average difference of bits at equal quality, negative where bits are saved."
+    )

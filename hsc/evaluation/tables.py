@@ -1,0 +1,158 @@
+"""Tables of a comparison, in Markdown and LaTeX."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hsc.evaluation.bdrate import bd_metric, bd_rate
+from hsc.evaluation.curves import points
+from hsc.evaluation.quantities import Quantity, quantity
+from hsc.evaluation.results import Curve
+
+TRAINED_ON = "†"
+NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as they are shown: a header, rows whose first cell names the codec, and notes below."""
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+    notes: list[str] = field(default_factory=list)
+
+    def markdown(self) -> str:
+        lines = [f"### {self.title}", "", _markdown_row(self.header), _markdown_row(["---"] * len(self.header))]
+        lines += [_markdown_row(row) for row in self.rows]
+        return "\n".join([*lines, "", *(f"{note}  " for note in self.notes), ""])
+
+    def latex(self) -> str:
+        """A `booktabs` table."""
+        rows = [" & ".join(map(_latex_text, row)) + r" \\" for row in (self.header, *self.rows)]
+        body = [r"\toprule", rows[0], r"\midrule", *rows[1:], r"\bottomrule"]
+        columns = "l" + "r" * (len(self.header) - 1)
+        caption = " ".join([f"{self.title}.", *self.notes])
+        return "\n".join(
+            [
+                r"\begin{table}",
+                r"\centering",
+                rf"\caption{{{_latex_text(caption)}}}",
+                rf"\begin{{tabular}}{{{columns}}}",
+                *body,
+                r"\end{tabular}",
+                r"\end{table}",
+                "",
+            ]
+        )
+
+
+def delta_table(curves: Sequence[Curve], reference: Curve, metrics: Sequence[str], of_rate: bool) -> Table:
+    """BD-rate (percent) or BD-metric (the metric's own units) of every curve against `reference`."""
+    rows, refusals = [], []
+    for curve in curves:
+        if curve is reference:
+            continue
+        cells = [curve.name]
+        for metric in metrics:
+            delta = (bd_rate if of_rate else bd_metric)(reference, curve, metric)
+            if delta.value is None:
+                refusals.append((curve.name, _label(metric), delta.refusal))
+            mark = TRAINED_ON if metric in curve.trained_on else ""
+            cells.append(NOTHING if delta.value is None else _signed(delta.value, metric, of_rate) + mark)
+        rows.append(cells)
+    if of_rate:
+        title = f"BD-rate against {reference.name}: percent of bits more (+) or fewer (−) at equal quality"
+        header = [_label(metric) for metric in metrics]
+    else:
+        title = f"BD-metric against {reference.name}: mean difference at equal rate"
+        header = [f"{_known(metric).axis} {_known(metric).arrow}" for metric in metrics]
+        header = [
+            "MS-SSIM (dB) ↑" if metric == "ms_ssim" else text for metric, text in zip(metrics, header, strict=True)
+        ]
+    return Table(title, ["codec", *header], rows, _trained_note(curves, metrics) + _refusal_notes(refusals))
+
+
+def equal_rate_table(curves: Sequence[Curve], metrics: Sequence[str], bpp: float) -> Table:
+    """Every metric of every curve at one rate, linear in log rate between measured points, never beyond them."""
+    rows = []
+    for curve in curves:
+        values = [value_at(curve, metric, bpp) for metric in metrics]
+        marks = [TRAINED_ON if metric in curve.trained_on else "" for metric in metrics]
+        shown = [
+            NOTHING if value is None else _known(metric).show(value) + mark
+            for metric, value, mark in zip(metrics, values, marks, strict=True)
+        ]
+        rows.append([curve.name, *shown])
+    pixels = {curve.pixels for curve in curves}
+    size = next(iter(pixels)) if len(pixels) == 1 else None
+    title = f"At {bpp:.4f} bpp" + (f" ({bpp * size / 8:.0f} bytes a face)" if size else "")
+    header = ["codec", *(f"{_known(metric).axis} {_known(metric).arrow}" for metric in metrics)]
+    return Table(title, header, rows, _trained_note(curves, metrics))
+
+
+def value_at(curve: Curve, metric: str, bpp: float) -> float | None:
+    """The metric at a rate, None outside the curve's measured range."""
+    shown = points(curve, metric)
+    tolerance = 1e-9
+    if not len(shown.bpp) or not shown.bpp[0] * (1 - tolerance) <= bpp <= shown.bpp[-1] * (1 + tolerance):
+        return None
+    return float(np.interp(np.log(bpp), np.log(shown.bpp), shown.value))
+
+
+def _signed(value: float, metric: str, of_rate: bool) -> str:
+    known = _known(metric)
+    if of_rate:
+        text = f"{value:+.1f} %"
+    elif metric == "ms_ssim":
+        text = f"{value:+.2f}"
+    else:
+        text = f"{known.scale * value:+.{known.decimals}f}"
+    return text.replace("-", "−")
+
+
+def _trained_note(curves: Sequence[Curve], metrics: Sequence[str]) -> list[str]:
+    if any(metric in curve.trained_on for curve in curves for metric in metrics):
+        return [f"{TRAINED_ON} The codec was trained on this metric."]
+    return []
+
+
+def _refusal_notes(refusals: Sequence[tuple[str, str, str]]) -> list[str]:
+    """One note for all cells left out for one reason."""
+    by_reason: dict[str, list[str]] = {}
+    for codec, metric, reason in refusals:
+        by_reason.setdefault(reason, []).append(f"{codec}, {metric}")
+    return [f"{NOTHING} {reason}: {'; '.join(cells)}." for reason, cells in by_reason.items()]
+
+
+def _label(metric: str) -> str:
+    return _known(metric).label
+
+
+def _known(metric: str) -> Quantity:
+    known = quantity(metric)
+    assert known is not None, metric
+    return known
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    **{sign: rf"\{sign}" for sign in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "−": "$-$",
+    "×": r"$\times$",
+    "†": r"\textdagger{}",
+    "–": "--",
+}
+
+
+def _latex_text(text: str) -> str:
+    return "".join(_LATEX.get(sign, sign) for sign in text)

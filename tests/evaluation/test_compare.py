@@ -1,0 +1,276 @@
+"""`compare`: published results overlay, the page stands alone, and the tables say what the curves do."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hsc.errors import HscError
+from hsc.evaluation.compare import compare, equal_rates, find_reference, unique_names, warnings_about
+from hsc.evaluation.curves import draw, png, points, styles, svg
+from hsc.evaluation.quantities import quantity
+from hsc.evaluation.report import inline_svg
+from hsc.evaluation.results import Curve, read_results, write_results
+from hsc.evaluation.tables import Table, delta_table, equal_rate_table, value_at
+
+pytest.importorskip("bjontegaard")
+RATES = np.array([0.05, 0.1, 0.2, 0.4, 0.8])
+ACCURACY = "identity_accuracy.dlib@500"
+
+
+def curve(name: str, saving: float = 0.0, layer: str = "", **more) -> Curve:
+    """A codec that needs `saving` less than the others for the same values."""
+    values = {
+        "bpp": (1 - saving) * RATES,
+        "psnr": 30 + 3 * np.log2(RATES),
+        "lpips": 0.2 - 0.05 * np.log2(RATES),
+        ACCURACY: np.array([0.1, 0.5, 0.9, 1.0, 1.0]),
+        "encode_seconds": np.full(5, 0.1),
+    }
+    own = {"codec": name.split()[0], "layer": layer, "images": 100, "pixels": 128 * 128, "data_key": "faces"}
+    return Curve(name, values, **(own | more))
+
+
+def with_band(one: Curve, width: float) -> Curve:
+    one.low = {"psnr": one.values["psnr"] - width}
+    one.high = {"psnr": one.values["psnr"] + width}
+    return one
+
+
+def four_curves() -> list[Curve]:
+    layered = [curve(f"ours {layer}", 0.1 * (n + 1), layer) for n, layer in enumerate(("basic", "middle", "enhanced"))]
+    layered[-1].trained_on = ["lpips"]
+    layered[-1].qualities = [0, 1, 2, 3, 4]
+    return [*layered, with_band(curve("vvc"), 0.5)]
+
+
+@pytest.fixture
+def curves() -> list[Curve]:
+    return four_curves()
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory) -> Path:
+    """What compare makes of a folder that hsc evaluate left and a file of CompressAI's; tests read it only."""
+    curves, tmp_path = four_curves(), tmp_path_factory.mktemp("compared")
+    (tmp_path / "ours").mkdir()
+    write_results(tmp_path / "ours" / "results.json", curves, curves[2], {})
+    published = {
+        "name": "mbt2018",
+        "description": "Inference on a <data set>",
+        "results": {
+            "psnr-rgb": (31 + 3 * np.log2(RATES)).tolist(),
+            "ms-ssim-rgb": [0.9, 0.92, 0.94, 0.96, 0.98],
+            "bpp": RATES.tolist(),
+            "encoding_time": [0.1] * 5,
+        },
+    }
+    (tmp_path / "mbt2018.json").write_text(json.dumps(published))
+    page = compare([tmp_path / "ours", tmp_path / "mbt2018.json"], tmp_path / "out")
+    assert page == tmp_path / "out" / "index.html"
+    return page.parent
+
+
+METRICS = ("lpips", "ms_ssim", "psnr", ACCURACY)  # in the order of the page
+
+
+def test_every_metric_has_its_drawings(compared):
+    for metric in METRICS:
+        root = ET.parse(compared / f"{metric}.svg").getroot()
+        drawn = [node.get("id") for node in root.iter() if (node.get("id") or "").startswith("curve-")]
+        assert len(drawn) == {"psnr": 5, "ms_ssim": 1}.get(metric, 4)
+        with Image.open(compared / f"{metric}.png") as picture:
+            assert picture.size[0] > 1500
+    assert not (compared / "encode_seconds.svg").exists()
+
+
+def test_page_requests_nothing_and_holds_every_metric(compared):
+    page = (compared / "index.html").read_text()
+    assert not re.search(r"https?:|//[\w-]+\.\w|@import|<link(?! rel=\"icon\" href=\"data:,\")|<script src|<img", page)
+    for number, metric in enumerate(METRICS):
+        assert f'data-metric="{number}"' in page
+        assert f">{quantity(metric).axis} {quantity(metric).arrow}</option>" in page
+    assert page.count("<svg") == len(METRICS)
+    assert "<!--" not in page
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    references = set(re.findall(r'(?:url\(#|href="#)([^")]+)', page))
+    assert references <= set(ids)
+
+
+def test_page_has_a_text_for_every_marker(compared):
+    page = (compared / "index.html").read_text()
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
+    assert data["curves"][:3] == ["ours basic", "ours middle", "ours enhanced"]
+    for number in range(len(METRICS)):
+        figure = page[page.index(f'data-metric="{number}"') :].partition("</figure>")[0]
+        for place, texts in data["metrics"][number]["points"].items():
+            part = figure.partition(f'data-part="curve" data-curve="{place}"')[2]
+            markers = part[: part.find('data-part="')] if 'data-part="' in part else part
+            assert markers.count("<use") == len(texts)
+    enhanced = data["metrics"][2]["points"]["2"]
+    assert enhanced[0] == "quality 0\n0.0350 bpp, 71.7 bytes\nPSNR: 17.03 dB"
+    assert "95 %: 16.53 to 17.53" in data["metrics"][2]["points"]["3"][0]
+
+
+def test_names_in_result_files_cannot_inject_markup(tmp_path):
+    evil = curve("<script>alert(1)</script>")
+    write_results(tmp_path / "results.json", [evil], evil, {})
+    page = compare([tmp_path], tmp_path / "out").read_text()
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+
+
+def test_tables_hold_the_saving(compared):
+    text = (compared / "tables.md").read_text()
+    (row,) = [line for line in text.splitlines() if line.startswith("| ours enhanced") and "%" in line][:1]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells == ["ours enhanced", "−30.0 %†", "–", "−30.0 %", "−30.0 %"]
+    assert "not measured for both: " in text
+    assert "† The codec was trained on this metric." in text
+    latex = (compared / "tables.tex").read_text()
+    assert r"$-$30.0 \%\textdagger{}" in latex
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 5
+
+
+def test_latex_escapes_what_latex_reads():
+    text = Table("a_b", ["codec", "x & y"], [["50 %", "{1}^2~3\\4"]]).latex()
+    assert r"x \& y \\" in text
+    assert r"50 \% & \{1\}\textasciicircum{}2\textasciitilde{}3\textbackslash{}4 \\" in text
+
+
+def test_value_between_points_but_never_beyond():
+    one = curve("codec")
+    assert value_at(one, "psnr", 0.1) == pytest.approx(one.values["psnr"][1])
+    assert value_at(one, "psnr", (0.1 * 0.2) ** 0.5) == pytest.approx(one.values["psnr"][1:3].mean())
+    assert value_at(one, "psnr", 0.049) is None
+    assert value_at(one, "psnr", 0.81) is None
+    assert value_at(one, "fid", 0.1) is None
+    table = equal_rate_table([one, curve("cheap", 0.9)], ["psnr", ACCURACY], 0.1)
+    assert table.title == "At 0.1000 bpp (205 bytes a face)"
+    assert table.rows[0] == ["codec", "20.03", "50.0"]
+    assert table.rows[1][0] == "cheap"
+    assert table.rows[1][1] == "–"
+
+
+def test_refused_deltas_are_explained_below_the_table(curves):
+    short = curve("short")
+    short.values = {name: values[:3] for name, values in short.values.items()}
+    table = delta_table([*curves, short], curves[-1], ["psnr", "lpips"], of_rate=True)
+    assert table.rows[-1] == ["short", "–", "–"]
+    assert "– only 3 points improve with rate, 4 needed: short, PSNR; short, LPIPS (AlexNet)." in table.notes
+
+
+def test_reference_is_vvc_unless_told(curves):
+    assert find_reference(curves, None).name == "vvc"
+    assert find_reference(curves, "ours basic").name == "ours basic"
+    assert find_reference(curves[:3], None).name == "ours basic"
+    with pytest.raises(HscError, match=r"there is no curve 'h264'.*ours basic"):
+        find_reference(curves, "h264")
+
+
+def test_same_anchor_twice_is_one_curve_and_namesakes_are_told_apart(tmp_path):
+    one = [curve("ours", source=tmp_path / "a" / "results.json"), curve("vvc", source=tmp_path / "a" / "results.json")]
+    two = [
+        curve("ours", 0.2, source=tmp_path / "b" / "results.json"),
+        curve("vvc", source=tmp_path / "b" / "results.json"),
+    ]
+    two[1].values["encode_seconds"] = np.full(5, 9.0)
+    assert [one.name for one in unique_names(one + two)] == ["ours (a)", "vvc", "ours (b)"]
+    file = tmp_path / "a" / "results.json"
+    thrice = [curve("ours", saving, source=file) for saving in (0, 0.1, 0.2)]
+    assert [one.name for one in unique_names(thrice)] == ["ours (a)", "ours (a) #2", "ours (a) #3"]
+
+
+def test_equal_rates_are_those_of_the_last_layer(curves):
+    np.testing.assert_allclose(equal_rates(curves), 0.7 * RATES[[0, 2, 4]])
+    np.testing.assert_allclose(equal_rates(curves[-1:]), RATES[[0, 2, 4]])
+
+
+def test_reader_is_warned_of_generated_faces_and_of_different_images():
+    assert warnings_about([curve("a"), curve("b")]) == []
+    (warning,) = warnings_about([curve("a", generated=True), curve("b")])
+    assert warning == "a: generated faces: flattering, not comparable"
+    warnings = warnings_about([curve("a"), curve("b", data_key="others", images=50)])
+    assert "different images" in warnings[0]
+    assert "different numbers of images" in warnings[1]
+    assert "Not all curves say" in warnings_about([curve("a"), curve("b", data_key="")])[0]
+
+
+def test_generated_faces_are_named_in_every_title():
+    assert "generated faces: flattering, not comparable" in svg(draw("psnr", [curve("a", generated=True), curve("b")]))
+    assert "generated" not in svg(draw("psnr", [curve("a")]))
+
+
+def test_drawing_is_reproducible_and_skips_missing_points(curves):
+    curves[0].values["psnr"][[1, 3]] = np.nan
+    assert svg(draw("psnr", curves)) == svg(draw("psnr", curves))
+    assert png(draw("psnr", curves)) == png(draw("psnr", curves))
+    shown = points(curves[0], "psnr")
+    assert shown.place.tolist() == [0, 2, 4]
+
+
+def test_layers_share_a_colour_and_differ_by_line(curves):
+    chosen = styles(curves)
+    assert len({style.colour for style in chosen[:3]}) == 1
+    assert len({str(style.line) for style in chosen[:3]}) == 3
+    assert chosen[3].colour != chosen[0].colour
+
+
+def test_inlined_drawing_takes_the_pages_text_colour(curves):
+    drawing = inline_svg(svg(draw("psnr", curves), transparent=True), "m7-")
+    assert drawing.startswith("<svg")
+    assert "#1a1a1a" not in drawing
+    assert "currentColor" in drawing
+    assert 'id="m7-curve-3" data-part="curve" data-curve="3"' in drawing
+    assert 'id="m7-band-3" data-part="band" data-curve="3"' in drawing
+
+
+def test_results_survive_writing_and_reading(curves, tmp_path):
+    curves[0].values["psnr"][1] = np.nan
+    curves[0].values["psnr"][2] = np.inf
+    write_results(tmp_path / "results.json", curves, curves[2], {"data": "faces"})
+    again = read_results(tmp_path)
+    for before, after in zip(curves, again, strict=True):
+        assert (after.name, after.codec, after.layer, after.trained_on, after.pixels) == (
+            before.name,
+            before.codec,
+            before.layer,
+            before.trained_on,
+            before.pixels,
+        )
+        finite = np.where(np.isinf(before.values["psnr"]), np.nan, before.values["psnr"])
+        np.testing.assert_allclose(after.values["psnr"], finite, rtol=1e-8)
+    np.testing.assert_allclose(again[3].high["psnr"], curves[3].high["psnr"], rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "not json",
+        '{"name": "x"}',
+        '{"results": {"psnr": [1]}}',
+        '{"results": {"bpp": [1, 2], "psnr": [1]}}',
+        "[3]",
+        "3",
+    ],
+)
+def test_other_files_are_refused_by_name(content, tmp_path):
+    file = tmp_path / "other.json"
+    file.write_text(content)
+    with pytest.raises(HscError, match=r"other\.json is not a"):
+        read_results(file)
+
+
+def test_missing_results_are_named(tmp_path):
+    with pytest.raises(HscError, match="holds no results"):
+        read_results(tmp_path)
+    with pytest.raises(HscError, match="no such file"):
+        read_results(tmp_path / "nothing.json")
+    (tmp_path / "rates.json").write_text('{"results": {"bpp": [1, 2], "seconds": [1, 2]}}')
+    with pytest.raises(HscError, match="no known metric"):
+        compare([tmp_path / "rates.json"], tmp_path / "out")
