@@ -75,7 +75,7 @@ def describe(generator: Generator) -> str:
 def _load(path: str | Path) -> tuple[Generator, str]:
     name = str(path)
     if weights_file.is_safetensors(path):
-        held = _generator_tensors(weights_file.load(path))
+        held = _generator_tensors(weights_file.load(path), name)
         state = {_nvlabs_name(key): value for key, value in held.items()}
         mean_w = state.pop("mapping.w_avg", None)
         return _build(layouts.without_filters(state, ".resample_filter", 1, name), mean_w, name), "hsc"
@@ -83,11 +83,14 @@ def _load(path: str | Path) -> tuple[Generator, str]:
     return _build(found.state, found.mean_w, name), found.layout
 
 
-def _generator_tensors(held: weights_file.WeightsFile) -> Mapping[str, Tensor]:
-    """A generator's tensors, also out of a file that keeps it beside others: a prior's, a codec's, a training stage's."""
+def _generator_tensors(held: weights_file.WeightsFile, name: str) -> Mapping[str, Tensor]:
+    """A generator's tensors, also out of a file that keeps it beside others: a prior's, a codec's, a stage's."""
     if held.kind == KIND:
         return held.tensors
-    return {key.removeprefix(INSIDE): value for key, value in held.tensors.items() if key.startswith(INSIDE)}
+    inside = {key.removeprefix(INSIDE): value for key, value in held.tensors.items() if key.startswith(INSIDE)}
+    if not inside:
+        raise HscError(f"{name}: holds weights of kind {held.kind[:_SHOWN]!r} without a generator; give another file")
+    return inside
 
 
 def _build(state: Mapping[str, Tensor], mean_w: Tensor | None, name: str) -> Generator:

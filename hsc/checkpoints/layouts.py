@@ -97,7 +97,9 @@ def without_filters(state: Mapping[str, Tensor], ending: str, gain: float, name:
     """The state without its resampling filters, all of which must be the one that hsc's generator has, times `gain`."""
     expected = gain * resampling_kernel()
     for key, value in state.items():
-        if key.endswith(ending) and (value.shape != expected.shape or not torch.allclose(value.float(), expected, atol=1e-6)):
+        if not key.endswith(ending):
+            continue
+        if value.shape != expected.shape or not torch.allclose(value.float(), expected, atol=1e-6):
             raise HscError(
                 f"{name}: {key[-60:]!r} is not the filter [1, 3, 3, 1]; hsc reads StyleGAN2's own filter only"
             )

@@ -102,6 +102,18 @@ def test_hsc_file_round_trip(generator: Generator, saved: Path) -> None:
     assert weights_file.load(saved, "generator").card == {"licence": "CC0-1.0"}
 
 
+def test_generator_beside_other_weights(generator: Generator, tmp_path: Path) -> None:
+    tensors = {f"decoder.generator.{key}": value for key, value in generator.state_dict().items()}
+    weights_file.save(tmp_path / "codec", tensors | {"encoder.weight": torch.ones(2)}, "codec", {})
+    assert_equal(load_generator(tmp_path / "codec"), generator)
+
+
+def test_half_precision_comes_in_as_float32(tmp_path: Path) -> None:
+    generator = random_generator().half()
+    save_generator(tmp_path / "half", generator)
+    assert_equal(load_generator(tmp_path / "half"), generator.float())
+
+
 def test_config_in_the_file_builds_the_network(generator: Generator, saved: Path) -> None:
     file = weights_file.load(saved)
     rebuilt = Generator(**file.config)
@@ -323,7 +335,7 @@ def test_rosinality_tensor_of_an_odd_shape(tmp_path: Path) -> None:
 
 def test_safetensors_of_another_kind_and_of_others(tmp_path: Path) -> None:
     weights_file.save(tmp_path / "codec", {"a": torch.zeros(1)}, "codec", {})
-    with pytest.raises(HscError, match="kind 'codec' where 'generator' is needed"):
+    with pytest.raises(HscError, match="kind 'codec' without a generator"):
         load_generator(tmp_path / "codec")
     weights_file.save(tmp_path / "hollow", {"a": torch.zeros(1)}, "generator", {})
     with pytest.raises(HscError, match="without its first layers"):

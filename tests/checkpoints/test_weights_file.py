@@ -46,8 +46,14 @@ def test_comes_back_exactly(file: Path) -> None:
 
 def test_equal_content_gives_equal_bytes(file: Path) -> None:
     again = file.with_name("again.safetensors")
-    weights_file.save(again, _tensors(), "generator", dict(reversed(CONFIG.items())), CARD)
+    weights_file.save(again, dict(reversed(_tensors().items())), "generator", CONFIG, CARD)
     assert again.read_bytes() == file.read_bytes()
+
+
+def test_config_keeps_its_order(tmp_path: Path) -> None:
+    """The order of layers is part of a model."""
+    weights_file.save(tmp_path / "w", {"a": torch.zeros(1)}, "codec", {"middle": 1, "basic": 2})
+    assert list(weights_file.load(tmp_path / "w").config) == ["middle", "basic"]
 
 
 def test_no_card_is_an_empty_card(tmp_path: Path) -> None:
