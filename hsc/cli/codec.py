@@ -1,6 +1,7 @@
 """`hsc encode`, `hsc decode`, `hsc inspect`."""
 
 import math
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -98,13 +99,16 @@ def decode(
     jobs = files.plan(source, output, {".hsc"}, files.DECODED)
 
     import hsc
+    from hsc.codec import DamagedFile
 
     codec = hsc.load(model)
     _check_range("--layers", layers, 1, len(codec.layers))
 
     def work(batch: list[files.Job]) -> list[tuple["Tensor", str | None]]:
         coded = [job.source.read_bytes() for job in batch]
-        images = codec.decompress(coded, layers=layers, native=native, strict=strict)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DamagedFile)  # reported below, by the file's name
+            images = codec.decompress(coded, layers=layers, native=native, strict=strict)
         return [(image, codec.open(data).damage) for image, data in zip(images, coded, strict=True)]
 
     for job, (image, damage) in files.run_batches(jobs, work, "decoding"):

@@ -30,9 +30,11 @@ def tidy_exits() -> Iterator[None]:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except SystemExit as ended:
-        # Lightning answers Ctrl-C during training with status 1, which is a failure's.
+        # Lightning ends training with status 1 on Ctrl-C and, between two steps, with 0 on SIGTERM.
         if isinstance(ended.__context__, KeyboardInterrupt):
             sys.exit(INTERRUPTED)
+        if type(ended).__name__ == "SIGTERMException":
+            sys.exit(TERMINATED)
         raise
     except BrokenPipeError:
         # Whoever read our output has seen enough; what is still buffered goes nowhere.

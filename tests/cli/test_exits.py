@@ -68,6 +68,15 @@ def test_ctrl_c_is_130_even_where_lightning_answers_it():
     assert ended.value.code == 130
 
 
+def test_sigterm_is_143_even_where_lightning_answers_it():
+    import hsc.compat  # noqa: F401
+    from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+    with pytest.raises(SystemExit) as ended, tidy_exits():
+        raise SIGTERMException
+    assert ended.value.code == 143
+
+
 def test_a_status_of_its_own_is_kept():
     with pytest.raises(SystemExit) as ended, tidy_exits():
         sys.exit(143)

@@ -1,0 +1,98 @@
+"""`hsc train` from a file and overrides to a codec that encodes, and how it ends when it is told to."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+
+from hsc.cli.train import split_overrides
+
+EXPERIMENT = """
+name: tiny
+model:
+  layers: {basic: {rows: 2, dim: 8}, middle: {rows: 2, dim: 8}, enhanced: {rows: 2, dim: 8}}
+  heads_hidden: 16
+  generator: {channels: [8, 8, 8], z_dim: 16, w_dim: 16, mapping_layers: 2}
+  encoder: {channels: [8, 8, 8], pyramid_channels: 16}
+  entropy: {width: 16, depth: 1, heads: 2}
+judges: {identity: none, landmarks: none, perceptual: [psnr]}
+logging: {wandb: disabled}
+defaults:
+  data: {path: faces, train: 00-23, validation: 24-31}
+  losses: {basic: {l2: 1}, middle: {l2: 1}, enhanced: {l2: 1}}
+  precision: 32-true
+  batch_size: 8
+stages:
+  joint: {steps: 100000, save_every: 5}
+run: [joint]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with an experiment and 32 pictures."""
+    (tmp_path / "faces").mkdir()
+    for index in range(32):
+        pixels = np.random.default_rng(index).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "faces" / f"{index:02d}.png")
+    (tmp_path / "tiny.yaml").write_text(EXPERIMENT)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_files_and_overrides_are_told_apart():
+    words = ["a.yaml", "seed=1", "--stages.joint.steps=5", "b.yaml", "name=x=y"]
+    assert split_overrides(words) == (["a.yaml", "b.yaml"], ["seed=1", "stages.joint.steps=5", "name=x=y"])
+    for wrong in ("--seed", "-s"):
+        with pytest.raises(typer.BadParameter, match="no value"):
+            split_overrides(["a.yaml", wrong])
+
+
+def test_a_run_ends_in_a_codec_that_encodes(run, folder: Path):
+    (folder / "short.yaml").write_text("stages: {joint: {steps: 2}}\n")
+    ended = run("train", "tiny.yaml", "short.yaml", "--seed=3", "name=mine")
+    assert ended.status == 0
+    assert ended.out.splitlines()[-1] == "run folder: runs/mine"
+    assert "seed: 3" in (folder / "runs/mine/config.yaml").read_text()
+    assert run("encode", "faces/31.png", "--model", "runs/mine", "-o", "face.hsc").status == 0
+    assert run("decode", "face.hsc", "--model", "runs/mine", "-o", "face.png").status == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nowhere.yaml"], "nowhere.yaml"),
+        (["tiny.yaml", "sead=1"], "seed"),
+        (["tiny.yaml", "--stages.joint.steps=many"], "stages.joint.steps"),
+        (["tiny.yaml", "defaults.data.path=nowhere.zip"], "nowhere.zip"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_it(run, folder: Path, words: list[str], said: str):
+    ended = run("train", *words)
+    assert ended.status == 1
+    assert said in ended.err
+    assert ended.err.startswith("hsc: ")
+    assert ended.err.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_during_training_has_its_status(folder: Path, number: signal.Signals, status: int):
+    command = [sys.executable, "-c", "from hsc.cli import main; main()", "train", "tiny.yaml"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        deadline = time.monotonic() + 120
+        while not list(folder.glob("runs/tiny/joint/*.ckpt")) and process.poll() is None:
+            assert time.monotonic() < deadline, "no checkpoint of step 5 after two minutes"
+            time.sleep(0.1)
+        process.send_signal(number)
+        _, complaint = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert "Traceback" not in complaint
