@@ -10,6 +10,7 @@ means and scale classes, comes from integer arithmetic (`hsc.nets.entropy_intege
 """
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -34,6 +35,10 @@ from hsc.nets.heads import StyleHeads
 from hsc.nets.quantise import Gain
 
 BYTES_AIMED_AT = 100  # what the default quality is nearest to
+
+
+class DamagedFile(UserWarning):
+    """Some layer of a file is torn or altered; only the layers before it were decoded."""
 
 
 class Networks(NamedTuple):
@@ -125,7 +130,7 @@ class Codec:
         for part in (self.entropy, gain, heads, generator.synthesis_network):
             for key, value in sorted(part.state_dict().items()):
                 digest.update(key.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-        digest.update(self.table.frequencies.tobytes())
+        digest.update(generator.mean_w.cpu().numpy().tobytes() + self.table.frequencies.tobytes())
         return int.from_bytes(digest.digest()[:2])
 
     def compress(self, images: Tensor, quality: int | None = None, layers: int | None = None) -> list[bytes]:
@@ -140,11 +145,15 @@ class Codec:
     ) -> list[Tensor]:
         """Files → images [3, S, S] in [-1, 1] from their first `layers` layers (default: all that each holds).
 
-        At the size stored in the file, or with `native` at the codec's own. A damaged layer ends what is decoded, or
-        with `strict` raises. Raises HscError for bytes that are no file of this model, or hold fewer layers than asked
-        for.
+        At the size stored in the file, or with `native` at the codec's own. A damaged layer ends what is decoded, with
+        a DamagedFile warning, or with `strict` raises. Raises HscError for bytes that are no file of this model, or
+        hold fewer layers than asked for.
         """
+        self._check_layers(layers)
         containers = [self.open(data, layers, strict) for data in files]
+        for index, container in enumerate(containers):
+            if container.damage:
+                warnings.warn(DamagedFile(f"file {index}: {container.damage}; decoded the layers before"), stacklevel=2)
         images: list[Tensor] = [torch.empty(0)] * len(files)
         by_depth: dict[int, list[int]] = {}
         for index, container in enumerate(containers):
@@ -191,6 +200,8 @@ class Codec:
         with torch.autocast(self.device.type, enabled=False):
             small = resize(images.to(self.device).float(), self.size).contiguous(memory_format=torch.channels_last)
             latents = self.networks.encoder(small)[:count]
+            if not all(layer.isfinite().all() for layer in latents):
+                raise HscError("the encoder gives no finite numbers: an image holds NaN, or training went astray")
             memory = self.entropy.begin(q)
             symbols, row_bits, payloads = [], [], []
             decoded: list[Decoded] = []
@@ -287,6 +298,9 @@ class Codec:
             )
         if quality is not None and not 0 <= quality < self.num_qualities:
             raise HscError(f"quality {quality} is not one of 0 … {self.num_qualities - 1}")
+        self._check_layers(layers)
+        return images.shape[-1]
+
+    def _check_layers(self, layers: int | None) -> None:
         if layers is not None and not 1 <= layers <= len(self.layers):
             raise HscError(f"layers {layers} is not one of 1 … {len(self.layers)} ({', '.join(self.layers)})")
-        return images.shape[-1]

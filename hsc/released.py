@@ -30,5 +30,5 @@ def find_weights(name: str | Path) -> Path:
     if path.is_file():
         return path
     raise HscError(
-        f"no weights {str(name)!r}: give a file, a run folder or one of {', '.join(released_names()) or '(none here)'}"
+        f"no weights {str(path)!r}: give a file, a run folder or one of {', '.join(released_names()) or '(none here)'}"
     )

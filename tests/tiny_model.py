@@ -1,9 +1,15 @@
 """A model of 32×32 pixels that trains a step in milliseconds: three layers of 3, 3 and 2 rows."""
 
+import math
 from typing import Any
 
+import torch
+
+from hsc.codec import Codec, Networks
 from hsc.config import Config, LayerConfig, ModelConfig, StageConfig
 from hsc.config.schema import EncoderConfig, EntropyConfig, GeneratorConfig, JudgesConfig, LoggingConfig
+from hsc.nets import build
+from hsc.nets.entropy import EntropyTransformer
 
 LAYERS = ("basic", "middle", "enhanced")
 ROWS = (3, 3, 2)
@@ -39,3 +45,27 @@ def tiny_config(context: str = "layer", **stage: Any) -> Config:
         stages={"only": StageConfig(**settings | stage)},
         run=["only"],
     )
+
+
+def tiny_codec(
+    model: ModelConfig | None = None, seed: int = 0, fineness: float = 1.0
+) -> tuple[Codec, EntropyTransformer]:
+    """A codec of untrained networks and the float network of its twin: pictures mean nothing, files are real.
+
+    Its numbers are float16's, as those of a file are. `fineness` multiplies the gains: more symbols that are not zero.
+    """
+    model = model or tiny_model()
+    torch.manual_seed(seed)
+    networks = Networks(
+        build.build_encoder(model), build.build_gain(model), build.build_heads(model), build.build_generator(model)
+    )
+    entropy = build.build_entropy(model)
+    with torch.no_grad():
+        for gain in networks.gain.parameters():
+            gain.add_(math.log(fineness))
+        networks.generator.mean_w.normal_()
+        for net in networks.heads.nets:  # begin at zero, where nothing could be seen
+            net.down.weight.normal_(std=0.1)
+    for part in (*networks, entropy):
+        part.half().float().eval().requires_grad_(False)
+    return Codec.export(model, networks, entropy, "tiny"), entropy

@@ -19,14 +19,19 @@ def check(config: Config) -> None:
         )
     for name in config.run:
         _one_of(f"run names stage {name!r}", name, config.stages)
-    _check_model(config.model)
+    check_model(config.model)
     for name in config.run:
         _check_stage(f"stages.{name}", config.stages[name], config)
     _one_of("logging.wandb", config.logging.wandb, ("auto", "online", "offline", "disabled"))
     _check_judges(config)
 
 
-def _check_model(model: ModelConfig) -> None:
+def check_model(model: ModelConfig) -> None:
+    """Raise HscError for the first thing about the networks that cannot work."""
+    if len(model.generator.channels) < 2:
+        raise HscError(
+            "config: model.generator.channels: needs a width for 4² and one for each doubling up to full size"
+        )
     rows = sum(layer.rows for layer in model.layers.values())
     needed = 2 * len(model.generator.channels)
     if rows != needed:

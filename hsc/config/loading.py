@@ -9,7 +9,7 @@ from typing import Any, get_args
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from hsc.config.checks import check
+from hsc.config.checks import check, check_model
 from hsc.config.schema import Config, ModelConfig
 from hsc.errors import HscError
 
@@ -45,9 +45,11 @@ def model_from_dict(values: Mapping[str, Any]) -> ModelConfig:
     schema = OmegaConf.structured(ModelConfig)
     schema.layers = {}
     try:
-        return OmegaConf.to_object(OmegaConf.merge(schema, OmegaConf.create(dict(values))))  # type: ignore[return-value]
+        model: ModelConfig = OmegaConf.to_object(OmegaConf.merge(schema, OmegaConf.create(dict(values))))  # type: ignore[assignment]
     except OmegaConfBaseException as error:
         raise HscError(f"the weights were written by another version of hsc: {_first_line(error)}") from error
+    check_model(model)
+    return model
 
 
 def _merge(schema: DictConfig, raw: DictConfig) -> DictConfig:

@@ -29,8 +29,9 @@ class Gain(nn.Module):
 def gaussian_bits(residual: Tensor, log_scale: Tensor) -> Tensor:
     """−log2 of the probability of the unit interval around `residual` under N(0, exp(log_scale)²), elementwise.
 
-    Above RARE_BITS the cost grows with the logarithm of that, as the coder's escape code does: a bound would leave
-    rare symbols without a gradient that could bring them back, the exact value would drown all others.
+    At most RARE_BITS, as in the coder's table. Up there the gradient is that of the logarithm of the exact cost: a
+    plain bound would leave rare symbols without a gradient that could bring them back, the exact cost would drown all
+    others.
     """
     inverse = (-log_scale).exp()
     # By symmetry both ends are taken in the lower tail; logarithms keep their precision and gradient there.
@@ -38,8 +39,8 @@ def gaussian_bits(residual: Tensor, log_scale: Tensor) -> Tensor:
     upper = torch.special.log_ndtr((0.5 - distance) * inverse)
     lower = torch.special.log_ndtr((-0.5 - distance) * inverse)
     bits = -(upper + (-torch.expm1(lower - upper)).log()) / math.log(2)
-    rare = RARE_BITS * (1 + (bits.clamp_min(RARE_BITS) / RARE_BITS).log())
-    return torch.where(bits > RARE_BITS, rare, bits)
+    pull = RARE_BITS * bits.clamp_min(RARE_BITS).log()
+    return torch.where(bits > RARE_BITS, RARE_BITS + pull - pull.detach(), bits)
 
 
 def straight_through_round(x: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ def write_codec(path: Path, config: Config, stage: StageConfig, weights: Path, d
     """Export a stage's networks as a codec file, whose card holds the mean bytes of a face at each quality."""
     module = CodecModule(config, stage, {})
     load_start(module, weights)
-    module.eval()
+    module.eval().half().float()  # what the file keeps, so that its model id and the bytes weighed here are its own
     codec = Codec.export(config.model, module.networks(), module.entropy.net, config.name)
     faces = data.dataset("validation")
     images: Tensor = faces[list(range(min(FACES_WEIGHED, len(faces))))]["image"]
