@@ -36,7 +36,7 @@ def compare(results: Sequence[str | Path], out: str | Path, reference: str | Non
     drawings = [_draw(out, metric, curves) for metric in metrics]
     headline = delta_table(curves, chosen, metrics, of_rate=True)
     more = [delta_table(curves, chosen, metrics, of_rate=False)]
-    more += [equal_rate_table(curves, metrics, rate) for rate in equal_rates(curves)]
+    more += [equal_rate_table(curves, metrics, rate) for rate in equal_rates(curves, chosen)]
     warnings = warnings_about(curves)
     _write_tables(out, [headline, *more], warnings)
     page = build_page(curves, metrics, drawings, headline, more, _lead(curves, chosen), warnings)
@@ -74,10 +74,11 @@ def find_reference(curves: Sequence[Curve], name: str | None) -> Curve:
     return next((curve for curve in curves if not curve.layer), curves[0])
 
 
-def equal_rates(curves: Sequence[Curve]) -> list[float]:
-    """Rates for tables: points of the first layered codec's last layer (else of the first curve), evenly chosen."""
-    layered = [curve for curve in curves if curve.layer and curve.codec == next(c.codec for c in curves if c.layer)]
-    rates = np.unique((layered[-1] if layered else curves[0]).bpp)
+def equal_rates(curves: Sequence[Curve], reference: Curve) -> list[float]:
+    """Rates for tables: points of the first layered codec's last layer, else of the reference, evenly chosen."""
+    layered = [curve for curve in curves if curve.layer]
+    first = [curve for curve in layered if curve.codec == layered[0].codec]
+    rates = np.unique((first[-1] if first else reference).bpp)
     places = np.linspace(0, len(rates) - 1, min(EQUAL_RATES, len(rates))).round().astype(int)
     return rates[np.unique(places)].tolist()
 

@@ -18,7 +18,7 @@ from hsc.data.splits import Spec
 from hsc.errors import HscError
 from hsc.evaluation.anchors import AnchorNotAvailable, load_anchor
 from hsc.evaluation.journal import Journal, Row
-from hsc.evaluation.measures import Measure, build_measure, measure_all
+from hsc.evaluation.measures import Measure, build_measure, measure_all, metrics_trained_with
 from hsc.evaluation.progress import progress
 from hsc.evaluation.results import GENERATED, write_results
 from hsc.evaluation.subjects import AnchorSubject, LayeredSubject, Subject, anchor_pool
@@ -76,7 +76,7 @@ def evaluate(
         measures = _measures(judges, faces)
         rows = _measure_subjects(subjects, measures, faces, batches, Journal(out / "journal.jsonl"))
     pixels = first.shape[-2] * first.shape[-1]
-    trained_on = getattr(loaded, "trained_on", ())
+    trained_on = metrics_trained_with(measures, getattr(loaded, "card", {}).get("judges", ()))
     curves = summarise(rows, pixels, faces.content_key, faces.generated, trained_on)
     write_per_image(out / "per_image.csv", rows, (first.shape[-1], first.shape[-2]))
     headline = next(curve for curve in reversed(curves) if curve.codec == subjects[0].name)

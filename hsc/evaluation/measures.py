@@ -1,6 +1,7 @@
 """Judges at work: what each says of a decoded image, under the name it has in result files."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ _METRICS = {"lpips.alex": "lpips", "lpips.vgg": "lpips_vgg"}
 class Measure(Protocol):
     """One judge. `columns` are the metrics it yields."""
 
+    judge: "Judge"
     columns: tuple[str, ...]
 
     def __call__(self, places: Tensor, originals: Tensor, decoded: Tensor) -> Tensor:
@@ -108,6 +110,22 @@ def measure_all(
         values = [measure(index, originals, decoded).double().cpu() for measure in measures]
     table: np.ndarray = torch.cat(values, dim=1).numpy() if values else np.zeros((len(places), 0))
     return [dict(zip(columns, map(float, row), strict=True)) for row in table]
+
+
+def metrics_trained_with(measures: Sequence[Measure], judges: Sequence[str]) -> list[str]:
+    """The metrics of these judges and of every judge that shares a backbone with one of them."""
+    from hsc.judges import NotAvailable, load_judge
+
+    families = set()
+    for name in judges:
+        with suppress(NotAvailable):
+            families.add(load_judge(name).family)
+    return [
+        column
+        for measure in measures
+        if measure.judge.name in judges or measure.judge.family in families
+        for column in measure.columns
+    ]
 
 
 def metric_of(judge: str) -> str:

@@ -70,17 +70,11 @@ class LayeredSubject:
         self.identity = self._behaviour(probe)
 
     def code(self, names: Sequence[str], images: Tensor, quality: int) -> list[Coded]:
-        estimated = self._estimated_bits(images, quality)
-        return [
-            self._code_prefix(names, images, quality, depth, estimated[depth - 1])
-            for depth in range(1, len(self.layers) + 1)
-        ]
+        return [self._code_prefix(names, images, quality, depth + 1) for depth in range(len(self.layers))]
 
-    def _code_prefix(
-        self, names: Sequence[str], images: Tensor, quality: int, depth: int, estimated: list[float | None]
-    ) -> Coded:
+    def _code_prefix(self, names: Sequence[str], images: Tensor, quality: int, depth: int) -> Coded:
         started = time.perf_counter()
-        streams = self.codec.compress(images, quality=quality, layers=depth)
+        streams, estimated = self._compress(images, quality, depth)
         encoded = time.perf_counter()
         layer = self.layers[depth - 1]
         paths = [self.folder / f"quality-{quality}" / layer / f"{_as_file_name(name)}.hsc" for name in names]
@@ -102,12 +96,12 @@ class LayeredSubject:
             [(finished - reading) / count] * count,
         )
 
-    def _estimated_bits(self, images: Tensor, quality: int) -> list[list[float | None]]:
-        """The entropy model's ideal bits of every prefix, [layers][N]; None from codecs that do not offer them."""
-        estimate: Callable[[Tensor, int], Tensor] | None = getattr(self.codec, "estimated_bits", None)
-        if estimate is None:
-            return [[None] * len(images) for _ in self.layers]
-        return estimate(images, quality).T.tolist()
+    def _compress(self, images: Tensor, quality: int, depth: int) -> tuple[list[bytes], Sequence[float | None]]:
+        """Files, and the entropy model's ideal bits for each: None from codecs that keep those to themselves."""
+        if not hasattr(self.codec, "code"):
+            return self.codec.compress(images, quality=quality, layers=depth), [None] * len(images)
+        coded = self.codec.code(images, quality=quality, layers=depth)
+        return coded.files, coded.bits(depth).tolist()
 
     def _behaviour(self, probe: Tensor) -> str:
         """Hash of what the codec makes of one image: retrained weights under an old name do not go unnoticed."""

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from hsc.evaluation.journal import Row
-from hsc.evaluation.measures import metric_of
 from hsc.evaluation.quantities import sort_key
 from hsc.evaluation.results import CONFIDENCE, GENERATED, Curve
 from hsc.evaluation.subjects import WHOLE
@@ -45,14 +44,13 @@ def summarise(
 ) -> list[Curve]:
     """A curve for every codec and layer, in the order of the rows.
 
-    trained_on: names of the judges the layered codec was trained with.
+    trained_on: metrics that the layered codec was trained with.
     """
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.codec, row.layer), []).append(row)
-    taught = [metric_of(judge) for judge in trained_on]
     return [
-        _curve(codec, layer, own, pixels, data_key, generated, [] if layer == WHOLE else taught)
+        _curve(codec, layer, own, pixels, data_key, generated, [] if layer == WHOLE else list(trained_on))
         for (codec, layer), own in groups.items()
     ]
 

@@ -3,6 +3,7 @@
 import io
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ class JpegLayers:
     chunks one after the other, each behind its length."""
 
     name, size, layers, num_qualities, default_quality = "jpeg-layers", SIZE, ("basic", "middle", "enhanced"), 3, 1
-    trained_on = ("psnr",)
+    card = {"judges": ["psnr", "ms_ssim"]}  # noqa: RUF012
 
     def __init__(self, subsampling: int = 0) -> None:
         self.subsampling = subsampling
@@ -49,14 +50,21 @@ class JpegLayers:
             file = file[2 + length :]
         return resize(to_tensor(Image.open(io.BytesIO(chunks[-1])))[None], SIZE)[0]
 
-    def estimated_bits(self, images, quality):
-        """All but the two length bytes of each chunk."""
-        sizes = [[len(file) for file in self.compress(images, quality, depth)] for depth in (1, 2, 3)]
-        return 8 * (torch.tensor(sizes, dtype=torch.float64).T - torch.tensor([2, 4, 6]))
+    def code(self, images, quality=None, layers=None):
+        return JpegCoded(self.compress(images, quality, layers))
+
+
+class JpegCoded(NamedTuple):
+    """Files and what they would need at best: all but the two length bytes of each chunk."""
+
+    files: list[bytes]
+
+    def bits(self, layers):
+        return torch.tensor([8.0 * (len(file) - 2 * layers) for file in self.files])
 
 
 class Psnr(nn.Module):
-    name, kind = "psnr", "perceptual"
+    name, family, kind = "psnr", "pixels", "perceptual"
 
     def forward(self, reference, image):
         return 10 * torch.log10(4 / (reference - image).square().mean((1, 2, 3)))
@@ -65,7 +73,7 @@ class Psnr(nn.Module):
 class Pixels(nn.Module):
     """Recognises an image by its pixels at 4×4."""
 
-    name, kind = "pixels", "recogniser"
+    name, family, kind = "pixels", "pixels", "recogniser"
 
     def forward(self, image):
         return resize(image, 4).flatten(1)
@@ -74,7 +82,7 @@ class Pixels(nn.Module):
 class Brightest(nn.Module):
     """Three points: the brightest pixel of each channel, and no more."""
 
-    name, kind, outer_eye_corners = "brightest", "landmarker", (0, 1)
+    name, family, kind, outer_eye_corners = "brightest", "light", "landmarker", (0, 1)
 
     def forward(self, image):
         place = image.flatten(2).argmax(-1)

@@ -187,8 +187,8 @@ def test_same_anchor_twice_is_one_curve_and_namesakes_are_told_apart(tmp_path):
 
 
 def test_equal_rates_are_those_of_the_last_layer(curves):
-    np.testing.assert_allclose(equal_rates(curves), 0.7 * RATES[[0, 2, 4]])
-    np.testing.assert_allclose(equal_rates(curves[-1:]), RATES[[0, 2, 4]])
+    np.testing.assert_allclose(equal_rates(curves, curves[3]), 0.7 * RATES[[0, 2, 4]])
+    np.testing.assert_allclose(equal_rates([curves[3], curve("jpeg", 0.5)], curves[3]), RATES[[0, 2, 4]])
 
 
 def test_reader_is_warned_of_generated_faces_and_of_different_images():

@@ -69,7 +69,7 @@ class JPEG(PillowAnchor):
 
     name, format, library = "jpeg", "JPEG", "jpg"
     scale = range(1, 96)
-    qualities = (1, 5, 10, 20, 35, 50, 75)
+    qualities = (1, 5, 10, 15, 20, 30, 40)
 
     def parameters(self, quality: int) -> dict[str, Any]:
         return {"quality": quality, "optimize": True}
