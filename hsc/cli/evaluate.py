@@ -55,8 +55,7 @@ def compare(
     """
     from hsc.evaluation.compare import compare as draw
 
-    draw(results, out)
-    typer.echo(f"{out / 'index.html'}")
+    typer.echo(str(draw(results, out)))
 
 
 def _names(comma_separated: str) -> list[str]:

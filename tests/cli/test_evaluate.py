@@ -1,0 +1,71 @@
+"""`hsc evaluate` and `hsc compare`, from pictures to curves."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    """Three pictures of 32×32 pixels."""
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for index in range(3):
+        pixels = np.random.default_rng(index).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((32, 32), Image.Resampling.BICUBIC).save(folder / f"{index}.png")
+    return folder
+
+
+@pytest.mark.slow
+def test_measured_and_compared(run, codec_file: Path, faces: Path, tmp_path: Path):
+    results, page = tmp_path / "results", tmp_path / "page"
+    ended = run(
+        "evaluate",
+        codec_file,
+        "--data",
+        faces,
+        "--limit",
+        2,
+        "--split",
+        "*",
+        "--anchors",
+        "jpeg",
+        "--out",
+        results,
+    )
+    assert ended.status == 0, ended.err
+    assert ended.out.splitlines() == [str(results / "results.json"), str(results / "per_image.csv")]
+
+    with open(results / "per_image.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["codec"] for row in rows} == {"tiny", "jpeg"}
+    assert {row["image"] for row in rows} == {"0.png", "1.png"}
+    assert {row["layer"] for row in rows if row["codec"] == "tiny"} == {"basic", "middle", "enhanced"}
+    curve = json.loads((results / "results.json").read_text())
+    assert len(curve["results"]["bpp"]) == 4, "a point a quality"
+    assert len(curve["results"]["psnr"]) == 4
+
+    ended = run("compare", results, "--out", page)
+    assert ended.status == 0, ended.err
+    assert ended.out == f"{page / 'index.html'}\n"
+    for name in ("index.html", "psnr.svg", "psnr.png"):
+        assert (page / name).stat().st_size > 1000
+
+
+def test_mistakes_are_one_line(run, codec_file: Path, faces: Path, tmp_path: Path):
+    out = ("--out", tmp_path / "out")
+    for arguments, word in (
+        (("evaluate", codec_file, "--data", tmp_path / "nowhere", *out), "nowhere"),
+        (("evaluate", tmp_path / "nowhere", "--data", faces, *out), "no weights"),
+        (("evaluate", codec_file, "--data", faces, "--anchors", "bogus", *out), "bogus"),
+        (("compare", tmp_path / "nowhere", *out), "nowhere"),
+    ):
+        ended = run(*arguments)
+        assert ended.status == 1
+        assert word in ended.err.splitlines()[-1]
+        assert ended.err.startswith("hsc: ")
+        assert ended.err.count("\n") == 1

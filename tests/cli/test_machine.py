@@ -1,0 +1,76 @@
+"""`hsc doctor` and `hsc weights`: what is said of a machine that lacks things."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No fetched weights, no data, no W&B account."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("HSC_DATA", "WANDB_MODE", "WANDB_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    return tmp_path
+
+
+def findings(out: str) -> dict[str, str]:
+    """The line of each topic."""
+    return {line[:29].strip(): line[29:] for line in out.splitlines() if not line.startswith(" ")}
+
+
+def test_doctor_names_what_is_missing_and_what_to_do(run, bare: Path):
+    ended = run("doctor")
+    assert (ended.status, ended.err) == (0, "")
+    found = findings(ended.out)
+    for works in ("python", "torch", "pytorch-lightning", "judge facemesh", "anchor jpeg"):
+        assert found[works].startswith("ok")
+    assert found["data"].startswith("MISSING")
+    assert found["judge lpips.alex"].startswith("MISSING")
+    assert "hsc weights fetch alexnet" in ended.out
+    assert "HSC_DATA" in ended.out
+    assert "wandb login" in ended.out
+
+
+def test_doctor_sees_data_and_an_account(run, bare: Path, monkeypatch: pytest.MonkeyPatch):
+    (bare / "data").mkdir()
+    (bare / "data" / "faces.zip").touch()
+    (bare / "netrc").write_text("machine api.wandb.ai login user password secret\n")
+    monkeypatch.setenv("HSC_DATA", str(bare / "data"))
+    ended = run("doctor")
+    found = findings(ended.out)
+    assert "faces.zip" in found["data"]
+    assert "logged in" in found["W&B"]
+    assert "not logged in" not in found["W&B"]
+    assert "secret" not in ended.out
+
+
+def test_a_broken_installation_is_a_failure(run, bare: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "pytorch_lightning", None)
+    ended = run("doctor")
+    assert ended.status == 1
+    assert "MISSING" in findings(ended.out)["installation"]
+    assert ended.err.count("\n") == 1
+
+
+def test_weights_lists_source_licence_and_remedy(run, bare: Path):
+    from hsc.judges.weights import status
+
+    ended = run("weights")
+    assert (ended.status, ended.err) == (0, "")
+    for weight in status():
+        assert f"{weight.name} " in ended.out
+        assert weight.licence in ended.out
+        assert (str(weight.place) if weight.present else weight.remedy) in ended.out
+    assert "MISSING" in ended.out
+    assert "present" in ended.out
+
+
+def test_weights_that_nobody_knows_are_refused(run, bare: Path):
+    ended = run("weights", "fetch", "bogus")
+    assert ended.status == 1
+    assert "'bogus'" in ended.err
+    assert ended.err.count("\n") == 1
