@@ -1,8 +1,8 @@
 """Makes torchvision importable beside a CPU build of torch.
 
-torchvision's wheels link against CUDA. Beside CPU torch its C++ operators do not load, and `import torchvision` ends with
-"operator torchvision::nms does not exist"; pytorch-lightning, torchmetrics and lpips, which import it, fail with it.
-Declaring the two operators first is enough for everything hsc uses (models, transforms). Import this module before those packages.
+torchvision's wheels link against CUDA. Beside CPU torch its C++ operators do not load, and `import torchvision` ends
+with "operator torchvision::nms does not exist"; pytorch-lightning, torchmetrics and lpips, which import it, fail with it.
+Declaring the two operators first is enough for everything hsc uses (models, transforms). Import this module before them.
 """
 
 import sys
@@ -13,12 +13,15 @@ _declarations: torch.library.Library | None = None
 
 
 def repair_torchvision() -> None:
-    """Import torchvision, declaring its missing operators if that is what stops it; does nothing where it is healthy or absent."""
+    """Import torchvision, declaring its missing operators if that is what stops it.
+
+    Does nothing where it is healthy or absent.
+    """
     global _declarations
     if "torchvision" in sys.modules:
         return
     try:
-        import torchvision  # noqa: F401
+        import torchvision
     except ModuleNotFoundError:
         return
     except RuntimeError as error:

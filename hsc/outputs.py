@@ -1,4 +1,4 @@
-"""What a codec module hands to its callbacks at validation: plain tensors by name, so that callbacks serve any module."""
+"""What a codec module hands to its callbacks at validation: plain tensors by name; any module can make them."""
 
 from typing import NamedTuple
 

@@ -31,8 +31,9 @@ def sample(
 ) -> None:
     """Write `count` faces as `00000.png`, … into the zip `out`, marked as generated (`hsc.data.faces.is_generated`).
 
-    generator: a released name, or a weights file that `hsc.checkpoints.load_face_model` reads; by default the prior that
-    comes with hsc. truncation: from 0, the average face, to 1, all the variety. size: pixels, by default the prior's own.
+    generator: a released name, or a weights file that `hsc.checkpoints.load_face_model` reads; by default the prior
+    that comes with hsc. truncation: from 0, the average face, to 1, all the variety. size: pixels, by default the
+    prior's own.
     Face i is a function of generator, seed and i alone, and equal arguments give equal bytes. Raises HscError for an
     unreadable generator or an impossible argument; an interrupted run leaves no file.
     """

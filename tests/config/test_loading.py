@@ -57,7 +57,10 @@ def test_the_resolved_config_loads_to_itself(experiment: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("stages.first.lerning_rate=1", "unknown key 'stages.first.lerning_rate', did you mean 'stages.first.learning_rate'?"),
+        (
+            "stages.first.lerning_rate=1",
+            "unknown key 'stages.first.lerning_rate', did you mean 'stages.first.learning_rate'?",
+        ),
         ("defaults.data.pth=x", "unknown key 'defaults.data.pth', did you mean 'defaults.data.path'?"),
         ("model.layers.basic.dimm=4", "unknown key 'model.layers.basic.dimm', did you mean 'model.layers.basic.dim'?"),
         ("zzz=1", "unknown key 'zzz' (known: name, runs"),
