@@ -17,7 +17,10 @@ def load_image(file: str | Path | BinaryIO, name: str | None = None) -> Image.Im
     name = name or str(file)
     try:
         with Image.open(file) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I;16"):  # which Pillow would clip at 255
+                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+            return upright.convert("RGB")
     except FileNotFoundError as error:
         raise HscError(f"{name}: no such file") from error
     except UnidentifiedImageError as error:

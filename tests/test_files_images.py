@@ -1,0 +1,136 @@
+"""Files written whole or not at all, hashes and folders; images between files and tensors."""
+
+import hashlib
+import io
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from hsc import files
+from hsc.errors import HscError
+from hsc.images import load_image, resize, to_pil, to_tensor, to_uint8
+
+
+def test_writing_replaces_the_whole_file(tmp_path: Path):
+    path = tmp_path / "new" / "folder" / "file"
+    files.write_atomically(path, b"first, longer")
+    files.write_atomically(path, lambda file: file.write(b"second"))
+    assert path.read_bytes() == b"second"
+    assert os.listdir(path.parent) == ["file"]
+    mask = os.umask(0)
+    os.umask(mask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
+
+
+def test_a_failure_in_the_middle_keeps_the_old_file(tmp_path: Path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def fail(file) -> None:
+        file.write(b"half of")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        files.write_atomically(path, fail)
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_what_cannot_be_written_is_one_sentence(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(HscError, match=r"cannot write .*/file/below: .*; choose a folder"):
+        files.write_atomically(tmp_path / "file" / "below", b"")
+    with pytest.raises(HscError, match="cannot write"):
+        files.write_atomically(tmp_path, b"")
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_sha256(tmp_path: Path):
+    (tmp_path / "file").write_bytes(bytes(100_000))
+    assert files.sha256(tmp_path / "file") == hashlib.sha256(bytes(100_000)).hexdigest()
+
+
+def test_folders_follow_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HSC_DATA", str(tmp_path / "data"))
+    assert files.cache_dir() == tmp_path / "cache"
+    assert files.data_dir() == tmp_path / "data"
+    monkeypatch.delenv("HSC_CACHE")
+    monkeypatch.delenv("HSC_DATA")
+    assert files.cache_dir() == Path.home() / ".cache" / "hsc"
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert files.data_dir() is None
+    (tmp_path / "shared" / "data").mkdir(parents=True)
+    assert files.data_dir().resolve() == tmp_path / "shared" / "data"
+
+
+def test_bytes_survive_tensors():
+    pixels = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
+    tensor = to_tensor(Image.fromarray(pixels))
+    assert (tensor.dtype, tuple(tensor.shape)) == (torch.float32, (3, 16, 16))
+    assert (tensor.min(), tensor.max()) == (-1.0, 1.0)
+    assert np.array_equal(to_uint8(tensor[None])[0], pixels)
+    assert np.array_equal(np.array(to_pil(tensor)), pixels)
+
+
+def test_values_outside_are_clamped_and_others_rounded():
+    values = torch.tensor([-7.0, -1.0, 0.0, 1 / 127.5 + 0.003, 1.0, 7.0]).expand(1, 3, 1, 6)
+    assert to_uint8(values)[0, 0, :, 0].tolist() == [0, 0, 128, 129, 255, 255]
+
+
+def test_resize():
+    images = torch.rand(2, 3, 32, 32)
+    assert resize(images, 32) is images
+    assert resize(images, 48).shape == (2, 3, 48, 48)
+    stripes = torch.tensor([-1.0, 1.0]).repeat(16).expand(1, 3, 32, 32)
+    assert resize(stripes, 8)[..., 2:-2].abs().max() < 0.1  # antialiased: not one of the two
+    flat = torch.full((1, 3, 32, 32), 0.3)
+    torch.testing.assert_close(resize(flat, 20), torch.full((1, 3, 20, 20), 0.3))
+
+
+def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path):
+    Image.fromarray(np.full((4, 6), 200 * 257, dtype=np.uint16)).save(tmp_path / "deep.png")
+    assert np.unique(load_image(tmp_path / "deep.png")).tolist() == [200]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK"])
+def test_every_kind_of_picture_becomes_rgb(tmp_path: Path, mode: str):
+    path = tmp_path / ("picture.tif" if mode == "CMYK" else "picture.png")
+    Image.new("L", (4, 6), 200).convert("RGB" if mode == "CMYK" else "L").convert(mode).save(path)
+    image = load_image(path)
+    assert (image.mode, image.size) == ("RGB", (4, 6))
+    assert np.array(image).std() == 0
+    assert abs(int(np.array(image)[0, 0, 0]) - 200) <= 1
+
+
+def test_orientation_is_honoured(tmp_path: Path):
+    image = Image.new("RGB", (6, 4))
+    image.putpixel((0, 0), (255, 255, 255))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    image.save(tmp_path / "turned.png", exif=exif)
+    upright = load_image(tmp_path / "turned.png")
+    assert upright.size == (4, 6)
+    assert upright.getpixel((3, 0)) == (255, 255, 255)
+
+
+def test_broken_and_foreign_files_are_named(tmp_path: Path):
+    stream = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(stream, "PNG")
+    cases = {"torn.png": (stream.getvalue()[:2000], "broken"), "text.png": (b"no image at all", "not an image")}
+    for name, (content, reason) in cases.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(HscError, match=rf"{name}: {reason}"):
+            load_image(tmp_path / name)
+        with pytest.raises(HscError, match=rf"^in a zip: {reason}"):
+            load_image(io.BytesIO(content), "in a zip")
+    with pytest.raises(HscError, match=r"absent\.png: no such file"):
+        load_image(tmp_path / "absent.png")
+    with pytest.raises(HscError, match="broken image"):
+        load_image(tmp_path)
