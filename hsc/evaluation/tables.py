@@ -49,13 +49,19 @@ class Table:
 
 
 def delta_table(curves: Sequence[Curve], reference: Curve, metrics: Sequence[str], of_rate: bool) -> Table:
-    """BD-rate (percent) or BD-metric (the metric's own units) of every curve against `reference`."""
+    """BD-rate (percent) or BD-metric (the metric's own units) of every curve against `reference`.
+
+    A cell is empty where one of the two lacks the metric, and a dash where the notes say why there is no value.
+    """
     rows, refusals = [], []
     for curve in curves:
         if curve is reference:
             continue
         cells = [curve.name]
         for metric in metrics:
+            if metric not in reference.values or metric not in curve.values:
+                cells.append("")
+                continue
             delta = (bd_rate if of_rate else bd_metric)(reference, curve, metric)
             if delta.value is None:
                 refusals.append((curve.name, _label(metric), delta.refusal))
@@ -120,10 +126,14 @@ def _trained_note(curves: Sequence[Curve], metrics: Sequence[str]) -> list[str]:
 
 def _refusal_notes(refusals: Sequence[tuple[str, str, str]]) -> list[str]:
     """One note for all cells left out for one reason."""
-    by_reason: dict[str, list[str]] = {}
+    by_reason: dict[str, dict[str, list[str]]] = {}
     for codec, metric, reason in refusals:
-        by_reason.setdefault(reason, []).append(f"{codec}, {metric}")
-    return [f"{NOTHING} {reason}: {'; '.join(cells)}." for reason, cells in by_reason.items()]
+        by_reason.setdefault(reason, {}).setdefault(metric, []).append(codec)
+    notes = []
+    for reason, cells in by_reason.items():
+        where = "; ".join(f"{metric}: {', '.join(codecs)}" for metric, codecs in cells.items())
+        notes.append(f"{NOTHING} {reason} – {where}.")
+    return notes
 
 
 def _label(metric: str) -> str:
