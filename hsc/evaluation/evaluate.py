@@ -1,14 +1,12 @@
 """`hsc evaluate`: a codec and its anchors measured on the same faces, with real files and judges that trained none."""
 
-import hashlib
-import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,27 +15,20 @@ from hsc.data.faces import Faces, open_faces
 from hsc.data.splits import Spec
 from hsc.errors import HscError
 from hsc.evaluation.anchors import AnchorNotAvailable, load_anchor
-from hsc.evaluation.journal import Journal, Row
-from hsc.evaluation.measures import Measure, build_measure, measure_all, metrics_trained_with
+from hsc.evaluation.distances import SetDistances, columns_of
+from hsc.evaluation.journal import Journal
+from hsc.evaluation.measures import build_measure, metrics_trained_with
+from hsc.evaluation.measuring import Measuring, batches_of, load, load_all
 from hsc.evaluation.progress import progress
-from hsc.evaluation.results import GENERATED, write_results
+from hsc.evaluation.results import GENERATED, Curve, write_results
 from hsc.evaluation.subjects import AnchorSubject, LayeredSubject, Subject, anchor_pool
 from hsc.evaluation.summary import summarise, write_per_image
-from hsc.images import to_tensor
 
 if TYPE_CHECKING:
     from hsc.codec import Codec
+    from hsc.judges import Judge
 
-JUDGES = ("lpips.alex", "lpips.vgg", "dists", "ms_ssim", "psnr", "dlib", "dlib68")
-BATCH = 16
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Consecutive images. `places`: where each stands in the gallery of all originals."""
-
-    names: list[str]
-    places: list[int]
+JUDGES = ("lpips.alex", "lpips.vgg", "dists", "ms_ssim", "psnr", "dlib", "dlib68", "vgg16")
 
 
 def evaluate(
@@ -63,8 +54,8 @@ def evaluate(
     """
     faces, out = open_faces(data, split), Path(out)
     loaded = hsc.load(codec) if isinstance(codec, str | Path) else codec
-    batches = _batches(faces.names[:limit])
-    first = _load(faces, batches[0].names[:1])
+    batches = batches_of(faces.names[:limit])
+    first = load(faces, batches[0].names[:1])
     with ExitStack() as stack:
         subjects: list[Subject] = []
         if loaded is not None:
@@ -73,70 +64,44 @@ def evaluate(
         subjects += [AnchorSubject(anchor, pool) for anchor in _available(load_anchor, anchors, AnchorNotAvailable)]
         if not subjects:
             raise HscError("nothing to evaluate: name a model, or an anchor that this machine has")
-        measures = _measures(judges, faces)
-        rows = _measure_subjects(subjects, measures, faces, batches, Journal(out / "journal.jsonl"))
+        of_images, of_sets = _judges(judges, len(faces.names[:limit]))
+        measures = [build_measure(judge, lambda answer: _answers(answer, faces)) for judge in of_images]
+        distances = SetDistances(of_sets, out / "features")
+        measuring = Measuring(faces, batches, measures, distances, Journal(out / "journal.jsonl"))
+        steps = sum(len(subject.qualities) for subject in subjects) * len(batches)
+        advance = stack.enter_context(progress(steps, "batches"))
+        rows = [row for subject in subjects for row in measuring.rows(subject, advance)]
+    reported = [(measure.judge, measure.columns) for measure in measures]
+    reported += [(judge, columns_of(judge)) for judge in of_sets]
+    trained_on = metrics_trained_with(reported, getattr(loaded, "card", {}).get("judges", ()))
     pixels = first.shape[-2] * first.shape[-1]
-    trained_on = metrics_trained_with(measures, getattr(loaded, "card", {}).get("judges", ()))
     curves = summarise(rows, pixels, faces.content_key, faces.generated, trained_on)
+    if of_sets:
+        _add_set_distances(curves, subjects, measuring)
     write_per_image(out / "per_image.csv", rows, (first.shape[-1], first.shape[-2]))
     headline = next(curve for curve in reversed(curves) if curve.codec == subjects[0].name)
-    write_results(out / "results.json", curves, headline, _about(faces, batches, subjects, measures, split))
+    write_results(out / "results.json", curves, headline, _about(measuring, subjects, split))
     return out / "results.json"
 
 
-def _measure_subjects(
-    subjects: Sequence[Subject], measures: Sequence[Measure], faces: Faces, batches: Sequence[Batch], journal: Journal
-) -> list[Row]:
-    """All rows, by codec, quality, layer and image, each in its order: from the journal where they are there."""
-    rows: list[Row] = []
-    steps = sum(len(subject.qualities) for subject in subjects) * len(batches)
-    with progress(steps, "batches") as advance:
-        for subject in subjects:
-            key = _key(subject, measures, faces)
-            for quality in subject.qualities:
-                measured: list[Row] = []
-                for batch in batches:
-                    found = journal.find(key, subject.name, quality, batch.names, subject.layers)
-                    if found is None:
-                        found = _measure_batch(subject, measures, faces, batch, quality)
-                        journal.append(key, found)
-                    measured += found
-                    advance(f"{subject.name}, quality {quality}")
-                rows += sorted(measured, key=lambda row: subject.layers.index(row.layer))
-    return rows
-
-
-def _measure_batch(
-    subject: Subject, measures: Sequence[Measure], faces: Faces, batch: Batch, quality: int
-) -> list[Row]:
-    originals = _load(faces, batch.names)
-    rows = []
-    for coded in subject.code(batch.names, originals, quality):
-        metrics = measure_all(measures, batch.places, originals, coded.images)
-        rows += [
-            Row(name, subject.name, coded.layer, quality, *numbers)
-            for name, *numbers in zip(
-                batch.names,
-                coded.file_bytes,
-                coded.slice_bytes,
-                coded.bits_estimated,
-                coded.encode_seconds,
-                coded.decode_seconds,
-                metrics,
-                strict=True,
-            )
-        ]
-    return rows
-
-
-def _measures(judges: Sequence[str], faces: Faces) -> list[Measure]:
+def _judges(names: Sequence[str], images: int) -> tuple[list["Judge"], list["Judge"]]:
+    """Those of single images, and those of sets, which need many images."""
     from hsc.judges import NotAvailable, load_judge
+    from hsc.metrics.distribution import MINIMUM_IMAGES
 
-    def gallery(answer: Callable[[Tensor], Tensor]) -> Tensor:
-        with torch.no_grad():
-            return torch.cat([answer(_load(faces, batch.names)) for batch in _batches(faces.names)])
+    judges = _available(load_judge, names, NotAvailable)
+    of_sets = [judge for judge in judges if judge.kind == "features"]
+    if of_sets and images < MINIMUM_IMAGES:
+        for judge in of_sets:
+            _report(judge.name, f"distances between sets need at least {MINIMUM_IMAGES} images, not {images}")
+        of_sets = []
+    return [judge for judge in judges if judge.kind != "features"], of_sets
 
-    return [build_measure(judge, gallery) for judge in _available(load_judge, judges, NotAvailable)]
+
+def _answers(judge: Callable[[Tensor], Tensor], faces: Faces) -> Tensor:
+    """What a judge says of all originals."""
+    with torch.no_grad():
+        return torch.cat([judge(images) for images in load_all(faces)])
 
 
 def _available(load: Callable, names: Sequence[str], missing: type[HscError]) -> list:
@@ -146,46 +111,34 @@ def _available(load: Callable, names: Sequence[str], missing: type[HscError]) ->
         try:
             loaded.append(load(name))
         except missing as error:
-            print(f"leaving out {name}: {error}", file=sys.stderr)
+            _report(name, str(error))
     return loaded
 
 
-def _batches(names: Sequence[str]) -> list[Batch]:
-    return [
-        Batch(list(names[start : start + BATCH]), list(range(start, min(start + BATCH, len(names)))))
-        for start in range(0, len(names), BATCH)
-    ]
+def _report(name: str, reason: str) -> None:
+    print(f"leaving out {name}: {reason}", file=sys.stderr)
 
 
-def _load(faces: Faces, names: Sequence[str]) -> Tensor:
-    """Images [N, 3, H, W]."""
-    images = [to_tensor(faces.load(name)) for name in names]
-    odd = next((name for name, image in zip(names, images, strict=True) if image.shape != images[0].shape), None)
-    if odd is not None:
-        raise HscError(f"{faces.path}: {odd} has another size than {names[0]}; bring them to one with hsc data prepare")
-    return torch.stack(images)
+def _add_set_distances(curves: Sequence[Curve], subjects: Sequence[Subject], measuring: Measuring) -> None:
+    """Add what cannot be averaged from single images to every curve."""
+    layers = [(subject, layer) for subject in subjects for layer in subject.layers]
+    for curve, (subject, layer) in zip(curves, layers, strict=True):
+        points = measuring.set_distances(subject, layer)
+        curve.values |= {name: np.array([point[name] for point in points]) for name in points[0]}
 
 
-def _key(subject: Subject, measures: Sequence[Measure], faces: Faces) -> str:
-    """Covers everything a row depends on."""
-    columns = [column for measure in measures for column in measure.columns]
-    parts = json.dumps([subject.identity, columns, faces.content_key])
-    return hashlib.sha256(parts.encode()).hexdigest()[:16]
-
-
-def _about(
-    faces: Faces, batches: Sequence[Batch], subjects: Sequence[Subject], measures: Sequence[Measure], split: Spec | None
-) -> dict:
+def _about(measuring: Measuring, subjects: Sequence[Subject], split: Spec | None) -> dict[str, Any]:
     """How it was measured, for whoever wants to do it again."""
+    faces, distances = measuring.faces, measuring.distances
     return {
         "data": faces.path.name,
         "split": split or "*",
         "note": GENERATED if faces.generated else "",
-        "first_image": batches[0].names[0],
-        "last_image": batches[-1].names[-1],
+        "first_image": measuring.batches[0].names[0],
+        "last_image": measuring.batches[-1].names[-1],
         "gallery": len(faces),
         "codecs": {subject.name: subject.about for subject in subjects},
-        "metrics": [column for measure in measures for column in measure.columns],
+        "floor": measuring.floor() if distances.judges else {},
         "hsc": hsc.__version__,
         "torch": torch.__version__,
     }

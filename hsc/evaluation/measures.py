@@ -112,8 +112,11 @@ def measure_all(
     return [dict(zip(columns, map(float, row), strict=True)) for row in table]
 
 
-def metrics_trained_with(measures: Sequence[Measure], judges: Sequence[str]) -> list[str]:
-    """The metrics of these judges and of every judge that shares a backbone with one of them."""
+def metrics_trained_with(columns: Sequence[tuple["Judge", Sequence[str]]], judges: Sequence[str]) -> list[str]:
+    """The metrics of these judges and of every judge that shares a backbone with one of them.
+
+    columns: every judge that reported, with its metrics. judges: names of those that trained the codec.
+    """
     from hsc.judges import NotAvailable, load_judge
 
     families = set()
@@ -121,10 +124,7 @@ def metrics_trained_with(measures: Sequence[Measure], judges: Sequence[str]) -> 
         with suppress(NotAvailable):
             families.add(load_judge(name).family)
     return [
-        column
-        for measure in measures
-        if measure.judge.name in judges or measure.judge.family in families
-        for column in measure.columns
+        metric for judge, metrics in columns if judge.name in judges or judge.family in families for metric in metrics
     ]
 
 

@@ -1,5 +1,6 @@
 """The quantities result files hold: how each is called, which way is better, and how it is shown."""
 
+import re
 from dataclasses import dataclass
 
 
@@ -41,9 +42,10 @@ _QUANTITIES = {
     "landmark_nme": Quantity("Landmark error (NME)", False, "%", 2, 100),
     "detection_rate": Quantity("Detection rate", True, "%", 1, 100),
     "fid": Quantity("FID", False, decimals=2),
-    "frechet_vgg16": Quantity("Fréchet distance (VGG16)", False, decimals=2),
-    "kid_vgg16": Quantity("KID (VGG16)", False, decimals=4),
+    "kid": Quantity("KID", False, decimals=4),
+    "frechet": Quantity("Fréchet distance", False, decimals=2),
 }
+_ON_FEATURES = re.compile("(frechet|kid)_(.+)")  # distances of sets on a judge's features, such as frechet_vgg16
 
 # What other tools call the same numbers.
 _ALIASES = {
@@ -64,11 +66,11 @@ def canonical_name(metric: str) -> str:
 
 def quantity(metric: str) -> Quantity | None:
     """What is known of a metric such as `identity_accuracy.dlib@500`; None for anything that is not a metric."""
-    base, _, judge = metric.partition(".")
+    base, detail = _base(metric)
     known = _QUANTITIES.get(base)
-    if known is None or not judge:
+    if known is None or not detail:
         return known
-    judge, _, gallery = judge.partition("@")
+    judge, _, gallery = detail.partition("@")
     detail = f"{judge}, gallery of {gallery}" if gallery else judge
     return Quantity(f"{known.label}, {detail}", known.higher_is_better, known.unit, known.decimals, known.scale)
 
@@ -76,5 +78,13 @@ def quantity(metric: str) -> Quantity | None:
 def sort_key(metric: str) -> tuple[int, str]:
     """Sorts metrics as the tables list them."""
     order = list(_QUANTITIES)
-    base = metric.partition(".")[0]
+    base, _ = _base(metric)
     return (order.index(base) if base in order else len(order), metric)
+
+
+def _base(metric: str) -> tuple[str, str]:
+    """The quantity, and the judge with the size of its gallery."""
+    if on_features := _ON_FEATURES.fullmatch(metric):
+        return on_features[1], on_features[2]
+    base, _, judge = metric.partition(".")
+    return base, judge

@@ -190,6 +190,46 @@ def test_anchors_alone(pictures, tmp_path, judges):
         evaluate(None, pictures, tmp_path / "none", judges=judges)
 
 
+class Colours(torch.nn.Module):
+    """Features: the mean colour of each quarter."""
+
+    name, family, kind = "colours", "light", "features"
+
+    def forward(self, image):
+        return torch.nn.functional.adaptive_avg_pool2d(image, 2).flatten(1)
+
+
+def test_distances_of_sets_need_many_images(codec, pictures, tmp_path, judges, monkeypatch, capsys):
+    from hsc import judges as judges_room
+    from hsc.metrics import distribution
+
+    monkeypatch.setattr(judges_room, "load_judge", lambda name, device="cpu": Colours())
+    settings = {"anchors": ("jpeg",), "judges": ("colours",)}
+    evaluate(codec, pictures, tmp_path / "few", **settings)
+    assert "leaving out colours: distances between sets need at least 500 images, not 24" in capsys.readouterr().err
+
+    monkeypatch.setattr(distribution, "MINIMUM_IMAGES", 24)
+    out = tmp_path / "out"
+    evaluate(codec, pictures, out, **settings)
+    faces = open_faces(pictures)
+    originals = torch.stack([to_tensor(faces.load(name)) for name in faces.names])
+    decoded = torch.stack(codec.decompress(codec.compress(originals, 1, layers=2)))
+    moments = [(x.mean(0), torch.cov(x.T)) for x in map(Colours(), (originals.double(), decoded.double()))]
+    (mean, cov), (other_mean, other_cov) = moments
+    root = torch.linalg.eigvals(cov @ other_cov).real.clamp(min=0).sqrt().sum()
+    expected = (mean - other_mean).square().sum() + (cov + other_cov).trace() - 2 * root
+    first = json.loads((out / "results.json").read_text())
+    assert first["entries"][1]["results"]["frechet_colours"][1] == pytest.approx(expected.item(), rel=0.02)
+    assert set(first["about"]["floor"]) == {"frechet_colours", "kid_colours"}
+
+    for file in sorted((out / "features").rglob("*.npy"))[::2]:
+        file.unlink()  # as if stopped before these were written
+    evaluate(codec, pictures, out, **settings)
+    again = json.loads((out / "results.json").read_text())
+    for before, after in zip(first["entries"], again["entries"], strict=True):
+        assert after["results"]["kid_colours"] == before["results"]["kid_colours"]
+
+
 def test_generated_faces_are_said_to_flatter(codec, tmp_path, judges):
     pictures = write_pictures(tmp_path / "generated.zip", 3, marker=b"")
     evaluate(codec, pictures, tmp_path / "out", judges=("psnr",), qualities=[0])

@@ -1,0 +1,133 @@
+"""The loop of an evaluation: code a batch, decode it, let the judges look, write it down."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hsc.data.faces import Faces
+from hsc.errors import HscError
+from hsc.evaluation.distances import SetDistances
+from hsc.evaluation.journal import Journal, Row
+from hsc.evaluation.measures import Measure, measure_all
+from hsc.evaluation.subjects import Subject
+from hsc.images import to_tensor
+
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Consecutive images. `places`: where each stands in the gallery of all originals."""
+
+    names: list[str]
+    places: list[int]
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """Everything the measurements of one evaluation share.
+
+    batches: the images that are coded, the first of `faces`; all of `faces` form the gallery.
+    """
+
+    faces: Faces
+    batches: list[Batch]
+    measures: list[Measure]
+    distances: SetDistances
+    journal: Journal
+
+    def rows(self, subject: Subject, advance: Callable[[str], None]) -> list[Row]:
+        """All rows of a codec, by quality, layer and image, each in its order; what the journal holds is not redone."""
+        key = self._key(subject)
+        rows: list[Row] = []
+        for quality in subject.qualities:
+            measured: list[Row] = []
+            for batch in self.batches:
+                measured += self._finished(key, subject, quality, batch) or self._measure(key, subject, quality, batch)
+                advance(f"{subject.name}, quality {quality}")
+            rows += sorted(measured, key=lambda row: subject.layers.index(row.layer))
+        return rows
+
+    def set_distances(self, subject: Subject, layer: str) -> list[dict[str, float]]:
+        """Distances to the originals as a set at every quality, after `rows`."""
+        originals, key = self._originals(), self._key(subject)
+        return [
+            self.distances.between(originals, [_place(key, layer, quality, batch) for batch in self.batches])
+            for quality in subject.qualities
+        ]
+
+    def floor(self) -> dict[str, float]:
+        """Set distances between two halves of the originals."""
+        return self.distances.floor(self._originals())
+
+    def _finished(self, key: str, subject: Subject, quality: int, batch: Batch) -> list[Row] | None:
+        if not all(self.distances.has(_place(key, layer, quality, batch)) for layer in subject.layers):
+            return None
+        return self.journal.find(key, subject.name, quality, batch.names, subject.layers)
+
+    def _measure(self, key: str, subject: Subject, quality: int, batch: Batch) -> list[Row]:
+        originals = load(self.faces, batch.names)
+        rows = []
+        for coded in subject.code(batch.names, originals, quality):
+            self.distances.keep(_place(key, coded.layer, quality, batch), coded.images)
+            metrics = measure_all(self.measures, batch.places, originals, coded.images)
+            columns = (
+                batch.names,
+                coded.file_bytes,
+                coded.slice_bytes,
+                coded.bits_estimated,
+                coded.encode_seconds,
+                coded.decode_seconds,
+                metrics,
+            )
+            for name, *numbers in zip(*columns, strict=True):
+                rows.append(Row(name, subject.name, coded.layer, quality, *numbers))
+        self.journal.append(key, rows)
+        return rows
+
+    def _originals(self) -> list[tuple[str, list[str]]]:
+        """Where the features of the originals are kept, batch by batch; they are computed where they are missing."""
+        parts = []
+        for batch in self.batches:
+            place = _place(self.faces.content_key[:16], "originals", 0, batch)
+            if not self.distances.has(place):
+                self.distances.keep(place, load(self.faces, batch.names))
+            parts.append((place, batch.names))
+        return parts
+
+    def _key(self, subject: Subject) -> str:
+        """Covers everything a row depends on."""
+        columns = [column for measure in self.measures for column in measure.columns]
+        parts = json.dumps([subject.identity, columns, self.faces.content_key])
+        return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+
+def batches_of(names: Sequence[str]) -> list[Batch]:
+    """Names in order, cut into batches."""
+    return [
+        Batch(list(names[start : start + BATCH]), list(range(start, min(start + BATCH, len(names)))))
+        for start in range(0, len(names), BATCH)
+    ]
+
+
+def load(faces: Faces, names: Sequence[str]) -> Tensor:
+    """Images [N, 3, H, W]. Raises HscError when they differ in size."""
+    images = [to_tensor(faces.load(name)) for name in names]
+    odd = next((name for name, image in zip(names, images, strict=True) if image.shape != images[0].shape), None)
+    if odd is not None:
+        raise HscError(f"{faces.path}: {odd} has another size than {names[0]}; bring them to one with hsc data prepare")
+    return torch.stack(images)
+
+
+def load_all(faces: Faces) -> Iterator[Tensor]:
+    """Every image, batch by batch."""
+    return (load(faces, batch.names) for batch in batches_of(faces.names))
+
+
+def _place(key: str, layer: str, quality: int, batch: Batch) -> str:
+    """Names a batch's features; its last place too, as a larger `limit` may fill the last batch up."""
+    return f"{key}/{layer}-{quality}-{batch.places[0]}-{batch.places[-1]}"
