@@ -40,8 +40,8 @@ class TrainableModule(pl.LightningModule):
     def freeze_untrained(self) -> None:
         """Leave only the stage's parts learning."""
         self.requires_grad_(False)
-        for name in self.stage.train:
-            self.parts()[name].requires_grad_(True)
+        for name, part in self.parts().items():
+            part.requires_grad_(name in self.stage.train)
 
     @property
     def betas(self) -> tuple[float, float]:
