@@ -1,9 +1,8 @@
 """The codec at work: faces to files and back, every prefix of a file decodable.
 
 ```
-image ─encoder─▶ y·gain ─(− mean)─ round ─▶ symbols ─range coder─▶ chunk of each layer
-                            ▲                  │
-      integer entropy transformer ◀── ŷ = symbols + mean ──▶ ÷ gain ─heads─▶ W+ ─generator─▶ image
+image ─encoder─▶ latents of each layer ─LayerCoder─▶ chunks ─container─▶ file
+image ◀─generator─ W+ ◀─heads─ latents, missing layers filled ◀─LayerCoder─ chunks ◀─┘
 ```
 Encoder, heads and generator may differ in their last bits from machine to machine; what the two sides must agree on,
 means and scale classes, comes from integer arithmetic (`hsc.nets.entropy_integer`) and a stored table.
@@ -19,17 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hsc.coding.chunk import ChunkDecoder, encode_chunk
 from hsc.coding.container import Container, Header, read, storable_side, write
 from hsc.coding.tables import FrequencyTable
 from hsc.config import ModelConfig
 from hsc.errors import HscError
 from hsc.images import resize
+from hsc.layer_coder import CodedLayer, LayerCoder
 from hsc.nets.build import image_size
 from hsc.nets.encoder import PyramidEncoder
 from hsc.nets.entropy import EntropyTransformer, Memory
 from hsc.nets.entropy_integer import IntegerEntropyTransformer
-from hsc.nets.fixed_point import LATENT_BITS
 from hsc.nets.generator import Generator
 from hsc.nets.heads import StyleHeads
 from hsc.nets.quantise import Gain
@@ -55,6 +53,7 @@ class Decoded(NamedTuple):
 
     latents: list[Tensor]  # float [N, rows, dim] of each known layer
     memory: Memory  # before the first unknown layer
+    quality: Tensor  # [N]
 
 
 class Coded(NamedTuple):
@@ -62,15 +61,27 @@ class Coded(NamedTuple):
 
     files: list[bytes]
     prefix_lengths: Tensor  # [N, layers] bytes of the file up to each layer
-    symbols: list[Tensor]  # int64 [N, rows, dim] of each layer
-    row_bits: Tensor  # [N, rows] ideal bits of each row, −log2 of the table's frequencies
-    decoded: list[Decoded]  # after each layer
+    coded: list[CodedLayer]
     quality: Tensor  # [N]
+
+    @property
+    def symbols(self) -> list[Tensor]:
+        """int64 [N, rows, dim] of each layer."""
+        return [layer.symbols for layer in self.coded]
+
+    @property
+    def row_bits(self) -> Tensor:
+        """[N, rows of all layers] ideal bits."""
+        return torch.cat([layer.row_bits for layer in self.coded], 1)
 
     def bits(self, layers: int) -> Tensor:
         """[N] ideal bits of the first `layers` layers."""
-        rows = sum(layer.shape[1] for layer in self.symbols[:layers])
-        return self.row_bits[:, :rows].sum(1)
+        return torch.cat([layer.row_bits for layer in self.coded[:layers]], 1).sum(1)
+
+    def decoded(self, layers: int) -> Decoded:
+        """What a decoder knows after the first `layers` layers."""
+        known = self.coded[:layers]
+        return Decoded([layer.latents for layer in known], known[-1].memory, self.quality)
 
 
 class Codec:
@@ -94,8 +105,8 @@ class Codec:
         self.layers = tuple(model.layers)
         self.size = image_size(model)
         self.num_qualities = len(model.lambdas)
-        ends = np.cumsum([layer.rows for layer in model.layers.values()]).tolist()
-        self._bands = [range(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+        rows = [layer.rows for layer in model.layers.values()]
+        self._coder = LayerCoder(rows, entropy, table, networks.gain)
 
     @classmethod
     def export(
@@ -160,8 +171,7 @@ class Codec:
             by_depth.setdefault(len(container.chunks), []).append(index)
         for indices in by_depth.values():
             chosen = [containers[i] for i in indices]
-            quality = torch.tensor([container.header.quality for container in chosen], device=self.device)
-            pictures = self._render(self._decode(chosen, quality), quality)
+            pictures = self.render(self.decode_latents(chosen))
             for index, picture in zip(indices, pictures, strict=True):
                 size = self.size if native else containers[index].header.size
                 images[index] = resize(picture[None], size)[0]
@@ -200,96 +210,46 @@ class Codec:
         with torch.autocast(self.device.type, enabled=False):
             small = resize(images.to(self.device).float(), self.size).contiguous(memory_format=torch.channels_last)
             latents = self.networks.encoder(small)[:count]
-            if not all(layer.isfinite().all() for layer in latents):
-                raise HscError("the encoder gives no finite numbers: an image holds NaN, or training went astray")
-            memory = self.entropy.begin(q)
-            symbols, row_bits, payloads = [], [], []
-            decoded: list[Decoded] = []
-            for layer, values in enumerate(latents):
-                coded, classes, rows, memory = self._quantise_layer(memory, layer, values, q)
-                bits = self.table.bits(coded.cpu().numpy(), classes.cpu().numpy())
-                row_bits.append(torch.from_numpy(bits.sum(-1)))
-                symbols.append(coded)
-                decoded.append(Decoded([*(decoded[-1].latents if decoded else []), rows], memory))
-                flat = zip(coded.flatten(1).cpu().numpy(), classes.flatten(1).cpu().numpy(), strict=True)
-                payloads.append([encode_chunk(s, c, self.table) for s, c in flat])
+        if not all(layer.isfinite().all() for layer in latents):
+            raise HscError("the encoder gives no finite numbers: an image holds NaN, or training went astray")
+        memory, coded = self._coder.begin(q), []
+        for layer, values in enumerate(latents):
+            coded.append(self._coder.encode(memory, layer, values, q))
+            memory = coded[-1].memory
         header = Header(self.model_id, level, storable_side(side))
-        chunks = list(zip(*payloads, strict=True))
+        chunks = list(zip(*(layer.chunks for layer in coded), strict=True))
         files = [write(header, chunk) for chunk in chunks]
         lengths = torch.tensor([[len(write(header, chunk[: k + 1])) for k in range(count)] for chunk in chunks])
-        return Coded(files, lengths.reshape(len(files), count), symbols, torch.cat(row_bits, 1), decoded, q)
+        return Coded(files, lengths.reshape(len(files), count), coded, q)
 
     @torch.no_grad()
     def reconstruct(self, coded: Coded, layers: int) -> Tensor:
         """What a decoder shows of the first `layers` layers: [N, 3, size, size]."""
-        return self._render(coded.decoded[layers - 1], coded.quality)
-
-    def _quantise_layer(
-        self, memory: Memory, layer: int, latents: Tensor, quality: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Memory]:
-        """→ symbols, scale classes, decoded latents, memory after the layer."""
-        symbols, classes, decoded = [], [], []
-        for step, rows, gain in self._steps(layer, quality):
-            mean, scale_class = self.entropy.predict(memory, step)
-            start = rows.start - self._bands[layer].start
-            residual = latents[:, start : start + len(rows)] * gain - mean / 2**LATENT_BITS
-            symbols.append(residual.round().long())
-            classes.append(scale_class)
-            memory, values = self._accept(memory, step, symbols[-1], mean, gain)
-            decoded.append(values)
-        return torch.cat(symbols, 1), torch.cat(classes, 1), torch.cat(decoded, 1), memory
+        return self.render(coded.decoded(layers))
 
     @torch.no_grad()
-    def _decode(self, containers: Sequence[Container], quality: Tensor) -> Decoded:
+    def decode_latents(self, containers: Sequence[Container]) -> Decoded:
         """Latents of files with equally many layers."""
-        memory = self.entropy.begin(quality)
+        quality = torch.tensor([container.header.quality for container in containers], device=self.device)
+        memory = self._coder.begin(quality)
         latents = []
         for layer in range(len(containers[0].chunks)):
-            decoders = [ChunkDecoder(container.chunks[layer], self.table) for container in containers]
-            decoded = []
-            for step, _, gain in self._steps(layer, quality):
-                mean, scale_class = self.entropy.predict(memory, step)
-                classes = scale_class.flatten(1).cpu().numpy()
-                integers = np.stack([decoder.decode(c) for decoder, c in zip(decoders, classes, strict=True)])
-                symbols = torch.from_numpy(integers.astype(np.int64)).view(mean.shape).to(self.device)
-                memory, values = self._accept(memory, step, symbols, mean, gain)
-                decoded.append(values)
-            for decoder in decoders:
-                decoder.finish()
-            latents.append(torch.cat(decoded, 1))
-        return Decoded(latents, memory)
-
-    def _accept(self, memory: Memory, step: int, symbols: Tensor, mean: Tensor, gain: Tensor) -> tuple[Memory, Tensor]:
-        """Memory with a step's rows, and their latents."""
-        quantised = (symbols << LATENT_BITS) + mean
-        if step + 1 < len(self.entropy.step_rows):
-            memory = self.entropy.observe(memory, step, quantised)
-        return memory, (quantised / 2**LATENT_BITS).float() / gain
-
-    def _fill(self, decoded: Decoded, quality: Tensor) -> list[Tensor]:
-        """All layers' latents: those not known are decoded as if all their symbols were zero."""
-        latents, memory = list(decoded.latents), decoded.memory
-        for layer in range(len(latents), len(self.layers)):
-            rows = []
-            for step, _, gain in self._steps(layer, quality):
-                mean, _ = self.entropy.predict(memory, step)
-                memory, values = self._accept(memory, step, torch.zeros_like(mean), mean, gain)
-                rows.append(values)
-            latents.append(torch.cat(rows, 1))
-        return latents
+            chunks = [container.chunks[layer] for container in containers]
+            values, memory = self._coder.decode(memory, layer, chunks, quality)
+            latents.append(values)
+        return Decoded(latents, memory, quality)
 
     @torch.no_grad()
-    def _render(self, decoded: Decoded, quality: Tensor) -> Tensor:
+    def render(self, decoded: Decoded) -> Tensor:
+        """Latents of the first layers → images [N, 3, size, size]; layers not known are filled."""
+        latents, memory, quality = list(decoded.latents), decoded.memory, decoded.quality
+        for layer in range(len(latents), len(self.layers)):
+            values, memory = self._coder.fill(memory, layer, quality)
+            latents.append(values)
         with torch.autocast(self.device.type, enabled=False):
             generator = self.networks.generator
-            styles = generator.mean_w + self.networks.heads(self._fill(decoded, quality), quality)
+            styles = generator.mean_w + self.networks.heads(latents, quality)
             return generator.synthesis(styles).float()
-
-    def _steps(self, layer: int, quality: Tensor) -> list[tuple[int, range, Tensor]]:
-        """(step, its rows, their gain [N, rows, dim]) of a layer."""
-        band = self._bands[layer]
-        steps = [(step, rows) for step, rows in enumerate(self.entropy.step_rows) if rows.start in band]
-        return [(step, rows, self.networks.gain.rows(quality, rows)) for step, rows in steps]
 
     def _check_images(self, images: Tensor, quality: int | None, layers: int | None) -> int:
         if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] != images.shape[3]:

@@ -1,8 +1,8 @@
 """Makes torchvision importable beside a CPU build of torch.
 
 torchvision's wheels link against CUDA. Beside CPU torch its C++ operators do not load, and `import torchvision` ends
-with "operator torchvision::nms does not exist"; pytorch-lightning, torchmetrics and lpips, which import it, fail with it.
-Declaring the two operators first is enough for everything hsc uses (models, transforms). Import this module before them.
+with "operator torchvision::nms does not exist"; pytorch-lightning, torchmetrics and lpips import it and fail with it.
+Declaring the two operators first is enough for all that hsc uses (models, transforms). Import this before them.
 """
 
 import sys

@@ -34,7 +34,7 @@ def faces(n: int = 5, side: int = SIZE) -> torch.Tensor:
 def symbols_of(codec: Codec, data: bytes) -> list[torch.Tensor]:
     """What a decoder reads, as latents."""
     container = codec.open(data)
-    return codec._decode([container], torch.tensor([container.header.quality])).latents
+    return codec.decode_latents([container]).latents
 
 
 @pytest.mark.parametrize("quality", [0, 1])
@@ -42,7 +42,7 @@ def test_decoder_reads_what_the_encoder_wrote(codec: Codec, quality: int):
     coded = codec.code(faces(), quality)
     assert all(symbols.abs().max() >= 2 for symbols in coded.symbols)
     for image, data in enumerate(coded.files):
-        for sent, read_back in zip(coded.decoded[-1].latents, symbols_of(codec, data), strict=True):
+        for sent, read_back in zip(coded.decoded(3).latents, symbols_of(codec, data), strict=True):
             assert torch.equal(sent[image : image + 1], read_back)
 
 
@@ -64,8 +64,7 @@ def test_decoding_does_not_depend_on_the_batch(codec: Codec):
     for data, latents in zip(files, (symbols_of(codec, data) for data in files), strict=True):
         batch = [other for other in files if len(read(other).chunks) == len(latents)]
         containers = [codec.open(other) for other in batch]
-        quality = torch.tensor([container.header.quality for container in containers])
-        decoded = codec._decode(containers, quality).latents
+        decoded = codec.decode_latents(containers).latents
         for own, all_of_them in zip(latents, decoded, strict=True):
             assert torch.equal(own[0], all_of_them[batch.index(data)])
 
