@@ -100,8 +100,12 @@ def _judges(names: Sequence[str], images: int) -> tuple[list["Judge"], list["Jud
 
 def _answers(judge: Callable[[Tensor], Tensor], faces: Faces) -> Tensor:
     """What a judge says of all originals."""
-    with torch.no_grad():
-        return torch.cat([judge(images) for images in load_all(faces)])
+    answers = []
+    with torch.no_grad(), progress(len(batches_of(faces.names)), "batches") as advance:
+        for images in load_all(faces):
+            answers.append(judge(images))
+            advance("originals")
+    return torch.cat(answers)
 
 
 def _available(load: Callable, names: Sequence[str], missing: type[HscError]) -> list:

@@ -35,6 +35,6 @@ def _lines(total: int, unit: str) -> Iterator[Callable[[str], None]]:
         done += 1
         if done == total or time.monotonic() - spoken > SECONDS_BETWEEN_LINES:
             spoken = time.monotonic()
-            print(f"{done} of {total} {unit}: {words}", file=sys.stderr, flush=True)
+            print(f"{words}: {done} of {total} {unit}", file=sys.stderr, flush=True)
 
     yield advance

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import sys
 import zipfile
@@ -20,6 +21,7 @@ from hsc.evaluation.evaluate import evaluate
 from hsc.evaluation.results import read_results
 from hsc.images import to_tensor
 
+DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs" / "evaluation.md"
 COUNT = 20  # of 24 pictures: two batches, and a gallery larger than what is coded
 
 
@@ -228,6 +230,17 @@ def test_distances_of_sets_need_many_images(codec, pictures, tmp_path, judges, m
     again = json.loads((out / "results.json").read_text())
     for before, after in zip(first["entries"], again["entries"], strict=True):
         assert after["results"]["kid_colours"] == before["results"]["kid_colours"]
+
+
+def test_the_documented_anchor_is_found_and_measured(pictures, tmp_path, judges, monkeypatch):
+    (code,) = re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "my_anchors.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    evaluate(None, pictures, tmp_path / "out", anchors=("my_anchors:FewColours",), limit=2, judges=("psnr",))
+    (curve,) = read_results(tmp_path / "out")
+    assert curve.name == "png-palette"
+    assert (np.diff(curve.values["bytes"]) > 0).all()
+    assert (np.diff(curve.values["psnr"]) > 0).all()
 
 
 def test_generated_faces_are_said_to_flatter(codec, tmp_path, judges):
