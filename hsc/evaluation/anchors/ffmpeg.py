@@ -74,7 +74,7 @@ class VVC(FFmpegAnchor):
 
     name = "vvc"
     scale = range(63, -1, -1)
-    qualities = (63, 57, 52, 47, 42, 37, 32)
+    qualities = (63, 60, 57, 55, 52, 47, 42, 37, 32)  # dense where generative codecs work
     encoder, format = "libvvenc", "vvc"
     options = "-preset slower -qp {quality} -g 1 -vvenc-params qpa=0:intraperiod=1"
     count = staticmethod(vvc_slice_bytes)
