@@ -3,15 +3,16 @@
 # QUICKSTART_STEPS=short trains a few steps a stage and measures a few images: enough to see that every part works.
 set -eo pipefail
 cd "$(dirname "$0")/.."
+export WANDB_SILENT=${WANDB_SILENT:-true}
 
 run=runs/quickstart
 work=$run/walkthrough
-images=12
+images=8
 overrides=()
 if [[ ${QUICKSTART_STEPS:-} == short ]]; then
     run=runs/quickstart-short
     work=$run/walkthrough
-    images=4
+    images=2
     overrides+=(name=quickstart-short)
     for stage in $(python -c "import omegaconf; print(*omegaconf.OmegaConf.load('experiments/quickstart.yaml').run)"); do
         overrides+=("stages.$stage.steps=3")
@@ -23,7 +24,7 @@ say() { printf '\n== %s\n' "$*"; }
 faces=${HSC_DATA:-../shared/data}/ffhq128.zip
 if [[ -f $faces ]]; then
     say "Faces: $faces"
-    held_out='040*.jpg'
+    held_out='040[0-4]*.jpg'
 else
     say "No ffhq128.zip in HSC_DATA: drawing faces from the shipped codec's generator"
     faces=$work/faces.zip
