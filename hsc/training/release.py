@@ -12,8 +12,9 @@ from hsc.checkpoints.face_model import FACTOR, MEAN, PRIOR
 from hsc.codec import Codec
 from hsc.config import Config, StageConfig
 from hsc.data.module import FaceDataModule
+from hsc.losses import load_losses, unavailable_losses
 from hsc.modules.codec import CodecModule
-from hsc.training.weights import load_start
+from hsc.training.weights import load_start, outside_start
 
 FACES_WEIGHED = 100
 BATCH = 64
@@ -32,7 +33,8 @@ def write_prior(path: Path, config: Config, stage: StageConfig, weights: Path, d
     mean, factor = latent_gaussian(module.encoder.net.eval(), data)
     tensors |= {MEAN: mean, FACTOR: factor}
     tensors = {name: value.half() for name, value in tensors.items()}
-    weights_file.save(path, tensors, PRIOR, asdict(config.model), {"title": config.title})
+    card = {"title": config.title, "judges": judges_that_trained(config)}
+    weights_file.save(path, tensors, PRIOR, asdict(config.model), card)
 
 
 @torch.inference_mode()
@@ -61,7 +63,19 @@ def write_codec(path: Path, config: Config, stage: StageConfig, weights: Path, d
     card = {
         "title": config.title,
         "bytes_per_face": [round(size, 1) for size in weighed],
-        "trained_on": stage.data.path,
+        "data": stage.data.path,
+        "judges": judges_that_trained(config),
     }
     codec_file.save(path, codec, module.entropy.net, card)
     return codec
+
+
+def judges_that_trained(config: Config) -> list[str]:
+    """Judges of the run's losses, and of the weights it started from: what they report about it is marked."""
+    stages = [config.stages[name] for name in config.run]
+    tasks = {task for stage in stages for tasks in stage.losses.values() for task in tasks}
+    judges = {loss.judge for loss in load_losses(tasks - unavailable_losses(tasks).keys()).values() if loss.judge}
+    for stage in stages:
+        if (start := outside_start(stage)) is not None and weights_file.is_safetensors(start):
+            judges.update(weights_file.load(start).card.get("judges", []))
+    return sorted(judges)

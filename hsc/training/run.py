@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytorch_lightning.utilities import rank_zero_only
+
 from hsc import config as configuration
 from hsc.config import Config
 from hsc.files import write_atomically
@@ -10,7 +12,7 @@ from hsc.training.loggers import run_loggers
 from hsc.training.quiet import hush_lightning
 from hsc.training.release import write_codec, write_prior
 from hsc.training.stage import data_module, run_stage
-from hsc.training.weights import start_file
+from hsc.training.weights import outside_start, start_file
 
 
 def train(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Path:
@@ -20,14 +22,16 @@ def train(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Path:
     `codec.safetensors`, which `hsc encode --model` takes.
     """
     config = configuration.load(files, overrides)
+    for name in config.run:
+        outside_start(config.stages[name])  # missing weights are an error of now, not of the hour when they are needed
     hush_lightning()
     folder = Path(config.runs) / config.name
-    write_atomically(folder / "config.yaml", configuration.to_yaml(config).encode())
+    rank_zero_only(write_atomically)(folder / "config.yaml", configuration.to_yaml(config).encode())
     weights: Path | None = None
     finished: dict[str, Path] = {}
     samples = 0
     for name in config.run:
-        start = start_file(config, config.stages[name], finished, weights)
+        start = start_file(config.stages[name], finished, weights)
         with run_loggers(config, folder, name) as loggers:
             weights, samples = run_stage(config, name, folder / name, start, samples, loggers)
         finished[name] = weights
@@ -35,6 +39,7 @@ def train(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Path:
     return folder
 
 
+@rank_zero_only
 def _release(config: Config, folder: Path, finished: dict[str, Path]) -> None:
     """The results as files of their own: the last stage without quantisation is a prior, the last with it a codec."""
     quantised = [

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from hsc.checkpoints import weights_file
-from hsc.config import Config, StageConfig
+from hsc.config import StageConfig
 from hsc.errors import HscError
 from hsc.files import sha256
 from hsc.modules.trainable import TrainableModule
@@ -25,18 +25,26 @@ def save_stage(path: Path, module: TrainableModule, model: dict) -> None:
     weights_file.save(path, tensors, KIND, model)
 
 
-def start_file(config: Config, stage: StageConfig, runs: dict[str, Path], previous: Path | None) -> Path | None:
+def outside_start(stage: StageConfig) -> Path | None:
+    """The weights file from outside the run that a stage's `init` names; None where it names none.
+
+    Raises HscError when there is no such file.
+    """
+    if stage.init is None or stage.init == "fresh" or stage.init.startswith("stage:"):
+        return None
+    return find_weights(stage.init)
+
+
+def start_file(stage: StageConfig, finished: dict[str, Path], previous: Path | None) -> Path | None:
     """The weights file that a stage starts from: its `init`, else what the stage before left, else None (fresh)."""
     if stage.init is None:
         return previous
-    if stage.init == "fresh":
-        return None
     if stage.init.startswith("stage:"):
         name = stage.init.removeprefix("stage:")
-        if name not in runs:
+        if name not in finished:
             raise HscError(f"config: init: {stage.init!r}: no stage {name!r} runs before this one")
-        return runs[name]
-    return find_weights(stage.init)
+        return finished[name]
+    return outside_start(stage)
 
 
 def load_start(module: nn.Module, path: Path) -> list[str]:
