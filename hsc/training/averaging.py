@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor
@@ -25,3 +26,7 @@ class HalfLifeAveraging(WeightAveraging):
         super().__init__(
             device=torch.device("cpu") if not torch.cuda.is_available() else None, use_buffers=False, avg_fn=average
         )
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Where a resumed run has no step left, Lightning skips on_train_end, which puts the average in place.
+        self.on_train_end(trainer, pl_module)

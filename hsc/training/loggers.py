@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pytorch_lightning.loggers import CSVLogger, Logger
+from pytorch_lightning.utilities import rank_zero_only
 
 from hsc.config import Config, to_yaml
 from hsc.files import write_atomically
@@ -16,7 +17,7 @@ from hsc.files import write_atomically
 def run_loggers(config: Config, folder: Path, stage: str) -> Iterator[list[Logger]]:
     """Loggers for one stage. CSV: `STAGE/log/version_N/metrics.csv`, a version each time the stage is (re)started."""
     loggers: list[Logger] = [CSVLogger(folder / stage, name="log", flush_logs_every_n_steps=1)]
-    mode = _wandb_mode(config.logging.wandb)
+    mode = rank_zero_only(_wandb_mode, default="disabled")(config.logging.wandb)
     if mode == "disabled":
         yield loggers
         return

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytorch_lightning as pl
-from pytorch_lightning.utilities import rank_zero_warn
+import torch
+from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 
 from hsc import __version__
 from hsc.config import Config, StageConfig
@@ -33,6 +34,8 @@ MODULES: dict[str, Callable[[Config, StageConfig, Mapping[str, Loss], int], Trai
 WEIGHTS = "weights.safetensors"
 DONE = "done.json"
 
+say = rank_zero_only(print)
+
 
 class StageResult(NamedTuple):
     """What a stage leaves: its weights file and the images seen so far in the run."""
@@ -49,24 +52,27 @@ def run_stage(
     samples_after = samples_before + stage.steps * stage.batch_size
     data = data_module(config, name)
     key = stage_key(config, name, start, data)
-    if _state(folder) == key and (folder / DONE).exists() and (folder / WEIGHTS).exists():
-        print(f"{name}: done already ({folder})")
+    known = _state(folder) == key
+    if known and (folder / DONE).exists() and (folder / WEIGHTS).exists():
+        say(f"{name}: done already ({folder})")
         return StageResult(folder / WEIGHTS, samples_after)
-    if folder.exists() and _state(folder) != key:
-        _set_aside(folder)
-    write_atomically(folder / "key.json", json.dumps({"key": key}).encode())
+    if not known:
+        _begin(folder, key)
 
     pl.seed_everything(config.seed, verbose=False)
     module = _build(config, name, samples_before)
     if start is not None:
         fresh = load_start(module, start)
-        print(f"{name}: starts from {start}" + (f"; new: {', '.join(fresh)}" if fresh else ""))
+        say(f"{name}: starts from {start}" + (f"; new: {', '.join(fresh)}" if fresh else ""))
     trainer = build_trainer(config, name, stage, folder, loggers, report_callbacks(config, name))
-    checkpoint = folder / CHECKPOINT
-    if checkpoint.exists():
-        print(f"{name}: resumes from {checkpoint}")
-    trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint.exists() else None, weights_only=True)
-    if stage.steps % min(stage.validate_every, stage.steps):
+    checkpoint = folder / CHECKPOINT if known and (folder / CHECKPOINT).exists() else None
+    steps_before = 0
+    if checkpoint is not None:
+        steps_before = _steps_done(checkpoint)
+        say(f"{name}: resumes from {checkpoint} after {steps_before} of {stage.steps} steps")
+    trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+    # Lightning validates neither between its intervals nor when it resumes without a step left.
+    if stage.steps % min(stage.validate_every, stage.steps) or steps_before == stage.steps:
         trainer.validate(module, data, verbose=False)
     if trainer.is_global_zero:
         save_stage(folder / WEIGHTS, module, asdict(config.model))
@@ -149,6 +155,23 @@ def _state(folder: Path) -> str | None:
         return None
 
 
+def _steps_done(checkpoint: Path) -> int:
+    try:
+        return int(
+            torch.load(checkpoint, map_location="cpu", mmap=True, weights_only=True)["state_dict"]["batches_seen"]
+        )
+    except Exception as error:  # torch's reader raises whatever its layers do
+        raise HscError(f"{checkpoint}: not readable; remove it to train this stage from its beginning") from error
+
+
+@rank_zero_only
+def _begin(folder: Path, key: str) -> None:
+    """A fresh stage folder under this key."""
+    if folder.exists() and any(folder.iterdir()):
+        _set_aside(folder)
+    write_atomically(folder / "key.json", json.dumps({"key": key}).encode())
+
+
 def _set_aside(folder: Path) -> None:
     """Rename a stage folder made under another config: nothing that was made is lost."""
     number = 1
@@ -158,4 +181,4 @@ def _set_aside(folder: Path) -> None:
         os.rename(folder, aside)
     except OSError as error:
         raise HscError(f"cannot rename {folder} to {aside.name}: {error.strerror}") from error
-    print(f"{folder.name}: its config, data or starting weights changed; the earlier result is kept in {aside}")
+    say(f"{folder.name}: its config, data or starting weights changed; the earlier result is kept in {aside}")

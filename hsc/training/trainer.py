@@ -38,7 +38,8 @@ def build_trainer(
     return pl.Trainer(
         accelerator=config.device,
         devices=config.devices,
-        strategy="ddp" if config.devices > 1 else "auto",
+        # Stages of the first layers, and the two halves of adversarial training, leave parameters without gradients.
+        strategy="ddp_find_unused_parameters_true" if config.devices > 1 else "auto",
         precision=stage.precision,  # type: ignore[arg-type]
         max_steps=stage.steps * per_batch,
         val_check_interval=min(stage.validate_every, stage.steps),

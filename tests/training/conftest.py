@@ -1,0 +1,127 @@
+"""A tiny experiment, and training it in processes that can be killed."""
+
+import json
+import multiprocessing
+import zipfile
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from safetensors.torch import load_file
+from tiny_model import DIM, LAYERS, ROWS
+from torch import Tensor
+from training_process import hsc_train
+
+STAGES = {
+    "prior": {
+        "module": "prior",
+        "train": ["encoder", "heads", "generator", "mapping", "discriminator"],
+        "adversarial": {"r1_every": 2, "ada_kimg": 0.05},
+        "steps": 5,
+    },
+    "basic": {"layers": ["basic"], "steps": 3},
+    "joint": {"train": ["encoder", "gain", "entropy", "heads", "generator"], "round_after": 0.6, "steps": 6},
+}
+
+
+class Experiment(NamedTuple):
+    """An experiment's file, and the folder of its runs."""
+
+    file: Path
+    runs: Path
+
+    def folder(self, name: str = "tiny") -> Path:
+        return self.runs / name
+
+    def weights(self, stage: str, name: str = "tiny") -> dict[str, Tensor]:
+        return load_file(self.folder(name) / stage / "weights.safetensors")
+
+    def done(self, stage: str, name: str = "tiny") -> dict[str, Any]:
+        return json.loads((self.folder(name) / stage / "done.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A zip of 20 pictures, 40×40 pixels: 16 to train, 4 to look at."""
+    path = tmp_path_factory.mktemp("faces") / "faces.zip"
+    random = np.random.default_rng(0)
+    with zipfile.ZipFile(path, "w") as archive:
+        for index in range(20):
+            coarse = Image.fromarray(random.integers(0, 256, (5, 5, 3), dtype=np.uint8))
+            stream = BytesIO()
+            coarse.resize((40, 40), Image.Resampling.BICUBIC).save(stream, "PNG")
+            archive.writestr(f"{index:02d}.png", stream.getvalue())
+    return path
+
+
+@pytest.fixture
+def experiment(faces: Path, tmp_path: Path) -> Experiment:
+    return write_experiment(faces, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(
+    faces: Path, tmp_path_factory: pytest.TempPathFactory, train_in_process: Callable[..., int]
+) -> Experiment:
+    """The experiment, run from its beginning to its end; not to be changed."""
+    whole = write_experiment(faces, tmp_path_factory.mktemp("uninterrupted"))
+    said = whole.runs.with_name("said")
+    assert train_in_process(whole, output=str(said)) == 0, said.read_text()
+    return whole
+
+
+def write_experiment(faces: Path, folder: Path) -> Experiment:
+    """prior → basic → joint on a model of 32×32 pixels; saved every other step, validated every third."""
+    content: dict[str, Any] = {
+        "name": "tiny",
+        "runs": str(folder / "runs"),
+        "model": {
+            "layers": {name: {"rows": rows, "dim": DIM} for name, rows in zip(LAYERS, ROWS, strict=True)},
+            "lambdas": [0.1, 0.01],
+            "heads_hidden": 16,
+            "generator": {"channels": [16] * 4, "z_dim": 16, "w_dim": 16, "mapping_layers": 2},
+            "encoder": {"channels": [16] * 4, "pyramid_channels": 32},
+            "entropy": {"width": 16, "depth": 1, "heads": 2},
+        },
+        "judges": {"identity": "none", "landmarks": "none", "perceptual": ["psnr"]},
+        "logging": {"wandb": "disabled"},
+        "defaults": {
+            "data": {"path": str(faces), "train": "00-15", "validation": "16-19"},
+            "losses": {layer: {"l2": 1} for layer in LAYERS},
+            "precision": "32-true",
+            "batch_size": 4,
+            "warmup": 2,
+            "average_kimg": 0.01,
+            "save_every": 2,
+            "validate_every": 3,
+            "log_every": 1,
+        },
+        "stages": STAGES,
+        "run": list(STAGES),
+    }
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(content))
+    return Experiment(folder / "tiny.yaml", folder / "runs")
+
+
+@pytest.fixture(scope="session")
+def train_in_process() -> Callable[..., int]:
+    """`train_in_process(experiment, "key=value", …, kill=(stage, batch, signal))` → exit status of `hsc train`.
+
+    The processes fork from a server that has imported everything and computed nothing.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["hsc.cli", "hsc.training"])
+
+    def run(experiment: Experiment, *overrides: str, **how: Any) -> int:
+        process = context.Process(target=hsc_train, args=(str(experiment.file), *overrides), kwargs=how)
+        process.start()
+        process.join(120)
+        assert process.exitcode is not None, "still training after two minutes"
+        return process.exitcode
+
+    return run

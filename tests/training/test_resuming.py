@@ -1,0 +1,120 @@
+"""A run that was cut off ends with the very weights of one that was not."""
+
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+pytestmark = pytest.mark.slow
+
+KILLED, TERMINATED = -signal.SIGKILL, 143
+ONLY = {"prior": ["run=[prior]"], "joint": []}  # what makes a run quick
+
+
+@pytest.fixture
+def train(experiment, uninterrupted, train_in_process: Callable[..., int]) -> Callable[..., int]:
+    """`train("joint", …)`: the experiment's `joint` stage alone, those before it being done already."""
+
+    def run(stage: str, *overrides: str, **how) -> int:
+        if stage == "joint" and not experiment.folder().exists():
+            for name in ("prior", "basic"):
+                shutil.copytree(uninterrupted.folder() / name, experiment.folder() / name)
+        return train_in_process(experiment, *ONLY[stage], *overrides, **how)
+
+    return run
+
+
+@pytest.fixture
+def same_result(experiment, uninterrupted) -> Callable[[str], None]:
+    """`same_result("joint")` compares the stage's weights, and the file made of them, with the uninterrupted run's."""
+
+    def compare(stage: str) -> None:
+        made, expected = experiment.weights(stage), uninterrupted.weights(stage)
+        assert made.keys() == expected.keys()
+        different = [name for name, value in made.items() if not torch.equal(value, expected[name])]
+        assert not different, f"{stage}: {len(different)} of {len(made)} tensors differ: {different[:5]}"
+        file = {"prior": "prior.safetensors", "joint": "codec.safetensors"}[stage]
+        assert (experiment.folder() / file).read_bytes() == (uninterrupted.folder() / file).read_bytes()
+
+    return compare
+
+
+def batches_in(checkpoint: Path) -> int:
+    return int(torch.load(checkpoint, weights_only=True)["state_dict"]["batches_seen"])
+
+
+@pytest.mark.parametrize(("stage", "batch"), [("prior", 4), ("joint", 2), ("joint", 5)])
+def test_kill_9_in_the_middle_of_a_stage(experiment, train: Callable, same_result: Callable, stage: str, batch: int):
+    """Behind a checkpoint, with and without a validation in between; or before the first."""
+    assert train(stage, kill=(stage, batch, signal.SIGKILL)) == KILLED
+    assert not (experiment.folder() / stage / "weights.safetensors").exists()
+    assert train(stage) == 0
+    same_result(stage)
+
+
+@pytest.mark.parametrize("batch", [3, 6])
+def test_kill_9_during_validation(experiment, uninterrupted, train: Callable, same_result: Callable, batch: int):
+    """Of the middle and of the end, where no step is left to train."""
+    assert train("joint", kill_validation=("joint", batch, signal.SIGKILL)) == KILLED
+    assert batches_in(experiment.folder() / "joint" / "last.ckpt") == batch
+    assert train("joint") == 0
+    same_result("joint")
+    done, expected = (
+        {name: value for name, value in e.done("joint")["metrics"].items() if name.startswith("val/")}
+        for e in (experiment, uninterrupted)
+    )
+    assert "val/enhanced/psnr" in expected
+    assert done == expected
+
+
+@pytest.mark.parametrize("stage", ["prior", "joint"])
+def test_kill_9_between_the_last_step_and_the_weights(train: Callable, same_result: Callable, stage: str):
+    """The weights are the average, as if nothing had happened."""
+    assert train(stage, kill_before_weights=signal.SIGKILL) == KILLED
+    assert train(stage) == 0
+    same_result(stage)
+
+
+@pytest.mark.parametrize("stage", ["prior", "joint"])
+def test_sigterm_saves_the_step_and_says_143(
+    experiment, train: Callable, same_result: Callable, stage: str, tmp_path: Path
+):
+    assert train(stage, kill=(stage, 1, signal.SIGTERM)) == TERMINATED
+    assert batches_in(experiment.folder() / stage / "last.ckpt") == 1  # though checkpoints are due every other step
+    said = tmp_path / "said"
+    assert train(stage, output=str(said)) == 0
+    assert f"{stage}: resumes from" in said.read_text()
+    same_result(stage)
+
+
+def test_sigterm_during_validation_says_143_and_loses_no_step(experiment, train: Callable, same_result: Callable):
+    assert train("joint", kill_validation=("joint", 3, signal.SIGTERM)) == TERMINATED
+    assert batches_in(experiment.folder() / "joint" / "last.ckpt") == 3
+    assert train("joint") == 0
+    same_result("joint")
+
+
+def test_sigterm_between_training_and_weights_says_143(train: Callable, same_result: Callable):
+    assert train("joint", kill_before_weights=signal.SIGTERM) == TERMINATED
+    assert train("joint") == 0
+    same_result("joint")
+
+
+def test_images_read_by_worker_processes(train: Callable, same_result: Callable):
+    """The same batches in the same order as from memory, also behind a kill."""
+    workers = "stages.joint.data.workers=2"
+    assert train("joint", workers, kill=("joint", 3, signal.SIGKILL), uncached=True) == KILLED
+    assert train("joint", workers, uncached=True) == 0
+    same_result("joint")
+
+
+def test_a_damaged_checkpoint_is_named(experiment, train: Callable, tmp_path: Path):
+    assert train("prior", kill=("prior", 3, signal.SIGKILL)) == KILLED
+    checkpoint = experiment.folder() / "prior" / "last.ckpt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    said = tmp_path / "said"
+    assert train("prior", output=str(said)) == 1
+    assert f"{checkpoint}: not readable; remove it" in said.read_text()

@@ -1,0 +1,57 @@
+"""`hsc train` in a process of its own, which can be told where to die."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import hsc.data.dataset as dataset_room
+import hsc.training.stage as stage_room
+from hsc.cli import main
+from hsc.modules.trainable import TrainableModule
+
+
+def hsc_train(
+    file: str,
+    *overrides: str,
+    kill: tuple[str, int, int] | None = None,
+    kill_validation: tuple[str, int, int] | None = None,
+    kill_before_weights: int | None = None,
+    uncached: bool = False,
+    output: str | None = None,
+) -> None:
+    """Ends as the command does.
+
+    kill, kill_validation: (stage, batch, signal), sent to itself when that batch of the stage is trained, or validated
+    after so many batches. kill_before_weights: signal sent when a stage has trained but its weights are not written.
+    uncached: images are too many to be held in memory. output: a file that gets what is printed.
+    """
+    torch.set_num_threads(1)
+    with open(output or os.devnull, "a") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+    if kill:
+        _send(TrainableModule, "log_training", *kill)
+    if kill_validation:
+        for module in set(stage_room.MODULES.values()):
+            _send(module, "validation_step", *kill_validation)
+    if kill_before_weights:
+        stage_room.save_stage = lambda *_: os.kill(os.getpid(), kill_before_weights)
+    if uncached:
+        dataset_room.CACHE_BYTES = 0
+    main(["train", file, *overrides])
+
+
+def _send(owner: Any, method: str, stage: str, batch: int, number: int) -> None:
+    original = getattr(owner, method)
+
+    def call(module: TrainableModule, *arguments: Any) -> Any:
+        here = Path(module.trainer.default_root_dir).name == stage
+        if here and int(module.batches_seen) == batch:
+            os.kill(os.getpid(), number)
+        return original(module, *arguments)
+
+    setattr(owner, method, call)
