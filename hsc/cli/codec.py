@@ -2,7 +2,6 @@
 
 import math
 import warnings
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -101,7 +100,6 @@ def decode(
 
     import hsc
     from hsc.codec import DamagedFile
-    from hsc.codec import DamagedFile
 
     codec = hsc.load(model)
     _check_range("--layers", layers, 1, len(codec.layers))
@@ -110,8 +108,6 @@ def decode(
         coded = [job.source.read_bytes() for job in batch]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DamagedFile)  # reported below, by the file's name
-            with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DamagedFile)  # told below, with the file's name
             images = codec.decompress(coded, layers=layers, native=native, strict=strict)
         return [(image, codec.open(data).damage) for image, data in zip(images, coded, strict=True)]
 
