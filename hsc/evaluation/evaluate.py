@@ -17,6 +17,7 @@ from hsc.errors import HscError
 from hsc.evaluation.anchors import AnchorNotAvailable, load_anchor
 from hsc.evaluation.distances import SetDistances, columns_of
 from hsc.evaluation.journal import Journal
+from hsc.evaluation.layer_gains import write_layer_gains
 from hsc.evaluation.measures import build_measure, metrics_trained_with
 from hsc.evaluation.measuring import Measuring, batches_of, load, load_all
 from hsc.evaluation.progress import progress
@@ -44,8 +45,9 @@ def evaluate(
     """Measure every layer of a codec at every quality, and anchors at theirs, on aligned faces at the size they have.
 
     Writes per_image.csv (a row an image, codec, layer and quality), results.json (means, confidence intervals),
-    journal.jsonl and, under files/, every file of the codec; returns the path of results.json. An evaluation that was
-    interrupted goes on where it stopped when called again with the same arguments.
+    layer_gains.csv (what each layer changes, with paired intervals), journal.jsonl and, under files/, every file of the
+    codec; returns the path of results.json. An evaluation that was interrupted goes on where it stopped when called
+    again with the same arguments.
 
     codec: a codec, anything `hsc.load` takes, or None for anchors alone. data: folder or zip of faces of one size.
     split: which of them (see `hsc.data.splits`); all of these form the gallery of the identity metrics, and the first
@@ -79,6 +81,7 @@ def evaluate(
     if of_sets:
         _add_set_distances(curves, subjects, measuring)
     write_per_image(out / "per_image.csv", rows, (first.shape[-1], first.shape[-2]))
+    write_layer_gains(out / "layer_gains.csv", rows)
     headline = next(curve for curve in reversed(curves) if curve.codec == subjects[0].name)
     write_results(out / "results.json", curves, headline, _about(measuring, subjects, split))
     return out / "results.json"
