@@ -24,30 +24,25 @@ say() { printf '\n== %s\n' "$*"; }
 faces=${HSC_DATA:-../shared/data}/ffhq128.zip
 if [[ -f $faces ]]; then
     say "Faces: $faces"
-    held_out='040[0-4]*.jpg'
+    face=04000.jpg
+    held_out=04000-04049
 else
-    say "No ffhq128.zip in HSC_DATA: drawing faces from the shipped codec's generator"
+    say "No ffhq128.zip in HSC_DATA: drawing faces from the generator that comes with hsc"
     faces=$work/faces.zip
-    held_out='000[0-4]*.png'
-    hsc data sample "$faces" --count 600 --seed 1
-    overrides+=("defaults.data.path=$faces" defaults.data.train=00050-00599 defaults.data.validation=00000-00049)
+    face=00000.png
+    held_out=00000-00049
+    [[ -f $faces ]] || hsc data sample "$faces" --count 600 --seed 1
+    overrides+=("defaults.data.path=$faces" defaults.data.train=00050-00599 "defaults.data.validation=$held_out")
 fi
 
 say "1. Train (stage by stage; run again to resume)"
 hsc train experiments/quickstart.yaml "${overrides[@]}"
 
-say "2. Take faces that training has not seen"
-python - "$faces" "$held_out" "$work/held-out" <<'PYTHON'
-import fnmatch, sys, zipfile
-archive, pattern, folder = sys.argv[1:]
-with zipfile.ZipFile(archive) as faces:
-    faces.extractall(folder, fnmatch.filter(faces.namelist(), pattern))
-PYTHON
-face=$(find "$work/held-out" -type f | sort | head -1)
-echo "$face"
+say "2. Take a face that training has not seen"
+python -c 'import sys, zipfile; print(zipfile.ZipFile(sys.argv[1]).extract(*sys.argv[2:]))' "$faces" "$face" "$work"
 
-say "3. Encode one into a file of three layers, and look into it"
-hsc encode "$face" -o "$work/face.hsc" --model "$run"
+say "3. Encode it into a file of three layers, and look into that"
+hsc encode "$work/$face" -o "$work/face.hsc" --model "$run"
 hsc inspect "$work/face.hsc"
 
 say "4. Decode the first layer, the first two, all three"
@@ -55,8 +50,8 @@ for layers in 1 2 3; do
     hsc decode "$work/face.hsc" --layers "$layers" -o "$work/face-layers-$layers.png" --model "$run"
 done
 
-say "5. Measure it beside JPEG and VVC on $images held-out faces"
-hsc evaluate "$run" --data "$work/held-out" --limit "$images" --anchors jpeg,vvc --out "$work/results"
+say "5. Measure it beside JPEG and VVC on $images faces that training has not seen"
+hsc evaluate "$run" --data "$faces" --split "$held_out" --limit "$images" --anchors jpeg,vvc --out "$work/results"
 
 say "6. Draw the curves"
 hsc compare "$work/results" --out "$work/comparison"
@@ -64,7 +59,7 @@ hsc compare "$work/results" --out "$work/comparison"
 say "Done"
 cat <<END
 the trained codec        $run/
-the face and its file    $face, $work/face.hsc
+the face and its file    $work/$face, $work/face.hsc
 its three layers         $work/face-layers-1.png, -2.png, -3.png
 measurements             $work/results/results.json, per_image.csv
 curves and tables        $work/comparison/index.html
