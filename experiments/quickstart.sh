@@ -13,7 +13,7 @@ if [[ ${QUICKSTART_STEPS:-} == short ]]; then
     run=runs/quickstart-short
     work=$run/walkthrough
     images=2
-    overrides+=(name=quickstart-short)
+    overrides+=(name=quickstart-short defaults.data.validation_limit=2)
     for stage in $(python -c "import omegaconf; print(*omegaconf.OmegaConf.load('experiments/quickstart.yaml').run)"); do
         overrides+=("stages.$stage.steps=3")
     done
