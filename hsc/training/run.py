@@ -11,8 +11,8 @@ from hsc.files import write_atomically
 from hsc.training.loggers import run_loggers
 from hsc.training.quiet import hush_lightning
 from hsc.training.release import write_codec, write_prior
-from hsc.training.stage import data_module, run_stage
-from hsc.training.weights import outside_start, start_file
+from hsc.training.stage import check_stage, data_module, run_stage
+from hsc.training.weights import start_file
 
 
 def train(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Path:
@@ -22,9 +22,8 @@ def train(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Path:
     `codec.safetensors`, which `hsc encode --model` takes.
     """
     config = configuration.load(files, overrides)
-    for name in config.run:
-        outside_start(config.stages[name])  # missing weights are an error of now, not of the hour when they are needed
     hush_lightning()
+    _check_stages(config)
     folder = Path(config.runs) / config.name
     rank_zero_only(write_atomically)(folder / "config.yaml", configuration.to_yaml(config).encode())
     weights: Path | None = None
@@ -37,6 +36,13 @@ def train(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Path:
         finished[name] = weights
     _release(config, folder, finished)
     return folder
+
+
+def _check_stages(config: Config) -> None:
+    """Missing data, losses or starting weights are an error of now, not of the hour when they are needed."""
+    for place, name in enumerate(config.run):
+        check_stage(config, name)
+        start_file(config.stages[name], dict.fromkeys(config.run[:place], Path()), None)
 
 
 @rank_zero_only

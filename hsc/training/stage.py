@@ -84,6 +84,12 @@ def run_stage(
     return StageResult(folder / WEIGHTS, samples_after)
 
 
+def check_stage(config: Config, name: str) -> None:
+    """Raise HscError where the stage's images or losses do not exist."""
+    unavailable_losses(_tasks(config, name))
+    data_module(config, name, landmarks=False).faces("validation")
+
+
 def data_module(config: Config, name: str, landmarks: bool = True) -> FaceDataModule:
     """The stage's faces, at the model's size for training (with landmarks where its losses want them) and their own
     for validation."""
@@ -136,11 +142,16 @@ def _build(config: Config, name: str, samples_before: int) -> TrainableModule:
 
 def _losses(config: Config, name: str) -> dict[str, Loss]:
     """The stage's losses; those whose judge is missing are left out, and said so."""
-    tasks = {task for tasks in config.stages[name].losses.values() for task in tasks}
+    tasks = _tasks(config, name)
     missing = unavailable_losses(tasks)
     for reason in missing.values():
         rank_zero_warn(f"{name}: trains without a loss: {reason}")
     return load_losses(sorted(tasks - missing.keys()))
+
+
+def _tasks(config: Config, name: str) -> set[str]:
+    """Names of the stage's losses."""
+    return {task for tasks in config.stages[name].losses.values() for task in tasks}
 
 
 def _landmarker(config: Config, name: str) -> Judge | None:

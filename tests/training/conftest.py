@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import sys
 import zipfile
 from collections.abc import Callable
 from io import BytesIO
@@ -16,6 +17,8 @@ from safetensors.torch import load_file
 from tiny_model import DIM, LAYERS, ROWS
 from torch import Tensor
 from training_process import hsc_train
+
+sys.path.append(str(Path(__file__).parent.parent / "callbacks"))  # for wandb_file
 
 STAGES = {
     "prior": {
@@ -104,7 +107,7 @@ def write_experiment(faces: Path, folder: Path) -> Experiment:
         "stages": STAGES,
         "run": list(STAGES),
     }
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(content))
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     return Experiment(folder / "tiny.yaml", folder / "runs")
 
 

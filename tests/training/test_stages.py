@@ -1,0 +1,218 @@
+"""The stages of an experiment: what they leave, when they run again, where they start."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from tiny_model import LAYERS, ROWS, SIZE
+from wandb_file import read_wandb_run
+
+import hsc
+from hsc.checkpoints import weights_file
+from hsc.errors import HscError
+from hsc.training import train
+
+STAGE_FILES = {"key.json", "done.json", "weights.safetensors", "last.ckpt", "log", "provenance", "samples"}
+MEASURES = ("psnr", "bpp", "bpp_estimated", "bpp_layer", "zero_symbols")
+
+
+@pytest.fixture
+def copy(experiment, uninterrupted):
+    """The experiment as the uninterrupted run left it, to be changed."""
+    shutil.copytree(uninterrupted.runs, experiment.runs)
+    return experiment
+
+
+@pytest.fixture
+def lines_of(train_in_process: Callable[..., int], tmp_path: Path) -> Callable[..., list[str]]:
+    """`lines_of(experiment, "key=value", …)` trains and gives what was printed, but for progress."""
+
+    def run(experiment, *overrides: str) -> list[str]:
+        said = tmp_path / "said"
+        said.unlink(missing_ok=True)
+        assert train_in_process(experiment, *overrides, output=str(said)) == 0, said.read_text()
+        return [line for line in said.read_text().splitlines() if " | " not in line]
+
+    return run
+
+
+def csv_rows(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "log" / "version_0" / "metrics.csv") as file:
+        return [{name: value for name, value in row.items() if value} for row in csv.DictReader(file)]
+
+
+@pytest.mark.slow
+def test_what_a_run_leaves(uninterrupted):
+    folder = uninterrupted.folder()
+    assert {path.name for path in folder.iterdir()} == {
+        "config.yaml", "prior", "basic", "joint", "prior.safetensors", "codec.safetensors"
+    }  # fmt: skip
+    assert {path.name for path in (folder / "joint").iterdir()} == STAGE_FILES
+    assert {path.name for path in (folder / "prior").iterdir()} == STAGE_FILES | {"generated"}
+    assert json.loads((folder / "joint/provenance/provenance.json").read_text())["hsc"] == hsc.__version__
+    assert (folder / "joint/provenance/config.yaml").read_text() == (folder / "config.yaml").read_text()
+    # Samples are counted over all stages: 5 + 3 batches of four before, then 6 with a look after every third.
+    assert sorted(path.stem for path in (folder / "joint/samples").iterdir()) == ["0000000044", "0000000056"]
+    width, height = Image.open(folder / "joint/samples/0000000056.png").size
+    assert (width, height // 40) == (4 * 40, 4)  # original and three layers; four faces
+    done = uninterrupted.done("joint")
+    assert done["samples_seen"] == 4 * (5 + 3 + 6)
+    assert {f"val/{layer}/{measure}" for layer in LAYERS for measure in MEASURES} <= done["metrics"].keys()
+
+
+@pytest.mark.slow
+def test_the_csv_holds_every_promised_name(uninterrupted):
+    rows = csv_rows(uninterrupted.folder() / "joint")
+    names = set().union(*rows)
+    assert {f"val/{layer}/{measure}" for layer in LAYERS for measure in MEASURES} <= names
+    assert {f"val/row_bits/{row:02d}" for row in range(sum(ROWS))} <= names
+    assert {f"train/{layer}/{term}" for layer in LAYERS for term in ("l2", "bpp_estimated")} <= names
+    assert {"train/objective", "train/learning_rate", "train/zero_symbols", "samples_seen"} <= names
+    seen = {measure: [float(row["samples_seen"]) for row in rows if measure in row] for measure in names}
+    assert seen["train/objective"] == [36, 40, 44, 48, 52, 56]
+    assert seen["val/basic/bpp"] == [44, 56]
+    prior = set().union(*csv_rows(uninterrupted.folder() / "prior"))
+    terms = ("generator", "discriminator", "real", "fake", "sign", "augmentation", "r1")
+    assert {f"train/adversarial/{term}" for term in terms} | {"train/enhanced/l2", "val/enhanced/psnr"} <= prior
+    assert not any("bpp" in name for name in prior)
+
+
+@pytest.mark.slow
+def test_a_stage_is_validated_at_its_end_even_between_two_intervals(uninterrupted):
+    """The prior's five steps with a look every third: also after the fifth."""
+    seen = [row["samples_seen"] for row in csv_rows(uninterrupted.folder() / "prior") if "val/enhanced/psnr" in row]
+    assert [float(value) for value in seen] == [12, 20]
+
+
+@pytest.mark.slow
+def test_the_released_codec_is_the_last_stage(uninterrupted):
+    folder = uninterrupted.folder()
+    codec = hsc.load(folder)
+    assert (codec.name, codec.size, codec.layers) == ("tiny", SIZE, LAYERS)
+    stage = uninterrupted.weights("joint")
+    torch.testing.assert_close(
+        codec.networks.encoder.stem.weight, stage["encoder.net.stem.weight"], rtol=1e-3, atol=1e-3
+    )
+    assert len(codec.card["bytes_per_face"]) == 2
+    logged = json.loads((folder / "joint/done.json").read_text())["metrics"]
+    measured = logged["val/enhanced/bpp"] * 40**2 / 8  # of the quality that validation takes
+    assert codec.card["bytes_per_face"][codec.default_quality] == pytest.approx(measured, abs=2)
+
+
+@pytest.mark.slow
+def test_running_again_trains_nothing(copy, lines_of: Callable[..., list[str]]):
+    before = {path: path.read_bytes() for path in copy.folder().rglob("*.safetensors")}
+    done = [f"{stage}: done already ({copy.folder() / stage})" for stage in ("prior", "basic", "joint")]
+    assert lines_of(copy) == [*done, f"run folder: {copy.folder()}"]
+    assert {path: path.read_bytes() for path in copy.folder().rglob("*.safetensors")} == before
+
+
+@pytest.mark.slow
+def test_a_changed_stage_is_set_aside_and_trained_again(copy, lines_of: Callable[..., list[str]]):
+    before = copy.weights("joint")
+    lines = lines_of(copy, "stages.joint.learning_rate=0.003")
+    aside = copy.folder() / "joint.old1"
+    assert lines[:2] == [f"{stage}: done already ({copy.folder() / stage})" for stage in ("prior", "basic")]
+    assert lines[2].startswith("joint: its config, data or starting weights changed")
+    assert str(aside) in lines[2]
+    assert {path.name for path in aside.iterdir()} == STAGE_FILES
+    after = copy.weights("joint")
+    assert any(not torch.equal(value, before[name]) for name, value in after.items())
+    lines_of(copy)
+    assert (copy.folder() / "joint.old2").is_dir()
+    assert all(torch.equal(value, before[name]) for name, value in copy.weights("joint").items())
+
+
+@pytest.mark.slow
+def test_other_data_are_another_stage(copy, lines_of: Callable[..., list[str]]):
+    lines = lines_of(copy, "defaults.data.train=00-14", "run=[prior]", "stages.prior.steps=1")
+    assert lines[0].startswith("prior: its config, data")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("start", "fresh"),
+    [
+        ("stage:prior", True),
+        ("prior.safetensors", True),
+        ("codec.safetensors", False),
+        ("basic/weights.safetensors", False),
+    ],
+)
+def test_where_a_stage_starts(copy, lines_of: Callable[..., list[str]], start: str, fresh: bool):
+    """Parts that the start does not hold are said to be new; frozen parts stay what they were."""
+    path = copy.folder() / start.replace("stage:prior", "prior/weights.safetensors")
+    init = start if start.startswith("stage:") else path
+    lines = lines_of(
+        copy, f"stages.joint.init={init}", "stages.joint.train=[gain]", "stages.joint.steps=1", "run=[prior,joint]"
+    )
+    (line,) = (line for line in lines if line.startswith("joint: starts from"))
+    assert ("new: entropy.net" in line) == fresh
+    assert ("new:" in line) == fresh
+    held, made = weights_file.load(path).tensors, copy.weights("joint")
+    for name in ("encoder.net.stem.weight", "decoder.generator.synthesis_network.b4.const"):
+        assert torch.equal(made[name], held[name].float())
+
+
+@pytest.mark.slow
+def test_fresh_means_fresh(copy, lines_of: Callable[..., list[str]]):
+    lines = lines_of(copy, "stages.joint.init=fresh", "stages.joint.steps=1", "run=[prior,joint]")
+    assert not any("starts from" in line for line in lines)
+
+
+def test_weights_of_another_shape_are_named(experiment, tmp_path: Path):
+    name = "encoder.net.stem.weight"
+    weights_file.save(tmp_path / "other.safetensors", {name: torch.zeros(8, 3, 3, 3)}, "stage", {})
+    with pytest.raises(HscError, match=rf"other.*{name} is \(8, 3, 3, 3\) there and \(16, 3, 3, 3\) in this model"):
+        train([experiment.file], [f"stages.basic.init={tmp_path / 'other.safetensors'}", "run=[basic]"])
+
+
+def test_weights_of_something_else_are_refused(experiment, tmp_path: Path):
+    weights_file.save(tmp_path / "other.safetensors", {"unknown": torch.zeros(1)}, "stage", {})
+    with pytest.raises(HscError, match="holds nothing that this model could start from"):
+        train([experiment.file], [f"stages.basic.init={tmp_path / 'other.safetensors'}", "run=[basic]"])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("stages.joint.init=stage:later", "no stage 'later' runs before this one"),
+        ("stages.joint.init=stage:joint", "no stage 'joint' runs before this one"),
+        ("stages.joint.init=nowhere", "no weights 'nowhere'"),
+        ("stages.joint.data.path=nowhere.zip", "nowhere.zip"),
+        ("stages.joint.data.train=90-99", "90-99"),
+        ("stages.joint.losses.basic={sharpness: 1}", "no loss is called 'sharpness'"),
+        ("stages.joint.betas=[0.9]", "betas"),
+    ],
+)
+def test_mistakes_in_the_last_stage_stop_the_run_before_the_first(
+    experiment, override: str, message: str, monkeypatch: pytest.MonkeyPatch
+):
+    def too_late(*_, **__):
+        raise AssertionError("trains although the run cannot end well")
+
+    monkeypatch.setattr("hsc.training.run.run_stage", too_late)
+    with pytest.raises(HscError, match=message):
+        train([experiment.file], [override])
+
+
+@pytest.mark.slow
+def test_offline_wandb_holds_the_run(copy, train_in_process: Callable[..., int]):
+    """One W&B run for all stages, with the configuration, the axis and the best values."""
+    shutil.rmtree(copy.folder() / "joint")
+    assert train_in_process(copy, "logging.wandb=offline", "logging.project=faces") == 0
+    run = read_wandb_run(copy.folder())
+    names = set().union(*run.history)
+    assert {f"val/{layer}/{measure}" for layer in LAYERS for measure in MEASURES} <= names
+    assert {"train/objective", "samples_seen"} <= names
+    assert any(name.startswith("val/samples") for name in names)
+    assert [step["samples_seen"] for step in run.history if "val/basic/bpp" in step] == [44, 56]
+    assert run.config["name"] == "tiny"
+    assert run.config["stages"]["joint"]["steps"] == 6
+    psnr = [step["val/enhanced/psnr"] for step in run.history if "val/enhanced/psnr" in step]
+    assert run.summary["val/enhanced/psnr"] == pytest.approx(max(psnr))
