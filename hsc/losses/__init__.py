@@ -20,6 +20,8 @@ __all__ = [
 _LOSSES: dict[str, Callable[[], Loss]] = {
     "l2": L2Loss,
     "lpips": lambda: PerceptualLoss("lpips", "lpips.alex"),
+    # Small models are judged at 128 pixels, where LPIPS looks at other frequencies than at their own size.
+    "lpips_128": lambda: PerceptualLoss("lpips_128", "lpips.alex", 128),
     "lpips_vgg": lambda: PerceptualLoss("lpips_vgg", "lpips.vgg"),
     "dists": lambda: PerceptualLoss("dists", "dists"),
     "landmarks": LandmarkLoss,

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hsc.images import resize
 from hsc.judges import NotAvailable, load_judge
 from hsc.judges.facemesh import FaceMesh
 
@@ -36,15 +37,16 @@ class L2Loss(Loss):
 
 
 class PerceptualLoss(Loss):
-    """The distance that a differentiable perceptual judge sees."""
+    """The distance that a differentiable perceptual judge sees, after both images were resized to `size` where given."""
 
-    def __init__(self, name: str, judge: str) -> None:
+    def __init__(self, name: str, judge: str, size: int | None = None) -> None:
         super().__init__()
-        self.name, self.judge = name, judge
+        self.name, self.judge, self.size = name, judge, size
         load_judge(judge)
 
     def forward(self, image: Tensor, original: Tensor, landmarks: Tensor | None = None) -> Tensor:
-        return load_judge(self.judge, image.device)(original, image)
+        size = self.size or image.shape[-1]
+        return load_judge(self.judge, image.device)(resize(original, size), resize(image, size))
 
 
 class LandmarkLoss(Loss):
