@@ -37,7 +37,7 @@ class L2Loss(Loss):
 
 
 class PerceptualLoss(Loss):
-    """The distance that a differentiable perceptual judge sees, after both images were resized to `size` where given."""
+    """The distance that a differentiable perceptual judge sees, of both images resized to `size` where given."""
 
     def __init__(self, name: str, judge: str, size: int | None = None) -> None:
         super().__init__()
