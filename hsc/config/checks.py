@@ -75,6 +75,15 @@ def _check_stage(path: str, stage: StageConfig, config: Config) -> None:
     tasks = any(stage.losses.get(layer) for layer in stage.layers or names)
     if not tasks and (stage.module == "prior" or set(stage.train) - {"entropy", "gain"}):
         raise HscError(f"config: {path}.losses: no layer has a task; give weights such as losses: {{basic: {{l2: 1}}}}")
+    if stage.module == "prior" or stage.quantise == "none":
+        # Nothing is sent, so there are no prefixes: every layer is decoded, under the last one's losses.
+        if stage.layers not in ([], names):
+            raise HscError(f"config: {path}.layers: a stage without quantisation trains all layers; leave it out")
+        adversarial = stage.module == "prior" and stage.adversarial.weight > 0
+        if not adversarial and not any(stage.losses.get(names[-1], {}).values()):
+            raise HscError(
+                f"config: {path}.losses: a stage without quantisation needs a task of its last layer {names[-1]!r}"
+            )
     for key in ("steps", "batch_size", "validate_every", "save_every", "log_every"):
         if getattr(stage, key) < 1:
             raise HscError(f"config: {path}.{key}: must be at least 1")

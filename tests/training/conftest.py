@@ -123,8 +123,8 @@ def train_in_process() -> Callable[..., int]:
     def run(experiment: Experiment, *overrides: str, **how: Any) -> int:
         process = context.Process(target=hsc_train, args=(str(experiment.file), *overrides), kwargs=how)
         process.start()
-        process.join(120)
-        assert process.exitcode is not None, "still training after two minutes"
+        process.join(300)
+        assert process.exitcode is not None, "still training after five minutes"
         return process.exitcode
 
     return run

@@ -188,6 +188,8 @@ def test_weights_of_something_else_are_refused(experiment, tmp_path: Path):
         ("stages.joint.data.train=90-99", "90-99"),
         ("stages.joint.losses.basic={sharpness: 1}", "no loss is called 'sharpness'"),
         ("stages.joint.betas=[0.9]", "betas"),
+        ("stages.basic.quantise=none", r"stages\.basic\.layers: a stage without quantisation"),
+        ("stages.prior.layers=[basic]", r"stages\.prior\.layers: a stage without quantisation"),
     ],
 )
 def test_mistakes_in_the_last_stage_stop_the_run_before_the_first(
