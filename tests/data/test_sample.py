@@ -53,7 +53,7 @@ def test_the_set_says_that_it_is_generated(tmp_path, weights):
         archive.extractall(tmp_path / "folder")
     assert is_generated(open_faces(tmp_path / "folder"))
     note = (tmp_path / "folder" / ".generated-faces").read_text()
-    assert note == "generated faces: generator.safetensors, seed 7, truncation 0.7\n"
+    assert note == "generated faces: generator, seed 7, truncation 0.7\n"
 
 
 def test_truncation_draws_towards_the_average_and_size_resizes(tmp_path, weights):

@@ -1,0 +1,61 @@
+"""The weights that come with hsc: small, described, and what the documentation says they are."""
+
+import re
+
+import pytest
+import torch
+
+import hsc
+from hsc.checkpoints import load_face_model, load_generator, weights_file
+from hsc.images import resize
+from hsc.released import ASSETS, DEFAULT_MODEL, DEFAULT_PRIOR, find_weights
+
+LARGEST_FILE, LARGEST_SUM = 16_000_000, 26_000_000
+
+
+def test_assets_are_small_and_each_has_a_card() -> None:
+    files = sorted(ASSETS.glob("*.safetensors"))
+    assert {DEFAULT_MODEL, DEFAULT_PRIOR, "facemesh"} <= {file.stem for file in files}
+    assert max(file.stat().st_size for file in files) <= LARGEST_FILE
+    assert sum(file.stat().st_size for file in files) <= LARGEST_SUM
+    for file in files:
+        assert re.search(r"licen[cs]e", file.with_suffix(".md").read_text(), re.IGNORECASE), file.name
+
+
+@pytest.fixture(scope="module")
+def faces() -> torch.Tensor:
+    """Four faces of the shipped prior, at 128 pixels."""
+    model = load_face_model(find_weights(DEFAULT_PRIOR))
+    with torch.inference_mode():
+        return resize(model.draw(torch.randn(4, model.z_dim, generator=torch.Generator().manual_seed(0)), 0.7), 128)
+
+
+def test_the_shipped_codec_codes_faces_near_the_bytes_on_its_card(faces: torch.Tensor) -> None:
+    codec = hsc.load()
+    on_card = codec.card["bytes_per_face"]
+    assert len(on_card) == codec.num_qualities
+    assert on_card == sorted(on_card)
+    files = codec.compress(faces)
+    mean = sum(map(len, files)) / len(files)
+    assert 0.5 * on_card[codec.default_quality] < mean < 1.5 * on_card[codec.default_quality]
+
+
+def test_every_layer_of_the_shipped_codec_brings_the_face_closer(faces: torch.Tensor) -> None:
+    codec = hsc.load()
+    files = codec.compress(faces, codec.num_qualities - 1)
+    errors = [
+        float((torch.stack(codec.decompress(files, layers=layers)) - faces).square().mean()) for layers in (1, 2, 3)
+    ]
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_judges_that_report_did_not_train_the_shipped_codec() -> None:
+    for name in (DEFAULT_MODEL, DEFAULT_PRIOR):
+        judges = weights_file.load(find_weights(name)).card["judges"]
+        assert judges
+        assert not {"dlib", "dlib68", "lpips.vgg"} & set(judges)
+
+
+def test_the_generator_is_found_inside_both() -> None:
+    for name in (DEFAULT_MODEL, DEFAULT_PRIOR):
+        assert load_generator(find_weights(name)).size == 64
