@@ -56,10 +56,7 @@ class EntropyTransformer(nn.Module):
         heads: int = 4,
     ) -> None:
         super().__init__()
-        if sum(steps) != len(dims):
-            raise ValueError(f"steps {tuple(steps)} do not cover {len(dims)} rows")
-        ends = [sum(steps[: i + 1]) for i in range(len(steps))]
-        self.step_rows = [range(end - count, end) for end, count in zip(ends, steps, strict=True)]
+        self.step_rows = rows_of_steps(steps, len(dims))
         self.heads = heads
         self.quality_embedding = nn.Embedding(num_qualities, width)
         self.query_rows = nn.Parameter(torch.randn(len(dims), width) * 0.5)
@@ -108,6 +105,14 @@ class EntropyTransformer(nn.Module):
             all_keys.append(keys)
             all_values.append(values)
         return Memory(memory.quality, tuple(all_keys), tuple(all_values))
+
+
+def rows_of_steps(steps: Sequence[int], num_rows: int) -> list[range]:
+    """The rows of each step, given how many it codes. Raises ValueError unless they are all rows."""
+    if sum(steps) != num_rows:
+        raise ValueError(f"steps {tuple(steps)} do not cover {num_rows} rows")
+    ends = [sum(steps[: i + 1]) for i in range(len(steps))]
+    return [range(end - count, end) for end, count in zip(ends, steps, strict=True)]
 
 
 class TransformerBlock(nn.Module):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from hsc.nets.entropy import EntropyTransformer, Memory
+from hsc.nets.entropy import EntropyTransformer, Memory, rows_of_steps
 from hsc.nets.entropy_export import LATENT_LIMIT, integer_state
 from hsc.nets.fixed_point import (
     EXP_RANGE,
@@ -53,10 +53,7 @@ class IntegerEntropyTransformer(nn.Module):
         num_classes: int = 64,
     ) -> None:
         super().__init__()
-        if sum(steps) != len(dims):
-            raise ValueError(f"steps {tuple(steps)} do not cover {len(dims)} rows")
-        ends = [sum(steps[: i + 1]) for i in range(len(steps))]
-        self.step_rows = [range(end - count, end) for end, count in zip(ends, steps, strict=True)]
+        self.step_rows = rows_of_steps(steps, len(dims))
         self.heads, self.num_classes, self.limit = heads, num_classes, stream_limit(width)
         self.register_buffer("query_rows", torch.zeros(len(dims), width, dtype=torch.int32))
         self.register_buffer("quality_rows", torch.zeros(num_qualities, width, dtype=torch.int32))
