@@ -24,7 +24,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@echo "installing into $(VENV)/ (a few minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) "$$(grep '^torch==' constraints.txt)"
-	@$(PIP) -e '.[judges,anchors,dev]'
+	@$(PIP) -e '.[judges,anchors,ray,dev]'
 	@$(BIN)/hsc weights fetch || echo "going on without those weights; hsc weights tells what they are for"
 	@touch $@
 
