@@ -26,8 +26,8 @@ from hsc.images import resize
 from hsc.layer_coder import CodedLayer, LayerCoder
 from hsc.nets.build import image_size
 from hsc.nets.encoder import PyramidEncoder
-from hsc.nets.entropy import EntropyTransformer, Memory
-from hsc.nets.entropy_integer import IntegerEntropyTransformer
+from hsc.nets.entropy import EntropyTransformer
+from hsc.nets.entropy_integer import IntegerEntropyTransformer, Progress
 from hsc.nets.generator import Generator
 from hsc.nets.heads import StyleHeads
 from hsc.nets.quantise import Gain
@@ -49,10 +49,11 @@ class Networks(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """Latents on the decoder's side, and where the entropy model stands after them."""
+    """What a decoder knows, and where the entropy model stands after it."""
 
+    symbols: list[Tensor]  # int64 [N, rows, dim] of each known layer
     latents: list[Tensor]  # float [N, rows, dim] of each known layer
-    memory: Memory  # before the first unknown layer
+    progress: Progress  # before the first unknown layer
     quality: Tensor  # [N]
 
 
@@ -81,7 +82,8 @@ class Coded(NamedTuple):
     def decoded(self, layers: int) -> Decoded:
         """What a decoder knows after the first `layers` layers."""
         known = self.coded[:layers]
-        return Decoded([layer.latents for layer in known], known[-1].memory, self.quality)
+        symbols, latents = [layer.symbols for layer in known], [layer.latents for layer in known]
+        return Decoded(symbols, latents, known[-1].progress, self.quality)
 
 
 class Codec:
@@ -212,10 +214,10 @@ class Codec:
             latents = self.networks.encoder(small)[:count]
         if not all(layer.isfinite().all() for layer in latents):
             raise HscError("the encoder gives no finite numbers: an image holds NaN, or training went astray")
-        memory, coded = self._coder.begin(q), []
+        progress, coded = self._coder.begin(q), []
         for layer, values in enumerate(latents):
-            coded.append(self._coder.encode(memory, layer, values, q))
-            memory = coded[-1].memory
+            coded.append(self._coder.encode(progress, layer, values, q))
+            progress = coded[-1].progress
         header = Header(self.model_id, level, storable_side(side))
         chunks = list(zip(*(layer.chunks for layer in coded), strict=True))
         files = [write(header, chunk) for chunk in chunks]
@@ -229,23 +231,23 @@ class Codec:
 
     @torch.no_grad()
     def decode_latents(self, containers: Sequence[Container]) -> Decoded:
-        """Latents of files with equally many layers."""
+        """Symbols and latents of files with equally many layers."""
         quality = torch.tensor([container.header.quality for container in containers], device=self.device)
-        memory = self._coder.begin(quality)
-        latents = []
+        progress, layers = self._coder.begin(quality), []
         for layer in range(len(containers[0].chunks)):
             chunks = [container.chunks[layer] for container in containers]
-            values, memory = self._coder.decode(memory, layer, chunks, quality)
-            latents.append(values)
-        return Decoded(latents, memory, quality)
+            layers.append(self._coder.decode(progress, layer, chunks, quality))
+            progress = layers[-1].progress
+        return Decoded([layer.symbols for layer in layers], [layer.latents for layer in layers], progress, quality)
 
     @torch.no_grad()
     def render(self, decoded: Decoded) -> Tensor:
         """Latents of the first layers → images [N, 3, size, size]; layers not known are filled."""
-        latents, memory, quality = list(decoded.latents), decoded.memory, decoded.quality
+        latents, progress, quality = list(decoded.latents), decoded.progress, decoded.quality
         for layer in range(len(latents), len(self.layers)):
-            values, memory = self._coder.fill(memory, layer, quality)
-            latents.append(values)
+            filled = self._coder.fill(progress, layer, quality)
+            latents.append(filled.latents)
+            progress = filled.progress
         with torch.autocast(self.device.type, enabled=False):
             generator = self.networks.generator
             styles = generator.mean_w + self.networks.heads(latents, quality)

@@ -7,7 +7,7 @@ latents·gain ─(− mean)─ round ─▶ symbols ─range coder─▶ chunk
 ```
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,24 +16,34 @@ from torch import Tensor
 
 from hsc.coding.chunk import ChunkDecoder, encode_chunk
 from hsc.coding.tables import FrequencyTable
-from hsc.nets.entropy import Memory
-from hsc.nets.entropy_integer import IntegerEntropyTransformer
+from hsc.nets.entropy_integer import IntegerEntropyTransformer, IntegerParameters, Progress
 from hsc.nets.fixed_point import LATENT_BITS
 from hsc.nets.quantise import Gain
 
 
 class CodedLayer(NamedTuple):
-    """One layer of N faces."""
+    """One layer of N faces, as an encoder makes it."""
 
     symbols: Tensor  # int64 [N, rows, dim]
     row_bits: Tensor  # [N, rows] ideal bits, −log2 of the table's frequencies
     chunks: list[bytes]  # N payloads
     latents: Tensor  # [N, rows, dim] as a decoder will know them
-    memory: Memory  # of all layers up to this one
+    progress: Progress  # after the layer
+
+
+class DecodedLayer(NamedTuple):
+    """One layer of N faces, as a decoder knows it."""
+
+    symbols: Tensor  # int64 [N, rows, dim]
+    latents: Tensor  # [N, rows, dim]
+    progress: Progress  # after the layer
 
 
 class LayerCoder:
-    """`rows_per_layer`: rows of each layer, in coding order. `quality` is always the level of each face, int64 [N]."""
+    """`rows_per_layer`: rows of each layer, in coding order. `quality` is always the level of each face, int64 [N].
+
+    `progress` is where the entropy model stands before the layer; latents are on the device of `gain`, symbols not.
+    """
 
     def __init__(
         self, rows_per_layer: Sequence[int], entropy: IntegerEntropyTransformer, table: FrequencyTable, gain: Gain
@@ -42,60 +52,61 @@ class LayerCoder:
         ends = np.cumsum(rows_per_layer).tolist()
         self._bands = [range(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
-    def begin(self, quality: Tensor) -> Memory:
-        """Memory of no layer yet."""
+    def begin(self, quality: Tensor) -> Progress:
+        """Before the first layer."""
         return self.entropy.begin(quality)
 
-    def encode(self, memory: Memory, layer: int, latents: Tensor, quality: Tensor) -> CodedLayer:
+    def encode(self, progress: Progress, layer: int, latents: Tensor, quality: Tensor) -> CodedLayer:
         """Quantise and code the latents [N, rows, dim] of a layer."""
-        symbols, classes, decoded = [], [], []
-        for step, rows, gain in self._steps(layer, quality):
-            mean, scale_class = self.entropy.predict(memory, step)
-            start = rows.start - self._bands[layer].start
-            residual = latents[:, start : start + len(rows)] * gain - mean / 2**LATENT_BITS
-            symbols.append(residual.round().long())
-            classes.append(scale_class)
-            memory, values = self._accept(memory, step, symbols[-1], mean, gain)
-            decoded.append(values)
-        all_symbols, all_classes = torch.cat(symbols, 1).cpu(), torch.cat(classes, 1).cpu()
-        bits = torch.from_numpy(self.table.bits(all_symbols.numpy(), all_classes.numpy()).sum(-1))
-        pairs = zip(all_symbols.flatten(1).numpy(), all_classes.flatten(1).numpy(), strict=True)
-        chunks = [encode_chunk(s, c, self.table) for s, c in pairs]
-        return CodedLayer(all_symbols, bits, chunks, torch.cat(decoded, 1), memory)
+        classes: list[Tensor] = []
 
-    def decode(self, memory: Memory, layer: int, chunks: Sequence[bytes], quality: Tensor) -> tuple[Tensor, Memory]:
-        """N chunks → latents [N, rows, dim], and memory after the layer. Raises HscError for a damaged chunk."""
+        def quantise(expected: IntegerParameters, rows: range, gain: Tensor) -> Tensor:
+            scaled = (latents[:, rows.start : rows.stop] * gain).cpu()
+            classes.append(expected.scale_class)
+            return (scaled - expected.mean / 2**LATENT_BITS).round().long()
+
+        symbols, decoded, progress = self._code(progress, layer, quality, quantise)
+        all_classes = torch.cat(classes, 1)
+        bits = torch.from_numpy(self.table.bits(symbols.numpy(), all_classes.numpy()).sum(-1))
+        pairs = zip(symbols.flatten(1).numpy(), all_classes.flatten(1).numpy(), strict=True)
+        chunks = [encode_chunk(s, c, self.table) for s, c in pairs]
+        return CodedLayer(symbols, bits, chunks, decoded, progress)
+
+    def decode(self, progress: Progress, layer: int, chunks: Sequence[bytes], quality: Tensor) -> DecodedLayer:
+        """N chunks → a layer. Raises HscError for a damaged chunk."""
         decoders = [ChunkDecoder(chunk, self.table) for chunk in chunks]
-        latents = []
-        for step, _, gain in self._steps(layer, quality):
-            mean, scale_class = self.entropy.predict(memory, step)
-            classes = scale_class.flatten(1).cpu().numpy()
+
+        def read(expected: IntegerParameters, rows: range, gain: Tensor) -> Tensor:
+            classes = expected.scale_class.flatten(1).numpy()
             integers = np.stack([decoder.decode(c) for decoder, c in zip(decoders, classes, strict=True)])
-            symbols = torch.from_numpy(integers.astype(np.int64)).view(mean.shape).to(mean.device)
-            memory, values = self._accept(memory, step, symbols, mean, gain)
-            latents.append(values)
+            return torch.from_numpy(integers.astype(np.int64)).view(expected.mean.shape)
+
+        decoded = DecodedLayer(*self._code(progress, layer, quality, read))
         for decoder in decoders:
             decoder.finish()
-        return torch.cat(latents, 1), memory
+        return decoded
 
-    def fill(self, memory: Memory, layer: int, quality: Tensor) -> tuple[Tensor, Memory]:
+    def fill(self, progress: Progress, layer: int, quality: Tensor) -> DecodedLayer:
         """A layer that was not sent: what a chunk of zeros would decode to, its conditional mean."""
-        latents = []
-        for step, _, gain in self._steps(layer, quality):
-            mean, _ = self.entropy.predict(memory, step)
-            memory, values = self._accept(memory, step, torch.zeros_like(mean), mean, gain)
-            latents.append(values)
-        return torch.cat(latents, 1), memory
+        return DecodedLayer(*self._code(progress, layer, quality, lambda expected, *_: torch.zeros_like(expected.mean)))
 
-    def _accept(self, memory: Memory, step: int, symbols: Tensor, mean: Tensor, gain: Tensor) -> tuple[Memory, Tensor]:
-        """Memory with a step's rows, and their latents."""
-        quantised = (symbols << LATENT_BITS) + mean
-        if step + 1 < len(self.entropy.step_rows):
-            memory = self.entropy.observe(memory, step, quantised)
-        return memory, (quantised / 2**LATENT_BITS).float() / gain
+    def _code(
+        self,
+        progress: Progress,
+        layer: int,
+        quality: Tensor,
+        symbols_of: Callable[[IntegerParameters, range, Tensor], Tensor],
+    ) -> tuple[Tensor, Tensor, Progress]:
+        """Symbols, latents and progress of a layer, step by step.
 
-    def _steps(self, layer: int, quality: Tensor) -> list[tuple[int, range, Tensor]]:
-        """(step, its rows, their gain [N, rows, dim]) of a layer."""
-        band = self._bands[layer]
-        steps = [(step, rows) for step, rows in enumerate(self.entropy.step_rows) if rows.start in band]
-        return [(step, rows, self.gain.rows(quality, rows)) for step, rows in steps]
+        `symbols_of`: (what a step is expected to hold, its rows within the layer, their gain [N, rows, dim]) → symbols.
+        """
+        band, symbols, latents = self._bands[layer], [], []
+        while progress.expected is not None and (rows := self.entropy.step_rows[progress.step]).start in band:
+            gain = self.gain.rows(quality, rows)
+            within = range(rows.start - band.start, rows.stop - band.start)
+            symbols.append(symbols_of(progress.expected, within, gain))
+            quantised = (symbols[-1] << LATENT_BITS) + progress.expected.mean
+            latents.append((quantised / 2**LATENT_BITS).float().to(gain.device) / gain)
+            progress = self.entropy.advance(progress, quantised)
+        return torch.cat(symbols, 1), torch.cat(latents, 1), progress

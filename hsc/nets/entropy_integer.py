@@ -8,16 +8,19 @@ it from a trained network once; the integers are stored with the model, and load
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hsc.nets.entropy import EntropyTransformer, Memory, rows_of_steps
+from hsc.nets.entropy import EntropyTransformer, rows_of_steps
 from hsc.nets.entropy_export import LATENT_LIMIT, integer_state
 from hsc.nets.fixed_point import (
     EXP_RANGE,
     EXP_STEPS,
     LATENT_BITS,
     IntegerLinear,
+    Integers,
+    as_float64,
     attend,
     normalise,
     stream_limit,
@@ -31,11 +34,22 @@ class IntegerParameters(NamedTuple):
     scale_class: Tensor  # int64 [N, rows, dim], a row of the frequency table
 
 
+class Progress(NamedTuple):
+    """Where coding stands: what is known of the steps before `step`, and what it is expected to hold."""
+
+    step: int
+    expected: IntegerParameters | None  # of this step's rows; None after the last step
+    quality: Integers  # [N, 1, width]
+    keys: tuple[Integers, ...]  # one [N, heads, rows seen, width / heads] a block
+    values: tuple[Integers, ...]
+
+
 class IntegerEntropyTransformer(nn.Module):
-    """`hsc.nets.entropy.EntropyTransformer` in integers, with the same steps and memory: see there for the arguments.
+    """`hsc.nets.entropy.EntropyTransformer` in integers, with the same steps: see there for the arguments.
 
     Means and latents are int64 in units of 2^-LATENT_BITS: a latent is symbol · 2^LATENT_BITS + mean. Instead of a
     log-scale comes a class of the frequency table, whose `num_classes` scales are log-spaced over LOG_SCALE_RANGE.
+    Remembering a step and predicting the next are one pass through the network: as many passes as there are steps.
     """
 
     query_rows: Tensor  # int32 [rows, width]
@@ -71,46 +85,50 @@ class IntegerEntropyTransformer(nn.Module):
         num_qualities, width = net.quality_embedding.weight.shape
         twin = cls(dims, steps, num_qualities, width, len(net.blocks), net.heads, num_classes)
         twin.load_state_dict(integer_state(net, num_classes))
-        return twin.to(net.norm.weight.device)
+        return twin
 
-    def begin(self, quality: Tensor) -> Memory:
-        """quality: level of each image, int64 [N] → memory of nothing yet."""
-        embedded = self._quality[quality][:, None]
-        nothing = embedded.new_empty(len(quality), self.heads, 0, embedded.shape[-1] // self.heads)
-        return Memory(embedded, (nothing,) * len(self.blocks), (nothing,) * len(self.blocks))
+    def begin(self, quality: Tensor) -> Progress:
+        """quality: level of each image, int64 [N] → what the first step is expected to hold."""
+        embedded = self._quality[quality.cpu().numpy()][:, None]
+        nothing = np.empty((len(quality), self.heads, 0, embedded.shape[-1] // self.heads))
+        memory = (nothing,) * len(self.blocks)
+        return self._predict(0, embedded[:, :0], embedded, memory, memory)
 
-    @torch.no_grad()
-    def predict(self, memory: Memory, step: int) -> IntegerParameters:
-        """Distribution of the rows of `step`, given the memory of all steps before it."""
-        rows = self.step_rows[step]
-        x = self._query[rows.start : rows.stop] + memory.quality
-        for block, keys, values in zip(self.blocks, memory.keys, memory.values, strict=True):
-            x, _, _ = block(x, keys, values, self._exponentials)
-        mean, scale = self.out[step](normalise(x).transpose(0, 1)).transpose(0, 1).chunk(2, -1)
-        scale_class = (scale * 2.0**-LATENT_BITS + 0.5).floor_().clamp_(0, self.num_classes - 1)
-        return IntegerParameters(mean.long(), scale_class.long())
-
-    @torch.no_grad()
-    def observe(self, memory: Memory, step: int, latents: Tensor) -> Memory:
-        """Remember the rows of `step`: latents int64 [N, rows, dim] in units of 2^-LATENT_BITS quantisation steps.
+    def advance(self, progress: Progress, latents: Tensor) -> Progress:
+        """Remember the rows of the present step, int64 [N, rows, dim] in units of 2^-LATENT_BITS quantisation steps.
 
         What follows sees latents clamped to ±LATENT_LIMIT, ±1024 quantisation steps.
         """
-        x = latents.clamp(-LATENT_LIMIT, LATENT_LIMIT).double()
-        x = self.embed[step](x.transpose(0, 1)).transpose(0, 1).add(memory.quality).clamp_(-self.limit, self.limit)
+        step, _, quality, keys, values = progress
+        if step + 1 == len(self.step_rows):
+            return Progress(step + 1, None, quality, keys, values)
+        x = latents.clamp(-LATENT_LIMIT, LATENT_LIMIT).cpu().numpy().astype(np.float64)
+        x = self.embed[step](x.swapaxes(0, 1)).swapaxes(0, 1) + quality
+        return self._predict(step + 1, np.clip(x, -self.limit, self.limit), quality, keys, values)
+
+    def _predict(
+        self, step: int, known: Integers, quality: Integers, keys: tuple[Integers, ...], values: tuple[Integers, ...]
+    ) -> Progress:
+        """The progress at `step`, given tokens [N, T, width] of the step before it and the memory of all others."""
+        rows, count = self.step_rows[step], known.shape[1]
+        x = np.concatenate([known, self._query[rows.start : rows.stop] + quality], 1)
         all_keys, all_values = [], []
-        for index, (block, keys, values) in enumerate(zip(self.blocks, memory.keys, memory.values, strict=True)):
-            # Of the last block only keys and values are ever read.
-            only_memory = index == len(self.blocks) - 1
-            x, keys, values = block(x, keys, values, self._exponentials, only_memory)
-            all_keys.append(keys)
-            all_values.append(values)
-        return Memory(memory.quality, tuple(all_keys), tuple(all_values))
+        for index, (block, old_keys, old_values) in enumerate(zip(self.blocks, keys, values, strict=True)):
+            last = index == len(self.blocks) - 1
+            x, new_keys, new_values = block(x, old_keys, old_values, self._exponentials, count, last)
+            # What the queries added is forgotten: only known rows are remembered.
+            all_keys.append(new_keys[:, :, : new_keys.shape[2] - len(rows)])
+            all_values.append(new_values[:, :, : new_values.shape[2] - len(rows)])
+        mean, scale = np.split(self.out[step](normalise(x).swapaxes(0, 1)).swapaxes(0, 1), 2, -1)
+        scale_class = np.floor(scale * 2.0**-LATENT_BITS + 0.5)
+        np.clip(scale_class, 0, self.num_classes - 1, out=scale_class)
+        expected = IntegerParameters(*(torch.from_numpy(part.astype(np.int64)) for part in (mean, scale_class)))
+        return Progress(step, expected, quality, tuple(all_keys), tuple(all_values))
 
     def _prepare(self) -> None:
-        self._query = self.query_rows.double()
-        self._quality = self.quality_rows.double()
-        self._exponentials = self.exponentials.double()
+        self._query = as_float64(self.query_rows)
+        self._quality = as_float64(self.quality_rows)
+        self._exponentials = as_float64(self.exponentials)
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> "IntegerEntropyTransformer":
         super()._apply(fn, recurse)
@@ -134,20 +152,27 @@ class IntegerBlock(nn.Module):
         self.down = IntegerLinear(4 * width, width)
 
     def forward(
-        self, x: Tensor, keys: Tensor, values: Tensor, exponentials: Tensor, only_memory: bool = False
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self, x: Integers, keys: Integers, values: Integers, exponentials: Integers, known: int, last: bool
+    ) -> tuple[Integers, Integers, Integers]:
         """x [N, T, width] → x, and keys and values [N, heads, S + T, width / heads] with those of x appended.
 
-        With `only_memory` x is returned as it came.
+        The first `known` tokens do not see the others; of the `last` block only the others are given back, for of the
+        known ones nothing but keys and values is ever read.
         """
         n, tokens, width = x.shape
-        qkv = self.qkv(normalise(x).flatten(0, 1)).view(n, tokens, 3, self.heads, width // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        keys, values = torch.cat([keys, key], 2), torch.cat([values, value], 2)
-        if only_memory:
-            return x, keys, values
-        attended = attend(query.flatten(0, 1), keys.flatten(0, 1), values.flatten(0, 1), exponentials)
-        attended = attended.view(n, self.heads, tokens, -1).transpose(1, 2).reshape(-1, width)
-        x = self.out(attended).view(n, tokens, width).add_(x).clamp_(-self.limit, self.limit)
-        hidden = self.up(normalise(x).flatten(0, 1)).clamp_(min=0)
-        return self.down(hidden).view(n, tokens, width).add_(x).clamp_(-self.limit, self.limit), keys, values
+        qkv = self._per_token(self.qkv, normalise(x)).reshape(n, tokens, 3, self.heads, width // self.heads)
+        query, key, value = qkv.transpose(2, 0, 3, 1, 4)
+        keys, values = np.concatenate([keys, key], 2), np.concatenate([values, value], 2)
+        if last:
+            x, query, known = x[:, known:], query[:, :, known:], 0
+        attended = attend(query, keys, values, exponentials, known)
+        merged = attended.swapaxes(1, 2).reshape(x.shape)
+        x = np.clip(self._per_token(self.out, merged) + x, -self.limit, self.limit)
+        hidden = self._per_token(self.up, normalise(x))
+        hidden = self._per_token(self.down, np.maximum(hidden, 0, out=hidden))
+        return np.clip(hidden + x, -self.limit, self.limit), keys, values
+
+    @staticmethod
+    def _per_token(linear: nn.Module, x: Integers) -> Integers:
+        """`linear` on [N, T, inputs], as one matrix product."""
+        return linear(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], -1)

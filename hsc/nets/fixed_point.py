@@ -3,16 +3,23 @@
 +, −, × and floor(a / b) of integers are exact in float64 while results stay below 2^53, in whatever order a matrix
 product adds; so are products with powers of two. exp, log, erf and tanh are not, nor are sums of fractions.
 docs/bitstream.md ("Entropy parameters") specifies what is here to the bit.
+
+Computed with NumPy, on the processor: one face's rows are so few numbers that calls into torch would cost 2.5 times as
+much, and moving them to an accelerator more than that. Tensors only store the integers.
 """
 
 import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hsc.errors import HscError
+
+Integers = NDArray[np.float64]  # integers in float64
 
 LATENT_BITS = 10  # fraction bits of means and latents
 STREAM_BITS = 11  # fraction bits of the residual stream
@@ -28,8 +35,8 @@ SQUARES = (1 << 50) - (1 << 40)  # sums of squares up to it have roots whose flo
 class IntegerLinear(nn.Module):
     """y = floor((x · weight + bias) / 2^shift), with one matrix for all tokens or one for each row.
 
-    x [tokens, inputs], or [rows, N, inputs] where every row has its matrix → y, the same with outputs; all of them
-    integers in float64. The integers are what a state dict holds.
+    x [tokens, inputs], or [rows, N, inputs] where every row has its matrix → y, the same with outputs. The integers are
+    what a state dict holds.
     """
 
     weight: Tensor  # int16 [(rows,) inputs, outputs]
@@ -43,18 +50,19 @@ class IntegerLinear(nn.Module):
         self.register_buffer("shift", torch.ones((), dtype=torch.int64))
         self._prepare()
 
-    def forward(self, x: Tensor) -> Tensor:
-        multiply = torch.addmm if x.ndim == 2 else torch.baddbmm
-        return multiply(self._offset, x, self._matrix).floor_()
+    def forward(self, x: Integers) -> Integers:
+        y = x @ self._matrix
+        y += self._offset
+        return np.floor(y, out=y)
 
     def _prepare(self) -> None:
         # Dividing by 2^shift beforehand changes exponents only: the sums stay as exact as those of the integers.
         scale = math.ldexp(1.0, -int(self.shift))
-        self._matrix = self.weight.double() * scale
-        self._offset = (self.bias.double() * scale).unsqueeze(-2)
+        self._matrix = as_float64(self.weight) * scale
+        self._offset = as_float64(self.bias)[..., None, :] * scale
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> "IntegerLinear":
-        # The float64 copies are no buffers, lest `.float()` or `.half()` on a whole model reach them.
+        # The float64 copies are arrays, which `.float()` or `.half()` on a whole model do not reach.
         super()._apply(fn, recurse)
         self._prepare()
         return self
@@ -66,14 +74,23 @@ class IntegerLinear(nn.Module):
         self._prepare()
 
 
-def normalise(x: Tensor) -> Tensor:
+def as_float64(stored: Tensor) -> Integers:
+    """A tensor of integers, wherever it lies, as what computes."""
+    return stored.detach().cpu().numpy().astype(np.float64)
+
+
+def normalise(x: Integers) -> Integers:
     """x [..., width] → floor(2^NORM_BITS · x / floor(√(Σx² + ε))): x scaled to length 2^NORM_BITS.
 
     The ½ under the root keeps its argument half a unit away from every square. Below 2^50 that puts the root at least
     two units in the last place away from every integer: its floor is right even if the root is not rounded well.
     """
-    length = (x * x).sum(-1, keepdim=True).add_(epsilon(x.shape[-1]) + 0.5).sqrt_().floor_()
-    return (x / length.mul_(2.0**-NORM_BITS)).floor_()
+    length = np.einsum("...i,...i->...", x, x)[..., None]
+    length += epsilon(x.shape[-1]) + 0.5
+    np.floor(np.sqrt(length, out=length), out=length)
+    length *= 2.0**-NORM_BITS
+    y = x / length
+    return np.floor(y, out=y)
 
 
 def epsilon(width: int) -> int:
@@ -86,10 +103,21 @@ def stream_limit(width: int) -> int:
     return math.isqrt((SQUARES - epsilon(width)) // width)
 
 
-def attend(query: Tensor, keys: Tensor, values: Tensor, exponentials: Tensor) -> Tensor:
-    """Softmax attention of [B, T, d] over [B, S, d], rounded down; 1 / √d is in the queries already."""
-    unit = EXP_STEPS * 2.0 ** -(2 * HEAD_BITS)
-    negated = torch.baddbmm(query.new_empty(()), query, keys.transpose(1, 2), beta=0, alpha=-unit)
-    below_best = negated.sub_(negated.amin(-1, keepdim=True)).clamp_(max=exponentials.numel() - 1)
-    weights = exponentials[below_best.long()]
-    return torch.bmm(weights, values).div_(weights.sum(-1, keepdim=True)).floor_()
+def attend(query: Integers, keys: Integers, values: Integers, exponentials: Integers, blind: int = 0) -> Integers:
+    """Softmax attention of [..., T, d] over [..., S, d], rounded down; 1 / √d is in the queries already.
+
+    The last T keys and values are the queries' own tokens. The first `blind` queries do not see those of the others.
+    """
+    negated = query @ np.swapaxes(keys, -1, -2)  # [..., T, S]
+    negated *= -EXP_STEPS * 2.0 ** -(2 * HEAD_BITS)
+    hidden = (..., slice(blind), slice(keys.shape[-2] - query.shape[-2] + blind, None))
+    if blind:
+        negated[hidden] = np.inf
+    negated -= negated.min(-1, keepdims=True)
+    np.minimum(negated, len(exponentials) - 1, out=negated)
+    weights = exponentials[negated.astype(np.int64)]
+    if blind:
+        weights[hidden] = 0
+    attended = weights @ values
+    attended /= weights.sum(-1, keepdims=True)
+    return np.floor(attended, out=attended)
