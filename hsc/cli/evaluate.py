@@ -20,22 +20,47 @@ def evaluate(
     ] = None,
     split: Annotated[
         str | None,
-        typer.Option(metavar="NAMES", help="Which images, as in a config: a range of names, a glob, a share."),
+        typer.Option(
+            metavar="NAMES",
+            help="Which images, as in a config: a range of names, a glob, a share. By default those the model was "
+            "validated on, where it says which, else all.",
+        ),
     ] = None,
+    at_bytes: Annotated[
+        str, typer.Option(metavar="SIZES", help="Let anchors also spend so many bytes an image: 100,200,400.")
+    ] = "",
+    at_bpp: Annotated[
+        str, typer.Option(metavar="RATES", help="The same in bits per pixel of the whole file: 0.05,0.1.")
+    ] = "",
+    faces: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Pictures of the first N faces for the page of hsc compare.")
+    ] = 12,
 ) -> None:
     """Measure a codec, layer by layer, beside other codecs.
 
     Every layer is measured at every quality: bytes of the file, and quality by judges that did not train the model.
+    Interrupted, it goes on where it stopped when the command is given again.
 
     \b
     Examples:
       hsc evaluate ffhq64 --data faces.zip --out results/ffhq64
       hsc evaluate runs/mine --data faces/ --anchors vvc,jpeg --limit 100 --out results/mine
+      hsc evaluate runs/mine --data faces/ --anchors vvc,av1 --at-bytes 110,150,200 --out results/mine
       hsc evaluate runs/mine --data ffhq128.zip --split 04000-04499 --out results/mine
     """
     from hsc.evaluation.evaluate import evaluate as measure
 
-    results = measure(model, data, out, anchors=_names(anchors), limit=limit, split=split)
+    results = measure(
+        model,
+        data,
+        out,
+        anchors=_names(anchors),
+        limit=limit,
+        split=split,
+        at_bytes=_numbers("--at-bytes", at_bytes),
+        at_bpp=_numbers("--at-bpp", at_bpp),
+        pictures=faces,
+    )
     typer.echo(f"{results}\n{results.with_name('per_image.csv')}")
 
 
@@ -56,6 +81,16 @@ def compare(
     from hsc.evaluation.compare import compare as draw
 
     typer.echo(str(draw(results, out)))
+
+
+def _numbers(option: str, comma_separated: str) -> list[float]:
+    try:
+        numbers = [float(number) for number in _names(comma_separated)]
+    except ValueError:
+        numbers = [-1]
+    if any(not 0 < number < float("inf") for number in numbers):
+        raise typer.BadParameter(f"{option} takes positive numbers with commas between them, not {comma_separated!r}")
+    return numbers
 
 
 def _names(comma_separated: str) -> list[str]:

@@ -1,6 +1,9 @@
 """`hsc evaluate`: a codec and its anchors measured on the same faces, with real files and judges that trained none."""
 
+import os
+import platform
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,19 +14,22 @@ import torch
 from torch import Tensor
 
 import hsc
-from hsc.data.faces import Faces, open_faces
+from hsc.data.faces import Faces, open_faces, resolve_data
 from hsc.data.splits import Spec
 from hsc.errors import HscError
 from hsc.evaluation.anchors import AnchorNotAvailable, load_anchor
 from hsc.evaluation.distances import SetDistances, columns_of
-from hsc.evaluation.journal import Journal
+from hsc.evaluation.journal import Journal, Row
 from hsc.evaluation.layer_gains import write_layer_gains
 from hsc.evaluation.measures import build_measure, metrics_trained_with
 from hsc.evaluation.measuring import Measuring, batches_of, load, load_all
+from hsc.evaluation.own_split import validation_split
+from hsc.evaluation.per_image import per_image_table, write_csv, write_parquet
+from hsc.evaluation.portraits import keep_portraits
 from hsc.evaluation.progress import progress
 from hsc.evaluation.results import GENERATED, Curve, write_results
-from hsc.evaluation.subjects import AnchorSubject, LayeredSubject, Subject, anchor_pool
-from hsc.evaluation.summary import summarise, write_per_image
+from hsc.evaluation.subjects import AnchorSubject, LayeredSubject, SizedAnchorSubject, Subject, anchor_pool
+from hsc.evaluation.summary import summarise
 
 if TYPE_CHECKING:
     from hsc.codec import Codec
@@ -41,21 +47,28 @@ def evaluate(
     split: Spec | None = None,
     qualities: Sequence[int] | None = None,
     judges: Sequence[str] = JUDGES,
+    at_bytes: Sequence[float] = (),
+    at_bpp: Sequence[float] = (),
+    pictures: int = 0,
 ) -> Path:
     """Measure every layer of a codec at every quality, and anchors at theirs, on aligned faces at the size they have.
 
-    Writes per_image.csv (a row an image, codec, layer and quality), results.json (means, confidence intervals),
-    layer_gains.csv (what each layer changes, with paired intervals), journal.jsonl and, under files/, every file of the
-    codec; returns the path of results.json. An evaluation that was interrupted goes on where it stopped when called
-    again with the same arguments.
+    Writes per_image.csv and .parquet (a row an image, codec, layer and quality), results.json (means, confidence
+    intervals), layer_gains.csv (what each layer changes, with paired intervals), journal.jsonl and, under files/, every
+    file of the codec; returns the path of results.json. An evaluation that was interrupted goes on where it stopped
+    when called again with the same arguments.
 
     codec: a codec, anything `hsc.load` takes, or None for anchors alone. data: folder or zip of faces of one size.
-    split: which of them (see `hsc.data.splits`); all of these form the gallery of the identity metrics, and the first
-    `limit` are coded. qualities: of the codec; all by default. Judges and anchors this machine lacks are reported on
-    standard error and left out.
+    split: which of them (see `hsc.data.splits`), by default those the codec was validated on; all of these form the
+    gallery of the identity metrics, and the first `limit` are coded. qualities: of the codec; all by default.
+    at_bytes, at_bpp: sizes of an image's file that anchors are fitted to, beside their ladders of qualities.
+    pictures: of how many faces to keep pictures for the comparison's page, under faces/. Judges and anchors this
+    machine lacks are reported on standard error and left out.
     """
-    faces, out = open_faces(data, split), Path(out)
+    out = Path(out)
     loaded = hsc.load(codec) if isinstance(codec, str | Path) else codec
+    split = split or _own_split(loaded, codec, data)
+    faces = open_faces(data, split)
     batches = batches_of(faces.names[:limit])
     first = load(faces, batches[0].names[:1])
     with ExitStack() as stack:
@@ -63,16 +76,23 @@ def evaluate(
         if loaded is not None:
             subjects.append(LayeredSubject(loaded, out / "files", qualities, first))
         pool = stack.enter_context(anchor_pool())
-        subjects += [AnchorSubject(anchor, pool) for anchor in _available(load_anchor, anchors, AnchorNotAvailable)]
+        available = _available(load_anchor, anchors, AnchorNotAvailable)
+        subjects += [AnchorSubject(anchor, pool) for anchor in available]
+        if sizes := _sizes(at_bytes, at_bpp, first):
+            subjects += [SizedAnchorSubject(anchor, pool, sizes) for anchor in available]
         if not subjects:
             raise HscError("nothing to evaluate: name a model, or an anchor that this machine has")
         of_images, of_sets = _judges(judges, len(faces.names[:limit]))
         measures = [build_measure(judge, lambda answer: _answers(answer, faces)) for judge in of_images]
         distances = SetDistances(of_sets, out / "features")
         measuring = Measuring(faces, batches, measures, distances, Journal(out / "journal.jsonl"))
-        steps = sum(len(subject.qualities) for subject in subjects) * len(batches)
-        advance = stack.enter_context(progress(steps, "batches"))
-        rows = [row for subject in subjects for row in measuring.rows(subject, advance)]
+        steps = sum(len(subject.points) for subject in subjects) * len(batches)
+        with progress(steps, "batches") as advance:
+            rows = [row for subject in subjects for row in measuring.rows(subject, advance)]
+        if isinstance(subjects[0], LayeredSubject) and pictures:
+            anchor_subjects = [one for one in subjects[1:] if isinstance(one, AnchorSubject) and not one.by_size]
+            keep_portraits(out / "faces", measuring, subjects[0], anchor_subjects, pictures)
+    subjects, rows = _reached(subjects, rows)
     reported = [(measure.judge, measure.columns) for measure in measures]
     reported += [(judge, columns_of(judge)) for judge in of_sets]
     trained_on = metrics_trained_with(reported, getattr(loaded, "card", {}).get("judges", ()))
@@ -80,11 +100,61 @@ def evaluate(
     curves = summarise(rows, pixels, faces.content_key, faces.generated, trained_on)
     if of_sets:
         _add_set_distances(curves, subjects, measuring)
-    write_per_image(out / "per_image.csv", rows, (first.shape[-1], first.shape[-2]))
+    _write_per_image(out, rows, (first.shape[-1], first.shape[-2]))
     write_layer_gains(out / "layer_gains.csv", rows)
     headline = next(curve for curve in reversed(curves) if curve.codec == subjects[0].name)
     write_results(out / "results.json", curves, headline, _about(measuring, subjects, split))
     return out / "results.json"
+
+
+def _own_split(codec: "Codec | None", model: object, data: str | Path) -> Spec | None:
+    """The codec's validation images, with a word on standard error on what is measured."""
+    path = resolve_data(data)
+    split = validation_split(codec, model, path)
+    if split is not None:
+        print(f"measuring the images the codec was validated on: {split} (--split names others)", file=sys.stderr)
+    elif Path(getattr(codec, "card", {}).get("data", "")).name == path.name:
+        print(
+            f"measuring all of {path.name}, images the codec was trained on among them: name the others with --split",
+            file=sys.stderr,
+        )
+    return split
+
+
+def _sizes(at_bytes: Sequence[float], at_bpp: Sequence[float], image: Tensor) -> list[int]:
+    """Both kinds of targets as whole bytes of a file, in order."""
+    pixels = image.shape[-2] * image.shape[-1]
+    return sorted({int(size) for size in (*at_bytes, *(bpp * pixels / 8 for bpp in at_bpp))})
+
+
+def _reached(subjects: Sequence[Subject], rows: Sequence[Row]) -> tuple[list[Subject], list[Row]]:
+    """What is left without the sizes that a codec kept to for no image; says where it failed for some."""
+    asked = [row for row in rows if row.target_bytes is not None]
+    images = Counter((row.codec, row.point) for row in asked)
+    over = Counter((row.codec, row.point) for row in asked if row.bytes > row.point)
+    for (codec, target), count in over.items():
+        if count == images[codec, target]:
+            _report(f"{codec}, {target}", "its smallest files are larger")
+        else:
+            print(f"{codec}, {target}: for {count} images its smallest, larger files stand in", file=sys.stderr)
+    for subject in subjects:
+        if subject.by_size:
+            subject.points = tuple(
+                point for point in subject.points if over[subject.name, point] < images[subject.name, point]
+            )
+    kept = [
+        row for row in rows if row.target_bytes is None or over[row.codec, row.point] < images[row.codec, row.point]
+    ]
+    return [subject for subject in subjects if subject.points], kept
+
+
+def _write_per_image(out: Path, rows: Sequence[Row], size: tuple[int, int]) -> None:
+    table = per_image_table(rows, size)
+    write_csv(out / "per_image.csv", table)
+    try:
+        write_parquet(out / "per_image.parquet", table)
+    except ModuleNotFoundError as error:
+        _report("per_image.parquet", f"{error}; pip install 'hsc[anchors]'")
 
 
 def _judges(names: Sequence[str], images: int) -> tuple[list["Judge"], list["Judge"]]:
@@ -148,4 +218,6 @@ def _about(measuring: Measuring, subjects: Sequence[Subject], split: Spec | None
         "floor": measuring.floor() if distances.judges else {},
         "hsc": hsc.__version__,
         "torch": torch.__version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
     }

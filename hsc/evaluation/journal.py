@@ -11,7 +11,10 @@ from hsc.errors import HscError
 
 @dataclass(frozen=True)
 class Row:
-    """One image through one codec at one quality, decoded from one prefix of the file."""
+    """One image through one codec at one quality, decoded from one prefix of the file.
+
+    target_bytes: the size the quality was searched for; None where the quality itself was asked for.
+    """
 
     image: str
     codec: str
@@ -23,6 +26,12 @@ class Row:
     encode_seconds: float
     decode_seconds: float
     metrics: dict[str, float]
+    target_bytes: int | None = None
+
+    @property
+    def point(self) -> int:
+        """What was asked of the codec: a size or a quality."""
+        return self.quality if self.target_bytes is None else self.target_bytes
 
 
 class Journal:
@@ -41,11 +50,9 @@ class Journal:
         except OSError as error:
             raise HscError(f"cannot use {path}: {error.strerror}; choose a folder you can write to") from error
 
-    def find(
-        self, key: str, codec: str, quality: int, images: Iterable[str], layers: Iterable[str]
-    ) -> list[Row] | None:
+    def find(self, key: str, codec: str, point: int, images: Iterable[str], layers: Iterable[str]) -> list[Row] | None:
         """The rows of these images, layer by layer; None when one is missing."""
-        rows = [self._rows.get((key, codec, layer, quality, image)) for layer in layers for image in images]
+        rows = [self._rows.get((key, codec, layer, point, image)) for layer in layers for image in images]
         return None if None in rows else rows  # type: ignore[return-value]
 
     def append(self, key: str, rows: Iterable[Row]) -> None:
@@ -79,4 +86,4 @@ class Journal:
 
 
 def _place(key: str, row: Row) -> tuple:
-    return key, row.codec, row.layer, row.quality, row.image
+    return key, row.codec, row.layer, row.point, row.image

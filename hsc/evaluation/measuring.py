@@ -41,51 +41,54 @@ class Measuring:
     journal: Journal
 
     def rows(self, subject: Subject, advance: Callable[[str], None]) -> list[Row]:
-        """All rows of a codec, by quality, layer and image, each in its order; what the journal holds is not redone."""
+        """All rows of a codec, by point, layer and image, each in its order; what the journal holds is not redone."""
         key = self._key(subject)
         rows: list[Row] = []
-        for quality in subject.qualities:
+        for point in subject.points:
             measured: list[Row] = []
             for batch in self.batches:
-                measured += self._finished(key, subject, quality, batch) or self._measure(key, subject, quality, batch)
-                advance(f"{subject.name}, quality {quality}")
+                measured += self._finished(key, subject, point, batch) or self._measure(key, subject, point, batch)
+                advance(f"{subject.name}, {f'{point} bytes' if subject.by_size else f'quality {point}'}")
             rows += sorted(measured, key=lambda row: subject.layers.index(row.layer))
         return rows
 
     def set_distances(self, subject: Subject, layer: str) -> list[dict[str, float]]:
-        """Distances to the originals as a set at every quality, after `rows`."""
+        """Distances to the originals as a set at every point, after `rows`."""
         originals, key = self._originals(), self._key(subject)
         return [
-            self.distances.between(originals, [_place(key, layer, quality, batch) for batch in self.batches])
-            for quality in subject.qualities
+            self.distances.between(originals, [_place(key, layer, point, batch) for batch in self.batches])
+            for point in subject.points
         ]
 
     def floor(self) -> dict[str, float]:
         """Set distances between two halves of the originals."""
         return self.distances.floor(self._originals())
 
-    def _finished(self, key: str, subject: Subject, quality: int, batch: Batch) -> list[Row] | None:
-        if not all(self.distances.has(_place(key, layer, quality, batch)) for layer in subject.layers):
+    def _finished(self, key: str, subject: Subject, point: int, batch: Batch) -> list[Row] | None:
+        if not all(self.distances.has(_place(key, layer, point, batch)) for layer in subject.layers):
             return None
-        return self.journal.find(key, subject.name, quality, batch.names, subject.layers)
+        return self.journal.find(key, subject.name, point, batch.names, subject.layers)
 
-    def _measure(self, key: str, subject: Subject, quality: int, batch: Batch) -> list[Row]:
+    def _measure(self, key: str, subject: Subject, point: int, batch: Batch) -> list[Row]:
         originals = load(self.faces, batch.names)
         rows = []
-        for coded in subject.code(batch.names, originals, quality):
-            self.distances.keep(_place(key, coded.layer, quality, batch), coded.images)
+        targets = [point if subject.by_size else None] * len(batch.names)
+        for coded in subject.code(batch.names, originals, point):
+            self.distances.keep(_place(key, coded.layer, point, batch), coded.images)
             metrics = measure_all(self.measures, batch.places, originals, coded.images)
             columns = (
                 batch.names,
+                coded.qualities,
                 coded.file_bytes,
                 coded.slice_bytes,
                 coded.bits_estimated,
                 coded.encode_seconds,
                 coded.decode_seconds,
                 metrics,
+                targets,
             )
             for name, *numbers in zip(*columns, strict=True):
-                rows.append(Row(name, subject.name, coded.layer, quality, *numbers))
+                rows.append(Row(name, subject.name, coded.layer, *numbers))
         self.journal.append(key, rows)
         return rows
 
@@ -128,6 +131,6 @@ def load_all(faces: Faces) -> Iterator[Tensor]:
     return (load(faces, batch.names) for batch in batches_of(faces.names))
 
 
-def _place(key: str, layer: str, quality: int, batch: Batch) -> str:
+def _place(key: str, layer: str, point: int, batch: Batch) -> str:
     """Names a batch's features; its last place too, as a larger `limit` may fill the last batch up."""
-    return f"{key}/{layer}-{quality}-{batch.places[0]}-{batch.places[-1]}"
+    return f"{key}/{layer}-{point}-{batch.places[0]}-{batch.places[-1]}"

@@ -38,6 +38,7 @@ class Curve:
     codec: str = ""
     layer: str = ""
     qualities: list[int] = field(default_factory=list)
+    targets: list[int] = field(default_factory=list)  # bytes asked for, where sizes were asked for and not qualities
     images: int | None = None
     pixels: int | None = None
     data_key: str = ""
@@ -97,6 +98,7 @@ def _entry(curve: Curve) -> dict[str, Any]:
         "codec": curve.codec,
         "layer": curve.layer,
         "qualities": curve.qualities,
+        "targets": curve.targets,
         "images": curve.images,
         "pixels": curve.pixels,
         "data_key": curve.data_key,
@@ -126,6 +128,7 @@ def _curve(entry: dict[str, Any], path: Path) -> Curve:
         codec=entry.get("codec") or entry.get("name") or path.stem,
         layer=entry.get("layer", ""),
         qualities=entry.get("qualities", []),
+        targets=entry.get("targets", []),
         images=entry.get("images"),
         pixels=entry.get("pixels"),
         data_key=entry.get("data_key", ""),

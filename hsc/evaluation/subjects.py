@@ -1,14 +1,14 @@
 """What is measured: hsc's layered codec and ordinary codecs, made alike.
 
 ```
-images [N, 3, H, W] ──code(quality)──▶ for every layer: real files ──decode──▶ 8-bit images [N, 3, H, W]
+images [N, 3, H, W] ──code(point)──▶ for every layer: real files ──decode──▶ 8-bit images [N, 3, H, W]
 ```
 """
 
 import hashlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ class Coded:
     """A batch of images decoded from one prefix of their files; lists of N."""
 
     layer: str
+    qualities: list[int]  # at which each was coded
     images: Tensor  # [N, 3, H, W] in [-1, 1], of 8-bit values: what a viewer of the file sees
     file_bytes: list[int]
     slice_bytes: Sequence[int | None]
@@ -41,15 +42,19 @@ class Coded:
 
 
 class Subject(Protocol):
-    """A codec under measurement. `identity` changes whenever its results might."""
+    """A codec under measurement. `identity` changes whenever its results might.
+
+    points: what it is asked for one after the other: qualities, or sizes in bytes where `by_size`.
+    """
 
     name: str
     layers: tuple[str, ...]
-    qualities: tuple[int, ...]
+    points: tuple[int, ...]
+    by_size: bool
     identity: str
     about: str
 
-    def code(self, names: Sequence[str], images: Tensor, quality: int) -> list[Coded]:
+    def code(self, names: Sequence[str], images: Tensor, point: int) -> list[Coded]:
         """Code and decode [N, 3, H, W] images of 8-bit values; one answer a layer, in coding order."""
 
 
@@ -59,18 +64,20 @@ class LayeredSubject:
     Times are those of the batch, shared among its images.
     """
 
+    by_size = False
+
     def __init__(self, codec: "Codec", folder: Path, qualities: Sequence[int] | None, probe: Tensor) -> None:
         """`folder` receives the files; `probe` [1, 3, H, W] is coded to tell this codec from others of its name."""
         self.codec = codec
         self.name = codec.name
         self.layers = tuple(codec.layers)
-        self.qualities = tuple(range(codec.num_qualities) if qualities is None else qualities)
+        self.points = tuple(range(codec.num_qualities) if qualities is None else qualities)
         self.folder = folder / _as_file_name(codec.name)
         self.about = f"hsc codec {codec.name}, {codec.size}×{codec.size}, every layer prefix a real file"
         self.identity = self._behaviour(probe)
 
-    def code(self, names: Sequence[str], images: Tensor, quality: int) -> list[Coded]:
-        return [self._code_prefix(names, images, quality, depth + 1) for depth in range(len(self.layers))]
+    def code(self, names: Sequence[str], images: Tensor, point: int) -> list[Coded]:
+        return [self._code_prefix(names, images, point, depth + 1) for depth in range(len(self.layers))]
 
     def _code_prefix(self, names: Sequence[str], images: Tensor, quality: int, depth: int) -> Coded:
         started = time.perf_counter()
@@ -88,6 +95,7 @@ class LayeredSubject:
         count = len(names)
         return Coded(
             layer,
+            [quality] * count,
             as_eight_bit(resize(decoded, images.shape[-1])),
             [path.stat().st_size for path in paths],
             [None] * count,
@@ -106,7 +114,7 @@ class LayeredSubject:
     def _behaviour(self, probe: Tensor) -> str:
         """Hash of what the codec makes of one image: retrained weights under an old name do not go unnoticed."""
         digest = hashlib.sha256(repr((self.name, self.layers)).encode())
-        for quality in self.qualities:
+        for quality in self.points:
             files = self.codec.compress(probe, quality=quality)
             digest.update(files[0])
             digest.update(to_uint8(torch.stack(self.codec.decompress(files))).tobytes())
@@ -114,24 +122,31 @@ class LayeredSubject:
 
 
 class AnchorSubject:
-    """An ordinary codec, images side by side."""
+    """An ordinary codec on its ladder of qualities, images side by side."""
 
-    def __init__(self, anchor: Anchor, pool: ThreadPoolExecutor, qualities: Sequence[int] | None = None) -> None:
+    by_size = False
+
+    def __init__(self, anchor: Anchor, pool: ThreadPoolExecutor) -> None:
         self.anchor = anchor
         self.pool = pool
         self.name = anchor.name
         self.layers: tuple[str, ...] = (WHOLE,)
-        self.qualities = tuple(anchor.qualities if qualities is None else qualities)
+        self.points = tuple(anchor.qualities)
         self.about = f"{anchor.name}: {anchor.version()}; {anchor.settings}"
         self.identity = hashlib.sha256(self.about.encode()).hexdigest()
 
-    def code(self, names: Sequence[str], images: Tensor, quality: int) -> list[Coded]:
-        work: Callable[[np.ndarray], AnchorResult] = lambda image: self.anchor.encode_decode(image, quality)  # noqa: E731
-        results = list(self.pool.map(work, to_uint8(images)))
+    def code_one(self, image: np.ndarray, point: int) -> tuple[int, AnchorResult]:
+        """One image, uint8 [H, W, 3] → the quality it was coded at, and what came out."""
+        return point, self.anchor.encode_decode(image, point)
+
+    def code(self, names: Sequence[str], images: Tensor, point: int) -> list[Coded]:
+        coded = self.pool.map(lambda image: self.code_one(image, point), to_uint8(images))
+        qualities, results = zip(*coded, strict=True)
         decoded = torch.from_numpy(np.stack([result.decoded for result in results])).permute(0, 3, 1, 2)
         return [
             Coded(
                 WHOLE,
+                list(qualities),
                 decoded.float().div(127.5).sub(1).contiguous(),
                 [result.file_bytes for result in results],
                 [result.slice_bytes for result in results],
@@ -140,6 +155,25 @@ class AnchorSubject:
                 [result.decode_seconds for result in results],
             )
         ]
+
+
+class SizedAnchorSubject(AnchorSubject):
+    """An ordinary codec that spends at most so many bytes on every image, or as few as it can where that is too little.
+
+    A curve of its own beside the ladder's, as its points are of another kind.
+    """
+
+    by_size = True
+
+    def __init__(self, anchor: Anchor, pool: ThreadPoolExecutor, sizes: Sequence[int]) -> None:
+        super().__init__(anchor, pool)
+        self.name = f"{anchor.name} at bytes"
+        self.points = tuple(sizes)
+        self.about += "; the quality of each image by bisection"
+        self.identity = hashlib.sha256(self.about.encode()).hexdigest()
+
+    def code_one(self, image: np.ndarray, point: int) -> tuple[int, AnchorResult]:
+        return self.anchor.near_bytes(image, point)
 
 
 def anchor_pool() -> ThreadPoolExecutor:

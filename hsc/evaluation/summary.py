@@ -1,10 +1,7 @@
-"""From rows of single images to the two result files."""
+"""From rows of single images to curves: means over images with confidence intervals."""
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 
@@ -12,31 +9,8 @@ from hsc.evaluation.journal import Row
 from hsc.evaluation.quantities import sort_key
 from hsc.evaluation.results import CONFIDENCE, GENERATED, Curve
 from hsc.evaluation.subjects import WHOLE
-from hsc.files import write_atomically
 
 Column = Callable[[Row], float | None]
-
-
-def write_per_image(path: Path, rows: Sequence[Row], size: tuple[int, int]) -> None:
-    """CSV with a row for every image, codec, layer and quality; `size` is (width, height) of all images."""
-    width, height = size
-    metrics = sorted({name for row in rows for name in row.metrics}, key=sort_key)
-    plain = ["image", "codec", "layer", "quality", "bytes", "slice_bytes"]
-    header = [*plain, "width", "height", "bpp", "bpp_estimated", "encode_seconds", "decode_seconds", *metrics]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, header, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        numbers = {
-            "bpp": 8 * row.bytes / (width * height),
-            "bpp_estimated": None if row.bits_estimated is None else row.bits_estimated / (width * height),
-            "encode_seconds": row.encode_seconds,
-            "decode_seconds": row.decode_seconds,
-            **row.metrics,
-        }
-        shown = {name: "" if value is None else f"{value:.9g}" for name, value in numbers.items()}
-        writer.writerow({name: getattr(row, name) for name in plain} | {"width": width, "height": height} | shown)
-    write_atomically(path, text.getvalue().encode())
 
 
 def summarise(
@@ -58,12 +32,12 @@ def summarise(
 def _curve(
     codec: str, layer: str, rows: Sequence[Row], pixels: int, data_key: str, generated: bool, trained_on: list[str]
 ) -> Curve:
-    points = [list(group) for _, group in groupby(rows, key=lambda row: row.quality)]
+    points = [list(group) for _, group in groupby(rows, key=lambda row: row.point)]
     values, low, high = {}, {}, {}
     for name, column in _columns(rows, pixels).items():
         intervals = [_interval([column(row) for row in point]) for point in points]
         values[name], low[name], high[name] = map(np.array, zip(*intervals, strict=True))
-    images = len(points[0])
+    images, by_size = len(points[0]), points[0][0].target_bytes is not None
     note = f"{images} {'generated ' if generated else ''}faces, {pixels} pixels each"
     return Curve(
         name=codec if layer == WHOLE else f"{codec} {layer}",
@@ -73,7 +47,8 @@ def _curve(
         high=high,
         codec=codec,
         layer="" if layer == WHOLE else layer,
-        qualities=[point[0].quality for point in points],
+        qualities=[] if by_size else [point[0].point for point in points],
+        targets=[point[0].point for point in points] if by_size else [],
         images=images,
         pixels=pixels,
         data_key=data_key,

@@ -80,8 +80,19 @@ class Anchor(ABC):
 
         Raises HscError when even the lowest quality needs more.
         """
-        low, high = 0, len(self.scale) - 1
-        best: tuple[int, AnchorResult] | None = None
+        quality, result = self.near_bytes(image, target)
+        if result.file_bytes > target:
+            raise HscError(
+                f"{self.name} needs at least {result.file_bytes} bytes for this image: ask for no less than that"
+            )
+        return quality, result
+
+    def near_bytes(self, image: np.ndarray, target: int) -> tuple[int, AnchorResult]:
+        """As `at_bytes`, and the lowest quality where even that needs more than `target` bytes."""
+        best = self.scale[0], self.encode_decode(image, self.scale[0])
+        if best[1].file_bytes > target:
+            return best
+        low, high = 1, len(self.scale) - 1
         while low <= high:
             middle = (low + high) // 2
             result = self.encode_decode(image, self.scale[middle])
@@ -89,7 +100,4 @@ class Anchor(ABC):
                 best, low = (self.scale[middle], result), middle + 1
             else:
                 high = middle - 1
-        if best is None:
-            least = self.encode_decode(image, self.scale[0]).file_bytes
-            raise HscError(f"{self.name} needs at least {least} bytes for this image: ask for no less than that")
         return best

@@ -46,20 +46,12 @@ class FFmpegAnchor(Anchor):
         height, width = image.shape[:2]
         raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"]
         options = self.options.format(quality=quality).split()
-        with tempfile.TemporaryDirectory(prefix="hsc-anchor-") as folder:
-            source, target = Path(folder, "image.rgb"), Path(folder, "image.bin")
-            source.write_bytes(np.ascontiguousarray(image).tobytes())
-            coding = ["-vf", _TO_YUV, "-c:v", self.encoder, *options, "-threads", "1", "-frames:v", "1"]
-            _run([*raw, "-i", str(source), *coding, "-f", self.format, str(target)])
-            return target.read_bytes()
+        coding = ["-vf", _TO_YUV, "-c:v", self.encoder, *options, "-threads", "1", "-f", self.format]
+        return _convert(np.ascontiguousarray(image).tobytes(), raw, coding)
 
     def decode(self, file: bytes, shape: tuple[int, int]) -> np.ndarray:
-        with tempfile.TemporaryDirectory(prefix="hsc-anchor-") as folder:
-            source, target = Path(folder, "image.bin"), Path(folder, "image.rgb")
-            source.write_bytes(file)
-            demuxing = ["-threads", "1", "-f", self.format, "-i", str(source)]
-            _run([*demuxing, "-vf", _TO_RGB, "-frames:v", "1", "-f", "rawvideo", str(target)])
-            return np.frombuffer(target.read_bytes(), np.uint8).reshape(*shape, 3)
+        pixels = _convert(file, ["-threads", "1", "-f", self.format], ["-vf", _TO_RGB, "-f", "rawvideo"])
+        return np.frombuffer(pixels, np.uint8).reshape(*shape, 3)
 
     def slice_bytes(self, file: bytes) -> int:
         return type(self).count(file)
@@ -102,13 +94,21 @@ class AV1(FFmpegAnchor):
     count = staticmethod(av1_frame_bytes)
 
 
-def _run(arguments: list[str]) -> None:
-    """Run ffmpeg; HscError with its last line when it fails."""
-    command = [_executable(), "-nostdin", "-y", "-loglevel", "error", *arguments]
-    finished = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
-    if finished.returncode != 0:
-        said = finished.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
-        raise HscError(f"ffmpeg failed ({said[-1]}); the command was: {' '.join(command)}")
+def _convert(content: bytes, reading: list[str], writing: list[str]) -> bytes:
+    """One picture through ffmpeg, from file to file, with options for input and output.
+
+    Raises HscError with ffmpeg's last line when it fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="hsc-anchor-") as folder:
+        source, target = Path(folder, "source"), Path(folder, "target")
+        source.write_bytes(content)
+        command = [_executable(), "-nostdin", "-y", "-loglevel", "error"]
+        command += [*reading, "-i", str(source), "-frames:v", "1", *writing, str(target)]
+        finished = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+        if finished.returncode == 0:
+            return target.read_bytes()
+    said = finished.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+    raise HscError(f"ffmpeg failed ({said[-1]}); the command was: {' '.join(command)}")
 
 
 @functools.cache
