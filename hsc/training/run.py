@@ -1,5 +1,6 @@
 """A training run: the stages of an experiment, one after the other."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from hsc.files import write_atomically
 from hsc.training.loggers import run_loggers
 from hsc.training.quiet import hush_lightning
 from hsc.training.release import write_codec, write_prior
+from hsc.training.reuse import DONE
 from hsc.training.stage import check_stage, data_module, run_stage
+from hsc.training.trial import as_trial
 from hsc.training.weights import start_file
 
 
@@ -19,13 +22,13 @@ def train(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Path:
     """Run an experiment's stages, or resume them; returns the run folder.
 
     The folder holds `config.yaml`, `provenance/`, one folder a stage, `prior.safetensors` and
-    `codec.safetensors`, which `hsc encode --model` takes.
+    `codec.safetensors`, which `hsc encode --model` takes, and, when all is done, `done.json`.
     """
     config = configuration.load(files, overrides)
     hush_lightning()
     _check_stages(config)
-    folder = Path(config.runs) / config.name
-    rank_zero_only(write_atomically)(folder / "config.yaml", configuration.to_yaml(config).encode())
+    config, folder = as_trial(config)
+    _begin(config, folder)
     weights: Path | None = None
     finished: dict[str, Path] = {}
     samples = 0
@@ -35,7 +38,20 @@ def train(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Path:
             weights, samples = run_stage(config, name, folder / name, start, samples, loggers)
         finished[name] = weights
     _release(config, folder, finished)
+    _finish(config, folder)
     return folder
+
+
+@rank_zero_only
+def _begin(config: Config, folder: Path) -> None:
+    (folder / DONE).unlink(missing_ok=True)
+    write_atomically(folder / "config.yaml", configuration.to_yaml(config).encode())
+
+
+@rank_zero_only
+def _finish(config: Config, folder: Path) -> None:
+    """The marker by which a run, whatever its process's exit status, is known to be complete."""
+    write_atomically(folder / DONE, json.dumps({"stages": config.run}).encode())
 
 
 def _check_stages(config: Config) -> None:

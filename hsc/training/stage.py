@@ -24,6 +24,7 @@ from hsc.modules.prior import PriorModule
 from hsc.modules.trainable import TrainableModule
 from hsc.nets.build import image_size
 from hsc.training.reports import report_callbacks
+from hsc.training.reuse import DONE, KEY, WEIGHTS, claim, is_done, publish, stage_state, take_over
 from hsc.training.trainer import CHECKPOINT, build_trainer
 from hsc.training.weights import fingerprint, load_start, save_stage
 
@@ -31,8 +32,6 @@ MODULES: dict[str, Callable[[Config, StageConfig, Mapping[str, Loss], int], Trai
     "prior": PriorModule,
     "codec": CodecModule,
 }
-WEIGHTS = "weights.safetensors"
-DONE = "done.json"
 
 say = rank_zero_only(print)
 
@@ -47,18 +46,41 @@ class StageResult(NamedTuple):
 def run_stage(
     config: Config, name: str, folder: Path, start: Path | None, samples_before: int, loggers: list
 ) -> StageResult:
-    """Train stage `name` in `folder` from the weights file `start`."""
+    """Train stage `name` in `folder` from the weights file `start`, or take it over from a run that has trained it."""
     stage = config.stages[name]
     samples_after = samples_before + stage.steps * stage.batch_size
     data = data_module(config, name)
     key = stage_key(config, name, start, data)
-    known = _state(folder) == key
-    if known and (folder / DONE).exists() and (folder / WEIGHTS).exists():
+    result = StageResult(folder / WEIGHTS, samples_after)
+    if is_done(folder, key):
         say(f"{name}: done already ({folder})")
-        return StageResult(folder / WEIGHTS, samples_after)
+        return result
+    with claim(Path(config.runs), key, lambda: say(f"{name}: waits for another run that trains it")) as finished:
+        if finished is not None:
+            _clear(folder, "finished meanwhile in another run; what was unfinished is kept in")
+            take_over(finished, folder, samples_after)
+            say(f"{name}: reused from {finished}")
+            return result
+        _train(config, name, folder, key, start, samples_before, data, loggers)
+        publish(Path(config.runs), key, folder)
+    return result
+
+
+def _train(
+    config: Config,
+    name: str,
+    folder: Path,
+    key: str,
+    start: Path | None,
+    samples_before: int,
+    data: FaceDataModule,
+    loggers: list,
+) -> None:
+    """Train or resume the stage to its done-marker."""
+    stage = config.stages[name]
+    known = stage_state(folder / KEY) == key
     if not known:
         _begin(folder, key)
-
     pl.seed_everything(config.seed, verbose=False)
     module = _build(config, name, samples_before)
     if start is not None:
@@ -76,12 +98,13 @@ def run_stage(
         trainer.validate(module, data, verbose=False)
     if trainer.is_global_zero:
         save_stage(folder / WEIGHTS, module, asdict(config.model))
-        metrics = {k: float(v) for k, v in trainer.callback_metrics.items()}
-        write_atomically(
-            folder / DONE, json.dumps({"key": key, "samples_seen": samples_after, "metrics": metrics}).encode()
-        )
+        done = {
+            "key": key,
+            "samples_seen": samples_before + stage.steps * stage.batch_size,
+            "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
+        }
+        write_atomically(folder / DONE, json.dumps(done).encode())
     trainer.strategy.barrier()
-    return StageResult(folder / WEIGHTS, samples_after)
 
 
 def check_stage(config: Config, name: str) -> None:
@@ -159,13 +182,6 @@ def _landmarker(config: Config, name: str) -> Judge | None:
     return next((load_judge(loss.judge) for loss in _losses(config, name).values() if loss.needs_landmarks), None)
 
 
-def _state(folder: Path) -> str | None:
-    try:
-        return json.loads((folder / "key.json").read_text())["key"]
-    except (OSError, ValueError, KeyError):
-        return None
-
-
 def _steps_done(checkpoint: Path) -> int:
     try:
         return int(
@@ -178,13 +194,15 @@ def _steps_done(checkpoint: Path) -> int:
 @rank_zero_only
 def _begin(folder: Path, key: str) -> None:
     """A fresh stage folder under this key."""
-    if folder.exists() and any(folder.iterdir()):
-        _set_aside(folder)
-    write_atomically(folder / "key.json", json.dumps({"key": key}).encode())
+    _clear(folder, "its config, data or starting weights changed; the earlier result is kept in")
+    write_atomically(folder / KEY, json.dumps({"key": key}).encode())
 
 
-def _set_aside(folder: Path) -> None:
-    """Rename a stage folder made under another config: nothing that was made is lost."""
+@rank_zero_only
+def _clear(folder: Path, why: str) -> None:
+    """Rename a stage folder whose result is not wanted now: nothing that was made is lost."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return
     number = 1
     while (aside := folder.with_name(f"{folder.name}.old{number}")).exists():
         number += 1
@@ -192,4 +210,4 @@ def _set_aside(folder: Path) -> None:
         os.rename(folder, aside)
     except OSError as error:
         raise HscError(f"cannot rename {folder} to {aside.name}: {error.strerror}") from error
-    say(f"{folder.name}: its config, data or starting weights changed; the earlier result is kept in {aside}")
+    say(f"{folder.name}: {why} {aside}")

@@ -50,7 +50,7 @@ def csv_rows(folder: Path) -> list[dict[str, str]]:
 def test_what_a_run_leaves(uninterrupted):
     folder = uninterrupted.folder()
     assert {path.name for path in folder.iterdir()} == {
-        "config.yaml", "prior", "basic", "joint", "prior.safetensors", "codec.safetensors"
+        "config.yaml", "done.json", "prior", "basic", "joint", "prior.safetensors", "codec.safetensors"
     }  # fmt: skip
     assert {path.name for path in (folder / "joint").iterdir()} == STAGE_FILES
     assert {path.name for path in (folder / "prior").iterdir()} == STAGE_FILES | {"generated"}
