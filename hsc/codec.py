@@ -39,6 +39,16 @@ class DamagedFile(UserWarning):
     """Some layer of a file is torn or altered; only the layers before it were decoded."""
 
 
+class OtherModel(HscError):
+    """A file that needs other weights."""
+
+    def __init__(self, model_id: int, given: str) -> None:
+        super().__init__(
+            f"the file was made by model {model_id:04x}, this is {given}; give the model it was made with (--model)"
+        )
+        self.model_id, self.given = model_id, given
+
+
 class Networks(NamedTuple):
     """The floating-point parts."""
 
@@ -167,27 +177,31 @@ class Codec:
         for index, container in enumerate(containers):
             if container.damage:
                 warnings.warn(DamagedFile(f"file {index}: {container.damage}; decoded the layers before"), stacklevel=2)
-        images: list[Tensor] = [torch.empty(0)] * len(files)
+        pictures = self.pictures(containers)
+        if native:
+            return pictures
+        return [
+            resize(picture[None], container.header.size)[0]
+            for picture, container in zip(pictures, containers, strict=True)
+        ]
+
+    def pictures(self, containers: Sequence[Container]) -> list[Tensor]:
+        """What opened files show, [3, size, size] in [-1, 1] at the codec's own size."""
+        images: list[Tensor] = [torch.empty(0)] * len(containers)
         by_depth: dict[int, list[int]] = {}
         for index, container in enumerate(containers):
             by_depth.setdefault(len(container.chunks), []).append(index)
         for indices in by_depth.values():
-            chosen = [containers[i] for i in indices]
-            pictures = self.render(self.decode_latents(chosen))
-            for index, picture in zip(indices, pictures, strict=True):
-                size = self.size if native else containers[index].header.size
-                images[index] = resize(picture[None], size)[0]
+            shown = self.render(self.decode_latents([containers[index] for index in indices]))
+            for index, image in zip(indices, shown, strict=True):
+                images[index] = image
         return images
 
     def open(self, data: bytes, layers: int | None = None, strict: bool = False) -> Container:
         """Parse a file and keep its first `layers` layers; the checks that `decompress` makes."""
         container = read(data)
         if container.header.model_id != self.model_id:
-            raise HscError(
-                f"the file was made by model {container.header.model_id:04x}, "
-                f"this is {self.name} ({self.model_id:04x}); "
-                "give the model it was made with (--model)"
-            )
+            raise OtherModel(container.header.model_id, f"{self.name} ({self.model_id:04x})")
         if container.header.quality >= self.num_qualities or len(container.chunks) > len(self.layers):
             raise HscError(f"the file's header does not fit model {self.name}; it was altered")
         if strict and container.damage:

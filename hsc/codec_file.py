@@ -4,10 +4,11 @@ Floating-point tensors are stored as float16 under the names they have in traini
 so a codec file is also a place to fine-tune from. Integers are stored as they are: loading them computes nothing.
 """
 
+import copy
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,9 +20,10 @@ from hsc.coding.tables import FrequencyTable
 from hsc.config import model_from_dict
 from hsc.errors import HscError
 from hsc.nets.build import build_encoder, build_entropy_twin, build_gain, build_generator, build_heads
-from hsc.released import find_weights
+from hsc.released import find_weights, released_names
 
 KIND = "codec"
+MODEL_ID = "model_id"  # of the card
 PREFIXES = ("encoder.net.", "entropy.gain.", "decoder.heads.", "decoder.generator.")  # of Networks
 
 
@@ -45,13 +47,39 @@ def load(model: str | Path = "") -> Codec:
 
 
 def save(path: str | Path, codec: Codec, entropy: nn.Module, card: Mapping[str, Any] | None = None) -> None:
-    """Write a codec, with the float entropy model that its twin was made from."""
+    """Write a codec, with the float entropy model that its twin was made from.
+
+    The card also gets the model's id, by which a file tells who can decode it.
+    """
     tensors = {f"entropy.net.{name}": value.half() for name, value in entropy.state_dict().items()}
     for part, prefix in zip(codec.networks, PREFIXES, strict=True):
         tensors |= {prefix + name: value.half() for name, value in part.state_dict().items()}
     tensors |= {f"integer.{name}": value for name, value in codec.entropy.state_dict().items()}
     tensors |= {f"table.{name}": torch.from_numpy(np.array(value)) for name, value in codec.table.to_arrays().items()}
-    weights_file.save(path, tensors, KIND, asdict(codec.model), card)
+    # Of what the file holds: float16 may have rounded the networks given.
+    stored = Networks._make(copy.deepcopy(part).half().float() for part in codec.networks)
+    model_id = Codec(codec.model, stored, codec.entropy, codec.table).model_id
+    weights_file.save(path, tensors, KIND, asdict(codec.model), {**(card or {}), MODEL_ID: model_id})
+
+
+class Released(NamedTuple):
+    """A codec that comes with hsc."""
+
+    name: str
+    layers: tuple[str, ...]
+
+
+def released_codec(model_id: int) -> Released | None:
+    """The one whose files carry this id, if any does."""
+    for name in released_names():
+        try:
+            held = weights_file.describe(find_weights(name))
+        except HscError:
+            continue  # a judge's weights, in another form
+        # Codec files from before the card kept the id are loaded to compute it.
+        if held.kind == KIND and (held.card[MODEL_ID] if MODEL_ID in held.card else load(name).model_id) == model_id:
+            return Released(name, tuple(held.config["layers"]))
+    return None
 
 
 def _fill(path: Path, part: nn.Module, prefix: str, tensors: Mapping[str, Tensor]) -> None:

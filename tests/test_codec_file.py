@@ -34,7 +34,7 @@ def test_a_loaded_codec_writes_the_same_files(saved: tuple[Codec, Path]):
     assert loaded.compress(faces(), 1) == codec.compress(faces(), 1)
     assert (loaded.name, loaded.layers, loaded.size, loaded.num_qualities) == ("mine", codec.layers, SIZE, 2)
     assert loaded.model == codec.model
-    assert loaded.card == {"bytes_per_face": [40.0, 90.0]}
+    assert loaded.card == {"bytes_per_face": [40.0, 90.0], "model_id": codec.model_id}
     assert loaded.default_quality == 1
     (shown,), (expected,) = (c.decompress(codec.compress(faces()[:1])) for c in (loaded, codec))
     torch.testing.assert_close(shown, expected, rtol=1e-4, atol=1e-4)
@@ -151,3 +151,20 @@ def test_a_file_says_how_to_build_itself(saved: tuple[Codec, Path]):
     stored = {name.split(".")[0]: entry["dtype"] for name, entry in header.items() if name != "__metadata__"}
     assert stored.keys() == {"encoder", "entropy", "decoder", "integer", "table"}
     assert stored["encoder"] == stored["decoder"] == "F16"
+
+
+def test_a_released_codec_is_found_by_the_id_in_its_card(
+    saved: tuple[Codec, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    codec, path = saved
+    monkeypatch.setattr(released, "ASSETS", tmp_path)
+    assert codec_file.released_codec(codec.model_id) is None, "it has no card, so it is no release"
+    path.with_suffix(".md").touch()
+    (tmp_path / "judge.md").touch()
+    (tmp_path / "judge.safetensors").write_bytes(b"weights in a form of their own")
+    with monkeypatch.context() as patched:
+        patched.setattr(codec_file, "load", None)  # nothing is loaded
+        assert codec_file.released_codec(codec.model_id) == ("mine", codec.layers)
+        assert codec_file.released_codec(codec.model_id ^ 1) is None
+    rewritten(path, card={})
+    assert codec_file.released_codec(codec.model_id) == ("mine", codec.layers)

@@ -66,6 +66,19 @@ def load(path: str | Path, kind: str | None = None) -> WeightsFile:
     return WeightsFile(tensors, about["kind"], about["config"], about["card"])
 
 
+def describe(path: str | Path) -> WeightsFile:
+    """What `load` gives, without reading the tensors. Raises the same."""
+    path = Path(path)
+    if not is_safetensors(path):
+        raise HscError(f"{path}: not a safetensors file; give a weights file that hsc wrote")
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = _about(path, file.metadata() or {}, None)
+    except SafetensorError as error:
+        raise HscError(f"{path}: truncated or damaged safetensors file; fetch or write it again") from error
+    return WeightsFile({}, about["kind"], about["config"], about["card"])
+
+
 def is_safetensors(path: str | Path) -> bool:
     """Whether the file begins as a safetensors file does. Raises HscError when it cannot be read."""
     try:

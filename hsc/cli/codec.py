@@ -1,20 +1,30 @@
-"""`hsc encode`, `hsc decode`, `hsc inspect`."""
+"""`hsc encode` and `hsc decode`."""
 
-import math
-import warnings
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hsc.cli import files
+from hsc.cli.encoding import Settings, encode_batch
 from hsc.cli.exits import complain
+from hsc.cli.resuming import Finished
 from hsc.errors import HscError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from hsc.codec import Codec
+    from hsc.coding.container import Container
+
+
+class Place(StrEnum):
+    """Where pictures are encoded."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
 
 Model = Annotated[
     str,
@@ -40,14 +50,20 @@ def encode(
         int | None, typer.Option("--bytes", min=1, metavar="N", help="The highest quality whose file fits N bytes.")
     ] = None,
     model: Model = "",
+    place: Annotated[
+        Place, typer.Option("--on", help="Encode here, or on a Ray cluster that reads the same folders.")
+    ] = Place.LOCAL,
 ) -> None:
     """Encode faces into .hsc files; prints bytes and bpp.
+
+    A folder that was interrupted goes on where it stopped when the same command runs again.
 
     \b
     Examples:
       hsc encode face.png
       hsc encode face.png -o small.hsc --bytes 80
       hsc encode faces/ -o coded/ --layers 2 --quality 0
+      hsc encode faces/ -o coded/ --on ray
     """
     if quality is not None and limit is not None:
         raise typer.BadParameter("--quality and --bytes exclude each other")
@@ -56,22 +72,27 @@ def encode(
     from hsc.files import write_atomically
 
     jobs = files.plan(source, output, IMAGE_SUFFIXES, files.ENCODED)
-
-    codec = hsc.load(model)
+    codec, settings = hsc.load(model), Settings(quality, limit, layers)
     _check_range("--layers", layers, 1, len(codec.layers))
     _check_range("--quality", quality, 0, codec.num_qualities - 1)
+    if place is Place.RAY:
+        from hsc.cli.on_ray import in_cluster
 
-    def work(batch: list[files.Job]) -> list[tuple[bytes, int]]:
-        return _encode_batch(codec, [job.source for job in batch], quality, limit, layers)
+        spread = in_cluster(codec, model, settings)
+    else:
+        spread = files.in_threads(lambda batch: encode_batch(codec, settings, batch))
 
-    written = []
-    for job, (data, pixels) in files.run_batches(jobs, work, "encoding"):
-        write_atomically(job.target, data)
-        written.append((len(data), pixels))
-        typer.echo(f"{job.target}: {len(data)} bytes, {8 * len(data) / pixels:.4f} bpp")
-    if len(written) > 1:
-        size, pixels = (sum(column) for column in zip(*written, strict=True))
-        typer.echo(f"{len(written)} files, {size / len(written):.1f} bytes on average, {8 * size / pixels:.4f} bpp")
+    sizes: dict[files.Job, tuple[int, ...]] = {}
+    with _resumed(source, output, files.ENCODED, {"encode": settings, "model": codec.model_id}) as finished:
+        sizes.update({job: finished.values(job) for job in jobs if job in finished})
+        for job, encoded in files.run_batches(jobs, spread, "encoding", finished):
+            write_atomically(job.target, encoded.data)
+            sizes[job] = len(encoded.data), encoded.pixels
+            finished.add(job, sizes[job])
+            typer.echo(f"{job.target}: {len(encoded.data)} bytes, {8 * len(encoded.data) / encoded.pixels:.4f} bpp")
+    if len(sizes) > 1:
+        size, pixels = (sum(column) for column in zip(*sizes.values(), strict=True))
+        typer.echo(f"{len(sizes)} files, {size / len(sizes):.1f} bytes on average, {8 * size / pixels:.4f} bpp")
 
 
 def decode(
@@ -88,7 +109,8 @@ def decode(
 ) -> None:
     """Decode .hsc files into pictures.
 
-    PNG unless the ending of OUT says otherwise.
+    PNG unless the ending of OUT says otherwise. A folder that was interrupted goes on where it stopped when the same
+    command runs again.
 
     \b
     Examples:
@@ -96,75 +118,47 @@ def decode(
       hsc decode face.hsc --layers 1 -o basic.png
       hsc decode coded/ -o decoded/ --native
     """
-    jobs = files.plan(source, output, {".hsc"}, files.DECODED)
-
     import hsc
-    from hsc.codec import DamagedFile
+    from hsc.images import resize
 
+    jobs = files.plan(source, output, {".hsc"}, files.DECODED)
     codec = hsc.load(model)
     _check_range("--layers", layers, 1, len(codec.layers))
+    settings = {"decode": [layers, native, strict], "model": codec.model_id}
 
-    def work(batch: list[files.Job]) -> list[tuple["Tensor", str | None]]:
-        coded = [job.source.read_bytes() for job in batch]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DamagedFile)  # reported below, by the file's name
-            images = codec.decompress(coded, layers=layers, native=native, strict=strict)
-        return [(image, codec.open(data).damage) for image, data in zip(images, coded, strict=True)]
+    def work(batch: list[files.Job]) -> list[tuple["Tensor", "Container"]]:
+        opened = [_open(codec, job.source, layers, strict) for job in batch]
+        return list(zip(codec.pictures(opened), opened, strict=True))
 
-    for job, (image, damage) in files.run_batches(jobs, work, "decoding"):
-        if damage:
-            complain(f"{job.source}: {damage}; decoded from the layers before that")
-        files.write_picture(job.target, image)
-        typer.echo(f"{job.target}: {image.shape[-1]}x{image.shape[-2]}")
-
-
-def _encode_batch(
-    codec: "Codec", sources: list[Path], quality: int | None, limit: int | None, layers: int | None
-) -> list[tuple[bytes, int]]:
-    """The file and the pixel count of each image; images of one size go through the network together."""
-    import torch
-
-    from hsc.images import load_image, to_tensor
-
-    images = {source: to_tensor(load_image(source)) for source in sources}
-    for source, image in images.items():
-        _check_square(source, image)
-    coded: dict[Path, tuple[bytes, int]] = {}
-    for group in files.group_by(sources, lambda source: images[source].shape):
-        batch = torch.stack([images[source] for source in group])  # [N, 3, S, S]
-        if limit is None:
-            results = codec.compress(batch, quality=quality, layers=layers)
-        else:
-            results = _compress_within(codec, batch, limit, layers)
-        coded.update({source: (data, batch[0, 0].numel()) for source, data in zip(group, results, strict=True)})
-    return [coded[source] for source in sources]
+    with _resumed(source, output, files.DECODED, settings) as finished:
+        for job, (image, container) in files.run_batches(jobs, files.in_threads(work), "decoding", finished):
+            if container.damage:
+                complain(f"{job.source}: {container.damage}; decoded from the layers before that")
+            # One at a time: a header may ask for 2040 pixels a side.
+            shown = image if native else resize(image[None], container.header.size)[0]
+            files.write_picture(job.target, shown)
+            finished.add(job, ())
+            typer.echo(f"{job.target}: {shown.shape[-1]}x{shown.shape[-2]}")
 
 
-def _compress_within(codec: "Codec", images: "Tensor", limit: int, layers: int | None) -> list[bytes]:
-    """Each image [N, 3, S, S] at the highest quality whose file has at most `limit` bytes.
-
-    Qualities are tried from the highest down, for size need not fall with every step.
-    """
-    best: dict[int, bytes] = {}
-    waiting, fewest = list(range(len(images))), math.inf
-    for quality in reversed(range(codec.num_qualities)):
-        tried = codec.compress(images[waiting], quality=quality, layers=layers)
-        best.update({index: data for index, data in zip(waiting, tried, strict=True) if len(data) <= limit})
-        waiting = [index for index in waiting if index not in best]
-        if not waiting:
-            return [best[index] for index in range(len(images))]
-        fewest = min(fewest, *map(len, tried))
-    raise HscError(
-        f"no quality fits {limit} bytes: the smallest file has {fewest}; allow more bytes or drop a layer with --layers"
-    )
+def _resumed(source: Path, output: Path | None, naming: files.Naming, settings: dict[str, Any]) -> Finished:
+    """What an interrupted run on the same folder finished; nothing for a single file."""
+    return Finished(files.output_folder(source, output, naming) if source.is_dir() else None, settings)
 
 
-def _check_square(source: Path, image: "Tensor") -> None:
-    height, width = image.shape[-2:]
-    if height != width:
+def _open(codec: "Codec", file: Path, layers: int | None, strict: bool) -> "Container":
+    from hsc.codec import OtherModel
+    from hsc.codec_file import released_codec
+    from hsc.coding.container import read_file
+
+    try:
+        return codec.open(read_file(file), layers, strict)
+    except OtherModel as error:
+        if (released := released_codec(error.model_id)) is None:
+            raise
         raise HscError(
-            f"{source} is {width}x{height}, and hsc codes square pictures of aligned faces: crop the face first"
-        )
+            f"{file} was made by {released.name}, this is {error.given}: add --model {released.name}"
+        ) from error
 
 
 def _check_range(option: str, value: int | None, lowest: int, highest: int) -> None:

@@ -1,12 +1,16 @@
 """One file or a folder of them through a codec: where each result goes, batches, progress, and failures kept apart."""
 
+import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from hsc.cli.exits import complain
+from hsc.data.progress import progress_lines
 from hsc.errors import HscError
 from hsc.files import write_atomically
 
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 BATCH = 16
+THREADS = min(4, os.cpu_count() or 1)
 
 
 class Job(NamedTuple):
@@ -44,8 +49,7 @@ def plan(source: Path, output: Path | None, endings: Collection[str], naming: Na
     `output`, by default a folder beside it; there only files with one of `endings` count, and hidden ones do not.
     """
     if source.is_dir():
-        folder = source.resolve()
-        target = output or folder.with_name(folder.name + naming.folder)
+        folder, target = source.resolve(), output_folder(source, output, naming)
         inside = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in endings)
         found = sorted(path for path in inside if not any(part.startswith(".") for part in path.parts))
         jobs = [Job(folder / path, target / path.with_suffix(naming.file)) for path in found]
@@ -60,17 +64,32 @@ def plan(source: Path, output: Path | None, endings: Collection[str], naming: Na
     return [Job(source, output / f"{source.stem}{naming.file}" if output.is_dir() else output)]
 
 
-def run_batches(jobs: Sequence[Job], work: Callable[[list[Job]], list[T]], label: str) -> Iterator[tuple[Job, T]]:
-    """Yield each job with its result, batch by batch, with a progress bar on a terminal.
+def output_folder(source: Path, output: Path | None, naming: Naming) -> Path:
+    """Where the results of a folder go."""
+    folder = source.resolve()
+    return output or folder.with_name(folder.name + naming.folder)
+
+
+def run_batches(
+    jobs: Sequence[Job],
+    spread: Callable[[list[list[Job]]], Iterator[list[tuple[Job, T | HscError]]]],
+    label: str,
+    finished: Container[Job] = (),
+) -> Iterator[tuple[Job, T]]:
+    """Yield each job with its result, batch by batch, with progress on standard error.
+
+    `spread` works on batches, wherever that is; see `in_threads`. Batches whose jobs are all among `finished` are
+    passed over. Others are done whole: results of networks may depend on what else is in a batch.
 
     A file that fails is reported on standard error and the others go on; at the end HscError counts the failures.
     A single job's failure is raised itself.
     """
-    failures = 0
-    with _progress(len(jobs), label) as advance:
-        for start in range(0, len(jobs), BATCH):
-            batch = list(jobs[start : start + BATCH])
-            for job, result in _attempt(batch, work):
+    batches = [list(jobs[start : start + BATCH]) for start in range(0, len(jobs), BATCH)]
+    waiting = [batch for batch in batches if not all(job in finished for job in batch)]
+    failures, total = 0, sum(map(len, waiting))
+    with _progress(total, label) as advance:
+        for outcomes in spread(waiting):
+            for job, result in outcomes:
                 if not isinstance(result, HscError):
                     yield job, result
                 elif len(jobs) == 1:
@@ -78,9 +97,40 @@ def run_batches(jobs: Sequence[Job], work: Callable[[list[Job]], list[T]], label
                 else:
                     failures += 1
                     complain(str(_naming(job.source, result)))
-            advance(len(batch))
+            advance(len(outcomes))
     if failures:
-        raise HscError(f"{failures} of {len(jobs)} files failed; the reasons are above")
+        raise HscError(f"{failures} of {total} files failed; the reasons are above")
+
+
+def in_threads(
+    work: Callable[[list[Job]], list[T]],
+) -> Callable[[list[list[Job]]], Iterator[list[tuple[Job, T | HscError]]]]:
+    """`work` on a few batches at a time, answered in order: one is read or coded while another is in the networks."""
+
+    def spread(batches: list[list[Job]]) -> Iterator[list[tuple[Job, T | HscError]]]:
+        running: deque[Future] = deque()
+        pool = ThreadPoolExecutor(THREADS)
+        try:
+            for batch in batches:
+                running.append(pool.submit(attempt, batch, work))
+                if len(running) > THREADS:  # no more than these are in memory
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    return spread
+
+
+def attempt(batch: list[Job], work: Callable[[list[Job]], list[T]]) -> list[tuple[Job, T | HscError]]:
+    """The whole batch at once or, when that fails, file by file to tell the bad ones from the good."""
+    try:
+        return list(zip(batch, work(batch), strict=True))
+    except HscError as error:
+        if len(batch) == 1:
+            return [(batch[0], error)]
+        return [outcome for job in batch for outcome in attempt([job], work)]
 
 
 def group_by(items: Iterable[T], key: Callable[[T], object]) -> list[list[T]]:
@@ -104,20 +154,6 @@ def write_picture(target: Path, image: "Tensor") -> None:
     write_atomically(target, lambda file: to_pil(image).save(file, format=kind))
 
 
-def _attempt(batch: list[Job], work: Callable[[list[Job]], list[T]]) -> Iterator[tuple[Job, T | HscError]]:
-    """The whole batch at once or, when that fails, file by file to tell the bad ones from the good."""
-    try:
-        results = work(batch)
-    except HscError as error:
-        if len(batch) == 1:
-            yield batch[0], error
-        else:
-            for job in batch:
-                yield from _attempt([job], work)
-    else:
-        yield from zip(batch, results, strict=True)
-
-
 def _naming(source: Path, error: HscError) -> HscError:
     """The error with the file's name in it."""
     return error if str(source) in str(error) else HscError(f"{source}: {error}")
@@ -133,9 +169,19 @@ def _refuse_collisions(jobs: list[Job]) -> None:
 
 @contextmanager
 def _progress(total: int, label: str) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error when that is a terminal and there is more than one file to wait for."""
-    if total == 1 or not sys.stderr.isatty():
+    """What to call with the number of files just done: a bar on a terminal, a line now and then elsewhere."""
+    if total <= 1:
         yield lambda count: None
+        return
+    if not sys.stderr.isatty():
+        tell, done = progress_lines(total, label), 0
+
+        def count_up(count: int) -> None:
+            nonlocal done
+            done += count
+            tell(done)
+
+        yield count_up
         return
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TimeRemainingColumn

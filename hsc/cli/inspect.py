@@ -3,14 +3,11 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from hsc.errors import HscError
-
-if TYPE_CHECKING:
-    from hsc.codec import Codec
 
 
 @dataclass
@@ -55,38 +52,23 @@ def inspect(
 
 def describe(file: Path) -> Report:
     """Read the header and the chunks of a file; nothing is decoded."""
+    from hsc.codec_file import released_codec
     from hsc.coding import container
 
+    data = container.read_file(file)
     try:
-        data = file.read_bytes()
         header, chunks, damage = container.read(data)
-    except FileNotFoundError as error:
-        raise HscError(f"{file}: no such file") from error
     except HscError as error:
         raise HscError(f"{file}: {error}") from error
-    codec = _released_codec(header.model_id)
-    names = codec.layers if codec else [f"layer {number}" for number in range(1, len(chunks) + 1)]
+    released = released_codec(header.model_id)
+    names = released.layers if released else [f"layer {number}" for number in range(1, len(chunks) + 1)]
     layers, length = [], len(container.write(header, []))
     for index, (name, payload) in enumerate(zip(names, chunks, strict=False)):
         before, length = length, len(container.write(header, chunks[: index + 1]))
         bpp = 8 * length / header.size**2
         layers.append(LayerReport(name, length - before, 8 * len(payload), length, round(bpp, 6)))
-    model = codec.name if codec else None
+    model = released.name if released else None
     return Report(str(file), len(data), model, header.model_id, header.quality, header.size, layers, damage)
-
-
-def _released_codec(model_id: int) -> "Codec | None":
-    import hsc
-    from hsc.released import released_names
-
-    for name in released_names():
-        try:
-            codec = hsc.load(name)
-        except HscError:
-            continue  # weights of something else: a prior, a judge
-        if codec.model_id == model_id:
-            return codec
-    return None
 
 
 def _as_text(report: Report) -> str:

@@ -2,6 +2,7 @@
 
 from binascii import crc_hqx
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 from hsc.errors import HscError
@@ -15,6 +16,7 @@ _SIDE_UNIT = 8
 _MAX_VARINT_BYTES = 3
 MAX_CHUNK_BYTES = (1 << 7 * _MAX_VARINT_BYTES) - 1
 MAX_SIDE = 255 * _SIDE_UNIT
+MAX_FILE_BYTES = 1 << 25  # more than 15 of the longest chunks
 
 
 class Header(NamedTuple):
@@ -36,6 +38,20 @@ class Container(NamedTuple):
 def storable_side(side: int) -> int:
     """The side a file can store for an image of this side: rounded up to a multiple of 8, at most 2040."""
     return min(-(-side // _SIDE_UNIT) * _SIDE_UNIT, MAX_SIDE)
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a file that may be an .hsc file. Raises HscError when it is missing or longer than any is."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise HscError(
+            f"{path}: {(error.strerror or str(error)).lower()}; give a file that `hsc encode` wrote"
+        ) from error
+    if len(data) > MAX_FILE_BYTES:
+        raise HscError(f"{path}: longer than any .hsc file ({MAX_FILE_BYTES} bytes); give one that `hsc encode` wrote")
+    return data
 
 
 def write(header: Header, chunks: Iterable[bytes]) -> bytes:

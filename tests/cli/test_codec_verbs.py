@@ -170,3 +170,108 @@ def test_what_the_model_does_not_have_is_wrong_usage(run, codec_file: Path, face
 def test_an_output_of_no_known_kind_is_refused(run, codec_file: Path, face: Path, tmp_path: Path):
     run("encode", face, "--model", codec_file)
     fails(run("decode", tmp_path / "face.hsc", "-o", tmp_path / "out.xyz", "--model", codec_file), "'.xyz'")
+
+
+class Killed(Exception):
+    """Stands for whatever ends a run in the middle."""
+
+
+def folder_of_faces(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    for index in range(count):
+        picture(index, 32).save(folder / f"{index:02}.png")
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def killed_after(monkeypatch: pytest.MonkeyPatch):
+    """`with killed_after(n):` the n-th report of a finished file and all later ones never come."""
+    from contextlib import contextmanager
+
+    from hsc.cli.resuming import Finished
+
+    @contextmanager
+    def kill(count: int):
+        add, calls = Finished.add, []
+
+        def dying(self, job, values):
+            calls.append(job)
+            if len(calls) >= count:
+                raise Killed
+            add(self, job, values)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Finished, "add", dying)
+            yield
+
+    return kill
+
+
+def test_an_interrupted_folder_goes_on_where_it_stopped(run, codec_file: Path, tmp_path: Path, killed_after):
+    faces, coded = folder_of_faces(tmp_path / "faces", 40), tmp_path / "coded"
+    whole = run("encode", faces, "-o", tmp_path / "whole", "--model", codec_file)
+    command = ("encode", faces, "-o", coded, "--model", codec_file)
+    with killed_after(20):
+        assert run(*command).status == 1
+    first = {path.name: path.stat().st_mtime_ns for path in coded.glob("*.hsc")}
+    assert 19 <= len(first) < 40
+    again = run(*command)
+    assert (again.status, again.err) == (0, "")
+    # Batches of 16: the first is done, the second is done again as a whole.
+    assert len(again.out.splitlines()) == 24 + 1
+    assert again.out.splitlines()[-1] == whole.out.splitlines()[-1], "the summary counts what was done before"
+    assert contents(coded) == contents(tmp_path / "whole")
+    untouched = [name for name, time in first.items() if (coded / name).stat().st_mtime_ns == time]
+    assert sorted(untouched) == [f"{index:02}.hsc" for index in range(16)]
+
+    decoded = tmp_path / "decoded"
+    with killed_after(17):
+        assert run("decode", coded, "-o", decoded, "--model", codec_file).status == 1
+    again = run("decode", coded, "-o", decoded, "--model", codec_file)
+    assert (again.status, len(again.out.splitlines())) == (0, 24)
+    assert len(contents(decoded)) == 40
+
+
+def test_only_what_would_come_out_the_same_is_passed_over(run, codec_file: Path, tmp_path: Path, killed_after):
+    faces, coded = folder_of_faces(tmp_path / "faces", 20), tmp_path / "coded"
+    command = ("encode", faces, "-o", coded, "--model", codec_file, "--quality")
+    with killed_after(20):
+        run(*command, 0)
+    assert len(run(*command, 3).out.splitlines()) == 20 + 1, "another quality"
+    with killed_after(20):
+        run(*command, 3)
+    picture(99, 32).save(faces / "03.png")
+    (coded / "17.hsc").unlink()
+    journal = coded / ".hsc-unfinished.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-5])
+    assert len(run(*command, 3).out.splitlines()) == 20 + 1, "a changed source, a missing result, a torn line"
+    assert not journal.exists()
+
+
+def test_a_file_of_a_released_codec_names_it(run, codec, codec_file: Path, face: Path, tmp_path: Path, monkeypatch):
+    from hsc import released
+
+    coded = tmp_path / "face.hsc"
+    run("encode", face, "--model", codec_file)
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "theirs.safetensors").write_bytes(codec_file.read_bytes())
+    (tmp_path / "assets" / "theirs.md").touch()
+    monkeypatch.setattr(released, "ASSETS", tmp_path / "assets")
+    with torch.no_grad():
+        codec.networks.generator.mean_w.add_(1)
+    monkeypatch.setattr(hsc, "load", lambda model: codec)
+    fails(run("decode", coded), str(coded), "made by theirs", "--model theirs")
+
+
+def test_a_file_that_is_too_long_is_not_read(run, codec_file: Path, tmp_path: Path):
+    huge = tmp_path / "huge.hsc"
+    with huge.open("wb") as file:
+        file.write(b"\xb1\0\0\0\x10")
+        file.truncate(1 << 40)  # a terabyte of zeros that takes no room on the disk
+    for verb in ("decode", "inspect"):
+        ended = run(verb, huge, *(("--model", codec_file) if verb == "decode" else ()))
+        fails(ended, str(huge), "longer than any .hsc file")

@@ -74,7 +74,7 @@ def test_bad_files_are_named_and_the_others_go_on(capsys: pytest.CaptureFixture[
 
     done = []
     with pytest.raises(HscError, match=rf"2 of {len(jobs)} files failed"):
-        done.extend(files.run_batches(jobs, work, "testing"))
+        done.extend(files.run_batches(jobs, files.in_threads(work), "testing"))
     assert done == [(job, job.source.stem) for job in jobs if job.source not in bad]
     assert capsys.readouterr().err == f"hsc: 3.png: broken image\nhsc: {jobs[-1].source}: broken image\n"
 
@@ -84,4 +84,4 @@ def test_the_failure_of_a_single_file_names_it():
         raise HscError("broken image")
 
     with pytest.raises(HscError, match=r"^a\.png: broken image$"):
-        list(files.run_batches([Job(Path("a.png"), Path("a.hsc"))], work, "testing"))
+        list(files.run_batches([Job(Path("a.png"), Path("a.hsc"))], files.in_threads(work), "testing"))

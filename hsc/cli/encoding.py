@@ -1,0 +1,77 @@
+"""Pictures to .hsc files, a batch at a time: what `hsc encode` does here and what it sends to a cluster."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from hsc.cli.files import Job, group_by
+from hsc.errors import HscError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from hsc.codec import Codec
+
+
+class Settings(NamedTuple):
+    """What is asked of every picture; None leaves it to the codec."""
+
+    quality: int | None
+    limit: int | None  # bytes, for the highest quality that fits
+    layers: int | None
+
+
+class Encoded(NamedTuple):
+    """One picture's file."""
+
+    data: bytes
+    pixels: int
+
+
+def encode_batch(codec: "Codec", settings: Settings, batch: list[Job]) -> list[Encoded]:
+    """The file of each job's picture; pictures of one size go through the networks together."""
+    import torch
+
+    from hsc.images import load_image, to_tensor
+
+    sources = [job.source for job in batch]
+    images = {source: to_tensor(load_image(source)) for source in sources}
+    for source, image in images.items():
+        _check_square(source, image)
+    coded: dict[Path, Encoded] = {}
+    for group in group_by(sources, lambda source: images[source].shape):
+        stacked = torch.stack([images[source] for source in group])  # [N, 3, S, S]
+        if settings.limit is None:
+            results = codec.compress(stacked, quality=settings.quality, layers=settings.layers)
+        else:
+            results = _compress_within(codec, stacked, settings.limit, settings.layers)
+        pixels = stacked[0, 0].numel()
+        coded.update({source: Encoded(data, pixels) for source, data in zip(group, results, strict=True)})
+    return [coded[source] for source in sources]
+
+
+def _compress_within(codec: "Codec", images: "Tensor", limit: int, layers: int | None) -> list[bytes]:
+    """Each image [N, 3, S, S] at the highest quality whose file has at most `limit` bytes.
+
+    Qualities are tried from the highest down, for size need not fall with every step.
+    """
+    best: dict[int, bytes] = {}
+    waiting, fewest = list(range(len(images))), math.inf
+    for quality in reversed(range(codec.num_qualities)):
+        tried = codec.compress(images[waiting], quality=quality, layers=layers)
+        best.update({index: data for index, data in zip(waiting, tried, strict=True) if len(data) <= limit})
+        waiting = [index for index in waiting if index not in best]
+        if not waiting:
+            return [best[index] for index in range(len(images))]
+        fewest = min(fewest, *map(len, tried))
+    raise HscError(
+        f"no quality fits {limit} bytes: the smallest file has {fewest}; allow more bytes or drop a layer with --layers"
+    )
+
+
+def _check_square(source: Path, image: "Tensor") -> None:
+    height, width = image.shape[-2:]
+    if height != width:
+        raise HscError(
+            f"{source} is {width}x{height}, and hsc codes square pictures of aligned faces: crop the face first"
+        )
