@@ -1,0 +1,132 @@
+"""Files that nobody should send, thrown at a whole codec: each must end in a clear error, a flagged or a true decode.
+
+The long run (the tests make a short one):
+
+    python tests/hostile_files.py --mutations 10000
+"""
+
+import argparse
+import json
+import resource
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+import hsc
+from hsc.codec import Codec
+from hsc.coding.container import MAX_CHUNK_BYTES, MAX_FILE_BYTES, Header, read, write
+from hsc.errors import HscError
+
+GOLDEN = Path(__file__).parent / "golden"
+REFUSED, FLAGGED, TRUE, SILENT = "refused", "flagged", "true", "silent"
+CHECKSUM_CHANCE = 2.0**-16
+
+
+class Original(NamedTuple):
+    """A file and what it holds."""
+
+    data: bytes
+    symbols: list  # of each layer, as nested lists
+
+
+def load_golden() -> tuple[Codec, list[Original]]:
+    """The fixed tiny codec and its files."""
+    known = json.loads((GOLDEN / "codec-v1.json").read_text())["files"]
+    files = [Original((GOLDEN / f"codec-v1-{case['name']}.hsc").read_bytes(), case["symbols"]) for case in known]
+    return hsc.load(GOLDEN / "codec-v1.safetensors"), files
+
+
+def outcome(codec: Codec, data: bytes, original: Original) -> str:
+    """How a codec takes `data`, which was made from `original`; whatever is not an HscError comes through."""
+    try:
+        container = codec.open(data)
+        decoded = codec.decode_latents([container])
+        codec.pictures([container])
+    except HscError:
+        return REFUSED
+    symbols = [layer[0].tolist() for layer in decoded.symbols]
+    if container.header != read(original.data).header or symbols != original.symbols[: len(symbols)]:
+        return SILENT
+    return FLAGGED if container.damage else TRUE
+
+
+def mutated(data: bytes, generator: np.random.Generator) -> bytes:
+    """One to four random edits: bytes changed, put in, left out, repeated or swapped, bits flipped, the end cut off."""
+    altered = bytearray(data)
+    for _ in range(generator.integers(1, 5)):
+        place, other = (int(number) for number in generator.integers(0, len(altered), 2))
+        match generator.integers(0, 7):
+            case 0:
+                altered[place] = generator.integers(0, 256)
+            case 1:
+                altered[place] ^= 1 << int(generator.integers(0, 8))
+            case 2:
+                altered.insert(place, generator.integers(0, 256))
+            case 3 if len(altered) > 1:
+                del altered[place]
+            case 4:
+                altered[place:place] = altered[max(0, place - 8) : place]
+            case 5:
+                altered[place], altered[other] = altered[other], altered[place]
+            case 6 if place:
+                del altered[place:]
+    return bytes(altered)
+
+
+def crafted(model_id: int) -> Iterator[tuple[str, bytes]]:
+    """Headers and lengths of someone who knows the format; checksums fit wherever that takes the reader further."""
+    header = Header(model_id, 1, 64)
+    start = write(header, [])
+    for length in (b"\xff" * 9, b"\x80\x00", b"\xff\xff\x7f", b"\xff\xff\xff\x7f", b"\x80", b"\xff\xff\xff\xff\x0f"):
+        yield f"length {length.hex()}", start + length + bytes(40)
+    yield "an unknown quality", write(header._replace(quality=255), [b"", b"", b""])
+    yield "another model", write(header._replace(model_id=model_id ^ 0x8000), [b"", b"", b""])
+    yield "the largest side", write(header._replace(size=2040), [b"", b"", b""])
+    yield "no side", start[:4] + b"\0" + write(header, [b""])[5:]
+    yield "more layers than the model has", write(header, [b""] * 4)
+    yield "a hundred thousand layers", write(header, [b""] * 100_000)
+    for name, byte in (("zeros", b"\0"), ("ones", b"\xff"), ("a pattern", b"\xa5")):
+        for size in (1, 64, 4096, MAX_CHUNK_BYTES):
+            yield f"{size} bytes of {name}", write(header, [byte * size])
+    yield "an endless escape", write(header, [b"\xff\xff\xff\xfe" + b"\xff" * 1000])
+    yield "the longest chunks", write(header, [bytes(MAX_CHUNK_BYTES)] * 15)
+    yield "a longer file than any", start + bytes(MAX_FILE_BYTES)
+    for version in (0, 2, 15):
+        yield f"version {version}", bytes([0xB0 | version]) + start[1:]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mutations", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    codec, originals = load_golden()
+    for original in originals:
+        assert outcome(codec, original.data, original) == TRUE
+    memory, generator = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, np.random.default_rng(arguments.seed)
+
+    def throw(name: str, files: Iterator[tuple[bytes, Original]]) -> Counter:
+        counts: Counter = Counter()
+        slowest = 0.0
+        for data, original in files:
+            begin = time.perf_counter()
+            counts[outcome(codec, data, original)] += 1
+            slowest = max(slowest, time.perf_counter() - begin)
+        print(f"{name}: {dict(counts)}, slowest {1000 * slowest:.0f} ms", flush=True)
+        return counts
+
+    throw("every truncation", ((o.data[:length], o) for o in originals for length in range(len(o.data))))
+    throw("crafted", ((data, originals[0]) for _, data in crafted(codec.model_id)))
+    chosen = (originals[int(generator.integers(0, len(originals)))] for _ in range(arguments.mutations))
+    counts = throw("mutations", ((mutated(original.data, generator), original) for original in chosen))
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1024
+    print(f"silent: {counts[SILENT]}, the checksum predicts at most {arguments.mutations * CHECKSUM_CHANCE:.2f}")
+    print(f"memory grew by {grown:.0f} MB at most")
+
+
+if __name__ == "__main__":
+    main()

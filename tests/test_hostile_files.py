@@ -1,0 +1,74 @@
+"""Hostile files against a whole codec; tests/hostile_files.py says what they are, and makes the long run."""
+
+import time
+from contextlib import nullcontext
+
+import hostile_files
+import numpy as np
+import pytest
+from hostile_files import FLAGGED, REFUSED, SILENT, TRUE, Original
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hsc.coding.container import Header, read, write
+from hsc.coding.tables import LARGEST_SYMBOL
+from hsc.errors import HscError
+
+CODEC, ORIGINALS = hostile_files.load_golden()
+SECONDS = 5.0  # far more than any takes: only a hang fails
+CRAFTED = dict(hostile_files.crafted(CODEC.model_id))
+HARMLESS = {"the largest side", "1 bytes of ones", "1 bytes of a pattern"}
+
+
+def layer_ends(data: bytes) -> list[int]:
+    header, chunks, _ = read(data)
+    return [len(write(header, chunks[:count])) for count in range(1, len(chunks) + 1)]
+
+
+@pytest.mark.parametrize(
+    "original", [o for o in ORIGINALS if len(o.data) < 100], ids=lambda original: f"{len(original.data)}-bytes"
+)
+def test_every_truncation_is_true_at_the_end_of_a_layer_and_flagged_elsewhere(original: Original):
+    ends = layer_ends(original.data)
+    for length in range(len(original.data) + 1):
+        taken = hostile_files.outcome(CODEC, original.data[:length], original)
+        assert taken == (TRUE if length in ends else FLAGGED if length > ends[0] else REFUSED)
+
+
+def test_no_mutation_passes_unnoticed():
+    """400 of them: 0.006 would by the checksum's chance."""
+    generator = np.random.default_rng(1)
+    for index in range(400):
+        original = ORIGINALS[index % len(ORIGINALS)]
+        data = hostile_files.mutated(original.data, generator)
+        assert hostile_files.outcome(CODEC, data, original) != SILENT, data.hex()
+
+
+@pytest.mark.parametrize("name", CRAFTED)
+def test_crafted_files_end_soon_in_an_error_or_a_picture(name: str):
+    begin = time.perf_counter()
+    # An attacker may write what an encoder could have written; all else is refused.
+    with pytest.raises(HscError, match=r"^[^\n]+$") if name not in HARMLESS else nullcontext():
+        (picture,) = CODEC.pictures([CODEC.open(CRAFTED[name])])
+        assert picture.shape == (3, CODEC.size, CODEC.size)
+    assert time.perf_counter() - begin < SECONDS
+
+
+@given(st.binary(max_size=300), st.integers(0, 1), st.integers(1, 3))
+@settings(max_examples=100, deadline=None)
+def test_any_payload_under_a_good_checksum_is_refused_or_is_what_an_encoder_writes(payload: bytes, quality, layers):
+    """A forger can fit the checksum; then the payload must be the encoding of what it decodes to."""
+    data = write(Header(CODEC.model_id, quality, 64), [b""] * (layers - 1) + [payload])
+    try:
+        decoded = CODEC.decode_latents([CODEC.open(data)])
+    except HscError:
+        return
+    assert [layer.shape[1:] for layer in decoded.symbols] == [(3, 8), (3, 8), (2, 8)][:layers]
+    assert all(layer.abs().max() <= LARGEST_SYMBOL for layer in decoded.symbols)
+
+
+def test_a_bad_file_among_good_ones_is_told_apart():
+    good, bad = ORIGINALS[0], write(read(ORIGINALS[0].data).header, [b"\xff" * 50])
+    with pytest.raises(HscError, match="damaged chunk"):
+        CODEC.decompress([good.data, bad])
+    assert len(CODEC.decompress([good.data])) == 1
