@@ -49,6 +49,13 @@ def pareto_front(rates: np.ndarray, qualities: np.ndarray) -> tuple[np.ndarray, 
     return rates[qualities > before], qualities[qualities > before]
 
 
+def on_front(metric: str, rates: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """bool [points]: which are on the Pareto front of the metric over the rate."""
+    qualities = _as_quality(metric, values)
+    front = set(zip(*map(np.ndarray.tolist, pareto_front(rates, qualities)), strict=True))
+    return np.array([point in front for point in zip(rates.tolist(), qualities.tolist(), strict=True)], dtype=bool)
+
+
 def _delta(reference: Curve, test: Curve, metric: str, over_quality: bool) -> Delta:
     if metric not in reference.values or metric not in test.values:
         return Delta(None, "not measured for both")

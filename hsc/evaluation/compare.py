@@ -10,10 +10,12 @@ import numpy as np
 
 from hsc.errors import HscError
 from hsc.evaluation.curves import draw, png, svg
+from hsc.evaluation.page_data import read_gallery
 from hsc.evaluation.quantities import sort_key
 from hsc.evaluation.report import build_page
-from hsc.evaluation.results import GENERATED, Curve, read_results
-from hsc.evaluation.tables import Table, delta_table, equal_rate_table
+from hsc.evaluation.results import GENERATED, Curve, read_about, read_results
+from hsc.evaluation.runs import FROM_TRAINING, read_runs
+from hsc.evaluation.tables import Table, delta_table, equal_rate_table, front_table
 from hsc.files import write_atomically
 
 PREFERRED_REFERENCES = ("vvc", "av1", "hevc", "jpeg")
@@ -21,27 +23,42 @@ EQUAL_RATES = 3  # tables at equal rate
 
 
 def compare(results: Sequence[str | Path], out: str | Path, reference: str | None = None) -> Path:
-    """Compare result files (hsc's or CompressAI's) or folders of them; returns the path of index.html.
+    """Compare result files (hsc's or CompressAI's) or folders of them, run folders, sweeps and W&B's offline runs;
+    returns the path of index.html.
 
     Writes to `out`: METRIC.svg and METRIC.png for every metric, tables.md, tables.tex and index.html. `reference` names
     the curve that BD-rates are against: by default VVC, else another anchor, else the first curve.
     Raises HscError when nothing can be drawn.
     """
-    curves = unique_names(list(chain.from_iterable(map(read_results, results))))
+    curves = unique_names(list(chain.from_iterable(map(read_curves, results))))
     metrics = sorted({metric for curve in curves for metric in curve.metrics}, key=sort_key)
     if not metrics:
         raise HscError(f"{', '.join(map(str, results))}: no known metric in these results, nothing to compare")
     chosen = find_reference(curves, reference)
     out = Path(out)
-    drawings = [_draw(out, metric, curves) for metric in metrics]
-    headline = delta_table(curves, chosen, metrics, of_rate=True)
-    more = [delta_table(curves, chosen, metrics, of_rate=False)]
-    more += [equal_rate_table(curves, metrics, rate) for rate in equal_rates(curves, chosen)]
+    for metric in metrics:
+        _draw(out, metric, curves)
+    saved = delta_table(curves, chosen, metrics, of_rate=True)
+    equal = [equal_rate_table(curves, metrics, rate) for rate in equal_rates(curves, chosen)]
+    fronts = [front_table(curve, metrics) for curve in curves if curve.labels]
+    more = [delta_table(curves, chosen, metrics, of_rate=False), *equal, *fronts]
     warnings = warnings_about(curves)
-    _write_tables(out, [headline, *more], warnings)
-    page = build_page(curves, metrics, drawings, headline, more, _lead(curves, chosen), warnings)
+    _write_tables(out, [saved, *more], warnings)
+    headline = [saved, equal[len(equal) // 2]]
+    others = [table for table in more if table not in headline]
+    galleries = [gallery for path in results if (gallery := read_gallery(Path(path))) is not None]
+    runs = [{"results": Path(path).name, **about} for path in results if (about := read_about(path))]
+    page = build_page(curves, metrics, headline, others, _lead(curves, chosen), warnings, galleries, runs)
     write_atomically(out / "index.html", page.encode())
     return out / "index.html"
+
+
+def read_curves(path: str | Path) -> list[Curve]:
+    """The curves of anything that `compare` takes."""
+    folder = Path(path)
+    if folder.is_dir() and not (folder / "results.json").is_file() and (curves := read_runs(folder)):
+        return curves
+    return read_results(path)
 
 
 def unique_names(curves: Sequence[Curve]) -> list[Curve]:
@@ -88,6 +105,8 @@ def warnings_about(curves: Sequence[Curve]) -> list[str]:
     warnings = []
     if generated := [curve.name for curve in curves if curve.generated]:
         warnings.append(f"{', '.join(generated)}: {GENERATED}")
+    if during := [curve.name for curve in curves if curve.description == FROM_TRAINING]:
+        warnings.append(f"{', '.join(during)}: {FROM_TRAINING}")
     keys = {curve.data_key for curve in curves}
     if len(keys) > 1:
         known = (
@@ -120,13 +139,12 @@ def _place(curve: Curve) -> str:
     return curve.source.resolve().parent.name if curve.source.name == "results.json" else curve.source.stem
 
 
-def _draw(out: Path, metric: str, curves: Sequence[Curve]) -> str:
-    """Write one metric's figure; returns its SVG for the page."""
+def _draw(out: Path, metric: str, curves: Sequence[Curve]) -> None:
+    """Write one metric's figure."""
     figure = draw(metric, curves)
     name = re.sub(r"[^\w.@-]", "-", metric)
     write_atomically(out / f"{name}.svg", svg(figure).encode())
     write_atomically(out / f"{name}.png", png(figure))
-    return svg(figure, transparent=True)
 
 
 def _write_tables(out: Path, tables: Sequence[Table], warnings: Sequence[str]) -> None:

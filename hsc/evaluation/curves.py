@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#8A8A8A")
 MARKERS = "osD^vP*X<>"
 LAYER_STYLES = ((0, (1, 1.2)), (0, (5, 1.5)), "-", (0, (5, 1.2, 1, 1.2)))
-INK = "#1a1a1a"  # text, axes and ticks; the page shows them in its own text colour
+INK = "#1a1a1a"  # text, axes and ticks
 
 _SETTINGS = {
     "font.size": 9,
@@ -97,6 +97,8 @@ def draw(metric: str, curves: Sequence[Curve]) -> "Figure":
         for number, (curve, style) in enumerate(zip(curves, styles(curves), strict=True)):
             shown = points(curve, metric)
             if len(shown.bpp):
+                if curve.labels:
+                    shown = _scatter(axes, metric, shown, style, described.scale)
                 lines[number] = _draw_curve(axes, number, shown, style, described.scale)
         axes.set_xscale("log")
         axes.set_xlabel("Rate (bits per pixel, whole file)")
@@ -114,12 +116,12 @@ def draw(metric: str, curves: Sequence[Curve]) -> "Figure":
     return figure
 
 
-def svg(figure: "Figure", transparent: bool = False) -> str:
+def svg(figure: "Figure") -> str:
     """The figure as an SVG document; the same figure always gives the same text."""
     buffer = io.StringIO()
     with _matplotlib().rc_context(_SETTINGS):
         metadata = {"Date": None, "Creator": "hsc"}
-        figure.savefig(buffer, format="svg", transparent=transparent, metadata=metadata)
+        figure.savefig(buffer, format="svg", metadata=metadata)
     return buffer.getvalue()
 
 
@@ -129,6 +131,17 @@ def png(figure: "Figure") -> bytes:
     with _matplotlib().rc_context(_SETTINGS):
         figure.savefig(buffer, format="png", dpi=300, metadata={"Software": "hsc"})
     return buffer.getvalue()
+
+
+def _scatter(axes, metric: str, shown: Points, style: Style, scale: float) -> Points:
+    """Draw every point of a sweep faintly; returns those on the Pareto front, which a line may join."""
+    from hsc.evaluation.bdrate import on_front
+
+    axes.scatter(
+        shown.bpp, scale * shown.value, color=style.colour, marker=style.marker, s=14, alpha=0.35, linewidths=0
+    )
+    front = on_front(metric, shown.bpp, shown.value)
+    return Points(shown.bpp[front], shown.value[front], None, None, shown.place[front])
 
 
 def _draw_curve(axes, number: int, shown: Points, style: Style, scale: float):

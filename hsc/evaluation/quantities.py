@@ -75,6 +75,13 @@ def quantity(metric: str) -> Quantity | None:
     return Quantity(f"{known.label}, {detail}", known.higher_is_better, known.unit, known.decimals, known.scale)
 
 
+def known(metric: str) -> Quantity:
+    """The quantity of a metric that is one, as all in `Curve.metrics` are."""
+    found = quantity(metric)
+    assert found is not None, metric
+    return found
+
+
 def sort_key(metric: str) -> tuple[int, str]:
     """Sorts metrics as the tables list them."""
     order = list(_QUANTITIES)

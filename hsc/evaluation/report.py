@@ -1,104 +1,160 @@
 """The comparison as one self-contained HTML page that requests nothing from anywhere: it works as a mail attachment."""
 
 import html
-import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from itertools import groupby
+from typing import Any
 
-from hsc.evaluation.curves import INK, points, styles
-from hsc.evaluation.quantities import quantity
+from hsc.evaluation.curves import Style, styles
+from hsc.evaluation.page_data import script_data
+from hsc.evaluation.portraits import WEBP_QUALITY
+from hsc.evaluation.quantities import known
 from hsc.evaluation.results import Curve
-from hsc.evaluation.tables import Table
+from hsc.evaluation.tables import NOTHING, Table
+
+SCRIPTS = ("chart.js", "faces.js", "page.js")
 
 
 def build_page(
     curves: Sequence[Curve],
     metrics: Sequence[str],
-    drawings: Sequence[str],
-    headline: Table,
+    headline: Sequence[Table],
     tables: Sequence[Table],
     lead: str,
     warnings: Sequence[str],
+    galleries: Sequence[dict[str, Any]] = (),
+    runs: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """The page's HTML. `drawings`: the SVG of each metric on a transparent ground; `tables`: shown below the curves."""
+    """The page's HTML.
+
+    headline, tables: shown above and below the curves. galleries: pictures as `read_gallery` gives them. runs: what
+    result files say about how they were made.
+    """
     parts = {
         "LEAD": html.escape(lead),
         "WARNINGS": "\n".join(f'<p class="warning">{html.escape(warning)}</p>' for warning in warnings),
-        "HEADLINE": _table(headline),
+        "HEADLINE": "\n".join(map(_titled, headline)),
         "METRICS": "".join(f'<option value="{n}">{_axis(metric)}</option>' for n, metric in enumerate(metrics)),
-        "CODECS": "".join(map(_chip, range(len(curves)), curves, (style.colour for style in styles(curves)))),
-        "FIGURES": "\n".join(map(_figure, range(len(metrics)), metrics, drawings)),
-        "TABLES": "\n".join(f"<h3>{html.escape(table.title)}</h3>{_table(table)}" for table in tables),
-        "DATA": _data(curves, metrics),
+        "CODECS": "".join(map(_chip, range(len(curves)), curves, styles(curves))),
+        "FACES": _faces(galleries),
+        "BREAKDOWN": _breakdown(curves),
+        "TABLES": "\n".join(
+            f"<details><summary>{html.escape(table.title)}</summary>{_table(table)}</details>" for table in tables
+        ),
+        "RUN": _runs(runs),
+        "DATA": script_data(curves, metrics, galleries),
         "STYLE": _template("page.css"),
-        "SCRIPT": _template("page.js"),
+        "SCRIPT": "\n".join(map(_template, SCRIPTS)),
     }
+    parts["CONTENTS"] = _contents(
+        _template("page.html") + "".join(parts[name] for name in ("FACES", "BREAKDOWN", "RUN"))
+    )
     return re.sub(r"<!--([A-Z]+)-->", lambda match: parts[match[1]], _template("page.html"))
 
 
-def inline_svg(document: str, prefix: str) -> str:
-    """An SVG document as part of a page: without prologue and metadata, in the page's text colour, its ids made unique
-    by `prefix`, and the parts of curves marked `data-part="curve" data-curve="N"`."""
-    drawing = document[document.index("<svg") :]
-    drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
-    drawing = re.sub(r' xmlns(:\w+)?="[^"]*"', "", drawing)
-    drawing = re.sub(r'\bid="', f'id="{prefix}', drawing)
-    drawing = re.sub(r'href="#', f'href="#{prefix}', drawing)
-    drawing = re.sub(r"url\(#", f"url(#{prefix}", drawing)
-    drawing = drawing.replace("xlink:href", "href").replace(INK, "currentColor")
-    named = re.compile(rf'id="({re.escape(prefix)}(curve|band|legend|label)-(\d+))"')
-    return named.sub(r'id="\1" data-part="\2" data-curve="\3"', drawing)
+def _contents(page: str) -> str:
+    titles = dict(re.findall(r'<h2 id="(\w+)">(.*?)</h2>', page))
+    order = ("headline", "curves", "faces", "layers", "tables", "run")
+    return "".join(f'<a href="#{name}">{titles[name]}</a>' for name in order if name in titles)
 
 
-def _figure(number: int, metric: str, drawing: str) -> str:
-    drawing = inline_svg(drawing, f"m{number}-")
-    caption = f"<figcaption>{_axis(metric)} over the rate</figcaption>"
-    return f'<figure data-metric="{number}">{drawing}{caption}</figure>'
+def _chip(number: int, curve: Curve, style: Style) -> str:
+    dash = "" if isinstance(style.line, str) else " ".join(f"{3 * length:.1f}" for length in style.line[1])
+    line = f'<line x1="0" x2="30" y1="6" y2="6" stroke="{style.colour}" stroke-width="3" stroke-dasharray="{dash}"/>'
+    swatch = f'<svg viewBox="0 0 30 12" aria-hidden="true">{line}</svg>'
+    box = f'<input type="checkbox" value="{number}" checked>'
+    return f'<label class="chip">{box}{swatch}{html.escape(curve.name)}</label>'
 
 
-def _chip(number: int, curve: Curve, colour: str) -> str:
-    return (
-        f'<label class="chip"><input type="checkbox" value="{number}" checked>'
-        f'<span class="swatch" style="background:{colour}"></span>{html.escape(curve.name)}</label>'
+def _faces(galleries: Sequence[dict[str, Any]]) -> str:
+    if not galleries:
+        return ""
+    shown = f"Pictures are kept as WebP at quality {WEBP_QUALITY}."
+    return _template("faces.html").replace("<!--SHOWN-->", shown)
+
+
+def _breakdown(curves: Sequence[Curve]) -> str:
+    """Bars of the mean bytes of each layer, for every layered codec and quality."""
+    layered = [curve for curve in curves if curve.layer and "bytes" in curve.values and curve.qualities]
+    parts = [_codec_bars(codec, list(own)) for codec, own in groupby(layered, key=lambda curve: curve.codec)]
+    if not parts:
+        return ""
+    hint = (
+        "Mean bytes of a face. The first layer carries the file's header; each layer its length and checksum. "
+        "“Ideal” is what the entropy model's probabilities come to."
     )
+    title = '<section aria-labelledby="layers"><h2 id="layers">Bytes of each layer</h2>'
+    return f'{title}{"".join(parts)}<p class="hint">{hint}</p></section>'
+
+
+def _codec_bars(codec: str, prefixes: Sequence[Curve]) -> str:
+    largest = max(prefixes[-1].values["bytes"])
+    bars = []
+    for place, quality in enumerate(prefixes[0].qualities):
+        ends = [float(curve.values["bytes"][place]) for curve in prefixes]
+        sizes = [end - start for start, end in zip([0.0, *ends[:-1]], ends, strict=True)]
+        pieces = "".join(
+            f'<span style="flex-grow:{size:.2f}" title="{html.escape(curve.layer)}: {size:.1f} bytes">{size:.1f}</span>'
+            for curve, size in zip(prefixes, sizes, strict=True)
+        )
+        ideal = prefixes[-1].values.get("bpp_estimated")
+        pixels = prefixes[-1].pixels
+        words = f"ideal {ideal[place] * pixels / 8:.1f}" if ideal is not None and pixels else ""
+        stack = f'<span class="stack" style="width:{100 * ends[-1] / largest:.1f}%">{pieces}</span>'
+        total = f"<span><strong>{ends[-1]:.1f}</strong> <small>{words}</small></span>"
+        bars.append(f'<div class="bar"><span>quality {quality}</span>{stack}{total}</div>')
+    names = " → ".join(html.escape(curve.layer) for curve in prefixes)
+    return f'<h3>{html.escape(codec)}: {names}</h3><div class="bars">{"".join(bars)}</div>'
+
+
+def _runs(runs: Sequence[Mapping[str, Any]]) -> str:
+    """What was run, with versions."""
+    if not runs:
+        return ""
+    parts = []
+    for run in runs:
+        said = {name.replace("_", " "): _said(value) for name, value in run.items() if value}
+        parts.append(
+            f"<dl>{''.join(f'<dt>{html.escape(name)}</dt><dd>{text}</dd>' for name, text in said.items())}</dl>"
+        )
+    title = '<section class="run" aria-labelledby="run"><h2 id="run">What was run</h2>'
+    return f"{title}{'<hr>'.join(parts)}</section>"
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, dict):
+        lines = {str(name): str(one).removeprefix(f"{name}: ") for name, one in value.items()}
+        return "".join(
+            f"<div><strong>{html.escape(name)}</strong> {html.escape(one)}</div>" for name, one in lines.items()
+        )
+    return html.escape(str(value))
+
+
+def _titled(table: Table) -> str:
+    return f"<h3>{html.escape(table.title)}</h3>{_table(table)}"
 
 
 def _table(table: Table) -> str:
     head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in table.header)
     rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in table.rows)
-    notes = "".join(f"<li>{html.escape(note)}</li>" for note in table.notes)
+    marks = [note for note in table.notes if not note.startswith(NOTHING)]
+    refusals = [note for note in table.notes if note.startswith(NOTHING)]
     grid = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-    return grid + (f'<ul class="notes">{notes}</ul>' if notes else "")
+    why = (
+        f'<details class="why"><summary>Why cells hold a dash</summary>{_notes(refusals)}</details>' if refusals else ""
+    )
+    return grid + _notes(marks) + why
 
 
-def _data(curves: Sequence[Curve], metrics: Sequence[str]) -> str:
-    texts = [
-        {"points": {number: _point_texts(curve, metric) for number, curve in enumerate(curves)}} for metric in metrics
-    ]
-    content = json.dumps({"curves": [curve.name for curve in curves], "metrics": texts}, ensure_ascii=False)
-    return content.replace("<", "\\u003c")  # nothing in it can end or open a script element
-
-
-def _point_texts(curve: Curve, metric: str) -> list[str]:
-    """What the page says at each marker, in the order they are drawn."""
-    known, shown = quantity(metric), points(curve, metric)
-    assert known is not None, metric
-    texts = []
-    for number, (bpp, value, place) in enumerate(zip(shown.bpp, shown.value, shown.place, strict=True)):
-        rate = f"{bpp:.4f} bpp" + (f", {bpp * curve.pixels / 8:.1f} bytes" if curve.pixels else "")
-        lines = [f"{known.label}: {known.show(value)} {known.unit}".rstrip()]
-        if shown.low is not None and shown.high is not None:
-            lines.append(f"95 %: {known.show(shown.low[number])} to {known.show(shown.high[number])}")
-        quality = f"quality {curve.qualities[place]}" if place < len(curve.qualities) else ""
-        texts.append("\n".join(filter(None, [quality, rate, *lines])))
-    return texts
+def _notes(notes: Sequence[str]) -> str:
+    items = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
+    return f'<ul class="notes">{items}</ul>' if items else ""
 
 
 def _axis(metric: str) -> str:
-    known = quantity(metric)
-    assert known is not None, metric
-    return html.escape(f"{known.axis} {known.arrow}")
+    return html.escape(f"{known(metric).axis} {known(metric).arrow}")
 
 
 def _template(name: str) -> str:

@@ -42,9 +42,18 @@ class Curve:
     images: int | None = None
     pixels: int | None = None
     data_key: str = ""
+    labels: list[str] = field(default_factory=list)  # of each point, where every one is another model (a sweep)
     generated: bool = False
     trained_on: list[str] = field(default_factory=list)  # metrics the codec was trained with
     source: Path | None = None  # the file it was read from
+
+    def point_name(self, place: int) -> str:
+        """What a reader knows the point at `place` by; empty where nothing tells."""
+        if place < len(self.labels):
+            return self.labels[place]
+        if place < len(self.targets):
+            return f"{self.targets[place]} bytes asked for"
+        return f"quality {self.qualities[place]}" if place < len(self.qualities) else ""
 
     @property
     def bpp(self) -> np.ndarray:
@@ -71,7 +80,9 @@ def read_results(path: str | Path) -> list[Curve]:
     if path.is_dir():
         files = [path / "results.json"] if (path / "results.json").is_file() else sorted(path.glob("*.json"))
         if not files:
-            raise HscError(f"{path} holds no results: run hsc evaluate with --out {path} first")
+            raise HscError(
+                f"{path} holds no results: run hsc evaluate with --out {path}, or hsc train, to its end first"
+            )
         return [curve for file in files for curve in read_results(file)]
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -85,6 +96,16 @@ def read_results(path: str | Path) -> list[Curve]:
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         wanted = '{"name", "results": {"bpp": [...], METRIC: [...]}}'
         raise HscError(f"{path} is not a result file in CompressAI's format, {wanted}") from error
+
+
+def read_about(path: str | Path) -> dict[str, Any]:
+    """How the results in a file or folder of `hsc evaluate` were measured; nothing of other files."""
+    path = Path(path)
+    try:
+        content = json.loads((path / "results.json" if path.is_dir() else path).read_text(encoding="utf-8"))
+        return dict(content.get("about", {}))
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
 
 
 def _entry(curve: Curve) -> dict[str, Any]:

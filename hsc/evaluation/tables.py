@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hsc.evaluation.bdrate import bd_metric, bd_rate
+from hsc.evaluation.bdrate import bd_metric, bd_rate, on_front
 from hsc.evaluation.curves import points
-from hsc.evaluation.quantities import Quantity, quantity
+from hsc.evaluation.quantities import known
 from hsc.evaluation.results import Curve
 
 TRAINED_ON = "†"
 NOTHING = "–"
+ON_FRONT = "★"
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def delta_table(curves: Sequence[Curve], reference: Curve, metrics: Sequence[str
         header = [_label(metric) for metric in metrics]
     else:
         title = f"BD-metric against {reference.name}: mean difference at equal rate"
-        header = [f"{_known(metric).axis} {_known(metric).arrow}" for metric in metrics]
+        header = [f"{known(metric).axis} {known(metric).arrow}" for metric in metrics]
         header = [
             "MS-SSIM (dB) ↑" if metric == "ms_ssim" else text for metric, text in zip(metrics, header, strict=True)
         ]
@@ -87,15 +88,31 @@ def equal_rate_table(curves: Sequence[Curve], metrics: Sequence[str], bpp: float
         values = [value_at(curve, metric, bpp) for metric in metrics]
         marks = [TRAINED_ON if metric in curve.trained_on else "" for metric in metrics]
         shown = [
-            NOTHING if value is None else _known(metric).show(value) + mark
+            NOTHING if value is None else known(metric).show(value) + mark
             for metric, value, mark in zip(metrics, values, marks, strict=True)
         ]
         rows.append([curve.name, *shown])
     pixels = {curve.pixels for curve in curves}
     size = next(iter(pixels)) if len(pixels) == 1 else None
     title = f"At {bpp:.4f} bpp" + (f" ({bpp * size / 8:.0f} bytes a face)" if size else "")
-    header = ["codec", *(f"{_known(metric).axis} {_known(metric).arrow}" for metric in metrics)]
+    header = ["codec", *(f"{known(metric).axis} {known(metric).arrow}" for metric in metrics)]
     return Table(title, header, rows, _trained_note(curves, metrics))
+
+
+def front_table(curve: Curve, metrics: Sequence[str]) -> Table:
+    """The trials of a sweep that are on the Pareto front of some metric over the rate, by rising rate."""
+    fronts = {metric: on_front(metric, curve.bpp, curve.values[metric]) for metric in metrics if metric in curve.values}
+    rows = []
+    for place in np.argsort(curve.bpp, kind="stable"):
+        if any(front[place] for front in fronts.values()):
+            cells = [
+                known(metric).show(curve.values[metric][place]) + (ON_FRONT if front[place] else "")
+                for metric, front in fronts.items()
+            ]
+            rows.append([curve.labels[place], f"{curve.bpp[place]:.4f}", *cells])
+    header = ["trial", "bpp", *(f"{known(metric).axis} {known(metric).arrow}" for metric in fronts)]
+    note = f"{ON_FRONT} No trial of the {len(curve.labels)} is as good for fewer bits, or better for as many."
+    return Table(f"Pareto front of {curve.name}", header, rows, [note])
 
 
 def value_at(curve: Curve, metric: str, bpp: float) -> float | None:
@@ -108,13 +125,12 @@ def value_at(curve: Curve, metric: str, bpp: float) -> float | None:
 
 
 def _signed(value: float, metric: str, of_rate: bool) -> str:
-    known = _known(metric)
     if of_rate:
         text = f"{value:+.1f} %"
     elif metric == "ms_ssim":
         text = f"{value:+.2f}"
     else:
-        text = f"{known.scale * value:+.{known.decimals}f}"
+        text = f"{known(metric).scale * value:+.{known(metric).decimals}f}"
     return text.replace("-", "−")
 
 
@@ -137,13 +153,7 @@ def _refusal_notes(refusals: Sequence[tuple[str, str, str]]) -> list[str]:
 
 
 def _label(metric: str) -> str:
-    return _known(metric).label
-
-
-def _known(metric: str) -> Quantity:
-    known = quantity(metric)
-    assert known is not None, metric
-    return known
+    return known(metric).label
 
 
 def _markdown_row(cells: Sequence[str]) -> str:
@@ -160,6 +170,7 @@ _LATEX = {
     "−": "$-$",
     "×": r"$\times$",
     "†": r"\textdagger{}",
+    "★": r"$\star$",
     "–": "--",
 }
 

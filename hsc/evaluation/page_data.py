@@ -1,0 +1,120 @@
+"""What the page's scripts draw from: the points of every curve, and the pictures of faces, all in the page itself."""
+
+import base64
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hsc.errors import HscError
+from hsc.evaluation.bdrate import on_front
+from hsc.evaluation.curves import MARKERS, Style, points, styles
+from hsc.evaluation.quantities import known
+from hsc.evaluation.results import Curve
+
+
+def script_data(curves: Sequence[Curve], metrics: Sequence[str], galleries: Sequence[dict]) -> str:
+    """JSON for a script element; chart.js and faces.js say what is in it."""
+    sizes = {curve.pixels for curve in curves}
+    content = {
+        "pixels": sizes.pop() if len(sizes) == 1 else None,
+        "curves": [_curve(curve, style) for curve, style in zip(curves, styles(curves), strict=True)],
+        "metrics": [
+            {
+                "axis": f"{known(metric).axis} {known(metric).arrow}",
+                "points": {number: _points(curve, metric) for number, curve in enumerate(curves)},
+            }
+            for metric in metrics
+        ],
+        "galleries": galleries,
+    }
+    # Nothing in it can end or open a script element.
+    return json.dumps(content, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
+
+
+def read_gallery(folder: Path) -> dict[str, Any] | None:
+    """The pictures that `hsc evaluate` left in `folder`, as data URIs; None where there are none.
+
+    Raises HscError when they are damaged.
+    """
+    path = folder / "faces" / "faces.json"
+    if not path.is_file():
+        return None
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        faces = [
+            {
+                "name": str(face["name"]),
+                "original": _shot(path, face["original"]),
+                "decoded": [_shot(path, shot) for shot in face["decoded"]],
+                "anchors": {name: [_shot(path, shot) for shot in shots] for name, shots in face["anchors"].items()},
+            }
+            for face in kept["faces"]
+        ]
+        return {"codec": kept["codec"], "quality": kept["quality"], "layers": kept["layers"], "faces": faces}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise HscError(f"{path} is damaged ({error}): delete its folder and run hsc evaluate again") from error
+
+
+def _shot(path: Path, kept: dict[str, Any]) -> dict[str, Any]:
+    # Its last part alone: a list of faces that somebody sent must not reach for other files.
+    picture = base64.b64encode((path.parent / Path(kept["picture"]).name).read_bytes()).decode()
+    shot = {"picture": f"data:image/webp;base64,{picture}", "landmarks": kept["landmarks"]}
+    if "metrics" in kept:
+        shot |= {"bytes": int(kept["bytes"]), "quality": kept.get("quality"), "metrics": _shown(kept["metrics"])}
+    return shot
+
+
+def _shown(metrics: dict[str, float]) -> list[tuple[str, str]]:
+    return [
+        (known(name).label, f"{known(name).show(value)} {known(name).unit}".strip()) for name, value in metrics.items()
+    ]
+
+
+def _curve(curve: Curve, style: Style) -> dict[str, Any]:
+    dash = (
+        "" if isinstance(style.line, str) else " ".join(f"{style.width * length * 1.6:.1f}" for length in style.line[1])
+    )
+    return {
+        "name": curve.name,
+        "colour": style.colour,
+        "dash": dash,
+        "width": style.width,
+        "marker": MARKERS.index(style.marker),
+        "cloud": bool(curve.labels),
+    }
+
+
+def _points(curve: Curve, metric: str) -> list[dict[str, Any]]:
+    """Every point of a curve as it is shown, by rising rate."""
+    shown, scale = points(curve, metric), known(metric).scale
+    front = on_front(metric, shown.bpp, shown.value)
+    listed = []
+    for number, (bpp, value) in enumerate(zip(shown.bpp, shown.value, strict=True)):
+        point = {"x": bpp, "y": scale * value, "front": bool(front[number]), "text": _text(curve, metric, number)}
+        if (
+            shown.low is not None
+            and shown.high is not None
+            and np.isfinite([shown.low[number], shown.high[number]]).all()
+        ):
+            point |= {"low": scale * shown.low[number], "high": scale * shown.high[number]}
+        listed.append({name: float(f"{x:.6g}") if isinstance(x, float) else x for name, x in point.items()})
+    return listed
+
+
+def _text(curve: Curve, metric: str, number: int) -> str:
+    """What the page says at a marker."""
+    shown, said = points(curve, metric), known(metric)
+    bpp, place = shown.bpp[number], shown.place[number]
+    lines = [
+        curve.point_name(place),
+        f"{bpp:.4f} bpp" + (f", {bpp * curve.pixels / 8:.1f} bytes" if curve.pixels else ""),
+    ]
+    lines.append(f"{said.label}: {said.show(shown.value[number])} {said.unit}".rstrip())
+    if shown.low is not None and shown.high is not None:
+        lines.append(f"95 %: {said.show(shown.low[number])} to {said.show(shown.high[number])}")
+    if metric in curve.trained_on:
+        lines.append("The codec was trained on this metric")
+    return "\n".join(filter(None, lines))

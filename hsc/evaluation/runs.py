@@ -1,0 +1,111 @@
+"""Training runs as curves: what a run's last validation measured of each layer, one point a run.
+
+Read are a run folder of `hsc train`, a folder of such runs (a sweep), an offline run of W&B, and a folder of those. The
+points of a sweep are of different models: they are a cloud with a Pareto front, not a ladder of qualities.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import yaml
+
+from hsc.errors import HscError
+from hsc.evaluation.quantities import quantity
+from hsc.evaluation.results import Curve
+from hsc.evaluation.wandb_file import last_values
+
+FROM_TRAINING = "last validation of a training run; metrics it was trained on are not marked"
+DEPTH = 3  # folders between a sweep's and its runs' own
+
+
+class Run(NamedTuple):
+    """A run and its last validation: value by metric by layer, `bpp` among the metrics."""
+
+    name: str
+    layers: dict[str, dict[str, float]]
+
+
+def read_runs(folder: Path) -> list[Curve]:
+    """A curve for every layer; none where the folder holds no runs. Raises HscError where no run is far enough."""
+    alone, several = _runs_in(folder)
+    if not alone and not several:
+        return []
+    finished = [run for run in alone or several if run.layers]
+    if not finished:
+        raise HscError(f"{folder}: no run has come to the end of a stage that writes files; hsc train resumes it")
+    name = finished[0].name if alone else folder.resolve().name
+    layers = list(dict.fromkeys(layer for run in finished for layer in run.layers))
+    return [
+        _curve(name, layer, [run for run in finished if layer in run.layers], not alone, folder) for layer in layers
+    ]
+
+
+def _runs_in(folder: Path) -> tuple[list[Run], list[Run]]:
+    """(the run that the folder is, the runs that are somewhere in it); one of the two lists is empty."""
+    if _is_run(folder):
+        return [_read_run(folder)], []
+    if files := sorted(folder.glob("*.wandb")):
+        return [_read_wandb(files[0])], []
+    patterns = ["/".join(["*"] * depth) for depth in range(1, DEPTH + 1)]
+    found = [path for pattern in patterns for path in sorted(folder.glob(pattern)) if path.is_dir() and _is_run(path)]
+    if found:
+        return [], [_read_run(path) for path in found]
+    return [], [_read_wandb(path) for pattern in patterns for path in sorted(folder.glob(f"{pattern}/*.wandb"))]
+
+
+def _is_run(folder: Path) -> bool:
+    return bool(_stages(folder)) and any(folder.glob("*/key.json"))
+
+
+def _stages(folder: Path) -> list[str]:
+    """The stages that the config of a run names, in order."""
+    try:
+        return list(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["run"])
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+        return []
+
+
+def _read_run(folder: Path) -> Run:
+    """The last finished stage that measured files counts."""
+    for stage in reversed(_stages(folder)):
+        try:
+            metrics = json.loads((folder / stage / "done.json").read_text(encoding="utf-8"))["metrics"]
+            layers = _by_layer(metrics)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+        if layers:
+            return Run(folder.name, layers)
+    return Run(folder.name, {})
+
+
+def _read_wandb(path: Path) -> Run:
+    name, values = last_values(path)
+    return Run(name, _by_layer(values))
+
+
+def _by_layer(values: dict[str, float]) -> dict[str, dict[str, float]]:
+    """`val/LAYER/METRIC` sorted by layer; layers without a rate are left out."""
+    layers: dict[str, dict[str, float]] = {}
+    for key, value in values.items():
+        stage, _, rest = key.partition("/")
+        layer, _, metric = rest.partition("/")
+        if stage == "val" and (metric == "bpp" or quantity(metric)):
+            layers.setdefault(layer, {})[metric] = float(value)
+    return {layer: metrics for layer, metrics in layers.items() if "bpp" in metrics}
+
+
+def _curve(name: str, layer: str, runs: Sequence[Run], sweep: bool, folder: Path) -> Curve:
+    metrics = dict.fromkeys(metric for run in runs for metric in run.layers[layer])
+    values = {metric: np.array([run.layers[layer].get(metric, np.nan) for run in runs]) for metric in metrics}
+    return Curve(
+        name=f"{name} {layer}",
+        values=values,
+        description=FROM_TRAINING,
+        codec=name,
+        layer=layer,
+        labels=[run.name for run in runs] if sweep else [],
+        source=folder,
+    )
