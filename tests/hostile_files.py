@@ -120,11 +120,14 @@ def main() -> None:
         return counts
 
     throw("every truncation", ((o.data[:length], o) for o in originals for length in range(len(o.data))))
+    # Silent here: what an encoder could have written, with a good checksum.
     throw("crafted", ((data, originals[0]) for _, data in crafted(codec.model_id)))
     chosen = (originals[int(generator.integers(0, len(originals)))] for _ in range(arguments.mutations))
     counts = throw("mutations", ((mutated(original.data, generator), original) for original in chosen))
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1024
-    print(f"silent: {counts[SILENT]}, the checksum predicts at most {arguments.mutations * CHECKSUM_CHANCE:.2f}")
+    print(
+        f"silent mutations: {counts[SILENT]}, the checksum predicts at most {arguments.mutations * CHECKSUM_CHANCE:.2f}"
+    )
     print(f"memory grew by {grown:.0f} MB at most")
 
 

@@ -49,12 +49,14 @@ class IntegerEntropyTransformer(nn.Module):
 
     Means and latents are int64 in units of 2^-LATENT_BITS: a latent is symbol · 2^LATENT_BITS + mean. Instead of a
     log-scale comes a class of the frequency table, whose `num_classes` scales are log-spaced over LOG_SCALE_RANGE.
-    Remembering a step and predicting the next are one pass through the network: as many passes as there are steps.
+    Remembering a step and predicting the next are one pass through the network, and the first prediction is the same
+    for all images of a quality: a file takes one pass less than there are steps.
     """
 
     query_rows: Tensor  # int32 [rows, width]
     quality_rows: Tensor  # int32 [qualities, width]
     exponentials: Tensor  # int32 [EXP_RANGE · EXP_STEPS]: 2^EXP_BITS · exp(−i / EXP_STEPS)
+    _first: Progress | None  # before anything is known, of each level
 
     def __init__(
         self,
@@ -89,10 +91,22 @@ class IntegerEntropyTransformer(nn.Module):
 
     def begin(self, quality: Tensor) -> Progress:
         """quality: level of each image, int64 [N] → what the first step is expected to hold."""
-        embedded = self._quality[quality.cpu().numpy()][:, None]
-        nothing = np.empty((len(quality), self.heads, 0, embedded.shape[-1] // self.heads))
-        memory = (nothing,) * len(self.blocks)
-        return self._predict(0, embedded[:, :0], embedded, memory, memory)
+        # It depends on nothing but the level, so it is computed once for every level.
+        if self._first is None:
+            levels = self._quality[:, None]
+            nothing = (np.empty((len(levels), self.heads, 0, levels.shape[-1] // self.heads)),) * len(self.blocks)
+            self._first = self._predict(0, levels[:, :0], levels, nothing, nothing)
+        step, expected, levels, keys, values = self._first
+        assert expected is not None
+        index = quality.cpu()
+        rows = index.numpy()
+        return Progress(
+            step,
+            IntegerParameters(*(part[index] for part in expected)),
+            levels[rows],
+            tuple(part[rows] for part in keys),
+            tuple(part[rows] for part in values),
+        )
 
     def advance(self, progress: Progress, latents: Tensor) -> Progress:
         """Remember the rows of the present step, int64 [N, rows, dim] in units of 2^-LATENT_BITS quantisation steps.
@@ -129,6 +143,7 @@ class IntegerEntropyTransformer(nn.Module):
         self._query = as_float64(self.query_rows)
         self._quality = as_float64(self.quality_rows)
         self._exponentials = as_float64(self.exponentials)
+        self._first = None
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> "IntegerEntropyTransformer":
         super()._apply(fn, recurse)
