@@ -68,19 +68,17 @@ def _shot(path: Path, kept: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shown(metrics: dict[str, float]) -> list[tuple[str, str]]:
-    return [
-        (known(name).label, f"{known(name).show(value)} {known(name).unit}".strip()) for name, value in metrics.items()
-    ]
+    """Short labels, without the judge: they are written over a picture."""
+    bare = {known(name.partition(".")[0]): value for name, value in metrics.items()}
+    return [(quantity.label, f"{quantity.show(value)} {quantity.unit}".strip()) for quantity, value in bare.items()]
 
 
 def _curve(curve: Curve, style: Style) -> dict[str, Any]:
-    dash = (
-        "" if isinstance(style.line, str) else " ".join(f"{style.width * length * 1.6:.1f}" for length in style.line[1])
-    )
+    lengths = () if isinstance(style.line, str) else style.line[1]
     return {
         "name": curve.name,
         "colour": style.colour,
-        "dash": dash,
+        "dash": " ".join(f"{1.6 * style.width * length:.1f}" for length in lengths),
         "width": style.width,
         "marker": MARKERS.index(style.marker),
         "cloud": bool(curve.labels),
@@ -94,12 +92,9 @@ def _points(curve: Curve, metric: str) -> list[dict[str, Any]]:
     listed = []
     for number, (bpp, value) in enumerate(zip(shown.bpp, shown.value, strict=True)):
         point = {"x": bpp, "y": scale * value, "front": bool(front[number]), "text": _text(curve, metric, number)}
-        if (
-            shown.low is not None
-            and shown.high is not None
-            and np.isfinite([shown.low[number], shown.high[number]]).all()
-        ):
-            point |= {"low": scale * shown.low[number], "high": scale * shown.high[number]}
+        if shown.low is not None and shown.high is not None:
+            bounds = {"low": scale * shown.low[number], "high": scale * shown.high[number]}
+            point |= bounds if np.isfinite(list(bounds.values())).all() else {}
         listed.append({name: float(f"{x:.6g}") if isinstance(x, float) else x for name, x in point.items()})
     return listed
 
@@ -108,10 +103,8 @@ def _text(curve: Curve, metric: str, number: int) -> str:
     """What the page says at a marker."""
     shown, said = points(curve, metric), known(metric)
     bpp, place = shown.bpp[number], shown.place[number]
-    lines = [
-        curve.point_name(place),
-        f"{bpp:.4f} bpp" + (f", {bpp * curve.pixels / 8:.1f} bytes" if curve.pixels else ""),
-    ]
+    size = f", {bpp * curve.pixels / 8:.1f} bytes" if curve.pixels else ""
+    lines = [curve.point_name(place), f"{bpp:.4f} bpp{size}"]
     lines.append(f"{said.label}: {said.show(shown.value[number])} {said.unit}".rstrip())
     if shown.low is not None and shown.high is not None:
         lines.append(f"95 %: {said.show(shown.low[number])} to {said.show(shown.high[number])}")

@@ -13,7 +13,6 @@ from hsc.errors import HscError
 from hsc.evaluation.compare import compare, equal_rates, find_reference, unique_names, warnings_about
 from hsc.evaluation.curves import draw, png, points, styles, svg
 from hsc.evaluation.quantities import quantity
-from hsc.evaluation.report import inline_svg
 from hsc.evaluation.results import Curve, read_results, write_results
 from hsc.evaluation.tables import Table, delta_table, equal_rate_table, value_at
 
@@ -90,31 +89,35 @@ def test_every_metric_has_its_drawings(compared):
 
 def test_page_requests_nothing_and_holds_every_metric(compared):
     page = (compared / "index.html").read_text()
-    assert not re.search(r"https?:|//[\w-]+\.\w|@import|<link(?! rel=\"icon\" href=\"data:,\")|<script src|<img", page)
+    outside = page.replace("http://www.w3.org/2000/svg", "")  # the name of a namespace
+    assert not re.search(
+        r"https?:|//[\w-]+\.\w|@import|<link(?! rel=\"icon\" href=\"data:,\")|<script src|<img", outside
+    )
     for number, metric in enumerate(METRICS):
-        assert f'data-metric="{number}"' in page
-        assert f">{quantity(metric).axis} {quantity(metric).arrow}</option>" in page
-    assert page.count("<svg") == len(METRICS)
+        assert f'<option value="{number}">{quantity(metric).axis} {quantity(metric).arrow}</option>' in page
     assert "<!--" not in page
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
-    references = set(re.findall(r'(?:url\(#|href="#)([^")]+)', page))
-    assert references <= set(ids)
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
 
 
-def test_page_has_a_text_for_every_marker(compared):
-    page = (compared / "index.html").read_text()
-    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
-    assert data["curves"][:3] == ["ours basic", "ours middle", "ours enhanced"]
-    for number in range(len(METRICS)):
-        figure = page[page.index(f'data-metric="{number}"') :].partition("</figure>")[0]
-        for place, texts in data["metrics"][number]["points"].items():
-            part = figure.partition(f'data-part="curve" data-curve="{place}"')[2]
-            markers = part[: part.find('data-part="')] if 'data-part="' in part else part
-            assert markers.count("<use") == len(texts)
-    enhanced = data["metrics"][2]["points"]["2"]
-    assert enhanced[0] == "quality 0\n0.0350 bpp, 71.7 bytes\nPSNR: 17.03 dB"
-    assert "95 %: 16.53 to 17.53" in data["metrics"][2]["points"]["3"][0]
+def script_data(page: str) -> dict:
+    return json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
+
+
+def test_page_has_the_numbers_of_every_point(compared):
+    data = script_data((compared / "index.html").read_text())
+    assert [one["name"] for one in data["curves"][:3]] == ["ours basic", "ours middle", "ours enhanced"]
+    psnr = data["metrics"][2]["points"]
+    assert [len(psnr[str(number)]) for number in range(5)] == [5] * 5
+    first = psnr["2"][0]
+    assert first["text"] == "quality 0\n0.0350 bpp, 71.7 bytes\nPSNR: 17.03 dB"
+    assert (first["x"], first["y"]) == pytest.approx((0.035, 30 + 3 * np.log2(0.05)), rel=1e-4)
+    assert "95 %: 16.53 to 17.53" in psnr["3"][0]["text"]
+    assert psnr["3"][0]["high"] - psnr["3"][0]["low"] == pytest.approx(1, abs=1e-3)
+    assert "low" not in first
+    assert not data["metrics"][1]["points"]["0"]  # MS-SSIM was measured for the published curve alone
+    assert "trained on this metric" in data["metrics"][0]["points"]["2"][0]["text"]
 
 
 def test_names_in_result_files_cannot_inject_markup(tmp_path):
@@ -218,15 +221,6 @@ def test_layers_share_a_colour_and_differ_by_line(curves):
     assert len({style.colour for style in chosen[:3]}) == 1
     assert len({str(style.line) for style in chosen[:3]}) == 3
     assert chosen[3].colour != chosen[0].colour
-
-
-def test_inlined_drawing_takes_the_pages_text_colour(curves):
-    drawing = inline_svg(svg(draw("psnr", curves), transparent=True), "m7-")
-    assert drawing.startswith("<svg")
-    assert "#1a1a1a" not in drawing
-    assert "currentColor" in drawing
-    assert 'id="m7-curve-3" data-part="curve" data-curve="3"' in drawing
-    assert 'id="m7-band-3" data-part="band" data-curve="3"' in drawing
 
 
 def test_results_survive_writing_and_reading(curves, tmp_path):

@@ -18,6 +18,7 @@ from hsc.data.faces import open_faces
 from hsc.errors import HscError
 from hsc.evaluation.anchors import pillow
 from hsc.evaluation.evaluate import evaluate
+from hsc.evaluation.own_split import validation_split
 from hsc.evaluation.results import read_results
 from hsc.images import to_tensor
 
@@ -68,6 +69,17 @@ def test_bytes_are_those_of_files_that_decode_to_what_was_judged(finished, codec
         decoded = codec.decompress([file.read_bytes()])[0].add(1).mul(127.5).round().clamp(0, 255).div(127.5).sub(1)
         expected = judge(to_tensor(faces.load(row["image"]))[None], decoded[None])
         assert float(row["psnr"]) == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_parquet_holds_what_the_csv_holds(finished):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = parquet.read_table(finished / "per_image.parquet")
+    rows = read_rows(finished)
+    assert table.column_names == list(rows[0])
+    assert str(table.schema.field("bytes").type) == "int64"
+    for name in ("image", "layer", "quality", "bytes", "psnr", "bpp_estimated"):
+        for value, text in zip(table[name].to_pylist(), (row[name] for row in rows), strict=True):
+            assert ("" if value is None else f"{value:.9g}" if isinstance(value, float) else str(value)) == text
 
 
 def test_gallery_is_every_original_not_the_limited_ones(finished, codec, pictures):
@@ -263,3 +275,69 @@ def test_damaged_journal_is_named(codec, pictures, tmp_path, judges):
     (tmp_path / "out" / "journal.jsonl").write_text("not json\n")
     with pytest.raises(HscError, match=r"journal\.jsonl is damaged at line 1"):
         evaluate(codec, pictures, tmp_path / "out", judges=judges)
+
+
+def test_anchors_keep_to_sizes(codec, pictures, tmp_path, judges, capsys):
+    sizes = {"at_bytes": (100, 900), "at_bpp": (5.5,)}  # 5.5 bpp of 32×32 pixels are 704 bytes
+    evaluate(codec, pictures, tmp_path / "out", anchors=("jpeg",), limit=3, judges=("psnr",), qualities=[0], **sizes)
+    rows = [row for row in read_rows(tmp_path / "out") if row["codec"] == "jpeg at bytes"]
+    assert [row["target_bytes"] for row in rows] == ["704"] * 3 + ["900"] * 3
+    faces = open_faces(pictures)
+    for row in rows:
+        assert int(row["bytes"]) <= int(row["target_bytes"])
+        next_quality = int(row["quality"]) + 1
+        more = pillow.JPEG().encode(np.array(faces.load(row["image"])), next_quality)
+        assert next_quality > 95 or len(more) > int(row["target_bytes"])
+    assert "leaving out jpeg at bytes, 100: its smallest files are larger" in capsys.readouterr().err
+    curve = next(curve for curve in read_results(tmp_path / "out") if curve.name == "jpeg at bytes")
+    assert (curve.targets, curve.qualities) == ([704, 900], [])
+    assert curve.point_name(0) == "704 bytes asked for"
+
+
+def test_pictures_show_every_layer_and_the_anchor_within_its_bytes(codec, pictures, tmp_path, judges):
+    out = tmp_path / "out"
+    settings = {"anchors": ("jpeg",), "limit": 3, "judges": judges, "pictures": 2}
+    evaluate(codec, pictures, out, **settings)
+    kept = json.loads((out / "faces" / "faces.json").read_text())
+    assert [face["name"] for face in kept["faces"]] == ["000.png", "001.png"]
+    rows = {(row["image"], row["layer"]): row for row in read_rows(out) if row["quality"] == "1"}
+    for face in kept["faces"]:
+        assert [shot["layer"] for shot in face["decoded"]] == ["basic", "middle", "enhanced"]
+        for shot, beside in zip(face["decoded"], face["anchors"]["jpeg"], strict=True):
+            row = rows[face["name"], shot["layer"]]
+            assert shot["bytes"] == int(row["bytes"])
+            for name, value in shot["metrics"].items():
+                assert value == pytest.approx(float(row[name]), abs=1e-5)
+            assert beside["bytes"] <= shot["bytes"] or beside["quality"] == 1
+            assert np.array(shot["landmarks"]).shape == (3, 2)
+            with Image.open(out / "faces" / beside["picture"]) as picture:
+                assert picture.size == (SIZE, SIZE)
+    before = (out / "faces" / "faces.json").stat().st_mtime_ns
+    compressed = codec.compressed
+    evaluate(codec, pictures, out, **settings)
+    assert (out / "faces" / "faces.json").stat().st_mtime_ns == before
+    assert codec.compressed == compressed + 3  # the probe
+
+
+@pytest.mark.parametrize("recorded", ["card", "run"])
+def test_without_a_split_the_codecs_own_validation_images_are_measured(recorded, pictures, tmp_path, judges, capsys):
+    codec, run = JpegLayers(), tmp_path / "run"
+    run.mkdir()
+    said = {"data": "elsewhere/pictures.zip", "validation": "020-023"}
+    if recorded == "card":
+        codec.card = said
+    else:
+        data = f"{{path: {said['data']}, train: 000-019, validation: {said['validation']}}}"
+        (run / "config.yaml").write_text(f"run: [joint]\nstages: {{joint: {{data: {data}}}}}\n")
+    assert validation_split(codec, run, pictures) == "020-023"
+    assert validation_split(codec, run, tmp_path / "others.zip") is None
+    if recorded == "card":
+        evaluate(codec, pictures, tmp_path / "out", judges=("psnr",), qualities=[0])
+        assert {row["image"] for row in read_rows(tmp_path / "out")} == {f"{n:03}.png" for n in range(20, 24)}
+        assert "measuring the images the codec was validated on: 020-023" in capsys.readouterr().err
+
+
+def test_a_codec_that_does_not_say_what_it_was_validated_on_is_reported(codec, pictures, tmp_path, judges, capsys):
+    codec.card = {"data": "pictures.zip"}
+    evaluate(codec, pictures, tmp_path / "out", judges=("psnr",), qualities=[0], limit=1)
+    assert "images the codec was trained on among them: name the others with --split" in capsys.readouterr().err

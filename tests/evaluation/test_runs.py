@@ -1,0 +1,111 @@
+"""Training runs, sweeps and W&B's offline runs as curves."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsc.errors import HscError
+from hsc.evaluation.bdrate import on_front
+from hsc.evaluation.compare import compare, read_curves
+from hsc.evaluation.runs import read_runs
+from hsc.evaluation.tables import front_table
+from hsc.evaluation.wandb_file import last_values
+
+
+def write_run(folder: Path, bpp: float, psnr: float, stages: tuple[str, ...] = ("prior", "joint")) -> Path:
+    """What `hsc train` leaves of a run: its config, and a done-marker with the last validation's values a stage."""
+    for stage in stages:
+        (folder / stage).mkdir(parents=True)
+        (folder / stage / "key.json").write_text('{"key": "0"}')
+        metrics = {"val/basic/psnr": 1.0} if stage == "prior" else {}
+        if stage == "joint":
+            for place, layer in enumerate(("basic", "middle")):
+                values = {"bpp": bpp * (place + 1), "psnr": psnr + place, "zero_symbols": 0.5}
+                metrics |= {f"val/{layer}/{name}": value for name, value in values.items()}
+        (folder / stage / "done.json").write_text(json.dumps({"key": "0", "samples_seen": 1, "metrics": metrics}))
+    (folder / "config.yaml").write_text("name: mine\nrun: [prior, joint]\nstages: {prior: {}, joint: {}}\n")
+    (folder / "done.json").write_text('{"stages": ["prior", "joint"]}')
+    return folder
+
+
+def test_a_run_is_a_point_a_layer(tmp_path):
+    basic, middle = read_curves(write_run(tmp_path / "mine", 0.02, 18))
+    assert (basic.name, middle.name, middle.layer) == ("mine basic", "mine middle", "middle")
+    assert {name: values.tolist() for name, values in middle.values.items()} == {"bpp": [0.04], "psnr": [19]}
+    assert not middle.labels
+
+
+@pytest.mark.parametrize("where", ["", "trials"])
+def test_a_sweep_is_a_cloud_with_a_front(tmp_path, where):
+    sweep = tmp_path / "lambdas"
+    for name, bpp, psnr in (("a", 0.01, 15), ("b", 0.02, 14), ("c", 0.03, 17), ("d", 0.04, 17)):
+        write_run(sweep / where / name, bpp, psnr)
+    write_run(sweep / where / "unfinished", 0.01, 99, stages=("prior",))
+    curves = read_curves(sweep)
+    assert [curve.name for curve in curves] == ["lambdas basic", "lambdas middle"]
+    assert curves[0].labels == ["a", "b", "c", "d"]
+    assert on_front("psnr", curves[0].bpp, curves[0].values["psnr"]).tolist() == [True, False, True, False]
+    table = front_table(curves[0], ["psnr"])
+    assert [row[0] for row in table.rows] == ["a", "c"]
+    assert table.rows[1] == ["c", "0.0300", "17.00★"]
+
+    page = compare([sweep], tmp_path / "out")
+    assert "Pareto front of lambdas middle" in page.read_text()
+    assert "last validation of a training run" in page.read_text()
+    assert "$\\star$" in (tmp_path / "out" / "tables.tex").read_text()
+
+
+def test_runs_that_have_measured_no_file_yet_are_refused(tmp_path):
+    with pytest.raises(HscError, match="holds no results"):
+        read_curves(tmp_path)
+    write_run(tmp_path / "sweep" / "a", 0.1, 1, stages=("prior",))
+    with pytest.raises(HscError, match="no run has come to the end of a stage that writes files"):
+        read_curves(tmp_path / "sweep")
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 1), st.floats(0, 40)), min_size=1, max_size=20))
+def test_the_front_is_what_nothing_else_beats(points):
+    rates, values = map(np.array, zip(*points, strict=True))
+    for place, kept in enumerate(on_front("psnr", rates, values)):
+        beaten = ((rates <= rates[place]) & (values > values[place])) | (
+            (rates < rates[place]) & (values == values[place])
+        )
+        assert kept == (not beaten.any())
+
+
+PROGRAM = """
+import sys, wandb
+with wandb.init(project="p", name="night", mode="offline", dir=sys.argv[1]) as run:
+    for step in range(300):
+        run.log({"train/loss": 1.0 / (step + 1), "note": "x" * 200})
+        if step % 100 == 99:
+            run.log({"val/basic/bpp": 0.1 - step / 10000, "val/basic/psnr": 10 + step, "val/basic/lpips": 0.5})
+"""
+
+
+@pytest.mark.slow
+def test_an_offline_wandb_run_is_read_even_torn(tmp_path):
+    quiet = os.environ | {"WANDB_SILENT": "true"}
+    subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path)], check=True, env=quiet, capture_output=True)
+    (folder,) = (tmp_path / "wandb").glob("offline-run-*")
+    (curve,) = read_curves(folder)
+    assert (curve.name, curve.layer) == ("night basic", "basic")
+    assert curve.values["bpp"] == pytest.approx([0.1 - 299 / 10000])
+    assert curve.values["psnr"] == pytest.approx([309])
+    assert [one.name for one in read_runs(tmp_path / "wandb")] == ["wandb basic"]
+
+    (file,) = folder.glob("*.wandb")
+    content = file.read_bytes()
+    assert len(content) > 2 * 32768, "records cross blocks"
+    file.write_bytes(content[: len(content) * 3 // 4])
+    assert last_values(file)[1]["val/basic/psnr"] == 209
+    file.write_bytes(b"something else")
+    with pytest.raises(HscError, match="is not a readable W&B run"):
+        read_curves(folder)
