@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hsc.cli import codec, data, doctor, evaluate, inspect, prior, train, weights
+from hsc.cli import codec, data, doctor, evaluate, inspect, prior, sweep, train, weights
 from hsc.cli.exits import tidy_exits
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 
 app.command(context_settings={"ignore_unknown_options": True})(train.train)
+app.command()(sweep.sweep)
 app.command()(evaluate.evaluate)
 app.command()(evaluate.compare)
 app.command()(codec.encode)

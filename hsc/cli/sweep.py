@@ -1,0 +1,83 @@
+"""`hsc sweep`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+PLACES = ("local", "wandb", "ray")
+
+
+def sweep(
+    file: Annotated[Path | None, typer.Argument(metavar="SWEEP.yaml", help="A W&B sweep file.")] = None,
+    on: Annotated[
+        str,
+        typer.Option(metavar="PLACE", help="local: here, without an account; wandb: W&B agents; ray: Ray cluster."),
+    ] = "local",
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="J", help="Trials at a time (default 1; on ray all there is room for)."),
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="At most N trials (on wandb: by each agent started here).")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--dir", metavar="DIR", help="Where the sweep is kept (default runs/sweeps/NAME).")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Continue the sweep in DIR; finished trials are not repeated.")
+    ] = None,
+    retries: Annotated[int, typer.Option(min=0, metavar="N", help="How often a trial that was killed is resumed.")] = 2,
+    cpus: Annotated[float, typer.Option(min=0, metavar="N", help="On ray: processors of a trial.")] = 1,
+    gpus: Annotated[float, typer.Option(min=0, metavar="N", help="On ray: GPUs of a trial, such as 0.5.")] = 0,
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="On ray: the cluster (default RAY_ADDRESS, else here)."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file and show the trials' commands.")] = False,
+) -> None:
+    """Train an experiment many times, with other values of its fields.
+
+    The same file runs here, by W&B agents or on a Ray cluster. Stages that are equal in several trials are trained
+    once. Afterwards DIR holds index.html, tables and `best`, the best trial's run folder.
+
+    \b
+    Examples:
+      hsc sweep sweeps/smoke.yaml
+      hsc sweep sweeps/rate.yaml --jobs 2 --dry-run
+      hsc sweep --resume runs/sweeps/smoke
+      hsc sweep sweeps/tasks.yaml --on ray --cpus 4 --gpus 1
+    """
+    if (file is None) == (resume is None):
+        raise typer.BadParameter("give a sweep file, or --resume DIR to continue a sweep")
+    if on not in PLACES:
+        raise typer.BadParameter(f"--on {on}: must be one of {', '.join(PLACES)}")
+
+    from hsc.sweeps import agents, run
+    from hsc.sweeps.report import report
+    from hsc.sweeps.sweep_file import read_sweep
+
+    settings = run.Settings(on, jobs if jobs is not None else run.DEFAULT_JOBS[on], count, retries, cpus, gpus, address)
+    if dry_run:
+        wanted = read_sweep(file) if file is not None else run.opened(run.SweepFolder(resume or Path()))[0]
+        for line in run.preview(wanted, settings):
+            typer.echo(line)
+    elif on == "wandb":
+        if file is None:
+            raise typer.BadParameter("W&B keeps its sweeps itself: start another agent with the command it printed")
+        agents.run(read_sweep(file), settings.jobs, count, say)
+    else:
+        try:
+            if file is not None:
+                place = run.start(file, folder, settings, say)
+            else:
+                place = run.resume(resume or Path(), count, jobs, say)
+        except KeyboardInterrupt:
+            say(f"interrupted; continue with: hsc sweep --resume {resume or folder or 'runs/sweeps/NAME'}")
+            raise
+        report(place)
+
+
+def say(line: str) -> None:
+    """A line of news, at once."""
+    typer.echo(line)

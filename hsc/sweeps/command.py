@@ -1,0 +1,58 @@
+"""From a trial's values to the command that trains it, by the code of W&B's agent itself.
+
+The agent's code is private to wandb, whose version pyproject.toml pins; nothing else of hsc touches it.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hsc import config as configuration
+from hsc.config import Config
+from hsc.errors import HscError
+from hsc.files import write_atomically
+from hsc.sweeps.parameters import nested
+from hsc.sweeps.sweep_file import Sweep
+
+
+def command(sweep: Sweep, values: Mapping[str, Any], folder: Path | None = None) -> list[str]:
+    """The words that a W&B agent would run for these values of the parameters.
+
+    `folder`: where `${args_json_file}` is written, if the command wants one.
+    Raises HscError for a macro that agents do not know.
+    """
+    from wandb.sdk.launch.sweeps import utils
+
+    arguments = {name: {"value": value} for name, value in nested(sweep.parameters, values).items()}
+    macros: dict[str, list[str]] = utils.create_sweep_command_args({"args": arguments})
+    macros |= {"env": ["/usr/bin/env"], "interpreter": [sys.executable], "program": [str(sweep.program)]}
+    words = utils.create_sweep_command(list(sweep.command) if sweep.command else None)
+    if "${args_json_file}" in words and folder is not None:
+        file = folder / "arguments.json"
+        write_atomically(file, json.dumps(macros["args_dict"]).encode())
+        macros["args_json_file"] = [str(file)]
+    result: list[str] = []
+    for word in words:
+        if word.startswith("${") and word.endswith("}"):
+            if word[2:-1] not in macros:
+                raise HscError(f"sweep: command: W&B's agents know no {word}")
+            result += macros[word[2:-1]]
+        else:
+            result.append(word)
+    return result
+
+
+def experiment(words: list[str]) -> Config | None:
+    """The config that a command would train; None where the command is not `hsc train` in plain sight.
+
+    Raises HscError for a config that cannot work, before anything is computed.
+    """
+    if "train" not in words:
+        return None
+    arguments = [word.removeprefix("--") for word in words[words.index("train") + 1 :]]
+    files = [word for word in arguments if "=" not in word]
+    if not files or not all(Path(file).suffix in (".yaml", ".yml") for file in files):
+        return None
+    return configuration.load(files, [word for word in arguments if "=" in word])

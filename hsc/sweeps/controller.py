@@ -1,0 +1,200 @@
+"""The loop of a sweep: ask the search what to try, start it, look at what it has reached, stop what falls behind,
+restart what was killed."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from hsc.errors import HscError
+from hsc.files import write_atomically
+from hsc.sweeps.command import command
+from hsc.sweeps.outcome import Outcome, read_outcome, why_unfinished
+from hsc.sweeps.processes import GRACE
+from hsc.sweeps.search import Known, propose, to_stop
+from hsc.sweeps.sweep_file import Sweep
+from hsc.sweeps.trials import Attempt, SweepFolder, Trial, unfinished
+
+SECONDS_BETWEEN_LOOKS = 0.5
+HOPELESS = 3  # so many trials in a row that fail from the start of the sweep end it
+
+
+class Running(Protocol):
+    """A started command."""
+
+    identity: dict
+
+    def ended(self) -> str | None: ...
+    def stop(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+class Launcher(Protocol):
+    """Where trials run. slots: how many at a time."""
+
+    slots: int
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> Running: ...
+    def close(self) -> None: ...
+
+
+@dataclass
+class Controller:
+    """One sweep at work. cap: trials in all; None: until a grid is used up. retries: how often a trial that ended
+    without its done-marker is started again. say: shows a line.
+    """
+
+    sweep: Sweep
+    folder: SweepFolder
+    launcher: Launcher
+    identity: str
+    cap: int | None
+    retries: int
+    say: Callable[[str], None]
+
+    def run(self) -> list[Trial]:
+        """To the end; returns all trials. Whatever ends it early, trials are stopped and their records are right."""
+        self.trials = self.folder.load()
+        self.live: dict[int, Running] = {}
+        try:
+            while self._fill() or self.live:
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+                self._look()
+        finally:
+            self._stop_all()
+            self.launcher.close()
+        return self.trials
+
+    def _fill(self) -> bool:
+        """Start what there is room for; False when nothing is left to start."""
+        while len(self.live) < self.launcher.slots:
+            trial = next((one for one in unfinished(self.trials) if one.number not in self.live), None) or self._new()
+            if trial is None:
+                return False
+            self._start(trial)
+        return True
+
+    def _new(self) -> Trial | None:
+        if self.cap is not None and len(self.trials) >= self.cap:
+            return None
+        values = propose(self.sweep, [self._known(trial) for trial in self.trials])
+        if values is None:
+            return None
+        trial = Trial(len(self.trials), values)
+        self.trials.append(trial)
+        return trial
+
+    def _start(self, trial: Trial) -> None:
+        run = self.folder.run(trial)
+        run.mkdir(parents=True, exist_ok=True)
+        if not (run / "wandb-id").exists():
+            write_atomically(run / "wandb-id", f"{self.identity}-{trial.name}".encode())
+        words = command(self.sweep, trial.values, run)
+        environment = {
+            "HSC_RUN_FOLDER": str(run.resolve()),
+            "WANDB_RUN_GROUP": f"sweep-{self.identity}",
+            "WANDB_MODE": "offline",
+        }
+        trial.state = "running"
+        trial.attempts.append(Attempt(started=time.time()))
+        self.folder.save(trial)
+        again = f", attempt {len(trial.attempts)}" if len(trial.attempts) > 1 else ""
+        self.say(f"{trial.name} starts{again}: {describe(self.sweep, trial)}")
+        self.live[trial.number] = self.launcher.start(words, environment, self.folder.log(trial))
+        trial.attempts[-1].process = self.live[trial.number].identity
+        self.folder.save(trial)
+
+    def _look(self) -> None:
+        for number, process in list(self.live.items()):
+            if (how := process.ended()) is not None:
+                del self.live[number]
+                self._ended(self.trials[number], how)
+        if self.sweep.hyperband:
+            for trial in to_stop(self.sweep.hyperband, [self._known(trial) for trial in self.trials]):
+                self._stop_early(trial)
+
+    def _ended(self, trial: Trial, how: str) -> None:
+        """Judge an attempt that has ended: by what it has left, since exit statuses of training mean little."""
+        outcome = self._outcome(trial)
+        attempt = trial.attempts[-1]
+        attempt.seconds = round(time.time() - attempt.started, 1)
+        attempt.ended = how if outcome.finished else f"{why_unfinished(self._run(trial), self.sweep.metric)} ({how})"
+        if outcome.finished:
+            trial.state = "finished"
+            value = outcome.value(self.sweep.metric)
+            reused = f", reused {', '.join(outcome.reused)}" if outcome.reused else ""
+            self.say(f"{trial.name} finished after {trial.seconds:.0f} s: {self.sweep.metric.name} {value:.4g}{reused}")
+        elif len(trial.attempts) <= self.retries:
+            trial.state = "waiting"
+            self.say(f"{trial.name} {attempt.ended}; it will be resumed")
+        else:
+            trial.state = "failed"
+            last = self.folder.last_lines(trial, 1)
+            self.say(f"{trial.name} failed, {attempt.ended}: {' '.join(last)}")
+        self.folder.save(trial)
+        self._give_up_if_hopeless()
+
+    def _give_up_if_hopeless(self) -> None:
+        over = [trial.state for trial in self.trials if trial.over]
+        if len(over) >= HOPELESS and set(over) == {"failed"}:
+            raise HscError(
+                f"the first {len(over)} trials all failed; see the end of {self.folder.log(self.trials[0])}, "
+                f"mend the cause and remove {self.folder.path / 'records'} to try again"
+            )
+
+    def _stop_early(self, trial: Trial) -> None:
+        if trial.number not in self.live:
+            return
+        process = self.live.pop(trial.number)
+        end([process])
+        trial.state = "stopped"
+        trial.attempts[-1].ended = "stopped early"
+        trial.attempts[-1].seconds = round(time.time() - trial.attempts[-1].started, 1)
+        self.folder.save(trial)
+        self.say(f"{trial.name} stopped early: others do better after {len(self._outcome(trial).history)} validations")
+
+    def _stop_all(self) -> None:
+        """Ctrl-C, SIGTERM, an error: let running trials save and end; they are resumed where the sweep is."""
+        if not self.live:
+            return
+        self.say(f"stopping {len(self.live)} running trials")
+        end(list(self.live.values()))
+        for number in self.live:
+            trial = self.trials[number]
+            trial.attempts.pop()  # it was the sweep that ended, not the trial
+            trial.state = "finished" if self._outcome(trial).finished else "waiting"
+            self.folder.save(trial)
+
+    def _known(self, trial: Trial) -> Known:
+        return Known(trial, [self.sweep.metric.loss(value) for value in self._outcome(trial).history])
+
+    def _outcome(self, trial: Trial) -> Outcome:
+        return read_outcome(self._run(trial), self.sweep.metric)
+
+    def _run(self, trial: Trial) -> Path:
+        return self.folder.run(trial)
+
+
+def end(processes: Sequence[Running]) -> None:
+    """Stop them, and kill what has not ended after a minute, or when interrupted once more."""
+    for process in processes:
+        process.stop()
+    try:
+        deadline = time.monotonic() + GRACE
+        while any(process.ended() is None for process in processes) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    finally:
+        for process in processes:
+            if process.ended() is None:
+                process.kill()
+
+
+def describe(sweep: Sweep, trial: Trial) -> str:
+    """The values that tell a trial from the others."""
+    texts = [f"{p.name}={_short(trial.values.get(p.name))}" for p in sweep.searched]
+    return " ".join(texts) or "one trial"
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

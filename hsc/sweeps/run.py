@@ -1,0 +1,157 @@
+"""`hsc sweep` here or on a Ray cluster: the folder of a sweep, its lock, its trials, its result."""
+
+import fcntl
+import json
+import os
+import secrets
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import yaml
+
+from hsc.errors import HscError
+from hsc.files import write_atomically
+from hsc.sweeps.command import command, experiment
+from hsc.sweeps.controller import Controller, Launcher
+from hsc.sweeps.outcome import read_outcome
+from hsc.sweeps.processes import Processes, end_leftover
+from hsc.sweeps.search import Known, grid_size, propose
+from hsc.sweeps.sweep_file import Sweep, read_sweep
+from hsc.sweeps.trials import SweepFolder, Trial, unfinished
+
+DEFAULT_JOBS = {"local": 1, "wandb": 1, "ray": 0}  # 0: as many as there is room for
+MOST_SHOWN = 20
+
+
+@dataclass
+class Settings:
+    """How a sweep is run; kept with it, so that it is continued in the same way.
+
+    on: local or ray. jobs: trials at a time (0, on Ray: as many as there is room for). count: trials in all, if fewer
+    than the file's run_cap. retries: new starts of a trial that was killed. cpus, gpus: what each trial takes on Ray.
+    """
+
+    on: str = "local"
+    jobs: int = 1
+    count: int | None = None
+    retries: int = 2
+    cpus: float = 1
+    gpus: float = 0
+    address: str | None = None
+
+
+def start(file: Path, folder: Path | None, settings: Settings, say: Callable[[str], None]) -> SweepFolder:
+    """Begin a sweep in a folder of its own and run it to its end; returns that folder."""
+    sweep = read_sweep(file)
+    check(sweep, settings)
+    place = SweepFolder(folder or Path("runs/sweeps") / sweep.name)
+    if (place.path / "sweep.json").exists():
+        raise HscError(
+            f"{place.path}: a sweep is there already; continue it with: hsc sweep --resume {place.path}, "
+            "or name another folder with --dir"
+        )
+    write_atomically(place.path / "sweep.yaml", yaml.safe_dump(dict(sweep.content), sort_keys=False).encode())
+    kept = {"identity": secrets.token_hex(4), "name": sweep.name, "settings": asdict(settings), "folder": os.getcwd()}
+    write_atomically(place.path / "sweep.json", json.dumps(kept, indent=1).encode())
+    return _run(place, say)
+
+
+def resume(folder: Path, count: int | None, jobs: int | None, say: Callable[[str], None]) -> SweepFolder:
+    """Go on with a sweep whose controller has ended; `count` and `jobs` replace what it was started with."""
+    place = SweepFolder(folder)
+    _, kept = opened(place)
+    if kept["folder"] != os.getcwd():
+        raise HscError(f"{folder}: was started in {kept['folder']}, where its files are; continue it there")
+    if count is not None:
+        kept["settings"]["count"] = count
+    if jobs is not None:
+        kept["settings"]["jobs"] = jobs
+    write_atomically(place.path / "sweep.json", json.dumps(kept, indent=1).encode())
+    return _run(place, say)
+
+
+def opened(place: SweepFolder) -> tuple[Sweep, dict]:
+    """The sweep in a folder, and what `sweep.json` says. Raises HscError where there is none."""
+    try:
+        kept = json.loads((place.path / "sweep.json").read_text())
+    except (OSError, ValueError) as error:
+        raise HscError(f"{place.path}: holds no sweep; begin one with: hsc sweep FILE --dir {place.path}") from error
+    return read_sweep(place.path / "sweep.yaml"), kept
+
+
+def check(sweep: Sweep, settings: Settings) -> None:
+    """Raises HscError for a sweep without end, or whose first trial could not work."""
+    if sweep.run_cap is None and settings.count is None and grid_size(sweep) is None:
+        raise HscError(f"sweep: method {sweep.method} has no end; give run_cap in the file, or --count N")
+    first = propose(sweep, [])
+    assert first is not None  # a sweep without values is refused when it is read
+    experiment(command(sweep, first))
+
+
+def planned(sweep: Sweep, settings: Settings) -> int:
+    """How many trials there will be."""
+    return min(limit for limit in (sweep.run_cap, settings.count, grid_size(sweep)) if limit is not None)
+
+
+def preview(sweep: Sweep, settings: Settings) -> list[str]:
+    """The commands of the trials, as far as they do not depend on results: of a grid all, else the first ones.
+
+    Raises HscError where one could not work.
+    """
+    check(sweep, settings)
+    number = min(planned(sweep, settings), MOST_SHOWN if sweep.method != "bayes" else 1)
+    known: list[Known] = []
+    lines = []
+    while len(known) < number and (values := propose(sweep, known)) is not None:
+        words = command(sweep, values)
+        experiment(words)
+        known.append(Known(Trial(len(known), values), []))
+        lines.append(shlex.join(words))
+    return [*lines, f"{planned(sweep, settings)} trials by {sweep.method}; best {sweep.metric.name} wins"]
+
+
+def _run(place: SweepFolder, say: Callable[[str], None]) -> SweepFolder:
+    sweep, kept = opened(place)
+    settings = Settings(**kept["settings"])
+    with _alone(place):
+        _recover(sweep, place)
+        say(f"sweep {sweep.name}: {planned(sweep, settings)} trials by {sweep.method}, in {place.path}")
+        launcher = _launcher(settings)
+        Controller(sweep, place, launcher, kept["identity"], planned(sweep, settings), settings.retries, say).run()
+    return place
+
+
+def _launcher(settings: Settings) -> Launcher:
+    if settings.on == "ray":
+        from hsc.sweeps.cluster import Cluster
+
+        return Cluster(settings.jobs, settings.cpus, settings.gpus, settings.address)
+    return Processes(settings.jobs)
+
+
+def _recover(sweep: Sweep, place: SweepFolder) -> None:
+    """After a controller that died: end what it left running, and count what has finished without it."""
+    for trial in unfinished(place.load()):
+        if trial.state == "running":
+            end_leftover(trial.attempts[-1].process)
+            trial.attempts.pop()
+        _settle(sweep, place, trial)
+
+
+def _settle(sweep: Sweep, place: SweepFolder, trial: Trial) -> None:
+    trial.state = "finished" if read_outcome(place.run(trial), sweep.metric).finished else "waiting"
+    place.save(trial)
+
+
+@contextmanager
+def _alone(place: SweepFolder) -> Iterator[None]:
+    """Two controllers of one sweep would start every trial twice."""
+    with open(place.path / "lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise HscError(f"{place.path}: another hsc sweep is at work there") from error
+        yield
