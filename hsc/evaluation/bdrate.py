@@ -20,10 +20,14 @@ MINIMUM_OVERLAP = 0.3  # shared range ÷ the shorter of the two ranges
 
 @dataclass(frozen=True)
 class Delta:
-    """Test codec against reference. `value` is None where `refusal` says why."""
+    """Test codec against reference. `value` is None where `refusal` says why.
+
+    overlap: the shared range ÷ the shorter of the two, where there is a value.
+    """
 
     value: float | None
     refusal: str = ""
+    overlap: float | None = None
 
 
 def bd_rate(reference: Curve, test: Curve, metric: str) -> Delta:
@@ -75,7 +79,7 @@ def _delta(reference: Curve, test: Curve, metric: str, over_quality: bool) -> De
     value = float(function(*fronts[0], *fronts[1], **settings))
     if not over_quality and _is_inverted(metric):
         value = -value
-    return Delta(value) if math.isfinite(value) else Delta(None, "interpolation failed")
+    return Delta(value, overlap=overlap) if math.isfinite(value) else Delta(None, "interpolation failed")
 
 
 def _as_quality(metric: str, values: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from hsc.evaluation.page_data import script_data
 from hsc.evaluation.portraits import WEBP_QUALITY
 from hsc.evaluation.quantities import known
 from hsc.evaluation.results import Curve
-from hsc.evaluation.tables import NOTHING, Table
+from hsc.evaluation.tables import Table
 
 SCRIPTS = ("chart.js", "faces.js", "page.js")
 
@@ -139,13 +139,9 @@ def _titled(table: Table) -> str:
 def _table(table: Table) -> str:
     head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in table.header)
     rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in table.rows)
-    marks = [note for note in table.notes if not note.startswith(NOTHING)]
-    refusals = [note for note in table.notes if note.startswith(NOTHING)]
     grid = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-    why = (
-        f'<details class="why"><summary>Why cells hold a dash</summary>{_notes(refusals)}</details>' if refusals else ""
-    )
-    return grid + _notes(marks) + why
+    summary = '<details class="why"><summary>Overlaps, and why cells hold a dash</summary>'
+    return grid + _notes(table.notes) + (f"{summary}{_notes(table.details)}</details>" if table.details else "")
 
 
 def _notes(notes: Sequence[str]) -> str:

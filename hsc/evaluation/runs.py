@@ -52,7 +52,8 @@ def _runs_in(folder: Path) -> tuple[list[Run], list[Run]]:
     patterns = ["/".join(["*"] * depth) for depth in range(1, DEPTH + 1)]
     found = [path for pattern in patterns for path in sorted(folder.glob(pattern)) if path.is_dir() and _is_run(path)]
     if found:
-        return [], [_read_run(path) for path in found]
+        # A sweep may link to its best run.
+        return [], [_read_run(path) for path in found if not path.is_symlink()]
     return [], [_read_wandb(path) for pattern in patterns for path in sorted(folder.glob(f"{pattern}/*.wandb"))]
 
 

@@ -17,17 +17,21 @@ ON_FRONT = "★"
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as they are shown: a header, rows whose first cell names the codec, and notes below."""
+    """Cells as they are shown: a header, rows whose first cell names the codec, and notes below.
+
+    details: longer notes, which a page folds and LaTeX keeps as comments.
+    """
 
     title: str
     header: list[str]
     rows: list[list[str]]
     notes: list[str] = field(default_factory=list)
+    details: list[str] = field(default_factory=list)
 
     def markdown(self) -> str:
         lines = [f"### {self.title}", "", _markdown_row(self.header), _markdown_row(["---"] * len(self.header))]
         lines += [_markdown_row(row) for row in self.rows]
-        return "\n".join([*lines, "", *(f"{note}  " for note in self.notes), ""])
+        return "\n".join([*lines, "", *(f"{note}  " for note in [*self.notes, *self.details]), ""])
 
     def latex(self) -> str:
         """A `booktabs` table."""
@@ -44,6 +48,7 @@ class Table:
                 *body,
                 r"\end{tabular}",
                 r"\end{table}",
+                *(f"% {note}" for note in self.details),
                 "",
             ]
         )
@@ -54,11 +59,11 @@ def delta_table(curves: Sequence[Curve], reference: Curve, metrics: Sequence[str
 
     A cell is empty where one of the two lacks the metric, and a dash where the notes say why there is no value.
     """
-    rows, refusals = [], []
+    rows, refusals, overlaps = [], [], []
     for curve in curves:
         if curve is reference:
             continue
-        cells = [curve.name]
+        cells, shared = [curve.name], []
         for metric in metrics:
             if metric not in reference.values or metric not in curve.values:
                 cells.append("")
@@ -66,9 +71,13 @@ def delta_table(curves: Sequence[Curve], reference: Curve, metrics: Sequence[str
             delta = (bd_rate if of_rate else bd_metric)(reference, curve, metric)
             if delta.value is None:
                 refusals.append((curve.name, _label(metric), delta.refusal))
+            if delta.overlap is not None:
+                shared.append(f"{_label(metric)} {delta.overlap:.0%}")
             mark = TRAINED_ON if metric in curve.trained_on else ""
             cells.append(NOTHING if delta.value is None else _signed(delta.value, metric, of_rate) + mark)
         rows.append(cells)
+        if shared:
+            overlaps.append(f"{curve.name}: {', '.join(shared)}.")
     if of_rate:
         title = f"BD-rate against {reference.name}: percent of bits more (+) or fewer (−) at equal quality"
         header = [_label(metric) for metric in metrics]
@@ -78,7 +87,10 @@ def delta_table(curves: Sequence[Curve], reference: Curve, metrics: Sequence[str
         header = [
             "MS-SSIM (dB) ↑" if metric == "ms_ssim" else text for metric, text in zip(metrics, header, strict=True)
         ]
-    return Table(title, ["codec", *header], rows, _trained_note(curves, metrics) + _refusal_notes(refusals))
+    if overlaps:
+        what = "quality" if of_rate else "log rate"
+        overlaps[0] = f"Range of {what} shared with {reference.name} ÷ the shorter range. {overlaps[0]}"
+    return Table(title, ["codec", *header], rows, _trained_note(curves, metrics), _refusal_notes(refusals) + overlaps)
 
 
 def equal_rate_table(curves: Sequence[Curve], metrics: Sequence[str], bpp: float) -> Table:

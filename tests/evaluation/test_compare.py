@@ -164,7 +164,9 @@ def test_refused_deltas_are_explained_below_the_table(curves):
     short.values = {name: values[:3] for name, values in short.values.items()}
     table = delta_table([*curves, short], curves[-1], ["psnr", "lpips"], of_rate=True)
     assert table.rows[-1] == ["short", "–", "–"]
-    assert "– only 3 points improve with rate, 4 needed – PSNR: short; LPIPS (AlexNet): short." in table.notes
+    assert "– only 3 points improve with rate, 4 needed – PSNR: short; LPIPS (AlexNet): short." in table.details
+    overlap = "Range of quality shared with vvc ÷ the shorter range. ours basic: PSNR 100%, LPIPS (AlexNet) 100%."
+    assert overlap in table.details
 
 
 def test_reference_is_vvc_unless_told(curves):

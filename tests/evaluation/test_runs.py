@@ -48,6 +48,7 @@ def test_a_sweep_is_a_cloud_with_a_front(tmp_path, where):
     for name, bpp, psnr in (("a", 0.01, 15), ("b", 0.02, 14), ("c", 0.03, 17), ("d", 0.04, 17)):
         write_run(sweep / where / name, bpp, psnr)
     write_run(sweep / where / "unfinished", 0.01, 99, stages=("prior",))
+    (sweep / "best").symlink_to(sweep / where / "c")
     curves = read_curves(sweep)
     assert [curve.name for curve in curves] == ["lambdas basic", "lambdas middle"]
     assert curves[0].labels == ["a", "b", "c", "d"]
