@@ -1,4 +1,4 @@
-"""What files cost over the entropy model's ideal, and that over the float network's; whether all settings read the same.
+"""What files cost over the entropy model's ideal, and that over the float network's; do all settings read the same?
 
     python benchmarks/bitstream.py [--faces 200] [--model ffhq64] [--data ffhq128.zip] [--split 04000-04499]
 

@@ -13,7 +13,7 @@ def evaluate(
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where results.json and per_image.csv go.")],
     anchors: Annotated[
-        str, typer.Option(metavar="NAMES", help="Codecs to measure on the same images: vvc,hevc,av1,jxl,webp,jpeg.")
+        str, typer.Option(metavar="NAMES", help="Codecs to measure on the same images, as vvc,hevc,av1,jxl,webp,jpeg.")
     ] = "",
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Code only the first N; all of them form the gallery.")
@@ -66,17 +66,23 @@ def evaluate(
 
 def compare(
     results: Annotated[
-        list[Path], typer.Argument(metavar="RESULTS...", help="Folders that hsc evaluate wrote, or result files.")
+        list[Path],
+        typer.Argument(
+            metavar="RESULTS...",
+            help="Folders that hsc evaluate wrote, result files, run folders, sweeps, W&B's offline runs.",
+        ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where index.html and a curve per metric (SVG, PNG) go.")],
 ) -> None:
     """Draw rate-distortion curves and BD-rates on one page.
 
-    Result files are in CompressAI's format, so published ones can be laid over your own.
+    Result files are in CompressAI's format, so published ones can be laid over your own. Of training runs the last
+    validation counts; the runs of a sweep get a Pareto front.
 
     \b
-    Example:
-      hsc compare results/mine results/ffhq64 --out comparison
+    Examples:
+      hsc compare results/mine results/ffhq64 published.json --out comparison
+      hsc compare sweeps/lambda results/ffhq64 --out comparison
     """
     from hsc.evaluation.compare import compare as draw
 

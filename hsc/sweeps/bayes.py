@@ -28,7 +28,7 @@ def most_promising(sweep: Sweep, known: Sequence[Known], seed: int) -> list[Any]
     spaces = {parameter.name: _space(parameter) for parameter in sweep.searched}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler = optuna.samplers.GPSampler(seed=seed, n_startup_trials=RANDOM_FIRST, deterministic_objective=False)
+        sampler = optuna.samplers.GPSampler(seed=seed, n_startup_trials=RANDOM_FIRST, deterministic_objective=True)
     study = optuna.create_study(direction="minimize", sampler=sampler)
     worst = max((one.best for one in known if one.best is not None), default=0.0)
     for one in known:

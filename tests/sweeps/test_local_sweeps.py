@@ -1,0 +1,187 @@
+"""The four methods without an account, deaths of trials and of the sweep itself, and what is left at the end."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from hsc.cli import main
+from hsc.sweeps.results import best, read_results
+from hsc.sweeps.sweep_file import read_sweep
+
+GRID = {"x": {"values": [0.0, 0.3, 0.9]}}
+
+
+def hsc(*arguments: object) -> int:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    signal.signal(signal.SIGTERM, before)
+    return int(ended.value.code or 0)
+
+
+def in_process(*arguments: object) -> subprocess.Popen:
+    program = "from hsc.cli import main; main()"
+    words = [sys.executable, "-c", program, "sweep", *map(str, arguments)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def wait_for(condition, what: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"no {what} after {seconds} s"
+        time.sleep(0.02)
+
+
+def states(folder) -> list[str]:
+    return [trial.state for trial in folder.load()]
+
+
+def attempts(folder, number: int) -> list[str]:
+    """The steps that each attempt of the toy started from."""
+    return (folder.path / "trials" / f"{number:03d}" / "attempts").read_text().split()
+
+
+def best_of(file, folder) -> int:
+    chosen = best(read_results(read_sweep(file), folder))
+    assert chosen is not None
+    return chosen.trial.number
+
+
+def test_grid_tries_every_point_once_and_ranks_by_the_best_value(write_sweep, folder, capsys):
+    file = write_sweep({**GRID, "steps": {"value": 3}})
+    assert hsc("sweep", file, "--dir", folder.path, "--jobs", 2) == 0
+    said = capsys.readouterr().out
+    assert states(folder) == ["finished"] * 3
+    assert "best: 001" in said
+    assert os.readlink(folder.path / "best") == "trials/001"
+    assert (folder.path / "best" / "codec.safetensors").exists()
+    rows = list(csv.DictReader(open(folder.path / "trials.csv")))
+    assert [row["trial"] for row in rows] == ["001", "000", "002"]
+    assert float(rows[0]["val/only/lpips"]) == pytest.approx(0.05)  # of the second of three steps
+    page = (folder.path / "index.html").read_text()
+    assert page.count('<tr data-trial="') == page.count("<polyline") == 3
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page
+
+
+def test_parquet_holds_what_csv_holds(write_sweep, folder):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    assert hsc("sweep", write_sweep(GRID), "--dir", folder.path) == 0
+    table = parquet.read_table(folder.path / "trials.parquet").to_pylist()
+    rows = list(csv.DictReader(open(folder.path / "trials.csv")))
+    assert [row["trial"] for row in table] == [row["trial"] for row in rows]
+    assert [row["x"] for row in table] == [float(row["x"]) for row in rows]
+
+
+def test_random_search_stops_at_run_cap(write_sweep, folder):
+    file = write_sweep({"x": {"min": 0.0, "max": 1.0}}, "random", run_cap=5)
+    assert hsc("sweep", file, "--dir", folder.path, "--jobs", 2) == 0
+    values = [trial.values["x"] for trial in folder.load()]
+    assert states(folder) == ["finished"] * 5
+    assert len(set(values)) == 5
+    assert all(0 <= value <= 1 for value in values)
+
+
+def test_bayesian_search_finds_the_valley(write_sweep, folder):
+    file = write_sweep({"x": {"distribution": "log_uniform_values", "min": 0.001, "max": 100.0}}, "bayes", run_cap=12)
+    assert hsc("sweep", file, "--dir", folder.path) == 0
+    assert states(folder) == ["finished"] * 12
+    losses = [abs(trial.values["x"] - 0.3) for trial in folder.load()]
+    assert min(losses[5:]) < min(losses[:5])  # the first five are drawn at random
+    assert min(losses) < 0.15
+
+
+def test_hyperband_stops_what_falls_behind(write_sweep, folder):
+    early = {"type": "hyperband", "min_iter": 2, "eta": 2}
+    parameters = {"x": {"values": [0.3, 0.31, 5.0]}, "steps": {"value": 40}, "slow": {"value": 0.03}}
+    file = write_sweep(parameters, early_terminate=early)
+    assert hsc("sweep", file, "--dir", folder.path) == 0
+    assert states(folder) == ["finished", "finished", "stopped"]  # two say nothing about each other
+    assert best_of(file, folder) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_trial_is_resumed_where_it_was(write_sweep, folder, number):
+    parameters = {"x": {"value": 0.3}, "die": {"value": f"{int(number)}@1"}, "slow": {"value": 0.05}}
+    assert hsc("sweep", write_sweep(parameters), "--dir", folder.path) == 0
+    assert states(folder) == ["finished"]
+    assert attempts(folder, 0) == ["0", "2"]
+    assert len(folder.load()[0].attempts) == 2
+
+
+def test_a_trial_that_always_dies_is_given_up(write_sweep, folder):
+    parameters = {"x": {"value": 0.0}, "die": {"value": "9@0"}, "always": {"value": "die"}, "steps": {"value": 9}}
+    assert hsc("sweep", write_sweep(parameters), "--dir", folder.path, "--retries", 1) == 0
+    assert states(folder) == ["failed"]
+    assert attempts(folder, 0) == ["0", "1"]
+    assert "killed by SIGKILL" in (folder.load()[0].attempts[-1].ended or "")
+
+
+def test_failed_trials_are_listed_with_their_last_lines(write_sweep, folder, capsys):
+    file = write_sweep({"x": {"values": ["no number", 0.3]}})
+    assert hsc("sweep", file, "--dir", folder.path, "--retries", 1) == 0
+    said = capsys.readouterr().out
+    assert states(folder) == ["failed", "finished"]
+    assert "000 failed: ended before its first stage (exit status 1)" in said
+    assert "could not convert string to float" in said
+    assert len(folder.load()[0].attempts) == 2
+
+
+def test_a_sweep_in_which_everything_fails_ends_early(write_sweep, folder, capsys):
+    file = write_sweep({"x": {"values": [f"no number {n}" for n in range(9)]}})
+    assert hsc("sweep", file, "--dir", folder.path, "--retries", 0) == 1
+    assert "the first 3 trials all failed" in capsys.readouterr().err
+    assert len(folder.load()) == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_sweep_that_dies_goes_on_where_it_was(write_sweep, folder, tmp_path, number, capsys):
+    file = write_sweep({**GRID, "slow": {"value": 0.15}})
+    process = in_process(file, "--dir", folder.path)
+    wait_for(lambda: (folder.path / "trials/001/only/steps").exists(), "second trial")
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[number], said
+    assert "Traceback" not in said
+    if number != signal.SIGKILL:
+        assert states(folder) == ["finished", "waiting"]
+    assert hsc("sweep", "--resume", folder.path) == 0
+    assert states(folder) == ["finished"] * 3
+    assert attempts(folder, 0) == ["0"]  # finished before, not repeated
+    assert len(attempts(folder, 1)) == 2
+    assert int(attempts(folder, 1)[1]) >= 1  # went on, and did not begin again
+    assert best_of(file, folder) == 1
+
+
+def test_two_sweeps_do_not_share_a_folder(write_sweep, folder, capsys):
+    file = write_sweep(GRID)
+    assert hsc("sweep", file, "--dir", folder.path) == 0
+    assert hsc("sweep", file, "--dir", folder.path) == 1
+    assert f"hsc sweep --resume {folder.path}" in capsys.readouterr().err
+
+
+def test_a_finished_sweep_can_be_given_more_trials(write_sweep, folder):
+    file = write_sweep({"x": {"min": 0.0, "max": 1.0}}, "random", run_cap=9)
+    assert hsc("sweep", file, "--dir", folder.path, "--count", 2) == 0
+    before = [trial.values for trial in folder.load()]
+    assert hsc("sweep", "--resume", folder.path, "--count", 4) == 0
+    assert [trial.values for trial in folder.load()][:2] == before
+    assert states(folder) == ["finished"] * 4
+
+
+def test_offline_wandb_runs_are_grouped_under_the_sweep(write_sweep, folder, tmp_path):
+    shown = tmp_path / "shown.json"
+    program = f"import os, json; json.dump(dict(os.environ), open({str(shown)!r}, 'w'))"
+    file = write_sweep({"x": {"value": 1}}, command=["${interpreter}", "-c", program])
+    assert hsc("sweep", file, "--dir", folder.path, "--retries", 0) == 0
+    environment = json.loads(shown.read_text())
+    identity = json.loads((folder.path / "sweep.json").read_text())["identity"]
+    assert environment["WANDB_MODE"] == "offline"
+    assert environment["WANDB_RUN_GROUP"] == f"sweep-{identity}"
+    assert (folder.path / "trials/000/wandb-id").read_text() == f"{identity}-000"
