@@ -29,7 +29,7 @@ from hsc.nets.encoder import PyramidEncoder
 from hsc.nets.entropy import EntropyTransformer
 from hsc.nets.entropy_integer import IntegerEntropyTransformer, Progress
 from hsc.nets.generator import Generator
-from hsc.nets.heads import StyleHeads
+from hsc.nets.heads import StyleHeads, decode
 from hsc.nets.quantise import Gain
 
 BYTES_AIMED_AT = 100  # what the default quality is nearest to
@@ -263,9 +263,7 @@ class Codec:
             latents.append(filled.latents)
             progress = filled.progress
         with torch.autocast(self.device.type, enabled=False):
-            generator = self.networks.generator
-            styles = generator.mean_w + self.networks.heads(latents, quality)
-            return generator.synthesis(styles).float()
+            return decode(self.networks.heads, self.networks.generator, latents, quality).float()
 
     def _check_images(self, images: Tensor, quality: int | None, layers: int | None) -> int:
         if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] != images.shape[3]:

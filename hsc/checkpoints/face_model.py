@@ -11,6 +11,7 @@ from hsc.checkpoints import weights_file
 from hsc.checkpoints.generators import load_generator
 from hsc.config import model_from_dict
 from hsc.nets.build import build_heads, row_dims
+from hsc.nets.heads import decode
 
 PRIOR = "prior"
 MEAN, FACTOR = "latents.mean", "latents.factor"
@@ -48,6 +49,6 @@ def load_face_model(path: str | Path) -> FaceModel:
             for flat, layer in zip(latents.split(sizes, 1), model.layers.values(), strict=True)
         ]
         best = torch.full((len(z),), len(model.lambdas) - 1)
-        return generator.synthesis(generator.mean_w + heads(bands, best)).float()
+        return decode(heads, generator, bands, best).float()
 
     return FaceModel(draw, sum(row_dims(model)), generator.size)

@@ -52,6 +52,9 @@ def check_model(model: ModelConfig) -> None:
         raise HscError("config: model.lambdas: give 1 to 256 positive weights")
     if sorted(model.lambdas, reverse=True) != list(model.lambdas):
         raise HscError("config: model.lambdas: must fall, so that quality 0 has the fewest bytes")
+    sizes = [4 * 2**i for i in range(len(model.generator.channels))]
+    if model.picture and model.picture not in sizes:
+        raise HscError(f"config: model.picture: {model.picture} is none of 0 and the generator's resolutions {sizes}")
     _one_of("model.generator.input", model.generator.input, ("const", "style"))
     _one_of("model.entropy.context", model.entropy.context, ("layer", "row"))
 

@@ -10,7 +10,7 @@ from omegaconf import MISSING
 
 MODULES = ("prior", "codec")
 QUANTISERS = ("none", "noise", "round")
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 PARTS = ("encoder", "gain", "entropy", "heads", "generator", "mapping", "discriminator")
 
 
@@ -76,6 +76,8 @@ class ModelConfig:
     """Weight of a bit per pixel for each quality, from the fewest bytes (quality 0) to the most."""
     heads_hidden: int = 256
     """Hidden width of the decoder heads."""
+    picture: int = 0
+    """Side of the linear path's picture: latents start as principal components of faces this small; 0: no such path."""
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     entropy: EntropyConfig = field(default_factory=EntropyConfig)
@@ -159,8 +161,8 @@ class StageConfig:
     """Norm to which gradients are clipped; 0: not clipped."""
     average_kimg: float = 10.0
     """Half-life of the weights' running average, in thousands of images; the average is validated and released."""
-    precision: str = "bf16-mixed"
-    """Lightning's precision: 32-true, bf16-mixed or 16-mixed."""
+    precision: str = "auto"
+    """Lightning's 32-true, bf16-mixed or 16-mixed; "auto": bf16-mixed where the device computes it, else 32-true."""
     validate_every: int = 500
     """Steps between validations; the last step is always validated."""
     save_every: int = 250

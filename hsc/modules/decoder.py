@@ -7,6 +7,7 @@ from torch import Tensor
 
 from hsc.config import ModelConfig
 from hsc.nets.build import build_discriminator, build_generator, build_heads
+from hsc.nets.heads import decode
 
 
 class DecoderModule(pl.LightningModule):
@@ -26,4 +27,4 @@ class DecoderModule(pl.LightningModule):
         return self.generator.mean_w + self.heads(latents, quality)
 
     def forward(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
-        return self.generator.synthesis(self.styles(latents, quality))
+        return decode(self.heads, self.generator, latents, quality)

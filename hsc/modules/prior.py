@@ -78,10 +78,14 @@ class PriorModule(TrainableModule):
         optimizer = self._optimizers()[0]
         n = len(originals)
         quality = torch.full((n,), len(self.config.model.lambdas) - 1, device=self.device)
-        styles = self.decoder.styles(self.encoder(originals), quality)
+        latents = self.encoder(originals)
+        styles, picture = self.decoder.styles(latents, quality), self.decoder.heads.picture(latents)
         if self.adversarial:
-            styles = torch.cat([styles, self._random_styles(self._adversarial_images(n), random)])
-        images = self.decoder.generator.synthesis(styles).float()
+            random_styles = self._random_styles(self._adversarial_images(n), random)
+            styles = torch.cat([styles, random_styles])
+            if picture is not None:  # what is dreamt up has none
+                picture = torch.cat([picture, picture.new_zeros(len(random_styles), *picture.shape[1:])])
+        images = self.decoder.generator.synthesis(styles, picture=picture).float()
         last = list(self.config.model.layers)[-1]
         total, values = self.objective.distortion(last, images[:n], originals, batch.get("landmarks"))
         if self.adversarial:

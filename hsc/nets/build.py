@@ -31,7 +31,7 @@ def row_dims(model: "ModelConfig") -> list[int]:
 
 def build_generator(model: "ModelConfig") -> Generator:
     config = model.generator
-    return Generator(config.channels, config.z_dim, config.w_dim, config.mapping_layers, config.input)
+    return Generator(config.channels, config.z_dim, config.w_dim, config.mapping_layers, config.input, model.picture)
 
 
 def build_discriminator(model: "ModelConfig") -> Discriminator:
@@ -39,11 +39,13 @@ def build_discriminator(model: "ModelConfig") -> Discriminator:
 
 
 def build_encoder(model: "ModelConfig") -> PyramidEncoder:
-    return PyramidEncoder(image_size(model), model.encoder.channels, bands(model), model.encoder.pyramid_channels)
+    return PyramidEncoder(
+        image_size(model), model.encoder.channels, bands(model), model.encoder.pyramid_channels, model.picture
+    )
 
 
 def build_heads(model: "ModelConfig") -> StyleHeads:
-    return StyleHeads(bands(model), model.generator.w_dim, len(model.lambdas), model.heads_hidden)
+    return StyleHeads(bands(model), model.generator.w_dim, len(model.lambdas), model.heads_hidden, model.picture)
 
 
 def build_entropy(model: "ModelConfig") -> EntropyTransformer:

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hsc.nets.eigenfaces import EigenAnalysis
 from hsc.nets.layers import he_conv
 
 
@@ -18,11 +19,17 @@ class PyramidEncoder(nn.Module):
                   ▲      ▲     ▲
     tap 2 ◀─────── + ◀── + ◀───┘         top-down pathway; layer k reads the map of side (size/16)·2^k
     ```
-    `channels`: of each resolution from `size` down to 4². `bands`: (rows, dim) of each layer.
+    `channels`: of each resolution from `size` down to 4². `bands`: (rows, dim) of each layer. `picture`: side of the
+    linear path's picture, whose components are added; 0 without.
     """
 
     def __init__(
-        self, size: int, channels: Sequence[int], bands: Sequence[tuple[int, int]], pyramid_channels: int = 128
+        self,
+        size: int,
+        channels: Sequence[int],
+        bands: Sequence[tuple[int, int]],
+        pyramid_channels: int = 128,
+        picture: int = 0,
     ) -> None:
         super().__init__()
         self.stem = he_conv(3, channels[0])
@@ -37,6 +44,7 @@ class PyramidEncoder(nn.Module):
         self.heads = nn.ModuleList(
             LatentHead(pyramid_channels, tap, rows, dim) for tap, (rows, dim) in zip(self.taps, bands, strict=True)
         )
+        self.eigen = EigenAnalysis(picture, bands) if picture else None
 
     def forward(self, images: Tensor) -> list[Tensor]:
         features: dict[int, Tensor] = {}
@@ -49,7 +57,10 @@ class PyramidEncoder(nn.Module):
             lateral = self.laterals[str(side)](features[side])
             above = lateral if above is None else lateral + F.interpolate(above, scale_factor=2, mode="nearest")
             pyramid[side] = above
-        return [head(pyramid[tap]) for head, tap in zip(self.heads, self.taps, strict=True)]
+        latents = [head(pyramid[tap]) for head, tap in zip(self.heads, self.taps, strict=True)]
+        if self.eigen is None:
+            return latents
+        return [linear + refined for linear, refined in zip(self.eigen(images), latents, strict=True)]
 
 
 class DownStage(nn.Module):

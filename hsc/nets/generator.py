@@ -1,12 +1,14 @@
 """StyleGAN2 (Karras et al., CVPR 2020), skip architecture, in plain PyTorch: no custom kernels.
 
-Parameter names follow stylegan2-ada-pytorch's `G_ema`, so that its checkpoints load by name. Three things differ:
+Parameter names follow stylegan2-ada-pytorch's `G_ema`, so that its checkpoints load by name. Four things differ:
 
 - Modulated convolution scales the input by the style, convolves once with the shared kernel and scales the output by
   the demodulation factor: the same result as one kernel per image, and several times faster.
 - Noise is constant (a decoder must be a function of the file) or absent.
 - The 4×4 input may be `const + affine(first row of W+)` instead of `const`: on small sets a style-driven constant is
   slow to learn where things are in the picture (see docs/architecture.md). Imported checkpoints use "const".
+
+- Beside W+ it may take a small picture, which is drawn on (`model.picture`): the linear path of the codec.
 
 Under autocast only the features and the kernels of the 3×3 convolutions have its precision.
 """
@@ -26,15 +28,23 @@ RESAMPLE = (1.0, 3.0, 3.0, 1.0)
 class Generator(nn.Module):
     """mapping: z [N, z_dim] → W+ [N, rows, w_dim];  synthesis: W+ → images [N, 3, size, size].
 
+    `picture`: side of the pictures that synthesis also takes; 0: none.
+
     `channels`: of each resolution from 4² up; its length sets the size (5 entries: 64²). Rows: 2·log2(size) − 2.
     """
 
     def __init__(
-        self, channels: Sequence[int], z_dim: int = 512, w_dim: int = 512, mapping_layers: int = 8, input: str = "const"
+        self,
+        channels: Sequence[int],
+        z_dim: int = 512,
+        w_dim: int = 512,
+        mapping_layers: int = 8,
+        input: str = "const",
+        picture: int = 0,
     ) -> None:
         super().__init__()
         self.mapping_network = Mapping(z_dim, w_dim, mapping_layers)
-        self.synthesis_network = Synthesis(channels, w_dim, input)
+        self.synthesis_network = Synthesis(channels, w_dim, input, picture)
         self.z_dim, self.w_dim = z_dim, w_dim
         self.size = self.synthesis_network.size
         self.num_rows = self.synthesis_network.num_rows
@@ -51,9 +61,12 @@ class Generator(nn.Module):
             w = self.mean_w.lerp(w, truncation)
         return w.unsqueeze(1).expand(-1, self.num_rows, -1)
 
-    def synthesis(self, ws: Tensor, noise: str = "const") -> Tensor:
-        """W+ [N, rows, w_dim] → images [N, 3, size, size]; `noise`: "const" or "none"."""
-        return self.synthesis_network(ws, noise)
+    def synthesis(self, ws: Tensor, noise: str = "const", picture: Tensor | None = None) -> Tensor:
+        """W+ [N, rows, w_dim] → images [N, 3, size, size]; `noise`: "const" or "none".
+
+        `picture` [N, 3, side, side]: added to the image at its size, and to the features there, which draw on it.
+        """
+        return self.synthesis_network(ws, noise, picture)
 
     def forward(self, z: Tensor, truncation: float = 1.0, noise: str = "const") -> Tensor:
         return self.synthesis(self.mapping(z, truncation), noise)
@@ -81,7 +94,7 @@ class Mapping(nn.Module):
 class Synthesis(nn.Module):
     """Blocks b4, b8, …; each block's RGB is added to the upsampled RGB of the blocks before it."""
 
-    def __init__(self, channels: Sequence[int], w_dim: int, input: str) -> None:
+    def __init__(self, channels: Sequence[int], w_dim: int, input: str, picture: int) -> None:
         super().__init__()
         self.resolutions = [4 * 2**i for i in range(len(channels))]
         self.size = self.resolutions[-1]
@@ -90,8 +103,10 @@ class Synthesis(nn.Module):
         for resolution, width in zip(self.resolutions, channels, strict=True):
             self.add_module(f"b{resolution}", Block(previous, width, w_dim, resolution, input))
             previous = width
+        if picture:
+            getattr(self, f"b{picture}").draw_on_picture()
 
-    def forward(self, ws: Tensor, noise: str = "const") -> Tensor:
+    def forward(self, ws: Tensor, noise: str = "const", picture: Tensor | None = None) -> Tensor:
         # Autocast sets the precision of features and kernels; styles, demodulation and image keep their own.
         kind, own = ws.device.type, next(self.parameters()).dtype
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else own
@@ -101,6 +116,8 @@ class Synthesis(nn.Module):
                 # A block's last style (its toRGB's) is shared with the next block's first convolution.
                 first = max(2 * i - 1, 0)
                 x, image = getattr(self, f"b{resolution}")(x, image, ws[:, first : 2 * i + 2], noise, dtype)
+                if picture is not None and resolution == picture.shape[-1]:
+                    x, image = getattr(self, f"b{resolution}").draw(picture, x, image)
         assert image is not None
         return image
 
@@ -130,6 +147,15 @@ class Block(nn.Module):
         x = self.conv1(x, styles[0], noise)
         rgb = self.torgb(x, styles[1])
         return x, rgb if image is None else rgb + upsample(image, self.resample_filter)
+
+    def draw_on_picture(self) -> None:
+        """Become the block whose results a picture is added to."""
+        self.spread = nn.Parameter(torch.zeros(self.conv1.weight.shape[0], 3))  # at zero it changes nothing
+
+    def draw(self, picture: Tensor, x: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Features and image with the picture in them."""
+        features = F.conv2d(picture.to(x.dtype), self.spread.to(x.dtype)[:, :, None, None])
+        return x + features, image + picture
 
     def first_features(self, w: Tensor, dtype: torch.dtype) -> Tensor:
         x = self.const.expand(len(w), -1, -1, -1)

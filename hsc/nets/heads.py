@@ -1,4 +1,4 @@
-"""Decoder heads: latents of the layers → rows of W+."""
+"""Decoder heads: latents of the layers → rows of W+, and a picture where the model has a linear path."""
 
 from collections.abc import Sequence
 
@@ -6,27 +6,43 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hsc.nets.eigenfaces import EigenSynthesis
+from hsc.nets.generator import Generator
+
 
 class StyleHeads(nn.Module):
     """latents (one [N, rows, dim] a layer, decoded or filled) and quality [N] → [N, all rows, w_dim], to be added to
     the generator's mean style.
 
     Layer k's rows depend on the latents of layers ≤ k only, so that what a later layer adds never moves an earlier
-    layer's rows.
+    layer's rows. `picture`: side of the linear path's picture; 0 without.
     """
 
-    def __init__(self, bands: Sequence[tuple[int, int]], w_dim: int, num_qualities: int, hidden: int = 384) -> None:
+    def __init__(
+        self, bands: Sequence[tuple[int, int]], w_dim: int, num_qualities: int, hidden: int = 384, picture: int = 0
+    ) -> None:
         super().__init__()
         sizes = [rows * dim for rows, dim in bands]
         self.nets = nn.ModuleList(
             LayerHead(sizes[k], sum(sizes[: k + 1]), rows, w_dim, num_qualities, hidden)
             for k, (rows, _) in enumerate(bands)
         )
+        self.eigen = EigenSynthesis(picture, bands) if picture else None
 
     def forward(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
         flat = [layer.flatten(1) for layer in latents]
         rows = [net(flat[k], torch.cat(flat[: k + 1], 1), quality) for k, net in enumerate(self.nets)]
         return torch.cat(rows, 1)
+
+    def picture(self, latents: Sequence[Tensor]) -> Tensor | None:
+        """The linear path's picture [N, 3, side, side]; None where the model has no such path."""
+        return None if self.eigen is None else self.eigen(latents)
+
+
+def decode(heads: StyleHeads, generator: Generator, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
+    """latents (one [N, rows, dim] a layer) and quality [N] → images [N, 3, size, size]."""
+    styles = generator.mean_w + heads(latents, quality)
+    return generator.synthesis(styles, picture=heads.picture(latents))
 
 
 class LayerHead(nn.Module):

@@ -23,6 +23,7 @@ from hsc.modules.codec import CodecModule
 from hsc.modules.prior import PriorModule
 from hsc.modules.trainable import TrainableModule
 from hsc.nets.build import image_size
+from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
 from hsc.training.reports import report_callbacks
 from hsc.training.reuse import DONE, KEY, WEIGHTS, claim, is_done, publish, stage_state, take_over
 from hsc.training.trainer import CHECKPOINT, build_trainer
@@ -83,15 +84,14 @@ def _train(
         _begin(folder, key)
     pl.seed_everything(config.seed, verbose=False)
     module = _build(config, name, samples_before)
-    if start is not None:
-        fresh = load_start(module, start)
-        say(f"{name}: starts from {start}" + (f"; new: {', '.join(fresh)}" if fresh else ""))
     trainer = build_trainer(config, name, stage, folder, loggers, report_callbacks(config, name))
     checkpoint = folder / CHECKPOINT if known and (folder / CHECKPOINT).exists() else None
     steps_before = 0
     if checkpoint is not None:
         steps_before = _steps_done(checkpoint)
         say(f"{name}: resumes from {checkpoint} after {steps_before} of {stage.steps} steps")
+    else:
+        _start(config, name, module, start, data)
     trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     # Lightning validates neither between its intervals nor when it resumes without a step left.
     if stage.steps % min(stage.validate_every, stage.steps) or steps_before == stage.steps:
@@ -105,6 +105,16 @@ def _train(
         }
         write_atomically(folder / DONE, json.dumps(done).encode())
     trainer.strategy.barrier()
+
+
+def _start(config: Config, name: str, module: TrainableModule, start: Path | None, data: FaceDataModule) -> None:
+    """The weights that a stage's first step finds."""
+    if start is not None:
+        fresh = load_start(module, start)
+        say(f"{name}: starts from {start}" + (f"; new: {', '.join(fresh)}" if fresh else ""))
+    if config.model.picture and not (start is not None and holds_eigenfaces(start)):
+        say(f"{name}: latents start as principal components of the training faces")
+        start_as_eigenfaces(module, data)
 
 
 def check_stage(config: Config, name: str) -> None:

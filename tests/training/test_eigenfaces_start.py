@@ -1,0 +1,80 @@
+"""A codec that starts as the plain transform code of principal components."""
+
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny_model import DIM, ROWS, SIZE, tiny_config
+
+from hsc.checkpoints import weights_file
+from hsc.data.module import FaceDataModule
+from hsc.modules.codec import CodecModule
+from hsc.nets.eigenfaces import components, small_pictures
+from hsc.training.eigenfaces import STEP, holds_eigenfaces, start_as_eigenfaces
+
+SIDE = SIZE  # smaller pictures are shown through the generator's upsampling filter
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> FaceDataModule:
+    random = np.random.default_rng(0)
+    with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
+        for index in range(50):
+            small = Image.fromarray(random.integers(0, 255, (4, 4, 3), dtype=np.uint8))
+            stream = BytesIO()
+            small.resize((SIZE, SIZE), Image.Resampling.BICUBIC).save(stream, "png")
+            archive.writestr(f"{index:05d}.png", stream.getvalue())
+    return FaceDataModule(str(tmp_path / "faces.zip"), SIZE, train="00000-00039", validation="00040-00049")
+
+
+@pytest.fixture
+def module(data: FaceDataModule) -> CodecModule:
+    torch.manual_seed(0)
+    config = tiny_config()
+    config.model.picture = SIDE
+    module = CodecModule(config, config.stages["only"], {})
+    start_as_eigenfaces(module, data)
+    return module
+
+
+@torch.no_grad()
+def test_it_decodes_what_the_components_hold_and_says_how_much_they_vary(
+    module: CodecModule, data: FaceDataModule
+) -> None:
+    images = data.dataset("train")[list(range(40))]["image"]
+    pictures = small_pictures(images, SIDE)
+    mean, basis, deviations = components(pictures, sum(ROWS) * DIM)
+    latents = module.encoder(images)
+    decoded = small_pictures(module.decoder(latents, torch.zeros(40, dtype=torch.long)).float(), SIDE).flatten(1)
+    projected = mean + (pictures.flatten(1) - mean) @ basis @ basis.t()
+    torch.testing.assert_close(decoded, projected, atol=1e-3, rtol=0)
+    flat = torch.cat([layer.flatten(1) for layer in latents], 1)
+    torch.testing.assert_close(
+        flat, (pictures.flatten(1) - mean) @ basis / (STEP * 3**0.5 * SIDE), atol=1e-2, rtol=1e-3
+    )
+    known = torch.cat([bias.flatten() for bias in module.entropy.net.scale_bias]).exp()
+    torch.testing.assert_close(known, (deviations / (STEP * 3**0.5 * SIDE)).clamp(0.08, 32), rtol=1e-3, atol=1e-3)
+
+
+@torch.no_grad()
+def test_fewer_layers_show_fewer_components(module: CodecModule, data: FaceDataModule) -> None:
+    images = data.dataset("validation")[list(range(10))]["image"]
+    latents, quality = module.encoder(images), torch.zeros(10, dtype=torch.long)
+    errors = []
+    for kept in range(len(ROWS) + 1):
+        known = [layer if k < kept else torch.zeros_like(layer) for k, layer in enumerate(latents)]
+        errors.append(float((module.decoder(known, quality) - images).square().mean()))
+    assert errors == sorted(errors, reverse=True)
+    assert errors[1] < 0.8 * errors[0]
+
+
+def test_weights_tell_whether_they_have_a_linear_path(module: CodecModule, tmp_path: Path) -> None:
+    weights_file.save(tmp_path / "with", module.state_dict(), "stage", {})
+    without = {name: value for name, value in module.state_dict().items() if "eigen" not in name}
+    weights_file.save(tmp_path / "without", without, "stage", {})
+    assert holds_eigenfaces(tmp_path / "with")
+    assert not holds_eigenfaces(tmp_path / "without")
