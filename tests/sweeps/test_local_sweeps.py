@@ -47,6 +47,10 @@ def attempts(folder, number: int) -> list[str]:
     return (folder.path / "trials" / f"{number:03d}" / "attempts").read_text().split()
 
 
+def csv_rows(folder) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder.path / "trials.csv").read_text().splitlines()))
+
+
 def best_of(file, folder) -> int:
     chosen = best(read_results(read_sweep(file), folder))
     assert chosen is not None
@@ -61,7 +65,7 @@ def test_grid_tries_every_point_once_and_ranks_by_the_best_value(write_sweep, fo
     assert "best: 001" in said
     assert os.readlink(folder.path / "best") == "trials/001"
     assert (folder.path / "best" / "codec.safetensors").exists()
-    rows = list(csv.DictReader(open(folder.path / "trials.csv")))
+    rows = csv_rows(folder)
     assert [row["trial"] for row in rows] == ["001", "000", "002"]
     assert float(rows[0]["val/only/lpips"]) == pytest.approx(0.05)  # of the second of three steps
     page = (folder.path / "index.html").read_text()
@@ -74,7 +78,7 @@ def test_parquet_holds_what_csv_holds(write_sweep, folder):
     parquet = pytest.importorskip("pyarrow.parquet")
     assert hsc("sweep", write_sweep(GRID), "--dir", folder.path) == 0
     table = parquet.read_table(folder.path / "trials.parquet").to_pylist()
-    rows = list(csv.DictReader(open(folder.path / "trials.csv")))
+    rows = csv_rows(folder)
     assert [row["trial"] for row in table] == [row["trial"] for row in rows]
     assert [row["x"] for row in table] == [float(row["x"]) for row in rows]
 

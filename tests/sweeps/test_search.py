@@ -1,0 +1,88 @@
+"""What is tried next, what is stopped early, and what mattered."""
+
+import random
+
+import numpy as np
+import pytest
+from test_sweep_files import VALID
+
+from hsc.sweeps.figures import Point, pareto_front
+from hsc.sweeps.importance import correlation, explained
+from hsc.sweeps.search import Known, propose, to_stop
+from hsc.sweeps.sweep_file import parse_sweep
+from hsc.sweeps.trials import Trial
+
+
+def known_of(histories, state="running") -> list[Known]:
+    return [Known(Trial(number, {}, state=state), history) for number, history in enumerate(histories)]
+
+
+def hyperband(**settings):
+    found = parse_sweep(VALID | {"early_terminate": {"type": "hyperband", **settings}}, "x").hyperband
+    assert found is not None
+    return found
+
+
+def test_a_grid_has_every_point_once_and_an_end():
+    content = VALID | {"method": "grid", "parameters": {"a": {"values": [1, 2]}, "b": {"min": 0, "max": 2}}}
+    sweep, known = parse_sweep(content, "x"), []
+    while (values := propose(sweep, known)) is not None:
+        known.append(Known(Trial(len(known), values), []))
+    points = [(one.trial.values["a"], one.trial.values["b"]) for one in known]
+    assert points == [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)]
+
+
+def test_a_random_search_can_be_repeated_and_goes_on_as_if_never_interrupted():
+    sweep = parse_sweep(VALID, "x")
+    drawn = [propose(sweep, known_of([[]] * count)) for count in range(4)]
+    assert drawn == [propose(sweep, known_of([[1.0]] * count)) for count in range(4)]
+    assert len({values["x"] for values in drawn}) == 4
+
+
+def test_bands():
+    assert hyperband(min_iter=3, eta=2).bands[:4] == (3, 6, 12, 24)
+    assert hyperband(max_iter=27, s=2, eta=3).bands == (3, 9)
+
+
+def test_hyperband_keeps_the_best_share_and_spares_who_was_good_before():
+    histories = [[1.0, 1.0], [2.0, 2.0], [0.5, 3.0], [4.0]]
+    strict = to_stop(hyperband(min_iter=2, eta=3), known_of(histories))
+    assert [trial.number for trial in strict] == [2]
+    assert to_stop(hyperband(min_iter=2, eta=3, strict=False), known_of(histories)) == []
+    assert to_stop(hyperband(min_iter=2, eta=3), known_of(histories, "finished")) == []
+
+
+def test_hyperband_is_wandbs():
+    theirs = pytest.importorskip("sweeps.hyperband_stopping", reason="compares with W&B's own sweeps package")
+    draw = random.Random(0)
+    for _ in range(100):
+        early = {"min_iter": draw.randint(1, 3), "eta": draw.choice([2, 3])}
+        early |= {"strict": draw.choice([True, False])}
+        histories = [[draw.random() for _ in range(draw.randint(0, 15))] for _ in range(8)]
+        runs = [
+            theirs.SweepRun(name=str(n), state=theirs.RunState.running, history=[{"loss": v} for v in history])
+            for n, history in enumerate(histories)
+        ]
+        stopped = theirs.hyperband_stop_runs(runs, VALID | {"early_terminate": {"type": "hyperband", **early}})
+        ours = {trial.number for trial in to_stop(hyperband(**early), known_of(histories))}
+        assert ours == {int(run.name) for run in stopped}
+
+
+def test_importance_finds_what_matters():
+    draw = np.random.default_rng(0)
+    mattering, idle = draw.random(200), draw.random(200)
+    kinds = draw.choice(["a", "b"], 200)
+    losses = 2 * mattering + (kinds == "a") + 0.01 * draw.random(200)
+    assert explained(mattering.tolist(), losses) > 0.4
+    assert explained(kinds.tolist(), losses) > 0.3
+    assert explained(idle.tolist(), losses) < 0.05
+    assert correlation(mattering.tolist(), losses) > 0.7
+    assert abs(correlation(idle.tolist(), losses)) < 0.15
+    assert correlation(kinds.tolist(), losses) is None
+    assert explained([1, 2, 3], np.array([1.0, 2.0, 3.0])) is None  # each its own group
+
+
+def test_pareto_front():
+    found = [Point(0, "basic", *place) for place in [(1, 5), (2, 3), (2, 4), (3, 3.5), (4, 1)]]
+    assert [(p.bpp, p.value) for p in pareto_front(found, higher_is_better=False)] == [(1, 5), (2, 3), (4, 1)]
+    assert [(p.bpp, p.value) for p in pareto_front(found, higher_is_better=True)] == [(1, 5)]

@@ -1,0 +1,153 @@
+"""Sweeps of real trainings: what is equal is trained once, deaths cost nothing, the best run is a codec."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from test_local_sweeps import states, wait_for
+
+from hsc.codec_file import load
+from hsc.sweeps.agents import agent_command
+from hsc.sweeps.trials import SweepFolder
+
+pytestmark = pytest.mark.slow
+HSC = Path(sys.executable).with_name("hsc")
+EXPERIMENT = """
+name: tiny
+model:
+  layers: {basic: {rows: 2, dim: 8}, middle: {rows: 2, dim: 8}, enhanced: {rows: 2, dim: 8}}
+  heads_hidden: 16
+  generator: {channels: [8, 8, 8], z_dim: 16, w_dim: 16, mapping_layers: 2}
+  encoder: {channels: [8, 8, 8], pyramid_channels: 16}
+  entropy: {width: 16, depth: 1, heads: 2}
+judges: {identity: none, landmarks: none, perceptual: [psnr]}
+logging: {wandb: disabled}
+device: cpu
+defaults:
+  data: {path: faces, train: 00-23, validation: 24-31, validation_limit: 2}
+  losses: {basic: {l2: 1}, middle: {l2: 1}, enhanced: {l2: 1}}
+  precision: 32-true
+  batch_size: 8
+  warmup: 1
+  validate_every: 20
+  save_every: 5
+stages:
+  basic: {layers: [basic], steps: 20}
+  joint: {steps: 40}
+run: [basic, joint]
+"""
+SWEEP = {
+    "method": "grid",
+    "metric": {"name": "val/enhanced/psnr", "goal": "maximize"},
+    "parameters": {"stages.joint.learning_rate": {"values": [0.0001, 0.01]}},
+    "command": [str(HSC), "train", "tiny.yaml", "${args}"],
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with an experiment, its sweep and 32 pictures."""
+    (tmp_path / "faces").mkdir()
+    for index in range(32):
+        pixels = np.random.default_rng(index).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "faces" / f"{index:02d}.png")
+    (tmp_path / "tiny.yaml").write_text(EXPERIMENT)
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(SWEEP))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return tmp_path
+
+
+def sweep(*arguments: str) -> subprocess.Popen:
+    return subprocess.Popen([HSC, "sweep", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finish(process: subprocess.Popen) -> str:
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, said
+    return said
+
+
+def test_trial_and_sweep_are_killed_and_nothing_is_lost(place):
+    """A trial gets SIGKILL in its second stage, then the sweep does; the result is that of a sweep left alone."""
+    alone = finish(sweep("sweep.yaml", "--dir", "alone", "--jobs", "2"))
+    assert "reused basic" in alone
+    (place / "runs/.stages").rename(place / "earlier")  # the second sweep has nothing to take over
+    folder = SweepFolder(place / "killed")
+    process = sweep("sweep.yaml", "--dir", "killed")
+    checkpoint = folder.path / "trials/000/joint/last.ckpt"
+    wait_for(checkpoint.exists, "checkpoint", 120)
+    os.kill(folder.load()[0].attempts[-1].process["pid"], signal.SIGKILL)
+    wait_for(lambda: len(folder.load()[0].attempts) == 2, "second attempt", 120)
+    time.sleep(0.5)
+    process.kill()
+    process.communicate(timeout=60)
+    said = finish(sweep("--resume", "killed"))
+    assert states(folder) == ["finished"] * 2
+    assert "resumes from" in folder.log(folder.load()[0]).read_text()
+    assert os.readlink(place / "killed/best") == os.readlink(place / "alone/best")
+    assert _values(place / "killed") == _values(place / "alone")
+    assert "001" in said
+    load(place / "killed/best/codec.safetensors")
+
+
+def test_two_processes_a_trial(place):
+    (place / "tiny.yaml").write_text(EXPERIMENT.replace("device: cpu", "device: cpu\ndevices: 2"))
+    said = finish(sweep("sweep.yaml", "--dir", "ddp"))
+    assert states(SweepFolder(place / "ddp")) == ["finished"] * 2
+    assert said.count("reused basic") == 1
+    assert (place / "ddp/logs/001.txt").read_text().count("basic: reused from") == 1
+    done = json.loads((place / "ddp/trials/001/basic/done.json").read_text())
+    assert done["reused_from"].endswith("ddp/trials/000/basic")
+
+
+def test_a_trial_of_a_wandb_agent(place, monkeypatch):
+    """W&B's own agent starts our command; nothing is asked of its server."""
+    import multiprocessing
+
+    from wandb.wandb_agent import Agent
+
+    for name, value in {"WANDB_SWEEP_ID": "abc", "WANDB_MODE": "offline", "WANDB_DIR": str(place)}.items():
+        monkeypatch.setenv(name, value)
+    for name in ("WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH"):
+        monkeypatch.setenv(name, "")  # the agent sets it, and it is taken back
+    (place / "tiny.yaml").write_text(EXPERIMENT.replace("wandb: disabled", "wandb: offline"))
+    agent = Agent(api=None, queue=multiprocessing.Queue(), sweep_id="abc")
+    agent._sweep_command = list(SWEEP["command"])
+    arguments = {"stages.joint.learning_rate": {"value": 0.01}, "stages.joint.steps": {"value": 5}}
+    for run in ("one", "two"):
+        agent._process_command({"type": "run", "run_id": run, "program": None, "args": arguments})
+        assert agent._run_processes[run].wait(300) == 0
+    folder = place / "runs/tiny-abc"
+    assert {path.name for path in folder.iterdir()} == {"one", "two"}
+    assert (folder / "one/wandb-id").read_text() == "one"
+    assert list(folder.glob("one/wandb/offline-run-*-one"))
+    assert "reused_from" in json.loads((folder / "two/joint/done.json").read_text())
+    assert "learning_rate: 0.01" in (folder / "one/config.yaml").read_text()
+
+
+def test_the_command_of_an_agent():
+    assert agent_command("abc", "hsc", "me", 3) == ["wandb", "agent", "--forward-signals", "--count", "3", "me/hsc/abc"]
+    assert agent_command("abc", "hsc", None, None) == ["wandb", "agent", "--forward-signals", "hsc/abc"]
+
+
+def test_without_an_account_the_way_out_is_named(place, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    ended = subprocess.run([HSC, "sweep", "sweep.yaml", "--on", "wandb"], capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr.strip() == "hsc: no W&B account: run `wandb login` first, or use --on local, which needs none"
+
+
+def _values(folder: Path) -> list[tuple[str, str]]:
+    rows = (folder / "trials.csv").read_text().splitlines()
+    header = rows[0].split(",")
+    wanted = [header.index("trial"), header.index("val/enhanced/psnr")]
+    return [tuple(row.split(",")[place] for place in wanted) for row in rows[1:]]
