@@ -69,3 +69,11 @@ def test_mistakes_are_one_line(run, codec_file: Path, faces: Path, tmp_path: Pat
         assert word in ended.err.splitlines()[-1]
         assert ended.err.startswith("hsc: ")
         assert ended.err.count("\n") == 1
+
+
+def test_sizes_that_are_no_numbers_are_wrong_usage(run, codec_file: Path, faces: Path, tmp_path: Path):
+    for sizes in ("100,many", "-5", "inf", "0"):
+        ended = run("evaluate", codec_file, "--data", faces, f"--at-bytes={sizes}", "--out", tmp_path / "out")
+        assert ended.status == 2
+        assert "--at-bytes takes positive numbers" in " ".join(ended.err.replace("│", " ").split())
+    assert not (tmp_path / "out").exists()
