@@ -15,7 +15,7 @@ from hsc.sweeps.sweep_file import Sweep
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WIDTH, HEIGHT, MARGIN = 960, 330, 70  # of the parallel coordinates, in pixels
+WIDTH, HEIGHT, MARGIN = 960, 330, 110  # of the parallel coordinates, in pixels
 
 _SETTINGS: dict[str, object] = {
     "font.size": 9,
@@ -77,7 +77,7 @@ def draw_rate_distortion(metric: str, results: Sequence[Result], chosen: int | N
 
     known, found = quantity(metric), points(results, metric)
     assert known is not None, metric
-    layers = list(dict.fromkeys(point.layer for point in found))
+    layers = sorted({point.layer for point in found}, key=lambda layer: min(p.bpp for p in found if p.layer == layer))
     with rc_context(_SETTINGS):  # type: ignore[arg-type]
         figure = Figure(figsize=(6.3, 4.2), layout="constrained")
         axes = figure.add_subplot()
@@ -132,7 +132,7 @@ def parallel_coordinates(sweep: Sweep, results: Sequence[Result]) -> str:
     axes = [_axis(parameter, measured) for parameter in sweep.searched]
     axes.append(_numeric_axis(sweep.metric.name, [one.outcome.best[sweep.metric.name] for one in measured], False))
     step = (WIDTH - 2 * MARGIN) / max(len(axes) - 1, 1)
-    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="parallel coordinates of all trials">']
+    parts = [f'<svg class="parallel" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="all trials">']
     for rank, one in reversed(list(enumerate(measured))):
         path = [
             f"{MARGIN + step * number:.1f},{_height(place):.1f}"

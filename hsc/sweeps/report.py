@@ -82,7 +82,7 @@ def build_page(sweep: Sweep, folder: SweepFolder, results: Sequence[Result], dra
         "IMPORTANCE": _importance_table(sweep, results),
         "TRIALS": _trials_table(sweep, results),
         "FAILURES": html.escape("\n".join(failures(folder, results))),
-        "STYLE": files("hsc.evaluation").joinpath("page/page.css").read_text("utf-8") + _template("sweep.css"),
+        "STYLE": _template("sweep.css"),
         "SCRIPT": _template("sweep.js"),
     }
     return re.sub(r"<!--([A-Z]+)-->", lambda match: parts[match[1]], _template("sweep.html"))
