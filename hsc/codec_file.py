@@ -1,10 +1,10 @@
 """Codecs on the disk: one safetensors file with the networks, the integer twin of the entropy model and its table.
 
-Floating-point tensors are stored as float16 under the names they have in training (`encoder.net…`, `decoder.heads…`),
-so a codec file is also a place to fine-tune from. Integers are stored as they are: loading them computes nothing.
+Floating-point tensors are stored in few bits (`hsc.checkpoints.storage`) under the names they have in training
+(`encoder.net…`, `decoder.heads…`), so a codec file is also a place to fine-tune from. Integers are stored as they are:
+loading them computes nothing.
 """
 
-import copy
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from hsc.checkpoints import weights_file
+from hsc.checkpoints.storage import as_stored, to_store
 from hsc.codec import Codec, Networks
 from hsc.coding.tables import FrequencyTable
 from hsc.config import model_from_dict
@@ -51,13 +52,13 @@ def save(path: str | Path, codec: Codec, entropy: nn.Module, card: Mapping[str, 
 
     The card also gets the model's id, by which a file tells who can decode it.
     """
-    tensors = {f"entropy.net.{name}": value.half() for name, value in entropy.state_dict().items()}
+    tensors = to_store({f"entropy.net.{name}": value for name, value in entropy.state_dict().items()})
     for part, prefix in zip(codec.networks, PREFIXES, strict=True):
-        tensors |= {prefix + name: value.half() for name, value in part.state_dict().items()}
+        tensors |= to_store({prefix + name: value for name, value in part.state_dict().items()})
     tensors |= {f"integer.{name}": value for name, value in codec.entropy.state_dict().items()}
     tensors |= {f"table.{name}": torch.from_numpy(np.array(value)) for name, value in codec.table.to_arrays().items()}
-    # Of what the file holds: float16 may have rounded the networks given.
-    stored = Networks._make(copy.deepcopy(part).half().float() for part in codec.networks)
+    # Of what the file holds: storing rounds the networks given.
+    stored = Networks._make(as_stored(part) for part in codec.networks)
     model_id = Codec(codec.model, stored, codec.entropy, codec.table).model_id
     weights_file.save(path, tensors, KIND, asdict(codec.model), {**(card or {}), MODEL_ID: model_id})
 

@@ -3,6 +3,7 @@
 Ray only says where a trial runs: what was tried, and what is to be done when a machine is lost, is the sweep's own.
 """
 
+import logging
 import os
 import signal
 import subprocess
@@ -63,7 +64,7 @@ class Cluster:
         self._ours = not ray.is_initialized()
         if self._ours:
             try:
-                ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             except ConnectionError as error:
                 raise HscError(f"no Ray cluster answers at {address}; start one with: ray start --head") from error
         self.slots = jobs or room(ray.cluster_resources(), cpus, gpus)

@@ -28,16 +28,20 @@ def holds_eigenfaces(path: Path) -> bool:
 
 
 @torch.no_grad()
-def start_as_eigenfaces(module: TrainableModule, data: FaceDataModule) -> None:
+def start_as_eigenfaces(module: TrainableModule, data: FaceDataModule, fresh: bool) -> None:
     """Make the codec the plain transform code of principal components: latents are coefficients, most variance first,
     the decoded image their picture, the entropy model knows their spread. What the networks make beside that begins at
-    zero, so that they learn what the linear path cannot do.
+    zero, so that they learn what the linear path cannot do. `fresh`: the generator has learnt nothing yet, so that what
+    it draws begins at zero as well.
     """
     assert isinstance(module, CodecModule | PriorModule)
     encoder, heads, generator = module.encoder.net, module.decoder.heads, module.decoder.generator
     assert encoder.eigen is not None
     assert heads.eigen is not None
     side = encoder.eigen.side
+    if fresh:
+        for resolution in generator.synthesis_network.resolutions:
+            generator.synthesis_network.get_parameter(f"b{resolution}.torgb.weight").zero_()
     latents = encoder.eigen.linear.weight.shape[0]
     mean, basis, deviations = components(_pictures(data, side), latents)
     scale = STEP * math.sqrt(3 * side**2)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from hsc import codec_file
 from hsc.checkpoints import weights_file
 from hsc.checkpoints.face_model import FACTOR, MEAN, PRIOR
+from hsc.checkpoints.storage import as_stored, to_store
 from hsc.codec import Codec
 from hsc.config import Config, StageConfig
 from hsc.data.module import FaceDataModule
@@ -22,7 +23,7 @@ PRIOR_PARTS = ("encoder.", "decoder.heads.", "decoder.generator.")
 
 
 def write_prior(path: Path, config: Config, stage: StageConfig, weights: Path, data: FaceDataModule) -> None:
-    """The generator with the encoder and heads that invert it, as float16: where codecs are trained from.
+    """The generator with the encoder and heads that invert it: where codecs are trained from.
 
     Beside them the mean and the Cholesky factor of the training faces' latents, from which faces can be drawn.
     """
@@ -32,9 +33,8 @@ def write_prior(path: Path, config: Config, stage: StageConfig, weights: Path, d
     load_start(module, weights)
     mean, factor = latent_gaussian(module.encoder.net.eval(), data)
     tensors |= {MEAN: mean, FACTOR: factor}
-    tensors = {name: value.half() for name, value in tensors.items()}
     card = {"title": config.title, "judges": judges_that_trained(config)}
-    weights_file.save(path, tensors, PRIOR, asdict(config.model), card)
+    weights_file.save(path, to_store(tensors), PRIOR, asdict(config.model), card)
 
 
 @torch.inference_mode()
@@ -55,7 +55,7 @@ def write_codec(path: Path, config: Config, stage: StageConfig, weights: Path, d
     """Export a stage's networks as a codec file, whose card holds the mean bytes of a face at each quality."""
     module = CodecModule(config, stage, {})
     load_start(module, weights)
-    module.eval().half().float()  # what the file keeps, so that its model id and the bytes weighed here are its own
+    module = as_stored(module).eval()  # so that the model id and the bytes weighed here are the file's own
     codec = Codec.export(config.model, module.networks(), module.entropy.net, config.name)
     faces = data.dataset("validation")
     images: Tensor = faces[list(range(min(FACES_WEIGHED, len(faces))))]["image"]
@@ -64,6 +64,7 @@ def write_codec(path: Path, config: Config, stage: StageConfig, weights: Path, d
         "title": config.title,
         "bytes_per_face": [round(size, 1) for size in weighed],
         "data": stage.data.path,
+        "validation": stage.data.validation,
         "judges": judges_that_trained(config),
     }
     codec_file.save(path, codec, module.entropy.net, card)

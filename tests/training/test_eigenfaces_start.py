@@ -37,7 +37,7 @@ def module(data: FaceDataModule) -> CodecModule:
     config = tiny_config()
     config.model.picture = SIDE
     module = CodecModule(config, config.stages["only"], {})
-    start_as_eigenfaces(module, data)
+    start_as_eigenfaces(module, data, fresh=False)
     return module
 
 
@@ -58,6 +58,16 @@ def test_it_decodes_what_the_components_hold_and_says_how_much_they_vary(
     )
     known = torch.cat([bias.flatten() for bias in module.entropy.net.scale_bias]).exp()
     torch.testing.assert_close(known, (deviations / (STEP * 3**0.5 * SIDE)).clamp(0.08, 32), rtol=1e-3, atol=1e-3)
+
+
+@torch.no_grad()
+def test_a_generator_that_has_learnt_nothing_draws_nothing_yet(data: FaceDataModule) -> None:
+    config = tiny_config()
+    config.model.picture = SIDE
+    module = CodecModule(config, config.stages["only"], {})
+    start_as_eigenfaces(module, data, fresh=True)
+    styles = torch.randn(2, sum(ROWS), config.model.generator.w_dim)
+    assert not module.decoder.generator.synthesis(styles).any()
 
 
 @torch.no_grad()
