@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from hsc.checkpoints.storage import as_stored
 from hsc.codec import Codec, Networks
 from hsc.config import Config, LayerConfig, ModelConfig, StageConfig
 from hsc.config.schema import EncoderConfig, EntropyConfig, GeneratorConfig, JudgesConfig, LoggingConfig
@@ -52,7 +53,7 @@ def tiny_codec(
 ) -> tuple[Codec, EntropyTransformer]:
     """A codec of untrained networks and the float network of its twin: pictures mean nothing, files are real.
 
-    Its numbers are float16's, as those of a file are. `fineness` multiplies the gains: more symbols that are not zero.
+    Its numbers are those that a file holds. `fineness` multiplies the gains: more symbols that are not zero.
     """
     model = model or tiny_model()
     torch.manual_seed(seed)
@@ -66,6 +67,6 @@ def tiny_codec(
         networks.generator.mean_w.normal_()
         for net in networks.heads.nets:  # begin at zero, where nothing could be seen
             net.down.weight.normal_(std=0.1)
-    for part in (*networks, entropy):
-        part.half().float().eval().requires_grad_(False)
+    *parts, entropy = (as_stored(part).eval().requires_grad_(False) for part in (*networks, entropy))
+    networks = Networks(*parts)
     return Codec.export(model, networks, entropy, "tiny"), entropy

@@ -10,6 +10,7 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from hsc.checkpoints.storage import from_store
 from hsc.errors import HscError
 from hsc.files import write_atomically
 
@@ -40,6 +41,8 @@ def save(
 ) -> None:
     """Write tensors with their kind, config and card (both JSON values); the old file stays until the new is whole.
 
+    They are written as they are; `storage.to_store` makes them small, and `load` undoes that.
+
     Equal content, in equal order, gives equal bytes. Raises HscError when the file cannot be written.
     """
     about = {"format": FORMAT, "kind": kind, "config": dict(config), "card": dict(card or {})}
@@ -60,8 +63,8 @@ def load(path: str | Path, kind: str | None = None) -> WeightsFile:
     try:
         with safe_open(path, framework="pt") as file:
             about = _about(path, file.metadata() or {}, kind)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
-    except SafetensorError as error:
+            tensors = from_store({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118, it is no mapping
+    except (SafetensorError, RuntimeError) as error:  # the latter of scales that fit no tensor
         raise HscError(f"{path}: truncated or damaged safetensors file; fetch or write it again") from error
     return WeightsFile(tensors, about["kind"], about["config"], about["card"])
 
