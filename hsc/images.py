@@ -20,6 +20,8 @@ def load_image(file: str | Path | BinaryIO, name: str | None = None) -> Image.Im
             upright = ImageOps.exif_transpose(image)
             if upright.mode.startswith("I;16"):  # which Pillow would clip at 255
                 upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+            elif upright.mode == "I":  # what Pillow makes of a PGM of 16 bits
+                upright = Image.fromarray((np.asarray(upright).clip(0, 65535) >> 8).astype(np.uint8))
             return upright.convert("RGB")
     except FileNotFoundError as error:
         raise HscError(f"{name}: no such file") from error

@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
+from hsc.cli.prepare import prepare
+
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.command()(prepare)
 
 
 @app.callback()
@@ -13,7 +16,8 @@ def data() -> None:
     """Make data sets of faces.
 
     \b
-    Example:
+    Examples:
+      hsc data prepare photographs/ faces.zip --size 256
       hsc data sample faces.zip --count 200 --seed 1
     """
 

@@ -1,16 +1,14 @@
 """One file or a folder of them through a codec: where each result goes, batches, progress, and failures kept apart."""
 
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from hsc.cli.exits import complain
-from hsc.data.progress import progress_lines
+from hsc.data.progress import progress
 from hsc.errors import HscError
 from hsc.files import write_atomically
 
@@ -87,7 +85,7 @@ def run_batches(
     batches = [list(jobs[start : start + BATCH]) for start in range(0, len(jobs), BATCH)]
     waiting = [batch for batch in batches if not all(job in finished for job in batch)]
     failures, total = 0, sum(map(len, waiting))
-    with _progress(total, label) as advance:
+    with progress(total, label) as advance:
         for outcomes in spread(waiting):
             for job, result in outcomes:
                 if not isinstance(result, HscError):
@@ -165,30 +163,3 @@ def _refuse_collisions(jobs: list[Job]) -> None:
             raise HscError(
                 f"{same[0].source} and {same[1].source} would both become {same[0].target}; rename one of them"
             )
-
-
-@contextmanager
-def _progress(total: int, label: str) -> Iterator[Callable[[int], None]]:
-    """What to call with the number of files just done: a bar on a terminal, a line now and then elsewhere."""
-    if total <= 1:
-        yield lambda count: None
-        return
-    if not sys.stderr.isatty():
-        tell, done = progress_lines(total, label), 0
-
-        def count_up(count: int) -> None:
-            nonlocal done
-            done += count
-            tell(done)
-
-        yield count_up
-        return
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TimeRemainingColumn
-
-    columns = (SpinnerColumn(), *Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    # Result lines printed meanwhile go above the bar, unless they are redirected elsewhere.
-    together = sys.stdout.isatty()
-    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=together) as progress:
-        task = progress.add_task(label, total=total)
-        yield lambda count: progress.update(task, advance=count)

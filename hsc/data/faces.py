@@ -14,6 +14,7 @@ from typing import BinaryIO, Protocol
 
 from PIL import Image
 
+from hsc.data.archives import refuse_unsafe_member
 from hsc.data.splits import Spec, select_names
 from hsc.errors import HscError
 from hsc.files import data_dir
@@ -24,8 +25,6 @@ IMAGE_SUFFIXES = frozenset(
 )
 # A hidden file, so that it survives unzipping and every reader ignores it as an image.
 GENERATED_MARKER = ".generated-faces"
-# Far above any photograph; a member that claims more is a mistake or a decompression bomb.
-MAX_MEMBER_BYTES = 256 * 2**20
 
 
 class _Source(Protocol):
@@ -89,7 +88,7 @@ def open_faces(path: str | Path, split: Spec | None = None, skip_broken: bool = 
     source: _Source = _Folder(found) if found.is_dir() else _Zip(found)
     members = source.members()
     generated = any(PurePosixPath(name).name == GENERATED_MARKER for name in members)
-    visible = {name: fingerprint for name, fingerprint in members.items() if not _is_hidden(name)}
+    visible = {name: fingerprint for name, fingerprint in members.items() if not is_hidden(name)}
     images = {name: mark for name, mark in visible.items() if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES}
     if len(images) < len(visible) and not skip_broken:
         raise HscError(_describe_strangers(found, sorted(set(visible) - set(images))))
@@ -151,7 +150,11 @@ class _Zip:
         found: dict[str, str] = {}
         for info in self._archive().infolist():
             if not info.is_dir():
-                self._refuse_unsafe(info, known=info.filename in found)
+                if info.flag_bits & 0x1:
+                    raise HscError(
+                        f"{self.path}: {info.filename}: encrypted; make the archive again without a password"
+                    )
+                refuse_unsafe_member(self.path, info.filename, info.file_size, known=info.filename in found)
                 found[info.filename] = f"{info.file_size}-{info.CRC:08x}"
         return found
 
@@ -168,19 +171,9 @@ class _Zip:
                 raise HscError(f"{self.path}: neither a folder nor a readable zip ({error})") from error
         return self._opened[1]
 
-    def _refuse_unsafe(self, info: zipfile.ZipInfo, known: bool) -> None:
-        name, path = f"{self.path}: {info.filename}", PurePosixPath(info.filename)
-        if info.flag_bits & 0x1:
-            raise HscError(f"{name}: encrypted; make the archive again without a password")
-        if path.is_absolute() or ".." in path.parts:
-            raise HscError(f"{name}: leads out of the archive; make the archive again with relative names")
-        if info.file_size > MAX_MEMBER_BYTES:
-            raise HscError(f"{name}: claims {info.file_size:,} bytes, more than the {MAX_MEMBER_BYTES:,} allowed")
-        if known:
-            raise HscError(f"{name}: is in the archive twice; make the archive again with unique names")
 
-
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Whether an archiver or a system put the file there, or somebody hid it."""
     return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
 
 

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from hsc.checkpoints import FaceModel, load_face_model
+from hsc.data.archives import zip_member
 from hsc.data.faces import GENERATED_MARKER
 from hsc.data.progress import progress_lines
 from hsc.errors import HscError
@@ -47,9 +48,9 @@ def sample(
         tell = progress_lines(count, "generated faces")
         with zipfile.ZipFile(file, "w") as archive:
             note = f"generated faces: {origin}, seed {seed}, truncation {truncation:g}\n"
-            archive.writestr(_member(GENERATED_MARKER), note.encode())
+            archive.writestr(zip_member(GENERATED_MARKER), note.encode())
             for index, face in enumerate(_faces(network, count, seed, truncation, size)):
-                archive.writestr(_member(f"{index:05d}.png"), _png(face))
+                archive.writestr(zip_member(f"{index:05d}.png"), _png(face))
                 tell(index + 1)
 
     write_atomically(out, write)
@@ -71,11 +72,3 @@ def _png(face: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(face).save(buffer, format="PNG")
     return buffer.getvalue()
-
-
-def _member(name: str) -> zipfile.ZipInfo:
-    """An entry without the time of day, readable by everyone."""
-    info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-    info.external_attr = 0o644 << 16
-    info.create_system = 3  # Unix, wherever it is written
-    return info

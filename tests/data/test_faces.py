@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from hsc.data.archives import MAX_MEMBER_BYTES
 from hsc.data.broken import without_broken
-from hsc.data.faces import MAX_MEMBER_BYTES, Faces, is_generated, open_faces, resolve_data
+from hsc.data.faces import Faces, is_generated, open_faces, resolve_data
 from hsc.errors import HscError
 
 

@@ -1,0 +1,38 @@
+"""What every archive of pictures must keep to, whoever made it, and how hsc's own are written."""
+
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from hsc.errors import HscError
+
+# Far above any photograph; a member that claims more is a mistake or a decompression bomb.
+MAX_MEMBER_BYTES = 256 * 2**20
+# Photographs hardly shrink in an archive; members that together claim far more than the archive has are a bomb.
+MAX_EXPANSION = 200
+HARMLESS_BYTES = 2**30
+
+
+def refuse_unsafe_member(archive: Path, name: str, size: int, known: bool) -> None:
+    """Raise HscError for a member whose name leads out of the archive, that claims too much, or that is there twice."""
+    label, path = f"{archive}: {name}", PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
+        raise HscError(f"{label}: leads out of the archive; make the archive again with relative names")
+    if size > MAX_MEMBER_BYTES:
+        raise HscError(f"{label}: claims {size:,} bytes, more than the {MAX_MEMBER_BYTES:,} allowed")
+    if known:
+        raise HscError(f"{label}: is in the archive twice; make the archive again with unique names")
+
+
+def refuse_bomb(archive: Path, claimed: int) -> None:
+    """Raise HscError when the members claim far more bytes than pictures in so small an archive can have."""
+    held = archive.stat().st_size
+    if claimed > max(HARMLESS_BYTES, MAX_EXPANSION * held):
+        raise HscError(f"{archive}: {held:,} bytes claim to hold {claimed:,}: a decompression bomb; do not use it")
+
+
+def zip_member(name: str) -> zipfile.ZipInfo:
+    """An entry without the time of day, readable by everyone: equal content makes equal archives."""
+    info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    info.external_attr = 0o644 << 16
+    info.create_system = 3  # Unix, wherever it is written
+    return info

@@ -1,0 +1,80 @@
+"""One photograph → its aligned faces. What worker processes do, and `hsc encode --align`."""
+
+import io
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+from hsc.data.prepare.alignment import cut_out, recipe_corners, side_of
+from hsc.data.prepare.finder import FaceFinder
+from hsc.data.prepare.photographs import Photograph
+from hsc.data.prepare.quality import fault, measure, perceptual_hash
+from hsc.data.prepare.settings import FORMATS, Settings
+from hsc.errors import HscError
+from hsc.images import load_image
+
+MAX_OWN_SIZE = 1024
+
+
+class Aligned(NamedTuple):
+    """What is known of a photograph, as JSON has it, and the encoded crops of its faces."""
+
+    record: dict[str, Any]
+    crops: list[bytes]
+
+
+class Aligner:
+    """Finds faces and cuts them out. Raises NotAvailable without dlib or its weights."""
+
+    def __init__(self) -> None:
+        self._find = FaceFinder()
+
+    def align(self, image: Image.Image, size: int | None = None) -> Image.Image:
+        """The largest face of an RGB image as FFHQ has it, at `size` pixels or as many as it has in the photograph
+        (a multiple of 8, at most 1024). Raises HscError when no face is found.
+        """
+        faces = self._find(image)
+        if not faces:
+            raise HscError("no face is found: give a picture of one from the front, upright, not too small")
+        corners = recipe_corners(faces[0].landmarks)
+        own = min(MAX_OWN_SIZE, max(8, round(side_of(corners) / 8) * 8))
+        return cut_out(image, corners, size or own)
+
+    def photograph(self, photograph: Photograph, settings: Settings) -> Aligned:
+        """All that `prepare` wants of a photograph. One that cannot be read is an answer too."""
+        record: dict[str, Any] = {"source": photograph.name}
+        try:
+            if photograph.error:
+                raise HscError(photograph.error)
+            image = load_image(io.BytesIO(photograph.content), photograph.name)
+        except HscError as error:
+            return Aligned(record | {"skipped": str(error).removeprefix(f"{photograph.name}: "), "faces": []}, [])
+        record |= {"photograph": list(image.size)}
+        found = self._find(image, settings.faces == "all")
+        if not found:
+            return Aligned(record | {"skipped": "no face", "faces": []}, [])
+        faces, crops = [], []
+        for face in found if settings.faces == "all" else found[:1]:
+            corners = recipe_corners(face.landmarks)
+            crop = cut_out(image, corners, settings.size)
+            quality = measure(crop, face.landmarks, side_of(corners))
+            about = {
+                "skipped": fault(quality, settings),
+                "box": list(face.box),
+                "score": face.score,
+                "corners": corners.round(3).tolist(),
+                **quality._asdict(),
+                "hash": perceptual_hash(crop).hex(),
+                "landmarks": face.landmarks.tolist(),
+            }
+            faces.append(about)
+            crops.append(_encoded(crop, settings.format))
+        return Aligned(record | {"faces": faces}, crops)
+
+
+def _encoded(crop: Image.Image, kind: str) -> bytes:
+    """Near to lossless: what JPEG loses at quality 95 without subsampling no codec at hundreds of bytes could keep."""
+    buffer = io.BytesIO()
+    options: dict[str, Any] = {"jpg": {"quality": 95, "subsampling": 0}, "webp": {"quality": 95}, "png": {}}[kind]
+    crop.save(buffer, FORMATS[kind], **options)
+    return buffer.getvalue()

@@ -1,0 +1,105 @@
+"""What becomes of each face: near-duplicates are skipped, the others get a split by identity and a name."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from hsc.data.prepare.settings import SHARE, Settings
+
+TRAIN = "train"
+
+
+def common_folder(names: Sequence[str]) -> PurePosixPath:
+    """The folder that all pictures lie in, which says nothing about any of them."""
+    first = PurePosixPath(names[0]).parent.parts
+    shared = len(first)
+    for name in names:
+        parts = PurePosixPath(name).parent.parts[:shared]
+        shared = next(
+            (i for i, (a, b) in enumerate(zip(first, parts, strict=False)) if a != b), min(shared, len(parts))
+        )
+    return PurePosixPath(*first[:shared])
+
+
+def identity_of(name: str, common: PurePosixPath) -> str:
+    """Who is shown: the picture's folder below the common one or, where all lie in that, the picture alone."""
+    place = PurePosixPath(name).relative_to(common)
+    return str(place.with_suffix("") if len(place.parts) == 1 else place.parent)
+
+
+class SeenFaces:
+    """The hashes of the faces that are kept, to find near-duplicates of them. 32 bytes a face."""
+
+    def __init__(self, max_distance: int) -> None:
+        self._max_distance = max_distance
+        self._hashes = np.empty((1024, 32), np.uint8)
+        self._names: list[str] = []
+
+    def twin(self, hash_: bytes) -> tuple[str, int] | None:
+        """The nearest face that is near enough to be the same picture, and the number of bits that differ."""
+        if not self._names or self._max_distance < 0:
+            return None
+        new = np.frombuffer(hash_, np.uint8)
+        distances = np.bitwise_count(self._hashes[: len(self._names)] ^ new).sum(1)
+        nearest = int(distances.argmin())
+        distance = int(distances[nearest])
+        return (self._names[nearest], distance) if distance <= self._max_distance else None
+
+    def add(self, name: str, hash_: bytes) -> None:
+        if len(self._names) == len(self._hashes):
+            self._hashes = np.concatenate([self._hashes, np.empty_like(self._hashes)])
+        self._hashes[len(self._names)] = np.frombuffer(hash_, np.uint8)
+        self._names.append(name)
+
+
+def splits(identities: Iterable[str], settings: Settings) -> dict[str, str]:
+    """The split of each identity, by a hash of its name: nobody is in two, and who joins the set moves nobody else
+    (as long as shares are asked for; a number of identities takes those of the lowest hashes).
+    """
+    rest = sorted(set(identities))
+    chosen: dict[str, str] = {}
+    for split, wanted in (("test", settings.test), ("validation", settings.validation)):
+        ranked = sorted(rest, key=lambda identity: _position(split, identity))
+        if share := SHARE.fullmatch(wanted):
+            taken = [identity for identity in ranked if _position(split, identity) < float(share[1]) / 100]
+        else:
+            taken = ranked[: int(wanted)]
+        chosen |= dict.fromkeys(taken, split)
+        rest = [identity for identity in rest if identity not in chosen]
+    return chosen | dict.fromkeys(rest, TRAIN)
+
+
+def _position(split: str, identity: str) -> float:
+    """A fixed place in [0, 1) for an identity, another one for each split."""
+    digest = hashlib.sha256(f"{split}\0{identity}".encode("utf-8", "surrogateescape")).digest()
+    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+
+
+class Names:
+    """Names in the prepared set, each given once: split, folders and stem of the source."""
+
+    def __init__(self, common: PurePosixPath, suffix: str) -> None:
+        self._common, self._suffix = common, suffix
+        self._given: set[str] = set()
+
+    def give(self, split: str, source: str, number: int) -> str:
+        """The name of a photograph's face of this number, without an ending in `given` to tell `a.png` from `a.jpg`."""
+        place = PurePosixPath(source).relative_to(self._common)
+        # WebDataset takes everything up to the first point of a file's name as the sample's key.
+        stem = place.stem.replace(".", "-") + (f"-{number + 1}" if number else "")
+        base = str(PurePosixPath(split, place.parent, stem))
+        name, again = base, 1
+        while name in self._given:
+            again += 1
+            name = f"{base}-again{again}"
+        self._given.add(name)
+        return f"{name}.{self._suffix}"
+
+
+def faces_of(record: dict[str, Any]) -> Iterable[tuple[int, dict[str, Any], tuple[int, int]]]:
+    """(number, face, place of its crop) of a spooled photograph."""
+    for number, (face, place) in enumerate(zip(record["faces"], record["crops"], strict=True)):
+        yield number, face, (place[0], place[1])

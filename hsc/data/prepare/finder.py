@@ -1,0 +1,61 @@
+"""Faces in a photograph: dlib's frontal detector, then its 68 landmarks. Needs the `judges` extra."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from hsc.judges import weights
+from hsc.judges.base import import_extra
+
+# Longer sides, in pixels, at which faces are looked for, one after the other until some are found. The detector's
+# window is 80 pixels wide, so faces from 16 %, 8 % and 4 % of the longer side on are found.
+SIDES = (512, 1024, 2048)
+MAX_ENLARGEMENT = 2
+
+
+class Face(NamedTuple):
+    """A face in pixels of its photograph, numbered as dlib does: (0, 0) is the middle of the first pixel."""
+
+    box: tuple[float, float, float, float]  # left, top, right, bottom
+    score: float  # the detector's, above 0
+    landmarks: np.ndarray  # [68, 2], in the order of 300-W
+
+
+class FaceFinder:
+    """Finds upright faces, the largest first.
+
+    Detection takes 0.1 s and landmarks a few milliseconds a photograph on one core. Raises NotAvailable without dlib or
+    the landmarks' weights.
+    """
+
+    def __init__(self) -> None:
+        dlib = import_extra("dlib", "judges", "the face detector")
+        self._rectangle = dlib.rectangle
+        self._detector = dlib.get_frontal_face_detector()
+        self._predictor = dlib.shape_predictor(str(weights.locate("dlib68")))
+
+    def __call__(self, image: Image.Image, every: bool = False) -> list[Face]:
+        """The faces of an RGB image; with `every`, also those that only a closer look finds beside larger ones."""
+        pixels = np.array(image)
+        faces = [self._look_closely(pixels, box, score) for box, score in self._detect(image, every)]
+        return sorted(faces, key=lambda face: (face.box[0] - face.box[2], face.box))
+
+    def _detect(self, image: Image.Image, every: bool) -> list[tuple[tuple[float, float, float, float], float]]:
+        longer = max(image.size)
+        sides = sorted({min(side, MAX_ENLARGEMENT * longer) for side in SIDES})
+        for side in sides[1:] or sides if every else sides:
+            scale = side / longer
+            seen = image.resize([max(1, round(n * scale)) for n in image.size], Image.Resampling.BILINEAR)
+            boxes, scores, _ = self._detector.run(np.array(seen), 0, 0.0)
+            if len(boxes):
+                ends = [(box.left(), box.top(), box.right(), box.bottom()) for box in boxes]
+                return [
+                    (tuple(round(end / scale, 1) for end in box), score)
+                    for box, score in zip(ends, scores, strict=True)
+                ]
+        return []
+
+    def _look_closely(self, pixels: np.ndarray, box: tuple[float, float, float, float], score: float) -> Face:
+        shape: Any = self._predictor(pixels, self._rectangle(*(round(end) for end in box)))
+        return Face(box, round(score, 4), np.array([(point.x, point.y) for point in shape.parts()], np.float64))

@@ -1,0 +1,101 @@
+"""Prepared faces on the disk: one zip, or WebDataset's tar shards in a folder. Equal faces make equal bytes."""
+
+import io
+import json
+import os
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from hsc.data.archives import zip_member
+from hsc.errors import HscError
+
+SHARD = "{split}-{number:06d}.tar"
+
+
+class Output(Protocol):
+    """Takes faces one after the other."""
+
+    def add(self, name: str, content: bytes, about: dict[str, Any]) -> None:
+        """name: posix, beginning with the split. about: what a reader of shards finds beside the picture."""
+
+
+def check_output(out: Path) -> None:
+    """Raise HscError where the result could not be put in its place."""
+    if out.suffix not in (".zip", ""):
+        raise HscError(f"{out}: name a file that ends in .zip, or a folder (without an ending) for WebDataset shards")
+    if out.suffix == ".zip" and out.is_dir():
+        raise HscError(f"{out} is a folder: remove it or choose another name")
+    if out.suffix == "" and out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise HscError(f"{out} is there already: remove it or choose another name for the shards")
+
+
+@contextmanager
+def zip_output(file: Any) -> Iterator[Output]:
+    """A zip of pictures, not compressed again."""
+
+    class _Zip:
+        def add(self, name: str, content: bytes, about: dict[str, Any]) -> None:
+            archive.writestr(zip_member(name), content)
+
+    with zipfile.ZipFile(file, "w") as archive:
+        yield _Zip()
+
+
+@contextmanager
+def shard_output(out: Path, per_shard: int) -> Iterator[Output]:
+    """Shards `train-000000.tar`, … of `per_shard` faces each; the folder appears when all of them are complete."""
+    temporary = out.with_name(f".{out.name}.writing")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    shards = _Shards(temporary, per_shard)
+    try:
+        yield shards
+        shards.close()
+        if out.is_dir():
+            out.rmdir()
+        os.replace(temporary, out)
+    except OSError as error:
+        raise HscError(f"cannot write {out}: {error.strerror or error}; choose a folder with space") from error
+    finally:
+        shards.close()
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+class _Shards:
+    """A picture and a .json of what is known of it make a sample."""
+
+    def __init__(self, folder: Path, per_shard: int) -> None:
+        self._folder, self._per_shard = folder, per_shard
+        self._counts: dict[str, int] = {}
+        self._open: dict[str, tarfile.TarFile] = {}
+
+    def add(self, name: str, content: bytes, about: dict[str, Any]) -> None:
+        split, _, inside = name.partition("/")
+        count = self._counts.get(split, 0)
+        if count % self._per_shard == 0:
+            if split in self._open:
+                self._open.pop(split).close()
+            path = self._folder / SHARD.format(split=split, number=count // self._per_shard)
+            self._open[split] = tarfile.TarFile(path, "w", format=tarfile.USTAR_FORMAT)
+        self._counts[split] = count + 1
+        _add(self._open[split], inside, content)
+        note = json.dumps(about, ensure_ascii=True).encode()
+        _add(self._open[split], str(PurePosixPath(inside).with_suffix(".json")), note)
+
+    def close(self) -> None:
+        while self._open:
+            self._open.popitem()[1].close()
+
+
+def _add(shard: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    try:
+        shard.addfile(member, io.BytesIO(content))
+    except ValueError as error:  # longer than a tar's header can hold
+        raise HscError(f"{name}: cannot be a name in a tar ({error}); shorten the names of its folders") from error

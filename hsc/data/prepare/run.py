@@ -1,0 +1,173 @@
+"""`prepare`: the conductor."""
+
+import hashlib
+import json
+import os
+from collections import Counter
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import hsc
+from hsc.data.prepare.decisions import Names, SeenFaces, common_folder, faces_of, identity_of, splits
+from hsc.data.prepare.outputs import Output, check_output, shard_output, zip_output
+from hsc.data.prepare.photographs import Photographs
+from hsc.data.prepare.settings import Settings
+from hsc.data.prepare.sheet import MOST_KEPT, MOST_SKIPPED, Shown, contact_sheet
+from hsc.data.prepare.spool import Spool
+from hsc.data.prepare.workers import align_all
+from hsc.data.progress import progress
+from hsc.errors import HscError
+from hsc.files import write_atomically
+
+DECIDING_PACKAGES = ("dlib-bin", "dlib", "pillow", "numpy", "scipy")
+
+
+class Report(NamedTuple):
+    """photographs: read. splits: how many faces each has. skipped: how often each kind of fault was found."""
+
+    photographs: int
+    splits: dict[str, int]
+    skipped: dict[str, int]
+    strangers: int  # files that are no pictures
+    manifest: Path
+    sheet: Path
+
+
+def prepare(source: str | Path, out: str | Path, settings: Settings, workers: int | None = None) -> Report:
+    """Find, align, judge and split the faces of all photographs in `source` (a folder, a zip or a tar).
+
+    Writes OUT.zip, or a folder OUT of WebDataset shards where `out` has no ending; beside it OUT.manifest.jsonl, a line
+    a face or skipped photograph, and OUT.html, a contact sheet. Equal photographs and settings give equal bytes. A run
+    that was killed goes on where it stopped; until the end its work is in `.OUT.preparing`. workers: processes, by
+    default as many as this process may use cores.
+    Raises HscError when the source is refused, nothing is kept, or what is needed is not installed. A photograph that
+    cannot be read is a line of the manifest.
+    """
+    out = Path(out)
+    check_output(out)
+    photographs = Photographs(source)
+    with Spool(out.with_name(f".{out.name}.preparing"), _key(photographs, settings)) as spool:
+        with progress(len(photographs), "photographs") as advance:
+            advance(spool.done)
+            for aligned in align_all(photographs.read(spool.done), settings, workers or len(os.sched_getaffinity(0))):
+                spool.append(aligned)
+                advance(1)
+        report = _Finisher(photographs, settings, spool, out).finish()
+        spool.remove()
+    return report
+
+
+def _key(photographs: Photographs, settings: Settings) -> str:
+    """Whatever decides what a photograph becomes."""
+    decisive = [
+        photographs.fingerprint,
+        asdict(settings),
+        hsc.__version__,
+        [_version(name) for name in DECIDING_PACKAGES],
+    ]
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+class _Finisher:
+    """From a complete spool to the files people use, in two passes over it: what to keep, then writing it."""
+
+    def __init__(self, photographs: Photographs, settings: Settings, spool: Spool, out: Path) -> None:
+        self._photographs, self._settings, self._spool, self._out = photographs, settings, spool, out
+        self._common = common_folder(photographs.names)
+        self._names = Names(self._common, settings.format)
+        self._twins, identities = self._decide()
+        if not identities:
+            raise HscError(self._nothing_kept())
+        self._split = splits(identities, settings)
+        self._show_every = -(-len(identities) // MOST_KEPT)
+        self._kept: Counter[str] = Counter()
+        self._skipped: Counter[str] = Counter()
+        self._shown: list[Shown] = []
+        self._refused: list[Shown] = []
+
+    def finish(self) -> Report:
+        manifest, sheet = (self._out.with_name(self._out.stem + ending) for ending in (".manifest.jsonl", ".html"))
+        self._write(manifest)
+        kept = {split: self._kept[split] for split in ("train", "validation", "test") if self._kept[split]}
+        skipped = dict(sorted(self._skipped.items(), key=lambda item: (-item[1], item[0])))
+        write_atomically(sheet, contact_sheet(self._out.stem, kept, skipped, self._shown, self._refused))
+        return Report(len(self._photographs), kept, skipped, self._photographs.strangers, manifest, sheet)
+
+    def _decide(self) -> tuple[dict[tuple[str, int], str], list[str]]:
+        """Faults of near-duplicates, by source and number of the face; the identity of every face that is kept."""
+        seen, twins, identities = SeenFaces(self._settings.max_distance), {}, []
+        for record in self._spool.records():
+            for number, face, _ in faces_of(record):
+                if face["skipped"]:
+                    continue
+                hash_ = bytes.fromhex(face["hash"])
+                if twin := seen.twin(hash_):
+                    twins[record["source"], number] = f"near-duplicate: of {twin[0]}, {twin[1]} of 255 bits differ"
+                else:
+                    seen.add(record["source"], hash_)
+                    identities.append(identity_of(record["source"], self._common))
+        return twins, identities
+
+    def _write(self, manifest: Path) -> None:
+        """Manifest and faces, in one pass. The faces take their place last: where they are, the manifest is too."""
+
+        def write_zip(file: BinaryIO) -> None:
+            with zip_output(file) as output:
+                write_atomically(manifest, lambda lines: self._write_faces(lines, output))
+
+        if self._out.suffix == ".zip":
+            write_atomically(self._out, write_zip)
+        else:
+            with shard_output(self._out, self._settings.per_shard) as output:
+                write_atomically(manifest, lambda lines: self._write_faces(lines, output))
+
+    def _write_faces(self, lines: BinaryIO, output: Output) -> None:
+        for record in self._spool.records():
+            if not record["faces"]:
+                self._skip(record["skipped"], record["source"], None)
+                lines.write(_line({"name": None, "source": record["source"], "skipped": record["skipped"]}))
+            for number, face, place in faces_of(record):
+                about = self._write_face(record["source"], number, face, self._spool.crop(place), output)
+                lines.write(_line(about | {"photograph": record["photograph"]} | face | {"skipped": about["skipped"]}))
+
+    def _write_face(
+        self, source: str, number: int, face: dict[str, Any], crop: bytes, output: Output
+    ) -> dict[str, Any]:
+        """Give the face its place in the set, or count it as skipped; returns what the manifest says of that."""
+        identity = identity_of(source, self._common)
+        about = {"name": None, "source": source, "face": number, "identity": identity, "split": None}
+        if fault := self._twins.get((source, number), face["skipped"]):
+            self._skip(fault, source, crop)
+            return about | {"skipped": fault}
+        split = self._split[identity]
+        name = self._names.give(split, source, number)
+        about |= {"name": name, "split": split, "skipped": None}
+        output.add(name, crop, about)
+        if self._kept.total() % self._show_every == 0:
+            self._shown.append(Shown(crop, name))
+        self._kept[split] += 1
+        return about
+
+    def _skip(self, fault: str, source: str, crop: bytes | None) -> None:
+        self._skipped[fault.partition(":")[0].partition(" (")[0]] += 1
+        if len(self._refused) < MOST_SKIPPED:
+            self._refused.append(Shown(crop, f"{source}: {fault}"))
+
+    def _nothing_kept(self) -> str:
+        for record in self._spool.records():
+            for _, face, _ in faces_of(record):
+                return f"no face is kept ({record['source']}: {face['skipped']}); loosen the threshold"
+        return f"no face is found in {len(self._photographs)} photographs of {self._photographs.path}"
+
+
+def _line(entry: dict[str, Any]) -> bytes:
+    return json.dumps(entry, ensure_ascii=True).encode() + b"\n"

@@ -1,0 +1,189 @@
+"""`hsc data prepare` from photographs to the files people use."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hsc.data.faces import open_faces
+from hsc.data.prepare import Settings, prepare
+from hsc.data.prepare.aligner import Aligned
+from hsc.data.prepare.spool import Spool
+from hsc.errors import HscError
+
+SETTINGS = Settings(64, min_sharpness=400, validation="1", test="0")
+
+
+def manifest_of(out: Path) -> list[dict]:
+    return [json.loads(line) for line in out.with_name(f"{out.stem}.manifest.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def prepared(album: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("prepared") / "faces.zip"
+    report = prepare(album, out, SETTINGS, workers=1)
+    assert (report.photographs, sum(report.splits.values()), report.strangers) == (7, 3, 1)
+    assert report.skipped == {"blurred": 1, "broken image": 1, "near-duplicate": 1, "no face": 1}
+    return out
+
+
+def test_faces_are_found_judged_and_told_why_not(prepared: Path):
+    entries = {entry["source"]: entry for entry in manifest_of(prepared)}
+    faults = {source: (entry["skipped"] or "").partition(":")[0] for source, entry in entries.items()}
+    assert faults == {
+        "anna/1.jpg": "",
+        "anna/brighter.webp": "near-duplicate",
+        "anna/grey.png": "",
+        "bert/blurred.jpg": "blurred",
+        "bert/turned.jpg": "",
+        "carl/torn.jpg": faults["carl/torn.jpg"],
+        "carl/wall.png": "no face",
+    }
+    assert faults["carl/torn.jpg"].startswith("broken image")
+    kept = entries["bert/turned.jpg"]
+    assert np.array(kept["landmarks"]).shape == (68, 2)
+    assert kept["photograph"] == [512, 512]
+    assert len(kept["box"]) == 4
+    assert len(bytes.fromhex(kept["hash"])) == 32
+
+
+def test_the_set_is_one_that_hsc_reads(prepared: Path):
+    faces = open_faces(prepared)
+    assert faces.names == sorted(entry["name"] for entry in manifest_of(prepared) if entry["name"])
+    assert faces.load(faces.names[0]).size == (64, 64)
+    assert sorted(os.listdir(prepared.parent)) == ["faces.html", "faces.manifest.jsonl", "faces.zip"]
+
+
+def test_nobody_is_in_two_splits(prepared: Path):
+    split_of: dict[str, set[str]] = {}
+    for entry in manifest_of(prepared):
+        if entry["name"]:
+            split_of.setdefault(entry["identity"], set()).add(entry["split"])
+            assert entry["name"].startswith(f"{entry['split']}/{entry['identity']}/")
+    assert sorted(map(sorted, split_of.values())) == [["train"], ["validation"]]
+
+
+def test_the_sheet_shows_kept_and_skipped_and_needs_nothing_else(prepared: Path):
+    page = prepared.with_suffix(".html").read_text()
+    assert page.count("data:image/jpeg;base64,") == 5  # three kept, the near-duplicate and the blurred one
+    assert "near-duplicate" in page
+    assert "http" not in page
+
+
+def test_sheet_escapes_names(portrait, tmp_path: Path):
+    (tmp_path / "src").mkdir()
+    portrait("female-00.jpg").save(tmp_path / "src" / "<script>x.jpg")
+    prepare(tmp_path / "src", tmp_path / "out.zip", SETTINGS, workers=1)
+    page = (tmp_path / "out.html").read_text()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
+def test_archives_give_what_their_folder_gives(album: Path, prepared: Path, tmp_path: Path, kind: str):
+    source = tmp_path / f"album.{kind}"
+    files = sorted(path for path in album.rglob("*") if path.is_file())
+    if kind == "zip":
+        with zipfile.ZipFile(source, "w") as archive:
+            for path in files:
+                archive.write(path, f"holiday/{path.relative_to(album)}")
+    else:
+        with tarfile.open(source, "w:gz" if kind == "tar.gz" else "w") as archive:
+            for path in files:
+                archive.add(path, f"holiday/{path.relative_to(album)}")
+    out = tmp_path / "faces.zip"
+    prepare(source, out, SETTINGS, workers=1)
+    assert out.read_bytes() == prepared.read_bytes()
+
+
+def test_again_and_with_more_workers_the_bytes_are_the_same(album: Path, prepared: Path, tmp_path: Path):
+    out = tmp_path / "faces.zip"
+    prepare(album, out, SETTINGS, workers=2)
+    for file in prepared.parent.iterdir():
+        assert (tmp_path / file.name).read_bytes() == file.read_bytes()
+    assert sorted(os.listdir(tmp_path)) == ["faces.html", "faces.manifest.jsonl", "faces.zip"]
+
+
+def test_killed_midway_it_goes_on_to_the_same_bytes(album: Path, prepared: Path, tmp_path: Path):
+    out = tmp_path / "faces.zip"
+    command = [sys.executable, "-c", "from hsc.cli import main; main()", "data", "prepare", str(album), str(out)]
+    command += "--size 64 --min-sharpness 400 --validation 1 --test 0 --workers 2".split()
+    journal = tmp_path / ".faces.zip.preparing" / "journal.jsonl"
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (journal.is_file() and journal.stat().st_size) and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not out.exists()
+    done = journal.read_bytes()
+    journal.write_bytes(done + b'{"source": "anna/grey.png", "fac')  # what a kill in the middle of a line leaves
+    with open(journal.with_name("crops"), "ab") as crops:
+        crops.write(b"half a crop")
+    prepare(album, out, SETTINGS, workers=1)
+    for file in prepared.parent.iterdir():
+        assert (tmp_path / file.name).read_bytes() == file.read_bytes()
+
+
+def test_other_settings_begin_anew(tmp_path: Path):
+    aligned = Aligned({"source": "a.jpg", "faces": []}, [])
+    with Spool(tmp_path, "these") as spool:
+        spool.append(aligned)
+        with pytest.raises(HscError, match="another process works in"):
+            Spool(tmp_path, "these")
+    with Spool(tmp_path, "these") as spool:
+        assert (spool.done, [record["source"] for record in spool.records()]) == (1, ["a.jpg"])
+    with Spool(tmp_path, "others") as spool:
+        assert (spool.done, list(spool.records())) == (0, [])
+
+
+def test_all_faces_of_a_group(portrait, tmp_path: Path):
+    from PIL import Image
+
+    group = Image.new("RGB", (1024, 512))
+    group.paste(portrait("female-00.jpg"), (0, 0))
+    group.paste(portrait("male-00.jpg"), (512, 0))
+    (tmp_path / "src").mkdir()
+    group.save(tmp_path / "src/group.png")
+    for which, count in (("largest", 1), ("all", 2)):
+        out = tmp_path / f"{which}.zip"
+        prepare(tmp_path / "src", out, Settings(64, which, "png", test="0", validation="0"), workers=1)
+        assert open_faces(out).names == ["train/group-2.png", "train/group.png"][-count:]
+
+
+def test_shards(album: Path, prepared: Path, tmp_path: Path):
+    settings = Settings(64, min_sharpness=400, validation="1", test="0", per_shard=1)
+    prepare(album, tmp_path / "shards", settings, workers=1)
+    kept = [entry for entry in manifest_of(prepared) if entry["name"]]
+    shards = sorted(os.listdir(tmp_path / "shards"))
+    train = sum(entry["split"] == "train" for entry in kept)
+    assert shards == [
+        *(f"train-{i:06d}.tar" for i in range(train)),
+        *(f"validation-{i:06d}.tar" for i in range(3 - train)),
+    ]
+    with tarfile.open(tmp_path / "shards" / shards[0]) as shard, zipfile.ZipFile(prepared) as archive:
+        picture, note = shard.getmembers()
+        about = json.load(shard.extractfile(note))
+        assert shard.extractfile(picture).read() == archive.read(about["name"])
+        assert (f"train/{picture.name}", note.name) == (about["name"], str(Path(picture.name).with_suffix(".json")))
+    with pytest.raises(HscError, match="is there already"):
+        prepare(album, tmp_path / "shards", settings, workers=1)
+
+
+def test_wrong_settings_and_outputs_are_one_sentence(album: Path, tmp_path: Path):
+    for wrong in ({"size": 4}, {"faces": "some"}, {"format": "gif"}, {"validation": "200%"}, {"test": "-1"}):
+        with pytest.raises(HscError, match=r"^[^\n]+$"):
+            Settings(**{"size": 64} | wrong)
+    with pytest.raises(HscError, match=r"name a file that ends in \.zip"):
+        prepare(album, tmp_path / "faces.rar", SETTINGS)
+    with pytest.raises(HscError, match="no such file or folder"):
+        prepare(tmp_path / "nothing", tmp_path / "faces.zip", SETTINGS)
+    with pytest.raises(HscError, match="loosen the threshold"):
+        prepare(album / "anna", tmp_path / "faces.zip", Settings(64, min_side=5000), workers=1)
