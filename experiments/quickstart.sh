@@ -7,7 +7,7 @@ export WANDB_SILENT=${WANDB_SILENT:-true}
 
 run=runs/quickstart
 work=$run/walkthrough
-images=8
+images=6
 overrides=()
 if [[ ${QUICKSTART_STEPS:-} == short ]]; then
     run=runs/quickstart-short
@@ -51,7 +51,7 @@ for layers in 1 2 3; do
 done
 
 say "5. Measure it beside JPEG and VVC on $images faces that training has not seen"
-hsc evaluate "$run" --data "$faces" --split "$held_out" --limit "$images" --anchors jpeg,vvc --out "$work/results"
+hsc evaluate "$run" --data "$faces" --split "$held_out" --limit "$images" --anchors jpeg,vvc --faces 4 --out "$work/results"
 
 say "6. Draw the curves"
 hsc compare "$work/results" --out "$work/comparison"
