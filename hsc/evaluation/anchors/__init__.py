@@ -3,6 +3,7 @@
 from hsc.errors import HscError
 from hsc.evaluation.anchors.base import Anchor, AnchorNotAvailable, AnchorResult
 from hsc.evaluation.anchors.cache import Cached
+from hsc.evaluation.anchors.compressai import Hyperprior, MeanScaleHyperprior
 from hsc.evaluation.anchors.ffmpeg import AV1, HEVC, VVC
 from hsc.evaluation.anchors.pillow import AVIF, HEIC, JPEG, JPEG2000, JPEGXL, WebP
 from hsc.judges.base import import_class
@@ -10,7 +11,8 @@ from hsc.judges.base import import_class
 __all__ = ["ANCHORS", "Anchor", "AnchorNotAvailable", "AnchorResult", "Cached", "load_anchor"]
 
 ANCHORS: dict[str, type[Anchor]] = {
-    anchor.name: anchor for anchor in (VVC, HEVC, AV1, JPEGXL, WebP, JPEG, AVIF, HEIC, JPEG2000)
+    anchor.name: anchor
+    for anchor in (VVC, HEVC, AV1, JPEGXL, WebP, JPEG, AVIF, HEIC, JPEG2000, Hyperprior, MeanScaleHyperprior)
 }
 
 
