@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hsc.cli import files
-from hsc.cli.encoding import Settings, encode_batch
+from hsc.cli.encoding import Settings, alignment_warning, encode_batch
 from hsc.cli.exits import complain
 from hsc.cli.resuming import Finished
 from hsc.errors import HscError
@@ -50,6 +50,9 @@ def encode(
         int | None, typer.Option("--bytes", min=1, metavar="N", help="The highest quality whose file fits N bytes.")
     ] = None,
     model: Model = "",
+    align: Annotated[
+        bool, typer.Option("--align", help="Find the largest face of a photograph and crop it as FFHQ does.")
+    ] = False,
     place: Annotated[
         Place, typer.Option("--on", help="Encode here, or on a Ray cluster that reads the same folders.")
     ] = Place.LOCAL,
@@ -63,6 +66,7 @@ def encode(
       hsc encode face.png
       hsc encode face.png -o small.hsc --bytes 80
       hsc encode faces/ -o coded/ --layers 2 --quality 0
+      hsc encode photograph.jpg --align
       hsc encode faces/ -o coded/ --on ray
     """
     if quality is not None and limit is not None:
@@ -72,9 +76,11 @@ def encode(
     from hsc.files import write_atomically
 
     jobs = files.plan(source, output, IMAGE_SUFFIXES, files.ENCODED)
-    codec, settings = hsc.load(model), Settings(quality, limit, layers)
+    codec, settings = hsc.load(model), Settings(quality, limit, layers, align)
     _check_range("--layers", layers, 1, len(codec.layers))
     _check_range("--quality", quality, 0, codec.num_qualities - 1)
+    if not align and (warning := alignment_warning([job.source for job in jobs])):
+        complain(warning)
     if place is Place.RAY:
         from hsc.cli.on_ray import in_cluster
 

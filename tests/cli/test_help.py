@@ -17,6 +17,7 @@ VERBS = [
     "prior export",
     "prior sample",
     "data",
+    "data prepare",
     "data sample",
     "weights",
     "weights fetch",

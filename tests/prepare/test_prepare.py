@@ -115,7 +115,7 @@ def test_again_and_with_more_workers_the_bytes_are_the_same(album: Path, prepare
 def test_killed_midway_it_goes_on_to_the_same_bytes(album: Path, prepared: Path, tmp_path: Path):
     out = tmp_path / "faces.zip"
     command = [sys.executable, "-c", "from hsc.cli import main; main()", "data", "prepare", str(album), str(out)]
-    command += "--size 64 --min-sharpness 400 --validation 1 --test 0 --workers 2".split()
+    command += ["--size", "64", "--min-sharpness", "400", "--validation", "1", "--test", "0", "--workers", "2"]
     journal = tmp_path / ".faces.zip.preparing" / "journal.jsonl"
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not (journal.is_file() and journal.stat().st_size) and process.poll() is None:

@@ -11,7 +11,7 @@ from hsc.judges.base import import_extra
 # Longer sides, in pixels, at which faces are looked for, one after the other until some are found. The detector's
 # window is 80 pixels wide, so faces from 16 %, 8 % and 4 % of the longer side on are found.
 SIDES = (512, 1024, 2048)
-MAX_ENLARGEMENT = 2
+MAX_ENLARGEMENT = 4
 
 
 class Face(NamedTuple):
