@@ -92,6 +92,8 @@ def _check_stage(path: str, stage: StageConfig, config: Config) -> None:
             raise HscError(f"config: {path}.{key}: must be at least 1")
     if stage.batch_size % config.devices:
         raise HscError(f"config: {path}.batch_size: {stage.batch_size} is no multiple of devices={config.devices}")
+    if stage.patience < 0:
+        raise HscError(f"config: {path}.patience: must be 0 (never stop early) or more")
     if len(stage.betas) != 2 or not all(0 <= beta < 1 for beta in stage.betas):
         raise HscError(f"config: {path}.betas: must be two numbers from 0 to below 1, such as [0.9, 0.99]")
     if not 0 <= stage.round_after <= 1:

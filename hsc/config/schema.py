@@ -169,6 +169,10 @@ class StageConfig:
     """Steps between checkpoints."""
     log_every: int = 25
     """Steps between logged training values."""
+    patience: int = 0
+    """Validations in a row without a better `watch` after which the stage ends, with its best weights; 0: never."""
+    watch: str = "val/enhanced/lpips_vgg"
+    """What early stopping watches: any value that validation logs."""
     init: str | None = None
     """Starting weights: a file, released name, run folder, stage:NAME or "fresh"; default the stage before in `run`."""
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
@@ -219,6 +223,8 @@ class Config:
     """Processes (DDP when more than one)."""
     title: str = ""
     """A line for plots and reports."""
+    model_of: str | None = None
+    """Take `model` from these weights: a released name, a run folder or a file. Fine-tuning changes no networks."""
     model: ModelConfig = field(default_factory=ModelConfig)
     judges: JudgesConfig = field(default_factory=JudgesConfig)
     logging: LoggingConfig = field(default_factory=LoggingConfig)

@@ -15,7 +15,7 @@ from hsc.training.release import write_codec, write_prior
 from hsc.training.reuse import DONE
 from hsc.training.stage import check_stage, data_module, run_stage
 from hsc.training.trial import as_trial
-from hsc.training.weights import start_file
+from hsc.training.weights import start_file, with_model_of
 
 
 def train(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Path:
@@ -24,7 +24,7 @@ def train(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Path:
     The folder holds `config.yaml`, `provenance/`, one folder a stage, `prior.safetensors` and
     `codec.safetensors`, which `hsc encode --model` takes, and, when all is done, `done.json`.
     """
-    config = configuration.load(files, overrides)
+    config = with_model_of(configuration.load(files, overrides))
     hush_lightning()
     _check_stages(config)
     config, folder = as_trial(config)

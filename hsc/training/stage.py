@@ -23,6 +23,7 @@ from hsc.modules.codec import CodecModule
 from hsc.modules.prior import PriorModule
 from hsc.modules.trainable import TrainableModule
 from hsc.nets.build import image_size
+from hsc.training.early import EarlyStop
 from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
 from hsc.training.reports import report_callbacks
 from hsc.training.reuse import DONE, KEY, WEIGHTS, claim, is_done, publish, stage_state, take_over
@@ -84,7 +85,8 @@ def _train(
         _begin(folder, key)
     pl.seed_everything(config.seed, verbose=False)
     module = _build(config, name, samples_before)
-    trainer = build_trainer(config, name, stage, folder, loggers, report_callbacks(config, name))
+    early = EarlyStop(folder, stage.watch, stage.patience) if stage.patience else None
+    trainer = build_trainer(config, name, stage, folder, loggers, report_callbacks(config, name), early)
     checkpoint = folder / CHECKPOINT if known and (folder / CHECKPOINT).exists() else None
     steps_before = 0
     if checkpoint is not None:
@@ -94,16 +96,22 @@ def _train(
         _start(config, name, module, start, data)
     trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     # Lightning validates neither between its intervals nor when it resumes without a step left.
-    if stage.steps % min(stage.validate_every, stage.steps) or steps_before == stage.steps:
+    if early is None and (stage.steps % min(stage.validate_every, stage.steps) or steps_before == stage.steps):
         trainer.validate(module, data, verbose=False)
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    if early is not None:
+        early.put_best(module)
+        metrics = early.metrics or metrics
     if trainer.is_global_zero:
         save_stage(folder / WEIGHTS, module, asdict(config.model))
         done = {
             "key": key,
             "samples_seen": samples_before + stage.steps * stage.batch_size,
-            "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
+            "metrics": metrics,
         }
         write_atomically(folder / DONE, json.dumps(done).encode())
+        if early is not None:
+            early.remove()
     trainer.strategy.barrier()
 
 

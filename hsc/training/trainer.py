@@ -9,6 +9,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from hsc.config import Config, StageConfig
 from hsc.training.averaging import HalfLifeAveraging
+from hsc.training.early import EarlyStop
 from hsc.training.interruption import SaveOnTermination
 from hsc.training.progress import progress_callback
 
@@ -17,7 +18,13 @@ CHECKPOINT = "last.ckpt"
 
 
 def build_trainer(
-    config: Config, name: str, stage: StageConfig, folder: Path, loggers: list, reports: list[pl.Callback]
+    config: Config,
+    name: str,
+    stage: StageConfig,
+    folder: Path,
+    loggers: list,
+    reports: list[pl.Callback],
+    early: EarlyStop | None = None,
 ) -> pl.Trainer:
     """`reports`: callbacks that measure and show; they run after the averaged weights are in place."""
     adversarial = stage.module != "prior" or stage.adversarial.weight > 0
@@ -35,6 +42,9 @@ def build_trainer(
         ),
         SaveOnTermination(folder / CHECKPOINT),
     ]
+    if early is not None:
+        # Before the checkpoints, so that they hold what it counted; after the reports, which it reads.
+        callbacks.insert(1 + len(reports), early)
     automatic: dict[str, Any] = {"gradient_clip_val": stage.clip} if stage.module != "prior" and stage.clip else {}
     return pl.Trainer(
         accelerator=config.device,

@@ -1,12 +1,13 @@
 """Weights between stages: what a stage leaves, where the next one starts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from hsc.checkpoints import weights_file
-from hsc.config import StageConfig
+from hsc.config import Config, ModelConfig, StageConfig, check, model_from_dict
 from hsc.errors import HscError
 from hsc.files import sha256
 from hsc.modules.trainable import TrainableModule
@@ -23,6 +24,24 @@ def save_stage(path: Path, module: TrainableModule, model: dict) -> None:
         if not name.startswith(("batches_seen", "augmentation"))
     }
     weights_file.save(path, tensors, KIND, model)
+
+
+def with_model_of(config: Config) -> Config:
+    """The config with the networks of the weights that `model_of` names.
+
+    Raises HscError where the config also describes networks of its own, or the weights say nothing of theirs.
+    """
+    if config.model_of is None:
+        return config
+    path = find_weights(config.model_of)
+    if not weights_file.is_safetensors(path):
+        raise HscError(f"config: model_of: {path} does not describe its networks; write them under model:")
+    model = model_from_dict(weights_file.describe(path).config)
+    if config.model not in (ModelConfig(), model):
+        raise HscError("config: model_of and model: exclude each other; leave out one of them")
+    taken = replace(config, model=model)
+    check(taken)
+    return taken
 
 
 def outside_start(stage: StageConfig) -> Path | None:
