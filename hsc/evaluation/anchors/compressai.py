@@ -26,6 +26,8 @@ class CompressAIAnchor(Anchor):
         self.settings = "mse"
 
     def version(self) -> str:
+        import hsc.compat  # noqa: F401, makes torchvision importable for what follows
+
         try:
             import compressai
         except ModuleNotFoundError as error:
