@@ -1,6 +1,6 @@
-"""A set of aligned faces: the images of a folder or of a zip, read in place.
+"""A set of aligned faces: the images of a folder, of a zip or of WebDataset's tar shards, read in place.
 
-Nothing is ever extracted from a zip. A set can be passed to worker processes: each opens the archive for itself.
+Nothing is ever extracted from an archive. A set can be passed to worker processes: each opens the archive for itself.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from PIL import Image
 
 from hsc.data.archives import refuse_unsafe_member
 from hsc.data.splits import Spec, select_names
+from hsc.data.stream import ShardSource
 from hsc.errors import HscError
 from hsc.files import data_dir
 from hsc.images import load_image
@@ -79,13 +80,13 @@ class Faces:
 
 
 def open_faces(path: str | Path, split: Spec | None = None, skip_broken: bool = False) -> Faces:
-    """The faces of a folder (with its subfolders) or a zip, or those that `split` selects (see `hsc.data.splits`).
+    """The faces of a folder (with its subfolders), a zip or tar shards, or those that `split` selects (`hsc.data.splits`).
 
     Hidden files and `__MACOSX` are ignored. Any other file without an image's extension is refused by name, or ignored
     with `skip_broken`. Raises HscError when the path is missing, no archive, encrypted, or holds no images.
     """
     found = resolve_data(path)
-    source: _Source = _Folder(found) if found.is_dir() else _Zip(found)
+    source = _source(found)
     members = source.members()
     generated = any(PurePosixPath(name).name == GENERATED_MARKER for name in members)
     visible = {name: fingerprint for name, fingerprint in members.items() if not is_hidden(name)}
@@ -113,6 +114,12 @@ def resolve_data(path: str | Path) -> Path:
     raise HscError(
         f"no faces at {tried}: set HSC_DATA to the folder that holds them, or make some with `hsc data sample {given}`"
     )
+
+
+def _source(path: Path) -> _Source:
+    if path.is_dir():
+        return ShardSource(path) if any(path.glob("*.tar")) else _Folder(path)
+    return ShardSource(path) if path.suffix == ".tar" else _Zip(path)
 
 
 def is_generated(faces: Faces) -> bool:

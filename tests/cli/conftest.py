@@ -60,5 +60,5 @@ def codec_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _noise_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures here are noise, which does not look like an aligned face; test_encode_align.py asks for the word on it."""
+    """Pictures here are noise, which does not look like an aligned face; see test_encode_align.py."""
     monkeypatch.setattr("hsc.cli.codec.alignment_warning", lambda sources: None)

@@ -1,0 +1,143 @@
+"""Shards are read as zips are: the same pictures, batches and resumed trainings."""
+
+import io
+import os
+import pickle
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fit_and_record import fit
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from hsc.data.faces import open_faces
+from hsc.data.module import FaceDataModule
+from hsc.errors import HscError
+
+
+def write_shard(path: Path, members: dict[str, bytes], mode: str = "w") -> Path:
+    with tarfile.open(path, mode) as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> tuple[Path, Path]:
+    """47 images of noise in a folder, and in three shards with notes."""
+    random = np.random.default_rng(0)
+    folder, shards = tmp_path / "folder", tmp_path / "shards"
+    for place in (folder, shards):
+        place.mkdir()
+    for number, part in enumerate(np.array_split(np.arange(47), 3)):
+        members = {}
+        for i in part:
+            stream = io.BytesIO()
+            Image.fromarray(random.integers(256, size=(10, 10, 3), dtype=np.uint8)).save(stream, "PNG")
+            (folder / f"{i:02d}.png").write_bytes(stream.getvalue())
+            members |= {f"{i:02d}.png": stream.getvalue(), f"{i:02d}.json": b"{}"}
+        write_shard(shards / f"train-{number:06d}.tar", members)
+    return folder, shards
+
+
+def test_the_same_pictures_under_names_of_their_shard(both: tuple[Path, Path]):
+    plain, streamed = map(open_faces, both)
+    assert streamed.names[:2] == ["train-000000/00.png", "train-000000/01.png"]
+    assert [name.partition("/")[2] for name in streamed.names] == plain.names
+    for one, other in zip(plain.names, streamed.names, strict=True):
+        assert plain.load(one).tobytes() == streamed.load(other).tobytes()
+    assert open_faces(both[1], "train-000001/*").names[0] == "train-000001/16.png"
+    assert open_faces(both[1] / "train-000000.tar").names[0] == "00.png"
+
+
+def test_a_set_that_travels_to_a_worker_opens_the_shards_itself(both: tuple[Path, Path]):
+    faces = open_faces(both[1])
+    faces.load(faces.names[0])
+    again = pickle.loads(pickle.dumps(faces))
+    assert again.load(faces.names[40]).tobytes() == faces.load(faces.names[40]).tobytes()
+    assert again.content_key == faces.content_key
+
+
+def test_changed_shards_are_another_set(both: tuple[Path, Path]):
+    before = open_faces(both[1]).content_key
+    os.utime(both[1] / "train-000002.tar", ns=(1, 1))
+    assert open_faces(both[1]).content_key != before
+
+
+def test_batches_are_those_of_the_folder_whoever_reads_them(both: tuple[Path, Path]):
+    specs = {"train": "0-29", "validation": None, "batch_size": 16, "seed": 3}
+    for workers in (0, 2):
+        modules = [FaceDataModule(str(path), 200, workers=workers, **specs) for path in both]  # too large to be cached
+        for (one, other), _ in zip(
+            zip(*(iter(m.train_dataloader()) for m in modules), strict=True), range(3), strict=False
+        ):
+            assert torch.equal(one["image"], other["image"])
+
+
+def test_a_stopped_training_goes_on_exactly(both: tuple[Path, Path], tmp_path: Path):
+    whole = fit(both[1], tmp_path / "whole", steps=7)
+    fit(both[1], tmp_path / "half", steps=4).save_checkpoint(tmp_path / "half.ckpt")
+    resumed = fit(both[1], tmp_path / "half", steps=7, checkpoint=tmp_path / "half.ckpt")
+    assert torch.equal(resumed.lightning_module.layer.weight, whole.lightning_module.layer.weight)
+    lines = [line for line in (tmp_path / "half.0").read_text().splitlines() if line.startswith('["train"')]
+    assert lines == [line for line in (tmp_path / "whole.0").read_text().splitlines() if line.startswith('["train"')]
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_batches_of_one(both: tuple[Path, Path], tmp_path: Path):
+    import json
+
+    fit(both[1], tmp_path / "1", steps=3)
+    program = [sys.executable, Path(__file__).with_name("fit_and_record.py"), both[1], tmp_path / "2", "3", "2"]
+    subprocess.run(program, check=True, capture_output=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"})
+
+    def shown(log: str) -> list[list[int]]:
+        entries = map(json.loads, (tmp_path / log).read_text().splitlines())
+        return [indices for kind, _, indices, _ in entries if kind == "train"]
+
+    for rank in range(2):
+        assert shown(f"2.{rank}") == [indices[rank::2] for indices in shown("1.0")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "reason"),
+    [
+        (tarfile.REGTYPE, "../a.png", "leads out of the archive"),
+        (tarfile.SYMTYPE, "a.png", "no plain file"),
+        (tarfile.REGTYPE, "0.png", "twice"),
+    ],
+)
+def test_hostile_shards_are_refused(tmp_path: Path, kind: bytes, name: str, reason: str):
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for member, type_ in (("0.png", tarfile.REGTYPE), (name, kind)):
+            info = tarfile.TarInfo(member)
+            info.type, info.linkname = type_, "/etc/passwd"
+            archive.addfile(info)
+    with pytest.raises(HscError, match=reason):
+        open_faces(tmp_path / "a.tar")
+
+
+def test_compressed_and_torn_shards_are_refused(tmp_path: Path):
+    with pytest.raises(HscError, match="without compression"):
+        open_faces(write_shard(tmp_path / "a.tar", {"a.png": b"x"}, "w:gz"))
+    content = write_shard(tmp_path / "b.tar", {"a.png": bytes(3000)}).read_bytes()
+    (tmp_path / "b.tar").write_bytes(content[:1500])
+    with pytest.raises(HscError, match=r"b\.tar"):
+        open_faces(tmp_path / "b.tar")
+
+
+@given(st.binary(max_size=1500))
+@settings(max_examples=50, deadline=None)
+def test_any_bytes_end_in_an_error(tmp_path_factory: pytest.TempPathFactory, content: bytes):
+    path = tmp_path_factory.mktemp("any") / "a.tar"
+    path.write_bytes(content)
+    with pytest.raises(HscError):
+        open_faces(path)
