@@ -221,13 +221,24 @@ class Codec:
         """Code images and keep everything that is known on the way; see `compress`."""
         side = self._check_images(images, quality, layers)
         level = self.default_quality if quality is None else quality
-        count = layers or len(self.layers)
-        q = torch.full((len(images),), level, device=self.device)
+        return self.code_latents(self.latents(images)[: layers or len(self.layers)], level, side)
+
+    def latents(self, images: Tensor) -> list[Tensor]:
+        """What the encoder makes of images of any size: [N, rows, dim] for each layer.
+
+        Raises HscError where that is not finite.
+        """
         with torch.autocast(self.device.type, enabled=False):
             small = resize(images.to(self.device).float(), self.size).contiguous(memory_format=torch.channels_last)
-            latents = self.networks.encoder(small)[:count]
+            latents: list[Tensor] = self.networks.encoder(small)
         if not all(layer.isfinite().all() for layer in latents):
             raise HscError("the encoder gives no finite numbers: an image holds NaN, or training went astray")
+        return latents
+
+    @torch.no_grad()
+    def code_latents(self, latents: Sequence[Tensor], level: int, side: int) -> Coded:
+        """Quantise and code the latents of the first len(latents) layers, of images of `side` pixels, at a quality."""
+        q = torch.full((len(latents[0]),), level, device=self.device)
         progress, coded = self._coder.begin(q), []
         for layer, values in enumerate(latents):
             coded.append(self._coder.encode(progress, layer, values, q))
@@ -235,8 +246,8 @@ class Codec:
         header = Header(self.model_id, level, storable_side(side))
         chunks = list(zip(*(layer.chunks for layer in coded), strict=True))
         files = [write(header, chunk) for chunk in chunks]
-        lengths = torch.tensor([[len(write(header, chunk[: k + 1])) for k in range(count)] for chunk in chunks])
-        return Coded(files, lengths.reshape(len(files), count), coded, q)
+        lengths = [[len(write(header, chunk[: k + 1])) for k in range(len(coded))] for chunk in chunks]
+        return Coded(files, torch.tensor(lengths).reshape(len(files), len(coded)), coded, q)
 
     @torch.no_grad()
     def reconstruct(self, coded: Coded, layers: int) -> Tensor:
@@ -257,11 +268,20 @@ class Codec:
     @torch.no_grad()
     def render(self, decoded: Decoded) -> Tensor:
         """Latents of the first layers → images [N, 3, size, size]; layers not known are filled."""
-        latents, progress, quality = list(decoded.latents), decoded.progress, decoded.quality
+        return self.draw(self.filled(decoded), decoded.quality)
+
+    @torch.no_grad()
+    def filled(self, decoded: Decoded) -> list[Tensor]:
+        """The latents of all layers: those known, and what a decoder takes for the others."""
+        latents, progress = list(decoded.latents), decoded.progress
         for layer in range(len(latents), len(self.layers)):
-            filled = self._coder.fill(progress, layer, quality)
+            filled = self._coder.fill(progress, layer, decoded.quality)
             latents.append(filled.latents)
             progress = filled.progress
+        return latents
+
+    def draw(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
+        """Latents of all layers → images [N, 3, size, size], differentiably."""
         with torch.autocast(self.device.type, enabled=False):
             return decode(self.networks.heads, self.networks.generator, latents, quality).float()
 

@@ -28,6 +28,7 @@ class CodedLayer(NamedTuple):
     row_bits: Tensor  # [N, rows] ideal bits, −log2 of the table's frequencies
     chunks: list[bytes]  # N payloads
     latents: Tensor  # [N, rows, dim] as a decoder will know them
+    classes: Tensor  # int64 [N, rows, dim], the row of the frequency table that each symbol was coded under
     progress: Progress  # after the layer
 
 
@@ -70,7 +71,7 @@ class LayerCoder:
         bits = torch.from_numpy(self.table.bits(symbols.numpy(), all_classes.numpy()).sum(-1))
         pairs = zip(symbols.flatten(1).numpy(), all_classes.flatten(1).numpy(), strict=True)
         chunks = [encode_chunk(s, c, self.table) for s, c in pairs]
-        return CodedLayer(symbols, bits, chunks, decoded, progress)
+        return CodedLayer(symbols, bits, chunks, decoded, all_classes, progress)
 
     def decode(self, progress: Progress, layer: int, chunks: Sequence[bytes], quality: Tensor) -> DecodedLayer:
         """N chunks → a layer. Raises HscError for a damaged chunk."""

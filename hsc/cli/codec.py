@@ -53,6 +53,10 @@ def encode(
     align: Annotated[
         bool, typer.Option("--align", help="Find the largest face of a photograph and crop it as FFHQ does.")
     ] = False,
+    refine: Annotated[
+        int,
+        typer.Option(min=0, metavar="N", help="Search N steps for a better file: some 0.1 s each a face, 50 are many."),
+    ] = 0,
     place: Annotated[
         Place, typer.Option("--on", help="Encode here, or on a Ray cluster that reads the same folders.")
     ] = Place.LOCAL,
@@ -67,6 +71,7 @@ def encode(
       hsc encode face.png -o small.hsc --bytes 80
       hsc encode faces/ -o coded/ --layers 2 --quality 0
       hsc encode photograph.jpg --align
+      hsc encode face.png --bytes 120 --refine 30
       hsc encode faces/ -o coded/ --on ray
     """
     if quality is not None and limit is not None:
@@ -76,7 +81,7 @@ def encode(
     from hsc.files import write_atomically
 
     jobs = files.plan(source, output, IMAGE_SUFFIXES, files.ENCODED)
-    codec, settings = hsc.load(model), Settings(quality, limit, layers, align)
+    codec, settings = hsc.load(model), Settings(quality, limit, layers, align, refine)
     _check_range("--layers", layers, 1, len(codec.layers))
     _check_range("--quality", quality, 0, codec.num_qualities - 1)
     if not align and (warning := alignment_warning([job.source for job in jobs])):

@@ -24,6 +24,7 @@ class Settings(NamedTuple):
     limit: int | None  # bytes, for the highest quality that fits
     layers: int | None
     align: bool = False  # find and crop the face first
+    refine: int = 0  # iterations of a search for better latents
 
 
 class Encoded(NamedTuple):
@@ -47,12 +48,13 @@ def encode_batch(codec: "Codec", settings: Settings, batch: list[Job]) -> list[E
     coded: dict[Path, Encoded] = {}
     for group in group_by(sources, lambda source: images[source].shape):
         stacked = torch.stack([images[source] for source in group])  # [N, 3, S, S]
-        if settings.limit is None:
-            results = codec.compress(stacked, quality=settings.quality, layers=settings.layers)
-        else:
-            results = _compress_within(codec, stacked, settings.limit, settings.layers)
         pixels = stacked[0, 0].numel()
-        coded.update({source: Encoded(data, pixels) for source, data in zip(group, results, strict=True)})
+        coded.update(
+            {
+                source: Encoded(data, pixels)
+                for source, data in zip(group, _files(codec, stacked, settings), strict=True)
+            }
+        )
     return [coded[source] for source in sources]
 
 
@@ -93,16 +95,35 @@ def _aligner() -> "Aligner":
     return Aligner()
 
 
-def _compress_within(codec: "Codec", images: "Tensor", limit: int, layers: int | None) -> list[bytes]:
-    """Each image [N, 3, S, S] at the highest quality whose file has at most `limit` bytes.
+def _files(codec: "Codec", images: "Tensor", settings: Settings) -> list[bytes]:
+    """The file of each image [N, 3, S, S]."""
+    quality, limit, layers = settings.quality, settings.limit, settings.layers
+    if limit is not None:
+        coded = _compress_within(codec, images, limit, layers)
+    else:
+        level = codec.default_quality if quality is None else quality
+        coded = [(level, data) for data in codec.compress(images, level, layers)]
+    if not settings.refine:
+        return [data for _, data in coded]
+    from hsc.refine import refine
+
+    refined: dict[int, bytes] = {}
+    for group in group_by(range(len(images)), lambda index: coded[index][0]):
+        found = refine(codec, images[group], coded[group[0]][0], layers, settings.refine, limit)
+        refined.update(zip(group, found.files, strict=True))
+    return [refined[index] for index in range(len(images))]
+
+
+def _compress_within(codec: "Codec", images: "Tensor", limit: int, layers: int | None) -> list[tuple[int, bytes]]:
+    """For each image [N, 3, S, S] the highest quality whose file has at most `limit` bytes, and that file.
 
     Qualities are tried from the highest down, for size need not fall with every step.
     """
-    best: dict[int, bytes] = {}
+    best: dict[int, tuple[int, bytes]] = {}
     waiting, fewest = list(range(len(images))), math.inf
     for quality in reversed(range(codec.num_qualities)):
         tried = codec.compress(images[waiting], quality=quality, layers=layers)
-        best.update({index: data for index, data in zip(waiting, tried, strict=True) if len(data) <= limit})
+        best.update({index: (quality, data) for index, data in zip(waiting, tried, strict=True) if len(data) <= limit})
         waiting = [index for index in waiting if index not in best]
         if not waiting:
             return [best[index] for index in range(len(images))]
@@ -115,4 +136,6 @@ def _compress_within(codec: "Codec", images: "Tensor", limit: int, layers: int |
 def _check_square(source: Path, image: "Tensor") -> None:
     height, width = image.shape[-2:]
     if height != width:
-        raise HscError(f"{source} is {width}x{height}, and hsc codes square pictures of aligned faces: add --align")
+        raise HscError(
+            f"{source} is {width}x{height}, and hsc codes square pictures of aligned faces: --align crops the face"
+        )
