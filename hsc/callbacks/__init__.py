@@ -8,21 +8,25 @@ import hsc.compat  # noqa: F401  isort: skip  torchvision beside CPU torch, befo
 from hsc.callbacks.best import BestValueCallback
 from hsc.callbacks.bpp import BppCallback
 from hsc.callbacks.fid import FIDCallback
+from hsc.callbacks.generated import GeneratedFacesCallback
 from hsc.callbacks.identity import IdentityAccuracyCallback
 from hsc.callbacks.landmarks import LandmarkErrorCallback
 from hsc.callbacks.perceptual import PerceptualCallback
 from hsc.callbacks.provenance import ProvenanceCallback
 from hsc.callbacks.samples import SampleGridCallback
 from hsc.callbacks.symbols import SymbolStatisticsCallback
+from hsc.callbacks.tables import WandbTableCallback
 
 __all__ = [
     "BestValueCallback",
     "BppCallback",
     "FIDCallback",
+    "GeneratedFacesCallback",
     "IdentityAccuracyCallback",
     "LandmarkErrorCallback",
     "PerceptualCallback",
     "ProvenanceCallback",
     "SampleGridCallback",
     "SymbolStatisticsCallback",
+    "WandbTableCallback",
 ]

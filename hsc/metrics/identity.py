@@ -53,6 +53,10 @@ class IdentityAccuracy(PerImage):
         """Add images by name with the embeddings [N, d] of originals and decoded faces."""
         super().update(names, torch.cat([originals.double(), decoded.to(originals.device).double()], dim=1))
 
+    def named(self, values: Tensor) -> dict[str, Tensor]:
+        originals, decoded = values.chunk(2, dim=1)
+        return {"identity_distance": (originals - decoded).norm(dim=1)}
+
     def compute(self) -> dict[str, Tensor]:
         """`identity_accuracy` in [0, 1] and `identity_distance`; nothing when no image was seen."""
         keys, values = self.table()
@@ -64,7 +68,7 @@ class IdentityAccuracy(PerImage):
         ranks = gallery_ranks(decoded, torch.searchsorted(gallery_keys, keys), gallery)
         return {
             "identity_accuracy": (ranks == 1).double().mean(),
-            "identity_distance": (originals - decoded).norm(dim=1).mean(),
+            "identity_distance": self.named(values)["identity_distance"].mean(),
         }
 
     def reported_name(self, judge: str) -> str:

@@ -38,6 +38,9 @@ class LandmarkError(PerImage):
         found = torch.full_like(nme, torch.nan) if detected is None else detected.to(nme)
         super().update(names, torch.stack([nme, found], dim=1))
 
+    def named(self, values: Tensor) -> dict[str, Tensor]:
+        return {"landmark_nme": values[:, 0], "detected": values[:, 1]}
+
     def compute(self) -> dict[str, Tensor]:
         """`landmark_nme` (0.01 is 1 %) and `detection_rate` in [0, 1], where known for at least one image."""
         keys, values = self.table()

@@ -61,6 +61,16 @@ class PerImage(Metric):
     def compute(self) -> Any:
         return self.table()
 
+    def named(self, values: Tensor) -> dict[str, Tensor]:
+        """The columns of `values` [M, C] that say something of a single image, [M] each, by their names."""
+        return {}
+
+    def rows(self) -> dict[int, dict[str, float]]:
+        """What this process knows of each image, by its key (`image_keys`)."""
+        keys, values = self.table()
+        columns = {name: column.tolist() for name, column in self.named(values).items()} if len(keys) else {}
+        return {key: {name: column[row] for name, column in columns.items()} for row, key in enumerate(keys.tolist())}
+
     def sync(self, *args: Any, **kwargs: Any) -> None:
         # torchmetrics gathers a list tensor by tensor, so every process must hold the same number of them with the same
         # number of dimensions, also one that has seen no image.
@@ -86,6 +96,9 @@ class PerImageMean(PerImage):
     def update(self, names: Sequence[str], **values: Tensor) -> None:  # type: ignore[override]
         """Add images by name with one [N] tensor a column."""
         super().update(names, torch.stack([values[column].detach().double().cpu() for column in self.columns], dim=1))
+
+    def named(self, values: Tensor) -> dict[str, Tensor]:
+        return dict(zip(self.columns, values.unbind(1), strict=True))
 
     def compute(self) -> dict[str, Tensor]:
         """Means, float64; nothing when no image was seen."""

@@ -3,7 +3,7 @@
 import pytorch_lightning as pl
 
 from hsc import callbacks
-from hsc.config import Config, to_yaml
+from hsc.config import Config, StageConfig, to_yaml
 
 LOGGED_AS = {"lpips.alex": "lpips", "lpips.vgg": "lpips_vgg"}
 
@@ -20,8 +20,15 @@ def report_callbacks(config: Config, name: str) -> list[pl.Callback]:
         reports.append(callbacks.IdentityAccuracyCallback(judges.identity))
     if judges.landmarks != "none":
         reports.append(callbacks.LandmarkErrorCallback(judges.landmarks))
-    if judges.distribution != "none":
+    if judges.distribution != "none" and is_adversarial(stage):
+        reports.append(callbacks.GeneratedFacesCallback(judges.distribution, judges.distribution_faces))
+    elif judges.distribution != "none":
         reports.append(callbacks.FIDCallback(judges.distribution))
     if stage.module == "codec" and stage.quantise != "none":
         reports += [callbacks.BppCallback(), callbacks.SymbolStatisticsCallback()]
-    return [*reports, callbacks.BestValueCallback()]
+    return [*reports, callbacks.WandbTableCallback(), callbacks.BestValueCallback()]
+
+
+def is_adversarial(stage: StageConfig) -> bool:
+    """Whether the stage trains against a discriminator."""
+    return stage.module == "prior" and stage.adversarial.weight > 0

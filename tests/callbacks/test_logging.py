@@ -23,6 +23,7 @@ from hsc.callbacks import (
     ProvenanceCallback,
     SampleGridCallback,
     SymbolStatisticsCallback,
+    WandbTableCallback,
 )
 
 NAMES = [
@@ -52,6 +53,7 @@ def callbacks() -> list[pl.Callback]:
         FIDCallback(Projection()),
         SampleGridCallback(count=3),
         SymbolStatisticsCallback(),
+        WandbTableCallback(count=5),
         BestValueCallback(),
         ProvenanceCallback("seed: 7\nmodel:\n  rows: 6\n"),
     ]
@@ -149,6 +151,37 @@ def test_wandb_shows_pictures_and_histograms(wandb_run, run_folder):
     histograms = [row for row in wandb_run.history if "val/basic/symbols.values" in row]
     assert len(histograms) == 2
     assert sum(histograms[0]["val/basic/symbols.values"]) == IMAGES * 8
+
+
+def wandb_tables(wandb_run: WandbRun, run_folder: Path, name: str) -> list[dict]:
+    """The tables of that name, one a validation: columns and rows."""
+    paths = [row[f"{name}.path"] for row in wandb_run.history if f"{name}.path" in row]
+    return [
+        json.loads(file.read_text()) for path in paths for file in run_folder.glob(f"wandb/offline-run-*/files/{path}")
+    ]
+
+
+def test_wandb_lists_single_images(wandb_run, run_folder):
+    tables = wandb_tables(wandb_run, run_folder, "val/per_image")
+    assert len(tables) == 2
+    columns = tables[0]["columns"]
+    assert {"bpp", "lpips", "psnr", "identity_distance", "landmark_nme", "detected"} <= set(columns)
+    assert len(tables[0]["data"]) == 5 * len(LAYERS)
+    for number, row in enumerate(tables[0]["data"]):
+        assert row[:2] == [f"{number // len(LAYERS):05d}.jpg", LAYERS[number % len(LAYERS)]]
+        lengths = (10 + number // len(LAYERS) % 7) * (number % len(LAYERS) + 1)
+        assert row[columns.index("bpp")] == 8 * lengths / SIZE**2
+        assert all(math.isfinite(value) for value in row[2:])
+
+
+def test_wandb_draws_rate_distortion_curves(wandb_run, run_folder, rows):
+    tables = wandb_tables(wandb_run, run_folder, "val/rate_distortion/lpips_table")
+    assert len(tables) == 2
+    assert tables[0]["columns"] == ["layer", "bpp", "lpips"]
+    for layer, bpp, value in tables[0]["data"]:
+        assert bpp == pytest.approx(float(rows[0][f"val/{layer}/bpp"]), rel=1e-6)
+        assert value == pytest.approx(float(rows[0][f"val/{layer}/lpips"]), rel=1e-6)
+    assert [row[0] for row in tables[0]["data"]] == list(LAYERS)
 
 
 def test_wandb_config_tells_judges_gallery_and_code(wandb_run):
