@@ -1,15 +1,40 @@
 """docs/extending.md is run as it stands."""
 
+import csv
+import math
 import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from hsc.judges import load_judge
+from hsc.cli import main
+from hsc.judges import NotAvailable, load_judge
 from hsc.losses import load_losses
 
+EXPERIMENT = """
+name: tiny
+model:
+  layers: {basic: {rows: 2, dim: 8}, middle: {rows: 2, dim: 8}, enhanced: {rows: 2, dim: 8}}
+  heads_hidden: 16
+  generator: {channels: [8, 8, 8], z_dim: 16, w_dim: 16, mapping_layers: 2}
+  encoder: {channels: [8, 8, 8], pyramid_channels: 16}
+  entropy: {width: 16, depth: 1, heads: 2}
+judges: {identity: none, landmarks: none}
+logging: {wandb: disabled}
+defaults:
+  data: {path: faces, train: 0-5, validation: 6-7}
+  losses: {basic: {l2: 1}, middle: {l2: 1}, enhanced: {l2: 1}}
+  prefixes: all
+  precision: 32-true
+  batch_size: 3
+  log_every: 1
+stages: {joint: {steps: 2}}
+run: [joint]
+"""
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "extending.md"
 
 
@@ -23,14 +48,45 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("modules")
-def test_the_pages_loss_is_found_by_name_and_differentiable() -> None:
-    loss = load_losses(["my_tasks:EdgeLoss"])["my_tasks:EdgeLoss"]
-    original = torch.rand(2, 3, 16, 16) * 2 - 1
-    image = (original + 0.1 * torch.randn_like(original)).requires_grad_()
-    assert torch.equal(loss(original, original), torch.zeros(2))
-    loss(image, original).sum().backward()
+def test_the_pages_attribute_is_found_by_name_and_differentiable() -> None:
+    loss = load_losses(["my_attributes:SmileLoss"])["my_attributes:SmileLoss"]
+    coarse = torch.rand(2, 3, 6, 6, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    original = torch.nn.functional.interpolate(coarse, size=(48, 48), mode="bilinear")
+    image = (original + 0.1 * torch.randn(original.shape, generator=torch.Generator().manual_seed(1))).requires_grad_()
+    torch.testing.assert_close(loss(original, original), torch.zeros(2))
+    assert torch.equal(loss(original, original, load_judge("facemesh")(original)), loss(original, original))
+    distances = loss(image, original)
+    distances.sum().backward()
     assert image.grad is not None
+    assert image.grad.isfinite().all()
     assert image.grad.abs().sum() > 0
+    assert (distances > 0).all()
+
+
+@pytest.mark.usefixtures("modules")
+def test_the_pages_attribute_is_learnt_and_reported_in_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page's YAML beside a tiny experiment, through the command line."""
+    try:
+        load_judge("dlib68")
+    except NotAvailable as reason:
+        pytest.skip(str(reason))
+    (task,) = re.findall(r"```yaml\n(defaults:.*?)```", PAGE.read_text(), re.DOTALL)
+    (tmp_path / "tiny.yaml").write_text(EXPERIMENT)
+    (tmp_path / "task.yaml").write_text(task.replace("lpips.vgg, ", ""))
+    (tmp_path / "faces").mkdir()
+    for index in range(8):
+        pixels = np.random.default_rng(index).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((32, 32)).save(tmp_path / "faces" / f"{index}.png")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(SystemExit) as end:
+        main(["train", "tiny.yaml", "task.yaml"])
+    assert not end.value.code
+    (log,) = tmp_path.glob("runs/tiny/joint/log/*/metrics.csv")
+    with open(log) as file:
+        rows = list(csv.DictReader(file))
+    for name in ("train/basic/my_attributes:SmileLoss", "val/basic/my_attributes:SmileChange"):
+        assert any(math.isfinite(float(row[name])) for row in rows if row.get(name)), name
 
 
 @pytest.mark.usefixtures("modules")
