@@ -52,7 +52,7 @@ def main() -> None:
         for layer, (decoded, size) in measured(codec, names, images, arguments.quality).items():
             print(row(f"up to {layer}", size, images, judge(decoded), originals, labels), flush=True)
             sizes.append(round(size))
-        for size in sizes if arguments.anchor else ():
+        for size in reversed(sizes) if arguments.anchor else ():
             anchor = SizedAnchorSubject(load_anchor(arguments.anchor), pool, [size])
             ((decoded, spent),) = measured(anchor, names, images, size).values()
             name = f"{arguments.anchor}, at most {size}"

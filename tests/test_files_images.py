@@ -97,6 +97,8 @@ def test_resize():
 def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path):
     Image.fromarray(np.full((4, 6), 200 * 257, dtype=np.uint16)).save(tmp_path / "deep.png")
     assert np.unique(load_image(tmp_path / "deep.png")).tolist() == [200]
+    (tmp_path / "deep.pgm").write_bytes(b"P5 6 4 65535\n" + (200 * 257).to_bytes(2, "big") * 24)
+    assert np.unique(load_image(tmp_path / "deep.pgm")).tolist() == [200]
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK"])
