@@ -35,6 +35,9 @@ def evaluate(
     faces: Annotated[
         int, typer.Option(min=0, metavar="N", help="Pictures of the first N faces for the page of hsc compare.")
     ] = 12,
+    people: Annotated[
+        bool, typer.Option("--people", help="Each folder holds one person's pictures: verify and identify people too.")
+    ] = False,
 ) -> None:
     """Measure a codec, layer by layer, beside other codecs.
 
@@ -60,6 +63,7 @@ def evaluate(
         at_bytes=_numbers("--at-bytes", at_bytes),
         at_bpp=_numbers("--at-bpp", at_bpp),
         pictures=faces,
+        people=people,
     )
     typer.echo(f"{results}\n{results.with_name('per_image.csv')}")
 

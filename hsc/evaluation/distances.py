@@ -1,6 +1,7 @@
-"""Distances between the decoded images and the originals as two sets: Fréchet distance and KID on a judge's features.
+"""What a judge says of all images together: Fréchet distance and KID between decoded images and originals on its
+features, and whether a recogniser still knows people apart.
 
-They need the features of all images at once, so these are kept in files as the evaluation goes, and an interrupted
+Both need the features of all images at once, so these are kept in files as the evaluation goes, and an interrupted
 evaluation finds them again.
 """
 
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hsc.evaluation import verified
 from hsc.files import write_atomically
 
 if TYPE_CHECKING:
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
 
 
 class SetDistances:
-    """Feature judges at work. A set of images is a list of parts, each (where its features are kept, its names)."""
+    """Feature judges at work, and recognisers where it is known who is who.
+
+    A set of images is a list of parts, each (where its features are kept, its names).
+    """
 
     def __init__(self, judges: Sequence["Judge"], folder: Path) -> None:
         self.judges = list(judges)
@@ -41,12 +46,21 @@ class SetDistances:
             write_atomically(self._file(judge, place), buffer.getvalue())
 
     def between(self, originals: Sequence[tuple[str, Sequence[str]]], decoded: Sequence[str]) -> dict[str, float]:
-        """Every judge's two distances. `decoded`: the places of the same images' parts, in the same order."""
+        """What every judge says. `decoded`: the places of the same images' parts, in the same order."""
         from hsc.metrics.distribution import distribution_distances
 
         names = [part for _, part in originals]
         values: dict[str, float] = {}
         for judge in self.judges:
+            if judge.kind == "recogniser":
+                probes, references = (
+                    self._descriptors(judge, decoded),
+                    self._descriptors(judge, [p for p, _ in originals]),
+                )
+                values |= verified.scores(
+                    judge, probes, references, verified.people_of([n for ns in names for n in ns])
+                )
+                continue
             reference = self._features(judge, originals)
             ours = self._features(judge, list(zip(decoded, names, strict=True)))
             values |= zip(columns_of(judge), distribution_distances(reference, ours), strict=True)
@@ -58,6 +72,8 @@ class SetDistances:
 
         values: dict[str, float] = {}
         for judge in self.judges:
+            if judge.kind == "recogniser":
+                continue
             values |= zip(columns_of(judge), distances_of_halves(self._features(judge, originals)), strict=True)
         return values
 
@@ -70,12 +86,19 @@ class SetDistances:
             statistics.update(names, torch.from_numpy(features))
         return statistics.compute()
 
+    def _descriptors(self, judge: "Judge", places: Sequence[str]) -> Tensor:
+        return torch.from_numpy(
+            np.concatenate([np.load(self._file(judge, place), allow_pickle=False) for place in places])
+        )
+
     def _file(self, judge: "Judge", place: str) -> Path:
         return self.folder / judge.name.replace(":", "-") / f"{place}.npy"
 
 
-def columns_of(judge: "Judge") -> tuple[str, str]:
-    """What the two distances are called; "FID" is Inception's alone."""
+def columns_of(judge: "Judge") -> tuple[str, ...]:
+    """What a judge's values are called; "FID" is Inception's alone."""
+    if judge.kind == "recogniser":
+        return verified.columns_of(judge)
     if judge.family == "inception":
         return "fid", "kid"
     name = judge.name.rpartition(".")[2]

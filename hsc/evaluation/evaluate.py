@@ -30,6 +30,7 @@ from hsc.evaluation.progress import progress
 from hsc.evaluation.results import GENERATED, Curve, write_results
 from hsc.evaluation.subjects import AnchorSubject, LayeredSubject, SizedAnchorSubject, Subject, anchor_pool
 from hsc.evaluation.summary import summarise
+from hsc.evaluation.verified import people_of
 
 if TYPE_CHECKING:
     from hsc.codec import Codec
@@ -50,6 +51,7 @@ def evaluate(
     at_bytes: Sequence[float] = (),
     at_bpp: Sequence[float] = (),
     pictures: int = 0,
+    people: bool = False,
 ) -> Path:
     """Measure every layer of a codec at every quality, and anchors at theirs, on aligned faces at the size they have.
 
@@ -62,8 +64,9 @@ def evaluate(
     split: which of them (see `hsc.data.splits`), by default those the codec was validated on; all of these form the
     gallery of the identity metrics, and the first `limit` are coded. qualities: of the codec; all by default.
     at_bytes, at_bpp: sizes of an image's file that anchors are fitted to, beside their ladders of qualities.
-    pictures: of how many faces to keep pictures for the comparison's page, under faces/. Judges and anchors this
-    machine lacks are reported on standard error and left out.
+    pictures: of how many faces to keep pictures for the comparison's page, under faces/. people: each folder of
+    the data holds one person's photographs, so that recognisers also verify and identify people. Judges and anchors
+    this machine lacks are reported on standard error and left out.
     """
     out = Path(out)
     loaded = hsc.load(codec) if isinstance(codec, str | Path) else codec
@@ -83,6 +86,9 @@ def evaluate(
         if not subjects:
             raise HscError("nothing to evaluate: name a model, or an anchor that this machine has")
         of_images, of_sets = _judges(judges, len(faces.names[:limit]))
+        if people:
+            people_of(faces.names[:limit])
+            of_sets += [judge for judge in of_images if judge.kind == "recogniser"]
         measures = [build_measure(judge, lambda answer: _answers(answer, faces)) for judge in of_images]
         distances = SetDistances(of_sets, out / "features")
         measuring = Measuring(faces, batches, measures, distances, Journal(out / "journal.jsonl"))

@@ -39,6 +39,7 @@ _QUANTITIES = {
     "verification_accuracy": Quantity("Verification accuracy", True, "%", 1, 100),
     "verification_auc": Quantity("Verification AUC", True, decimals=4),
     "verification_tar": Quantity("True accept rate", True, "%", 1, 100),
+    "verification_identified": Quantity("Person identified", True, "%", 1, 100),
     "landmark_nme": Quantity("Landmark error (NME)", False, "%", 2, 100),
     "detection_rate": Quantity("Detection rate", True, "%", 1, 100),
     "fid": Quantity("FID", False, decimals=2),
