@@ -41,7 +41,7 @@ class WandbTableCallback(pl.Callback):
         items: dict[str, Any] = {}
         columns, rows = self._per_image(trainer)
         if rows:
-            items["val/per_image"] = wandb.Table(columns=columns, data=rows)
+            items["val/per_image"] = wandb.Table(columns=[*columns], data=rows)
         for name, points in self._curves(trainer).items():
             table = wandb.Table(columns=["layer", "bpp", name], data=points)
             items[f"val/rate_distortion/{name}"] = wandb.plot.line(table, "bpp", name, title=f"{name} over bpp")
