@@ -30,7 +30,10 @@ def train(
     from hsc.training import train as run_stages
 
     folder = run_stages(files, overrides)
-    typer.echo(f"run folder: {folder}")
+
+    from pytorch_lightning.utilities import rank_zero_only
+
+    rank_zero_only(typer.echo)(f"run folder: {folder}")
 
 
 def split_overrides(arguments: list[str]) -> tuple[list[str], list[str]]:

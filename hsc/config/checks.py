@@ -2,9 +2,19 @@
 
 from collections.abc import Iterable
 
-from hsc.config.schema import MODULES, PARTS, PRECISIONS, QUANTISERS, Config, ModelConfig, StageConfig
+from hsc.config.schema import (
+    MODULES,
+    PARTS,
+    PRECISIONS,
+    QUANTISERS,
+    AdversarialConfig,
+    Config,
+    ModelConfig,
+    StageConfig,
+)
 from hsc.errors import HscError
 
+FEWEST_FACES = 500  # for distances of distributions
 TRAINABLE = {
     "prior": {"encoder", "heads", "generator", "mapping", "discriminator"},
     "codec": {"encoder", "gain", "entropy", "heads", "generator"},
@@ -76,22 +86,29 @@ def _check_stage(path: str, stage: StageConfig, config: Config) -> None:
     for layer in [*stage.losses, *stage.weights]:
         _one_of(f"{path}.losses", layer, names)
     tasks = any(stage.losses.get(layer) for layer in stage.layers or names)
-    if not tasks and (stage.module == "prior" or set(stage.train) - {"entropy", "gain"}):
+    adversarial = stage.module == "prior" and stage.adversarial.weight > 0
+    if not tasks and not adversarial and set(stage.train) - {"entropy", "gain"}:
         raise HscError(f"config: {path}.losses: no layer has a task; give weights such as losses: {{basic: {{l2: 1}}}}")
     if stage.module == "prior" or stage.quantise == "none":
         # Nothing is sent, so there are no prefixes: every layer is decoded, under the last one's losses.
         if stage.layers not in ([], names):
             raise HscError(f"config: {path}.layers: a stage without quantisation trains all layers; leave it out")
-        adversarial = stage.module == "prior" and stage.adversarial.weight > 0
         if not adversarial and not any(stage.losses.get(names[-1], {}).values()):
             raise HscError(
                 f"config: {path}.losses: a stage without quantisation needs a task of its last layer {names[-1]!r}"
             )
-    for key in ("steps", "batch_size", "validate_every", "save_every", "log_every"):
+    for key in ("steps", "batch_size", "accumulate", "validate_every", "save_every", "log_every"):
         if getattr(stage, key) < 1:
             raise HscError(f"config: {path}.{key}: must be at least 1")
-    if stage.batch_size % config.devices:
-        raise HscError(f"config: {path}.batch_size: {stage.batch_size} is no multiple of devices={config.devices}")
+    if stage.module == "prior" and stage.accumulate > 1:
+        raise HscError(f"config: {path}.accumulate: only codec stages compute a step in parts; make batch_size smaller")
+    if stage.batch_size % (config.devices * stage.accumulate):
+        times = f" × accumulate={stage.accumulate}" if stage.accumulate > 1 else ""
+        raise HscError(
+            f"config: {path}.batch_size: {stage.batch_size} is no multiple of devices={config.devices}{times}"
+        )
+    if adversarial:
+        _check_adversarial(f"{path}.adversarial", stage.adversarial, config.model)
     if stage.patience < 0:
         raise HscError(f"config: {path}.patience: must be 0 (never stop early) or more")
     if len(stage.betas) != 2 or not all(0 <= beta < 1 for beta in stage.betas):
@@ -100,12 +117,23 @@ def _check_stage(path: str, stage: StageConfig, config: Config) -> None:
         raise HscError(f"config: {path}.round_after: a fraction between 0 and 1")
 
 
+def _check_adversarial(path: str, adversarial: AdversarialConfig, model: ModelConfig) -> None:
+    for key in ("r1_every", "path_every"):
+        if getattr(adversarial, key) < 1:
+            raise HscError(f"config: {path}.{key}: must be at least 1")
+    blocks = len(model.generator.channels) - 1
+    if not 0 <= adversarial.freeze_blocks <= blocks:
+        raise HscError(f"config: {path}.freeze_blocks: the discriminator has {blocks} blocks; freeze 0 to {blocks}")
+
+
 def _check_judges(config: Config) -> None:
     """A reported identity or landmark judge must not have trained the model, nor taught a judge that did."""
     trained_on = {task for name in config.run for tasks in config.stages[name].losses.values() for task in tasks}
     for key, judge in (("identity", config.judges.identity), ("landmarks", config.judges.landmarks)):
         if judge in trained_on:
             raise HscError(f"config: judges.{key}: {judge!r} trains the model (losses), so it cannot also report on it")
+    if config.judges.distribution != "none" and config.judges.distribution_faces < FEWEST_FACES:
+        raise HscError(f"config: judges.distribution_faces: fewer than {FEWEST_FACES} faces say nothing")
 
 
 def _one_of(path: str, value: str, allowed: Iterable[str]) -> None:

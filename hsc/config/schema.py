@@ -115,6 +115,12 @@ class AdversarialConfig:
     """Weight of the R1 gradient penalty (0.0002 · size² ÷ batch is a good start)."""
     r1_every: int = 16
     """Steps between two R1 penalties."""
+    path_weight: float = 0.0
+    """Weight of path-length regularisation (StyleGAN2: 2); it pays from about a million images on, so 0 leaves it out."""
+    path_every: int = 4
+    """Steps between two path-length penalties."""
+    freeze_blocks: int = 0
+    """Blocks of the discriminator, from full size down, that keep their weights: freeze-D, for fine-tuning on few faces."""
     style_mixing: float = 0.5
     """Probability of mixing two styles in a generated image."""
     ada_target: float = 0.6
@@ -147,6 +153,8 @@ class StageConfig:
     """Optimisation steps."""
     batch_size: int = 32
     """Images in a step, over all processes."""
+    accumulate: int = 1
+    """Parts in which a process computes its images of a step, to need less memory; gradients add up (codec stages)."""
     learning_rate: float = 1e-3
     """Adam's peak rate; multiplied by `rates` for single parts."""
     rates: dict[str, float] = field(default_factory=dict)
@@ -163,6 +171,8 @@ class StageConfig:
     """Half-life of the weights' running average, in thousands of images; the average is validated and released."""
     precision: str = "auto"
     """Lightning's 32-true, bf16-mixed or 16-mixed; "auto": bf16-mixed where the device computes it, else 32-true."""
+    compile: bool = False
+    """Train through torch.compile: faster after some minutes of compiling, where a compiler is at hand."""
     validate_every: int = 500
     """Steps between validations; the last step is always validated."""
     save_every: int = 250
@@ -191,6 +201,8 @@ class JudgesConfig:
     """Image distances."""
     distribution: str = "none"
     """Feature net of the Fréchet distance and KID, such as vgg16 (needs 500 validation images)."""
+    distribution_faces: int = 2000
+    """Faces that a prior dreams up at each validation, to be compared with as many training faces; at least 500."""
 
 
 @dataclass

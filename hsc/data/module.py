@@ -27,7 +27,8 @@ class FaceDataModule(pl.LightningDataModule):
     batch_size: images a training step, over all processes together. validation_limit: the first so many, None for all.
     flips: mirror half the training images. workers: processes that read images, when they do not fit in RAM.
     skip_broken: leave out files that are no images, or broken ones, instead of stopping.
-    landmarker: judge whose landmarks training batches carry. seed: of shuffling and flips.
+    landmarker: judge whose landmarks training batches carry. seed: of shuffling and flips. accumulate: parts in which
+    each process gets its images of a step.
 
     The Trainer needs `use_distributed_sampler=False`: the samplers share the images out themselves. Training batches
     begin at the LightningModule's `batches_seen`, where it has that.
@@ -47,12 +48,14 @@ class FaceDataModule(pl.LightningDataModule):
         skip_broken: bool = False,
         landmarker: Landmarker | None = None,
         seed: int = 0,
+        accumulate: int = 1,
     ):
         super().__init__()
         self.path, self.size, self.judge_size = path, size, judge_size
         self.specs = {"train": train} | ({} if validation is None else {"validation": validation})
         self.batch_size, self.validation_limit, self.flips = batch_size, validation_limit, flips
         self.workers, self.skip_broken, self.landmarker, self.seed = workers, skip_broken, landmarker, seed
+        self.accumulate = accumulate
         self._faces: dict[str, Faces] = {}
         self._datasets: dict[str, FaceDataset] = {}
 
@@ -86,7 +89,8 @@ class FaceDataModule(pl.LightningDataModule):
         rank, world = self._place()
         dataset, start = self.dataset("train"), self._batches_done()
         return self._loader(
-            dataset, StepBatches(len(dataset), self.batch_size, self.seed, start, rank, world, self.flips)
+            dataset,
+            StepBatches(len(dataset), self.batch_size, self.seed, start, rank, world, self.flips, self.accumulate),
         )
 
     def val_dataloader(self) -> DataLoader | list:

@@ -14,7 +14,8 @@ class StepBatches(Sampler[list[int]]):
     Training that stopped after k batches resumes with exactly the batches it would have seen, and the ranks' batches
     together do not depend on their number. Images are drawn in epochs, each a new permutation; a batch may span two.
 
-    Yields this rank's keys: `i` in [0, n) for image i and, with `flips`, `n + i` for image i mirrored (half the time).
+    Yields this rank's keys, a step's in so many `parts`, one after the other (gradient accumulation): `i` in [0, n) for
+    image i and, with `flips`, `n + i` for image i mirrored (half the time).
     Raises HscError when the global batch cannot be shared evenly, which would weight the ranks' gradients wrongly.
     """
 
@@ -27,21 +28,26 @@ class StepBatches(Sampler[list[int]]):
         rank: int = 0,
         world: int = 1,
         flips: bool = False,
+        parts: int = 1,
     ):
         if n < 1 or global_batch < 1:
             raise HscError(f"batches of {global_batch} from {n} images are impossible: both must be at least 1")
-        if global_batch % world:
+        if global_batch % (world * parts):
             raise HscError(
-                f"batch_size {global_batch} cannot be shared by {world} processes: make it a multiple of {world}"
+                f"batch_size {global_batch} cannot be shared by {world} processes"
+                + (f" in {parts} parts" if parts > 1 else "")
+                + f": make it a multiple of {world * parts}"
             )
         self.n, self.global_batch, self.seed, self.start_step = n, global_batch, seed, start_step
-        self.rank, self.world, self.flips = rank, world, flips
+        self.rank, self.world, self.flips, self.parts = rank, world, flips, parts
         self._epochs: dict[int, np.ndarray] = {}
 
     def __iter__(self) -> Iterator[list[int]]:
         step = self.start_step
         while True:
-            yield self.batch(step)[self.rank :: self.world].tolist()
+            own = self.batch(step)[self.rank :: self.world]
+            for part in range(self.parts):
+                yield own[part :: self.parts].tolist()
             step += 1
 
     def batch(self, step: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from hsc.modules.decoder import DecoderModule
 from hsc.modules.encoder import EncoderModule
 from hsc.modules.entropy import EntropyModule
 from hsc.modules.objective import Objective
+from hsc.modules.share import Share
 from hsc.modules.trainable import TrainableModule
 from hsc.outputs import CodecOutput, LayerOutput
 
@@ -61,36 +62,45 @@ class CodecModule(TrainableModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         images, landmarks = batch["image"], batch.get("landmarks")
-        random = self.step_generator()
-        quality = torch.randint(len(self.lambdas), (len(images),), generator=random, device=self.device)
+        random, share = self.step_generator(), self.share
+        whole = (share.parts * len(images),)
+        quality = share.of(torch.randint(len(self.lambdas), whole, generator=random, device=self.device))
         latents = self.encoder(images.contiguous(memory_format=torch.channels_last))[: len(self.layer_names)]
         if not self.coding:
             last = list(self.config.model.layers)[-1]
             total, parts = self.objective.distortion(last, self.decoder(latents, quality).float(), images, landmarks)
         else:
-            coded = self.entropy(latents, quality, self._quantiser(), random)
+            coded = self.entropy(latents, quality, self._quantiser(), random, share)
             rows = [layer.shape[1] for layer in latents]
             total, parts = self.objective.rate(coded.row_bits, rows, self.lambdas[quality], self.size**2)
-            for layer, chosen, decoded in self._decoded_prefixes(coded.prefixes, quality, random):
+            for layer, chosen, decoded, portion in self._decoded_prefixes(coded.prefixes, quality, random, share):
                 term = self.objective.distortion(
                     layer, decoded, images[chosen], None if landmarks is None else landmarks[chosen]
                 )
-                total, parts = total + term.total, parts | term.parts
+                total = total + portion * term.total
+                parts |= {name: portion * value for name, value in term.parts.items()}
             parts["zero_symbols"] = torch.cat([s.flatten() for s in coded.symbols]).eq(0).float().mean()
-        self.batches_seen += 1
-        self.log_training(parts | {"objective": total.detach(), "learning_rate": self._rate()})
+        self.count_part(parts | {"objective": total.detach(), "learning_rate": self._rate()})
         return total
 
     def _decoded_prefixes(
-        self, prefixes: list[list[Tensor]], quality: Tensor, random: torch.Generator
-    ) -> list[tuple[str, Tensor, Tensor]]:
-        """(layer, indices of images, their decoded images): every prefix of all images, or each image's own draw."""
+        self, prefixes: list[list[Tensor]], quality: Tensor, random: torch.Generator, share: Share
+    ) -> list[tuple[str, Tensor, Tensor, float]]:
+        """(layer, indices of images, their decoded images, portion): every prefix of all images, or each image's own
+        draw.
+
+        The mean over a layer's images in the whole step is the mean, over shares, of portion × the mean over those of
+        the share. A layer that other shares have drawn has no images and portion 0 here, so that all log the same.
+        """
         everything = torch.arange(len(quality), device=quality.device)
         if self.stage.prefixes == "all":
-            chosen = [everything] * len(prefixes)
+            chosen, portions, drawn = [everything] * len(prefixes), [1.0] * len(prefixes), [1] * len(prefixes)
         else:
-            draw = torch.randint(len(prefixes), quality.shape, generator=random, device=quality.device)
-            chosen = [everything[draw == j] for j in range(len(prefixes))]
+            whole = (share.parts * len(quality),)
+            draw = torch.randint(len(prefixes), whole, generator=random, device=quality.device)
+            chosen = [everything[share.of(draw) == j] for j in range(len(prefixes))]
+            drawn = draw.bincount(minlength=len(prefixes)).tolist()
+            portions = [share.parts * len(own) / max(count, 1) for own, count in zip(chosen, drawn, strict=True)]
         # One pass of the generator over all of them.
         latents = [
             torch.cat([prefix[k][index] for prefix, index in zip(prefixes, chosen, strict=True)])
@@ -98,7 +108,8 @@ class CodecModule(TrainableModule):
         ]
         decoded = self.decoder(latents, quality[torch.cat(chosen)]).float()
         images = decoded.split([len(index) for index in chosen])
-        return [t for t in zip(self.layer_names, chosen, images, strict=False) if len(t[1])]
+        by_layer = zip(self.layer_names, chosen, images, portions, drawn, strict=False)
+        return [(layer, own, shown, portion) for layer, own, shown, portion, anywhere in by_layer if anywhere]
 
     def _quantiser(self) -> Any:
         late = int(self.batches_seen) >= self.stage.round_after * self.stage.steps

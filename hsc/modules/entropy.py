@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hsc.config import ModelConfig
+from hsc.modules.share import Share
 from hsc.nets.build import build_entropy, build_gain
 from hsc.nets.entropy import Memory
 from hsc.nets.quantise import gaussian_bits, straight_through_round
@@ -51,9 +52,16 @@ class EntropyModule(pl.LightningModule):
         ]
 
     def forward(
-        self, latents: Sequence[Tensor], quality: Tensor, quantiser: Quantiser, generator: torch.Generator | None = None
+        self,
+        latents: Sequence[Tensor],
+        quality: Tensor,
+        quantiser: Quantiser,
+        generator: torch.Generator | None = None,
+        share: Share = Share(),  # noqa: B008  immutable
     ) -> Coded:
-        """Code the first len(latents) layers at `quality` [N]; `generator` draws the noise of quantiser "noise"."""
+        """Code the first len(latents) layers at `quality` [N]. `generator` draws the noise of quantiser "noise" for the
+        whole step, of which these images are a `share`.
+        """
         with torch.autocast(latents[0].device.type, enabled=False):
             memory = self.net.begin(quality)
             decoded: list[Tensor] = []
@@ -61,7 +69,7 @@ class EntropyModule(pl.LightningModule):
             bits: list[Tensor] = []
             symbols: list[Tensor] = []
             for layer, values in enumerate(latents):
-                coded = self._code_layer(memory, layer, values.float(), quality, quantiser, generator)
+                coded = self._code_layer(memory, layer, values.float(), quality, quantiser, generator, share)
                 memory, rows, layer_bits, layer_symbols = coded
                 decoded.append(rows)
                 bits.append(layer_bits)
@@ -78,6 +86,7 @@ class EntropyModule(pl.LightningModule):
         quality: Tensor,
         quantiser: Quantiser,
         generator: torch.Generator | None,
+        share: Share,
     ) -> tuple[Memory, Tensor, Tensor, Tensor]:
         decoded, bits, symbols = [], [], []
         first = self.net.step_rows[self.layer_steps[layer][0]].start
@@ -88,7 +97,8 @@ class EntropyModule(pl.LightningModule):
             residual = latents[:, rows.start - first : rows.stop - first] * gain - mean
             rounded = straight_through_round(residual)
             if quantiser == "noise":
-                noise = torch.rand(residual.shape, generator=generator, device=residual.device) - 0.5
+                whole = (share.parts * len(residual), *residual.shape[1:])
+                noise = share.of(torch.rand(whole, generator=generator, device=residual.device)) - 0.5
                 bits.append(gaussian_bits(residual + noise, log_scale).sum(-1))
             else:
                 bits.append(gaussian_bits(rounded, log_scale).sum(-1))

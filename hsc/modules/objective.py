@@ -34,7 +34,8 @@ class Objective:
         parts: dict[str, Tensor] = {}
         total = images.new_zeros(())
         for task, weight in self.tasks[layer].items():
-            value = self.losses[task](images, originals, landmarks).mean()
+            # Judges cannot look at no image at all.
+            value = self.losses[task](images, originals, landmarks).mean() if len(images) else total
             parts[f"{layer}/{task}"] = value.detach()
             total = total + weight * value
         return Terms(self.weights[layer] * total, parts)

@@ -1,7 +1,8 @@
-"""The prior in training: a StyleGAN2 generator learnt from few faces by adversarial training led by reconstruction.
+"""The prior in training: a StyleGAN2 generator, learnt by adversarial training, with reconstruction where it is wanted.
 
 Pure GAN training needs millions of images. On small sets and little hardware, reconstruction tells the generator what
-faces are made of, and the discriminator that what the mapping network dreams up should look like them:
+faces are made of, and the discriminator that what the mapping network dreams up should look like them. A stage without
+losses leaves the upper row out:
 
 ```
 images ──encoder──▶ latents ──heads──▶ W+ ─┐
@@ -25,13 +26,16 @@ from hsc.modules.decoder import DecoderModule
 from hsc.modules.encoder import EncoderModule
 from hsc.modules.objective import Objective
 from hsc.modules.trainable import TrainableModule
+from hsc.nets.discriminator import Discriminator
 from hsc.outputs import CodecOutput, LayerOutput
 
 MEAN_STYLE_BETA = 0.998
+PATH_LENGTH_BETA = 0.99
 
 
 class PriorModule(TrainableModule):
-    """Non-saturating GAN loss with lazy R1, style mixing, adaptive augmentation; reconstruction through the encoder.
+    """Non-saturating GAN loss with lazy R1 and path lengths, style mixing and adaptive augmentation; reconstruction
+    through the encoder where the last layer has losses.
 
     Two optimisers (generator side, discriminator), so optimisation is manual and Lightning counts two steps a batch.
     """
@@ -44,7 +48,9 @@ class PriorModule(TrainableModule):
         self.decoder = DecoderModule(config.model, adversarial=True)
         self.objective = Objective(stage, self.layer_names, losses)
         self.register_buffer("augmentation", torch.zeros(()))
+        self.register_buffer("path_length", torch.zeros(()))
         self.augmentation: Tensor
+        self.path_length: Tensor
         self.controller = AugmentationController(stage.adversarial.ada_target, stage.adversarial.ada_kimg)
         self.freeze_untrained()
         self.to(memory_format=torch.channels_last)
@@ -63,8 +69,13 @@ class PriorModule(TrainableModule):
     def adversarial(self) -> bool:
         return self.stage.adversarial.weight > 0
 
+    @property
+    def reconstructs(self) -> bool:
+        """Whether the encoder's latents of training faces are decoded too."""
+        return any(self.objective.tasks.values())
+
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        random = self.step_generator()
+        random = self.step_generator(self.global_rank)
         values = self._train_generator(batch, random)
         if self.adversarial:
             values |= self._train_discriminator(batch["image"], random)
@@ -76,30 +87,55 @@ class PriorModule(TrainableModule):
     def _train_generator(self, batch: dict[str, Any], random: torch.Generator) -> dict[str, Tensor]:
         originals = batch["image"].contiguous(memory_format=torch.channels_last)
         optimizer = self._optimizers()[0]
-        n = len(originals)
-        quality = torch.full((n,), len(self.config.model.lambdas) - 1, device=self.device)
-        latents = self.encoder(originals)
-        styles, picture = self.decoder.styles(latents, quality), self.decoder.heads.picture(latents)
+        styles, picture = self._styles_of(originals) if self.reconstructs else (originals.new_zeros(0), None)
+        n = len(styles)
         if self.adversarial:
-            random_styles = self._random_styles(self._adversarial_images(n), random)
-            styles = torch.cat([styles, random_styles])
+            random_styles = self._random_styles(self._adversarial_images(len(originals)), random)
+            styles = torch.cat([styles, random_styles]) if n else random_styles
             if picture is not None:  # what is dreamt up has none
                 picture = torch.cat([picture, picture.new_zeros(len(random_styles), *picture.shape[1:])])
         images = self.decoder.generator.synthesis(styles, picture=picture).float()
-        last = list(self.config.model.layers)[-1]
-        total, values = self.objective.distortion(last, images[:n], originals, batch.get("landmarks"))
+        total, values = images.new_zeros(()), {}
+        if n:
+            total, values = self.objective.distortion(self._last_layer, images[:n], originals, batch.get("landmarks"))
         if self.adversarial:
             self._discriminator.requires_grad_(False)
             logits = self._discriminator(augment(images[n:], float(self.augmentation), random))
             realism = F.softplus(-logits).mean()
             total = total + self.stage.adversarial.weight * realism
             values["adversarial/generator"] = realism.detach()
+            total = total + self._path_penalty(random, values)
         self._step(optimizer, total)
         return values
 
+    def _styles_of(self, originals: Tensor) -> tuple[Tensor, Tensor | None]:
+        """W+ [N, rows, w_dim], and the picture to draw on, that the encoder finds for faces."""
+        quality = torch.full((len(originals),), len(self.config.model.lambdas) - 1, device=self.device)
+        latents = self.encoder(originals)
+        return self.decoder.styles(latents, quality), self.decoder.heads.picture(latents)
+
+    def _path_penalty(self, random: torch.Generator, values: dict[str, Tensor]) -> Tensor:
+        """Path-length regularisation (StyleGAN2), in its turn, on half the generated images: a step of w should change
+        the image as much everywhere. In float32, whose second derivatives bfloat16 cannot carry.
+        """
+        stage = self.stage.adversarial
+        if not stage.path_weight or int(self.batches_seen) % stage.path_every:
+            return self.path_length.new_zeros(())
+        styles = self._random_styles(max(self._adversarial_images(self._own_batch) // 2, 1), random)
+        with torch.autocast(self.device.type, enabled=False):
+            images = self.decoder.generator.synthesis(styles)
+            noise = torch.randn(images.shape, generator=random, device=self.device) / images.shape[-1]
+            (slopes,) = torch.autograd.grad((images * noise).sum(), styles, create_graph=True)
+        lengths = slopes.square().sum(2).mean(1).sqrt()
+        mean = self.mean_over_ranks(lengths.detach().mean())
+        self.path_length.copy_(mean.lerp(self.path_length, PATH_LENGTH_BETA))
+        penalty = (lengths - self.path_length).square().mean()
+        values["adversarial/path_length"] = self.path_length.clone()
+        return penalty * (stage.path_weight * stage.path_every)
+
     def _train_discriminator(self, originals: Tensor, random: torch.Generator) -> dict[str, Tensor]:
         stage, p = self.stage.adversarial, float(self.augmentation)
-        self._discriminator.requires_grad_("discriminator" in self.stage.train)
+        self._let_discriminator_learn()
         originals = originals[: self._adversarial_images(len(originals))]
         with torch.no_grad():
             styles = self._random_styles(len(originals), random)
@@ -121,7 +157,7 @@ class PriorModule(TrainableModule):
             values["adversarial/r1"] = penalty.detach()
         self._step(self._optimizers()[1], total)
         self.controller.update(
-            self.augmentation, float(self._mean_over_ranks(sign)), len(originals) * self.trainer.world_size
+            self.augmentation, float(self.mean_over_ranks(sign)), len(originals) * self.trainer.world_size
         )
         return values
 
@@ -133,13 +169,18 @@ class PriorModule(TrainableModule):
             (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
         return gradient.square().sum((1, 2, 3)).mean()
 
+    def _let_discriminator_learn(self) -> None:
+        """All of it that the stage trains; the generator's step has frozen it."""
+        self._discriminator.requires_grad_("discriminator" in self.stage.train)
+        self._discriminator.freeze_highest(self.stage.adversarial.freeze_blocks)
+
     def _random_styles(self, n: int, random: torch.Generator) -> Tensor:
         """W+ [n, rows, w_dim] of random faces; some mix two styles at a random row."""
         generator = self.decoder.generator
         z = torch.randn(2 * n, generator.z_dim, generator=random, device=self.device)
         first, second = generator.mapping_network(z).float().chunk(2)
         if torch.is_grad_enabled():
-            mean = self._mean_over_ranks(first.detach().mean(0))
+            mean = self.mean_over_ranks(first.detach().mean(0))
             generator.mean_w.copy_(mean.lerp(generator.mean_w, MEAN_STYLE_BETA))
         mixed = torch.rand(n, generator=random, device=self.device) < self.stage.adversarial.style_mixing
         cut = torch.randint(1, generator.num_rows, (n,), generator=random, device=self.device)
@@ -148,24 +189,26 @@ class PriorModule(TrainableModule):
         return torch.where((rows < cut[:, None])[..., None], first[:, None], second[:, None])
 
     def _adversarial_images(self, n: int) -> int:
-        """Half the batch is enough for the adversarial part, which costs more than reconstruction."""
-        return max(n // 2, 1)
+        """Beside reconstruction half the batch is enough for the adversarial part, which costs more."""
+        return max(n // 2, 1) if self.reconstructs else n
+
+    @property
+    def _own_batch(self) -> int:
+        """Images of a step in this process."""
+        return self.stage.batch_size // self.trainer.world_size
+
+    @property
+    def _last_layer(self) -> str:
+        return list(self.config.model.layers)[-1]
 
     def _optimizers(self) -> list[Any]:
         """Of the generator's side and, when there is one, of the discriminator."""
         return _as_list(self.optimizers())
 
     @property
-    def _discriminator(self) -> nn.Module:
+    def _discriminator(self) -> Discriminator:
         assert self.decoder.discriminator is not None
         return self.decoder.discriminator
-
-    def _mean_over_ranks(self, value: Tensor) -> Tensor:
-        if self.trainer.world_size == 1:
-            return value
-        gathered = self.all_gather(value)
-        assert isinstance(gathered, Tensor)
-        return gathered.float().mean(0)
 
     def _step(self, optimizer: Any, loss: Tensor) -> None:
         optimizer.zero_grad()
@@ -175,26 +218,42 @@ class PriorModule(TrainableModule):
         optimizer.step()
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> CodecOutput:  # type: ignore[override]
-        """Reconstructions, as the last layer's images; a prior has no rate."""
+        """Reconstructions, as the last layer's images; a prior has no rate. Without losses there are none."""
         originals, names = batch["image"], batch["name"]
+        if not self.reconstructs:
+            return CodecOutput(originals, names, {}, {}, torch.empty(len(names), 0))
         small = resize(originals, self.size).contiguous(memory_format=torch.channels_last)
         quality = torch.full((len(names),), len(self.config.model.lambdas) - 1, device=self.device)
         images = resize(self.decoder(self.encoder(small), quality).float(), originals.shape[-1])
         nothing = torch.full((len(names),), torch.nan, dtype=torch.float64)
-        layers = {list(self.config.model.layers)[-1]: LayerOutput(images, nothing, nothing)}
+        layers = {self._last_layer: LayerOutput(images, nothing, nothing)}
         return CodecOutput(originals, names, layers, {}, torch.empty(len(names), 0))
 
     def generated_samples(self, n: int, truncation: float = 0.7) -> Tensor:
         """The same n random faces [n, 3, size, size] at every call, for picture grids."""
-        generator = self.decoder.generator
-        z = torch.randn(n, generator.z_dim, generator=torch.Generator().manual_seed(self.config.seed)).to(self.device)
-        return generator(z, truncation).float()
+        return self.dream(self.random_inputs(n), truncation)
+
+    def random_inputs(self, n: int) -> Tensor:
+        """The same n inputs [n, z_dim] of the mapping network at every call."""
+        random = torch.Generator().manual_seed(self.config.seed)
+        return torch.randn(n, self.decoder.generator.z_dim, generator=random).to(self.device)
+
+    @torch.no_grad()
+    def dream(self, z: Tensor, truncation: float = 1.0) -> Tensor:
+        """z [N, z_dim] → faces [N, 3, size, size] in float32."""
+        return self.decoder.generator(z, truncation).float()
 
     def configure_optimizers(self) -> Any:
         learners = [name for name in self.parts() if name != "discriminator"]
         optimizers = [torch.optim.Adam(self.parameter_groups(learners), betas=self.betas, eps=1e-8)]
         if self.adversarial:
-            group = {"params": list(self._discriminator.parameters()), "lr": self.stage.adversarial.learning_rate}
+            self._let_discriminator_learn()
+            # Frozen for good or not, all are listed where nothing learns: an optimiser refuses an empty list.
+            learning = [weight for weight in self._discriminator.parameters() if weight.requires_grad]
+            group = {
+                "params": learning or list(self._discriminator.parameters()),
+                "lr": self.stage.adversarial.learning_rate,
+            }
             # No momentum: its target moves with every step of the generator.
             optimizers.append(torch.optim.Adam([group], betas=(0.0, 0.99), eps=1e-8))
         return optimizers, [self.schedule(optimizer) for optimizer in optimizers]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.trainer.states import TrainerFn
 
 from hsc.callbacks.best import HIGHER_IS_BETTER
 from hsc.errors import HscError
@@ -18,6 +19,8 @@ class EarlyStop(pl.Callback):
 
     Small sets are learned by heart within minutes: the last weights are then not the best. A resumed run goes on
     counting where it was. Raises HscError at the first validation that does not report `watch`.
+
+    With `patience` 0 it only keeps the best, if validation reports `watch` at all.
     """
 
     def __init__(self, folder: Path, watch: str, patience: int) -> None:
@@ -33,9 +36,11 @@ class EarlyStop(pl.Callback):
         self.metrics, self.waited = dict(state_dict["metrics"]), state_dict["waited"]
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.sanity_checking or not trainer.training:
+        if trainer.sanity_checking or (self.patience and trainer.state.fn != TrainerFn.FITTING):
             return
         reported = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        if self.watch not in reported and not self.patience:
+            return
         if self.watch not in reported:
             known = ", ".join(sorted(name for name in reported if name.startswith("val/")))
             raise HscError(f"config: watch: validation does not report {self.watch!r}; it reports {known}")
@@ -45,7 +50,7 @@ class EarlyStop(pl.Callback):
             trainer.save_checkpoint(self._file, weights_only=True)
             return
         self.waited += 1
-        trainer.should_stop = self.waited >= self.patience
+        trainer.should_stop = 0 < self.patience <= self.waited
 
     def put_best(self, module: pl.LightningModule) -> None:
         """Give the module the weights of the best validation."""

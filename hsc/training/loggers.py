@@ -25,21 +25,21 @@ def run_loggers(config: Config, folder: Path, stage: str) -> Iterator[list[Logge
     from pytorch_lightning.loggers import WandbLogger
 
     os.environ.setdefault("WANDB_SILENT", "true")
-    loggers.append(
-        WandbLogger(
-            project=config.logging.project,
-            group=config.logging.group,
-            name=config.name,
-            id=_run_id(folder),
-            resume="allow",
-            tags=config.logging.tags or None,
-            save_dir=folder,
-            mode=mode,
-            config={"yaml": to_yaml(config)},
-        )
+    logger = WandbLogger(
+        project=config.logging.project,
+        group=config.logging.group,
+        name=config.name,
+        id=_run_id(folder),
+        resume="allow",
+        tags=config.logging.tags or None,
+        save_dir=folder,
+        mode=mode,
+        config={"yaml": to_yaml(config)},
     )
+    # Lightning 2.6 passes a setting that W&B 0.31 has given up, and warns of even where it is None.
+    logger._wandb_init.pop("anonymous", None)
     try:
-        yield loggers
+        yield [*loggers, logger]
     finally:
         wandb.finish()
 

@@ -22,6 +22,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 import hsc
 from hsc.files import write_atomically
+from hsc.training.processes import must_meet_first
 
 STORE = ".stages"
 WEIGHTS = "weights.safetensors"
@@ -40,7 +41,7 @@ def claim(runs: Path, key: str, waiting: Callable[[], None]) -> Iterator[Path | 
     While another run trains it, `waiting` is called once and this waits. Of several processes the first one decides.
     """
     entry = runs / STORE / hashlib.sha256(f"{key} {code_hash()}".encode()).hexdigest()[:40]
-    if _cannot_agree():
+    if must_meet_first():
         yield None
         return
     lock: int | None = None
@@ -156,10 +157,3 @@ def _agree(decide: Callable[[], Answer]) -> Answer:
     box = [decide() if torch.distributed.get_rank() == 0 else None]
     torch.distributed.broadcast_object_list(box)
     return box[0]  # type: ignore[return-value]
-
-
-def _cannot_agree() -> bool:
-    """Several processes that do not know each other yet: before the first stage that torchrun or SLURM trains, and in
-    processes that Lightning has started to train a stage with the first one.
-    """
-    return int(os.environ.get("WORLD_SIZE", 1)) > 1 and not torch.distributed.is_initialized()

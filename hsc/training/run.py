@@ -9,10 +9,13 @@ from pytorch_lightning.utilities import rank_zero_only
 from hsc import config as configuration
 from hsc.config import Config
 from hsc.files import write_atomically
+from hsc.training.interruption import requeue_when_preempted
 from hsc.training.loggers import run_loggers
+from hsc.training.processes import check_processes
 from hsc.training.quiet import hush_lightning
 from hsc.training.release import write_codec, write_prior
 from hsc.training.reuse import DONE
+from hsc.training.separation import check_reporters
 from hsc.training.stage import check_stage, data_module, run_stage
 from hsc.training.trial import as_trial
 from hsc.training.weights import start_file, with_model_of
@@ -24,7 +27,9 @@ def train(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Path:
     The folder holds `config.yaml`, `provenance/`, one folder a stage, `prior.safetensors` and
     `codec.safetensors`, which `hsc encode --model` takes, and, when all is done, `done.json`.
     """
+    requeue_when_preempted()
     config = with_model_of(configuration.load(files, overrides))
+    check_processes(config.devices)
     hush_lightning()
     _check_stages(config)
     config, folder = as_trial(config)
@@ -56,6 +61,7 @@ def _finish(config: Config, folder: Path) -> None:
 
 def _check_stages(config: Config) -> None:
     """Missing data, losses or starting weights are an error of now, not of the hour when they are needed."""
+    check_reporters(config)
     for place, name in enumerate(config.run):
         check_stage(config, name)
         start_file(config.stages[name], dict.fromkeys(config.run[:place], Path()), None)

@@ -9,25 +9,26 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 
 from hsc import __version__
+from hsc.callbacks.fid import distance_names
 from hsc.config import Config, StageConfig
 from hsc.data.module import FaceDataModule
 from hsc.errors import HscError
 from hsc.files import write_atomically
-from hsc.judges import Judge, load_judge
+from hsc.judges import Judge, NotAvailable, load_judge
 from hsc.losses import Loss, load_losses, unavailable_losses
 from hsc.modules.codec import CodecModule
 from hsc.modules.prior import PriorModule
 from hsc.modules.trainable import TrainableModule
 from hsc.nets.build import image_size
+from hsc.training.checkpoints import newest_checkpoint
 from hsc.training.early import EarlyStop
 from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
-from hsc.training.reports import report_callbacks
+from hsc.training.reports import is_adversarial, report_callbacks
 from hsc.training.reuse import DONE, KEY, WEIGHTS, claim, is_done, publish, stage_state, take_over
-from hsc.training.trainer import CHECKPOINT, build_trainer
+from hsc.training.trainer import build_trainer
 from hsc.training.weights import fingerprint, load_start, save_stage
 
 MODULES: dict[str, Callable[[Config, StageConfig, Mapping[str, Loss], int], TrainableModule]] = {
@@ -85,18 +86,16 @@ def _train(
         _begin(folder, key)
     pl.seed_everything(config.seed, verbose=False)
     module = _build(config, name, samples_before)
-    early = EarlyStop(folder, stage.watch, stage.patience) if stage.patience else None
+    early = _keeper_of_the_best(config, name, folder)
     trainer = build_trainer(config, name, stage, folder, loggers, report_callbacks(config, name), early)
-    checkpoint = folder / CHECKPOINT if known and (folder / CHECKPOINT).exists() else None
-    steps_before = 0
+    checkpoint, steps_before = (newest_checkpoint(folder) if known else None) or (None, 0)
     if checkpoint is not None:
-        steps_before = _steps_done(checkpoint)
         say(f"{name}: resumes from {checkpoint} after {steps_before} of {stage.steps} steps")
     else:
         _start(config, name, module, start, data)
     trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     # Lightning validates neither between its intervals nor when it resumes without a step left.
-    if early is None and (stage.steps % min(stage.validate_every, stage.steps) or steps_before == stage.steps):
+    if not stage.patience and (stage.steps % min(stage.validate_every, stage.steps) or steps_before == stage.steps):
         trainer.validate(module, data, verbose=False)
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     if early is not None:
@@ -115,10 +114,29 @@ def _train(
     trainer.strategy.barrier()
 
 
+def _keeper_of_the_best(config: Config, name: str, folder: Path) -> EarlyStop | None:
+    """What watches validation: for early stopping, or for the most lifelike faces that a prior dreams up."""
+    stage = config.stages[name]
+    if stage.patience:
+        return EarlyStop(folder, stage.watch, stage.patience)
+    if is_adversarial(stage) and config.judges.distribution != "none":
+        try:
+            _, distance = distance_names(load_judge(config.judges.distribution))
+        except NotAvailable:
+            return None
+        return EarlyStop(folder, f"val/generated/{distance}", patience=0)
+    return None
+
+
 def _start(config: Config, name: str, module: TrainableModule, start: Path | None, data: FaceDataModule) -> None:
     """The weights that a stage's first step finds."""
     if start is not None:
         fresh = load_start(module, start)
+        if config.stages[name].adversarial.freeze_blocks and "decoder.discriminator" in fresh:
+            raise HscError(
+                f"config: stages.{name}.adversarial.freeze_blocks: {start} holds no discriminator to keep; start from "
+                "NVlabs' .pkl, rosinality's training checkpoint or a prior stage's weights.safetensors, or set it to 0"
+            )
         say(f"{name}: starts from {start}" + (f"; new: {', '.join(fresh)}" if fresh else ""))
     if config.model.picture and not (start is not None and holds_eigenfaces(start)):
         say(f"{name}: latents start as principal components of the training faces")
@@ -148,6 +166,7 @@ def data_module(config: Config, name: str, landmarks: bool = True) -> FaceDataMo
         skip_broken=data.skip_broken,
         landmarker=_landmarker(config, name) if landmarks else None,
         seed=config.seed,
+        accumulate=stage.accumulate,
     )
 
 
@@ -198,15 +217,6 @@ def _tasks(config: Config, name: str) -> set[str]:
 def _landmarker(config: Config, name: str) -> Judge | None:
     """The judge whose landmarks of the originals the stage's losses want."""
     return next((load_judge(loss.judge) for loss in _losses(config, name).values() if loss.needs_landmarks), None)
-
-
-def _steps_done(checkpoint: Path) -> int:
-    try:
-        return int(
-            torch.load(checkpoint, map_location="cpu", mmap=True, weights_only=True)["state_dict"]["batches_seen"]
-        )
-    except Exception as error:  # torch's reader raises whatever its layers do
-        raise HscError(f"{checkpoint}: not readable; remove it to train this stage from its beginning") from error
 
 
 @rank_zero_only

@@ -9,12 +9,15 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from hsc.config import Config, StageConfig
 from hsc.training.averaging import HalfLifeAveraging
+from hsc.training.checkpoints import LAST, SafeCheckpoints
+from hsc.training.compiling import CompiledNetworks
 from hsc.training.early import EarlyStop
 from hsc.training.interruption import SaveOnTermination
+from hsc.training.missed import MissedValidation
+from hsc.training.processes import launched
 from hsc.training.progress import progress_callback
 
 OPTIMIZER_STEPS = {"prior": 2}  # per batch, where it is not one
-CHECKPOINT = "last.ckpt"
 
 
 def build_trainer(
@@ -35,25 +38,33 @@ def build_trainer(
         progress_callback(name, stage.steps),
         ModelCheckpoint(
             folder,
-            filename=CHECKPOINT.removesuffix(".ckpt"),
+            filename=LAST.removesuffix(".ckpt"),
             every_n_train_steps=stage.save_every * per_batch,
             save_on_train_epoch_end=False,
             enable_version_counter=False,
         ),
-        SaveOnTermination(folder / CHECKPOINT),
+        SaveOnTermination(folder / LAST),
+        MissedValidation(),
     ]
+    if stage.compile:
+        callbacks.append(CompiledNetworks())
     if early is not None:
         # Before the checkpoints, so that they hold what it counted; after the reports, which it reads.
         callbacks.insert(1 + len(reports), early)
-    automatic: dict[str, Any] = {"gradient_clip_val": stage.clip} if stage.module != "prior" and stage.clip else {}
+    automatic: dict[str, Any] = {}
+    if stage.module != "prior":
+        automatic = {"gradient_clip_val": stage.clip or None, "accumulate_grad_batches": stage.accumulate}
+    found = launched()
+    nodes = 1 if found is None else found.nodes
     return pl.Trainer(
         accelerator=config.device,
-        devices=config.devices,
+        devices=config.devices // nodes,
+        num_nodes=nodes,
         # Stages of the first layers, and the two halves of adversarial training, leave parameters without gradients.
         strategy="ddp_find_unused_parameters_true" if config.devices > 1 else "auto",
         precision=fitting_precision(stage.precision, config.device),  # type: ignore[arg-type]
         max_steps=stage.steps * per_batch,
-        val_check_interval=min(stage.validate_every, stage.steps),
+        val_check_interval=min(stage.validate_every, stage.steps) * stage.accumulate,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         log_every_n_steps=1,
@@ -62,6 +73,7 @@ def build_trainer(
         enable_model_summary=False,
         logger=loggers,
         callbacks=callbacks,
+        plugins=[SafeCheckpoints()],
         default_root_dir=folder,
         **automatic,
     )

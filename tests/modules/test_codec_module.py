@@ -9,6 +9,7 @@ from tiny_model import LAYERS, ROWS, SIZE, tiny_config
 
 from hsc.losses import load_losses
 from hsc.modules.codec import CodecModule
+from hsc.modules.share import Share
 
 PREFIXES = {
     "encoder": "encoder.",
@@ -59,13 +60,14 @@ def test_every_prefix_of_every_image_or_one_each():
     prefixes = [[torch.full((5, rows, 8), float(j)) for rows in ROWS] for j in range(3)]
     for kind in ("all", "sample"):
         codec = module(prefixes=kind)
-        decoded = codec._decoded_prefixes(prefixes, quality, torch.Generator().manual_seed(0))
-        chosen = {layer: index.tolist() for layer, index, _ in decoded}
+        decoded = codec._decoded_prefixes(prefixes, quality, torch.Generator().manual_seed(0), Share())
+        chosen = {layer: index.tolist() for layer, index, *_ in decoded}
         if kind == "all":
             assert chosen == {layer: list(range(5)) for layer in LAYERS}
         else:
             assert sorted(itertools.chain(*chosen.values())) == list(range(5))
-        for layer, index, images in decoded:
+        for layer, index, images, portion in decoded:
+            assert portion == 1
             latents = [values[index] for values in prefixes[LAYERS.index(layer)]]
             torch.testing.assert_close(images, codec.decoder(latents, quality[index]), rtol=1e-4, atol=1e-4)
 
