@@ -80,7 +80,7 @@ class Faces:
 
 
 def open_faces(path: str | Path, split: Spec | None = None, skip_broken: bool = False) -> Faces:
-    """The faces of a folder (with its subfolders), a zip or tar shards, or those that `split` selects (`hsc.data.splits`).
+    """The faces of a folder (with its subfolders), a zip or tar shards, or what `split` selects (`hsc.data.splits`).
 
     Hidden files and `__MACOSX` are ignored. Any other file without an image's extension is refused by name, or ignored
     with `skip_broken`. Raises HscError when the path is missing, no archive, encrypted, or holds no images.
