@@ -48,9 +48,9 @@ class FIDCallback(JudgeCallback):
             self.metric(layer).update(output.names, self.about_decoded(decoded.images))
 
     def results(self) -> dict[str, Tensor]:
-        if self.originals is None or not self.metrics:
+        if self.judge is None or self.originals is None or not self.metrics:
             return {}
-        frechet, kid = self.names()
+        frechet, kid = distance_names(self.judge)
         try:
             originals = self.originals.compute()
             distances = {
@@ -66,10 +66,10 @@ class FIDCallback(JudgeCallback):
             for name, value in zip((frechet, kid), both, strict=True)
         }
 
-    def names(self) -> tuple[str, str]:
-        """What the two distances are called with this judge."""
-        assert self.judge is not None
-        if self.judge.family == "inception":
-            return "fid", "kid"
-        name = self.judge.name.rpartition(".")[2]
-        return f"frechet_{name}", f"kid_{name}"
+
+def distance_names(judge: Judge) -> tuple[str, str]:
+    """What the two distances are called with this judge."""
+    if judge.family == "inception":
+        return "fid", "kid"
+    name = judge.name.rpartition(".")[2]
+    return f"frechet_{name}", f"kid_{name}"

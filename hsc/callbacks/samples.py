@@ -29,9 +29,14 @@ class SampleGridCallback(pl.Callback):
         self.count = count
         self._rows: list[np.ndarray] = []  # of a face each, uint8 [H, columns · W, 3]
         self._titles: list[str] = []
+        self._generated: np.ndarray | None = None
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._rows = []
+        generate = getattr(pl_module, "generated_samples", None)
+        if generate is not None and trainer.is_global_zero and not trainer.sanity_checking:
+            with torch.no_grad():  # now: at the end of validation the averaged weights are no longer in place
+                self._generated = np.hstack(list(to_uint8(generate(self.count))))
 
     def on_validation_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any, **__: Any
@@ -47,11 +52,8 @@ class SampleGridCallback(pl.Callback):
             return
         self._show(trainer, pl_module, "samples", with_titles(np.concatenate(self._rows), self._titles))
         self._rows = []
-        generate = getattr(pl_module, "generated_samples", None)
-        if generate is not None:
-            with torch.no_grad():
-                faces = list(to_uint8(generate(self.count)))
-            self._show(trainer, pl_module, "generated", Image.fromarray(np.hstack(faces)))
+        if self._generated is not None:
+            self._show(trainer, pl_module, "generated", Image.fromarray(self._generated))
 
     def _show(self, trainer: pl.Trainer, module: pl.LightningModule, name: str, picture: Image.Image) -> None:
         seen = samples_seen(module)

@@ -24,6 +24,16 @@ class FaceModel(NamedTuple):
     z_dim: int
     size: int
 
+    @property
+    def batch(self) -> int:
+        """How many to draw at a time."""
+        return images_at_a_time(self.size)
+
+
+def images_at_a_time(size: int) -> int:
+    """Images of this size that a generator draws at a time in a few hundred megabytes: 16 up to 256², 1 at 1024²."""
+    return max(1, min(16, 2**20 // size**2))
+
 
 def load_face_model(path: str | Path) -> FaceModel:
     """A generator draws faces through its mapping network. A prior that was trained by reconstruction has none worth

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hsc.checkpoints import inert, layouts, weights_file
+from hsc.checkpoints import discriminators, inert, layouts, weights_file
 from hsc.errors import HscError
 from hsc.files import sha256, write_atomically
 from hsc.nets.generator import Generator, resampling_kernel
@@ -35,10 +35,29 @@ def save_generator(path: str | Path, generator: Generator, card: Mapping[str, An
 
 
 def import_generator(file: str | Path, out: str | Path) -> str:
-    """Write the generator in `file` (any layout) as hsc's weights file `out`; returns a line that says what it is."""
+    """Write the generator in `file` (any layout) as hsc's weights file `out`, with its discriminator if there is one.
+
+    Returns a line that says what it is.
+    """
     generator, layout = _load(file)
-    save_generator(out, generator, {"source": Path(file).name, "sha256": sha256(file), "layout": layout})
-    return f"{describe(generator)}, from {layout}'s layout → {out}"
+    discriminator = load_discriminator(file)
+    card = {"source": Path(file).name, "sha256": sha256(file), "layout": layout}
+    beside = {discriminators.INSIDE + key: value for key, value in discriminator.items()}
+    config = _config(_to_nvlabs(generator), str(out))
+    weights_file.save(out, generator.state_dict() | beside, KIND, config, card)
+    what = "with its discriminator, " if discriminator else ""
+    return f"{describe(generator)}, {what}from {layout}'s layout → {out}"
+
+
+def load_discriminator(path: str | Path) -> dict[str, Tensor]:
+    """The state of the discriminator that lies beside a generator, for training to go on with; empty without one.
+
+    Raises HscError for what cannot be read.
+    """
+    if not weights_file.is_safetensors(path):
+        return discriminators.find_discriminator(inert.read(path), str(path))
+    held, inside = weights_file.load(path), discriminators.INSIDE
+    return {key.removeprefix(inside): value for key, value in held.tensors.items() if key.startswith(inside)}
 
 
 def export_generator(file: str | Path, out: str | Path, layout: str) -> str:
@@ -88,7 +107,7 @@ def _load(path: str | Path) -> tuple[Generator, str]:
 def _generator_tensors(held: weights_file.WeightsFile, name: str) -> Mapping[str, Tensor]:
     """A generator's tensors, also out of a file that keeps it beside others: a prior's, a codec's, a stage's."""
     if held.kind == KIND:
-        return held.tensors
+        return {key: value for key, value in held.tensors.items() if not key.startswith(discriminators.INSIDE)}
     inside = {key.removeprefix(INSIDE): value for key, value in held.tensors.items() if key.startswith(INSIDE)}
     if not inside:
         raise HscError(f"{name}: holds weights of kind {held.kind[:_SHOWN]!r} without a generator; give another file")

@@ -72,9 +72,14 @@ def _collect(network: Any, prefix: str, found: dict[str, Any], seen: set[int], n
     attributes = _attributes(network)
     passing = attributes.get("_non_persistent_buffers_set") or ()
     for kind in ("_parameters", "_buffers"):
-        found.update({prefix + key: value for key, value in (attributes.get(kind) or {}).items() if key not in passing})
-    for key, part in (attributes.get("_modules") or {}).items():
+        found.update({f"{prefix}{key}": value for key, value in _members(attributes, kind) if key not in passing})
+    for key, part in _members(attributes, "_modules"):
         _collect(part, f"{prefix}{key}.", found, seen, name)
+
+
+def _members(attributes: Mapping[str, Any], kind: str) -> list[tuple[Any, Any]]:
+    held = attributes.get(kind)
+    return list(held.items()) if isinstance(held, dict) else []
 
 
 def _attributes(network: Any) -> Mapping[str, Any]:

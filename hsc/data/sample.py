@@ -19,8 +19,6 @@ from hsc.files import write_atomically
 from hsc.images import resize, to_uint8
 from hsc.released import DEFAULT_PRIOR, find_weights
 
-_BATCH = 16
-
 
 def sample(
     out: str | Path,
@@ -60,9 +58,9 @@ def sample(
 def _faces(
     network: FaceModel, count: int, seed: int, truncation: float, size: int | None
 ) -> Iterator[np.ndarray]:  # uint8 [S, S, 3]
-    for start in range(0, count, _BATCH):
+    for start in range(0, count, network.batch):
         # Always a full batch: kernels may round differently for other sizes, and a face must not depend on `count`.
-        indices = range(start, start + _BATCH)
+        indices = range(start, start + network.batch)
         z = np.stack([np.random.default_rng([seed, i]).standard_normal(network.z_dim, np.float32) for i in indices])
         images = network.draw(torch.from_numpy(z), truncation)
         yield from to_uint8(images if size is None else resize(images, size))[: count - start]

@@ -18,6 +18,8 @@ _JUDGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "lpips.vgg": ("lpips", "LPIPS", ("vgg",)),
     "dists": ("dists", "DISTS", ()),
     "facemesh": ("facemesh", "FaceMesh", ()),
+    "identity_student": ("identity", "IdentityStudent", ()),
+    "faceres": ("faceres", "FaceRes", ()),
     "dlib": ("dlib", "DlibRecogniser", ()),
     "dlib68": ("dlib", "DlibLandmarks", ()),
     "insightface": ("insightface", "InsightFaceRecogniser", ("buffalo_l",)),

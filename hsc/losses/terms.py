@@ -69,19 +69,16 @@ class LandmarkLoss(Loss):
 class IdentityLoss(Loss):
     """`identity`: 1 − cosine of the descriptors that a differentiable recogniser gives the two images.
 
-    hsc comes with no such recogniser: subclass this with `judge = "package.module:Class"` and name the subclass in the
-    experiment. Raises NotAvailable otherwise, and where the judge's gradients do not reach the image.
+    The recogniser is the small student that comes with hsc. For your own, subclass this with
+    `judge = "package.module:Class"` and name the subclass in the experiment. Raises NotAvailable where the judge's
+    gradients do not reach the image.
     """
 
     name = "identity"
+    judge = "identity_student"
 
     def __init__(self) -> None:
         super().__init__()
-        if not self.judge:
-            raise NotAvailable(
-                "identity not available: hsc comes with no differentiable recogniser; subclass hsc.losses.IdentityLoss "
-                "with your own (docs/judges.md) and name it as package.module:Class"
-            )
         if not load_judge(self.judge).differentiable:
             raise NotAvailable(f"identity not available: {self.judge} is not differentiable; name a recogniser that is")
 

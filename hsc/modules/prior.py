@@ -51,6 +51,7 @@ class PriorModule(TrainableModule):
         self.register_buffer("path_length", torch.zeros(()))
         self.augmentation: Tensor
         self.path_length: Tensor
+        self.reconstructs = reconstructs(config, stage)
         self.controller = AugmentationController(stage.adversarial.ada_target, stage.adversarial.ada_kimg)
         self.freeze_untrained()
         self.to(memory_format=torch.channels_last)
@@ -68,11 +69,6 @@ class PriorModule(TrainableModule):
     @property
     def adversarial(self) -> bool:
         return self.stage.adversarial.weight > 0
-
-    @property
-    def reconstructs(self) -> bool:
-        """Whether the encoder's latents of training faces are decoded too."""
-        return any(self.objective.tasks.values())
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         random = self.step_generator(self.global_rank)
@@ -95,7 +91,8 @@ class PriorModule(TrainableModule):
             if picture is not None:  # what is dreamt up has none
                 picture = torch.cat([picture, picture.new_zeros(len(random_styles), *picture.shape[1:])])
         images = self.decoder.generator.synthesis(styles, picture=picture).float()
-        total, values = images.new_zeros(()), {}
+        total = images.new_zeros(())
+        values: dict[str, Tensor] = {}
         if n:
             total, values = self.objective.distortion(self._last_layer, images[:n], originals, batch.get("landmarks"))
         if self.adversarial:
@@ -257,6 +254,12 @@ class PriorModule(TrainableModule):
             # No momentum: its target moves with every step of the generator.
             optimizers.append(torch.optim.Adam([group], betas=(0.0, 0.99), eps=1e-8))
         return optimizers, [self.schedule(optimizer) for optimizer in optimizers]
+
+
+def reconstructs(config: Config, stage: StageConfig) -> bool:
+    """Whether a prior stage also decodes training faces: whether the last layer has losses."""
+    last = list(config.model.layers)[-1]
+    return any(stage.losses.get(last, {}).values())
 
 
 def _as_list(one_or_many: Any) -> list[Any]:

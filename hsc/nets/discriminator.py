@@ -25,6 +25,14 @@ class Discriminator(nn.Module):
         self.hidden = FullyConnected(widths[-1] * 16, widths[-1], "lrelu")
         self.out = FullyConnected(widths[-1], 1)
 
+    def freeze_highest(self, blocks: int) -> None:
+        """Take the weights of the first blocks, from full size down, out of training (freeze-D, Mo et al. 2020).
+
+        What early layers see, edges and textures, serves new faces as it is, and few faces cannot teach it anew.
+        """
+        for part in (self.from_rgb, *self.blocks[:blocks]) if blocks else ():
+            part.requires_grad_(False)
+
     def forward(self, images: Tensor) -> Tensor:
         x = leaky_relu(self.from_rgb(images.contiguous(memory_format=torch.channels_last)))
         for block in self.blocks:

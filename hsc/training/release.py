@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from hsc import codec_file
-from hsc.checkpoints import weights_file
+from hsc.checkpoints import load_generator, save_generator, weights_file
 from hsc.checkpoints.face_model import FACTOR, MEAN, PRIOR
 from hsc.checkpoints.storage import as_stored, to_store
 from hsc.codec import Codec
@@ -15,6 +15,7 @@ from hsc.config import Config, StageConfig
 from hsc.data.module import FaceDataModule
 from hsc.losses import load_losses, unavailable_losses
 from hsc.modules.codec import CodecModule
+from hsc.modules.prior import reconstructs
 from hsc.training.weights import load_start, outside_start
 
 FACES_WEIGHED = 100
@@ -25,15 +26,19 @@ PRIOR_PARTS = ("encoder.", "decoder.heads.", "decoder.generator.")
 def write_prior(path: Path, config: Config, stage: StageConfig, weights: Path, data: FaceDataModule) -> None:
     """The generator with the encoder and heads that invert it: where codecs are trained from.
 
-    Beside them the mean and the Cholesky factor of the training faces' latents, from which faces can be drawn.
+    Beside them the mean and the Cholesky factor of the training faces' latents, from which faces can be drawn. A prior
+    that was trained without reconstruction is its generator alone.
     """
+    card = {"title": config.title, "judges": judges_that_trained(config)}
+    if stage.module == "prior" and not reconstructs(config, stage):
+        save_generator(path, load_generator(weights), card)
+        return
     held = weights_file.load(weights).tensors
     tensors = {name: value for name, value in held.items() if name.startswith(PRIOR_PARTS)}
     module = CodecModule(config, stage, {})
     load_start(module, weights)
     mean, factor = latent_gaussian(module.encoder.net.eval(), data)
     tensors |= {MEAN: mean, FACTOR: factor}
-    card = {"title": config.title, "judges": judges_that_trained(config)}
     weights_file.save(path, to_store(tensors), PRIOR, asdict(config.model), card)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from hsc.checkpoints import weights_file
+from hsc.checkpoints import load_discriminator, load_generator, weights_file
 from hsc.config import Config, ModelConfig, StageConfig, check, model_from_dict
 from hsc.errors import HscError
 from hsc.files import sha256
@@ -14,15 +14,12 @@ from hsc.modules.trainable import TrainableModule
 from hsc.released import find_weights
 
 KIND = "stage"
+COUNTERS = ("batches_seen", "augmentation", "path_length")
 
 
 def save_stage(path: Path, module: TrainableModule, model: dict) -> None:
     """Write a finished stage's networks (averaged); counters stay behind."""
-    tensors = {
-        name: value
-        for name, value in module.state_dict().items()
-        if not name.startswith(("batches_seen", "augmentation"))
-    }
+    tensors = {name: value for name, value in module.state_dict().items() if not name.startswith(COUNTERS)}
     weights_file.save(path, tensors, KIND, model)
 
 
@@ -83,7 +80,7 @@ def load_start(module: nn.Module, path: Path) -> list[str]:
     if not common:
         raise HscError(f"{path}: holds nothing that this model could start from")
     module.load_state_dict({name: value.to(own[name].dtype) for name, value in common.items()}, strict=False)
-    ignored = ("batches_seen", "augmentation", "entropy.gain")
+    ignored = (*COUNTERS, "entropy.gain")
     return sorted(
         {".".join(name.split(".")[:2]) for name in own.keys() - common.keys() if not name.startswith(ignored)}
     )
@@ -99,8 +96,7 @@ def _stage_tensors(path: Path) -> dict[str, Tensor]:
         held = weights_file.load(path)
         if held.kind in (KIND, "prior", "codec"):
             return {name: value.float() if value.is_floating_point() else value for name, value in held.tensors.items()}
-    from hsc.checkpoints import load_generator
-
     with torch.no_grad():
         generator = load_generator(path)
-    return {f"decoder.generator.{name}": value for name, value in generator.state_dict().items()}
+    tensors = {f"decoder.generator.{name}": value for name, value in generator.state_dict().items()}
+    return tensors | {f"decoder.discriminator.{name}": value for name, value in load_discriminator(path).items()}

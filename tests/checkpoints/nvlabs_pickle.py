@@ -15,8 +15,10 @@ from torch import Tensor, nn
 SOURCE = "import builtins\nbuiltins.hsc_ran_source = True\nclass Generator: pass\n"
 
 
-def network_pickle(state: dict[str, Tensor], protocol: int = 4, **more: Any) -> bytes:
-    """A whole training snapshot whose G_ema has this state (dotted names)."""
+def network_pickle(
+    state: dict[str, Tensor], protocol: int = 4, discriminator: dict[str, Tensor] | None = None, **more: Any
+) -> bytes:
+    """A whole training snapshot whose G_ema (and D) has this state (dotted names)."""
     with _stand_ins() as (easy_dict, persistent):
 
         def network(tensors: dict[str, Tensor], class_name: str) -> object:
@@ -26,7 +28,7 @@ def network_pickle(state: dict[str, Tensor], protocol: int = 4, **more: Any) -> 
 
         snapshot = {
             "G": network({"synthesis.b4.const": torch.full((3, 4, 4), 7.0)}, "Generator"),
-            "D": network({"b4.fc.weight": torch.ones(2, 2)}, "Discriminator"),
+            "D": network(discriminator or {"b4.fc.weight": torch.ones(2, 2)}, "Discriminator"),
             "G_ema": network(state, "Generator"),
             "augment_pipe": None,
             "training_set_kwargs": easy_dict(class_name="training.dataset.ImageFolderDataset", path="x.zip"),

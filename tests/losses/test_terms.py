@@ -66,7 +66,7 @@ def test_l2_is_the_mean_squared_error_of_each_image(originals) -> None:
     torch.testing.assert_close(loss("l2")(image, originals), torch.tensor([0.0, 0.01, 0.25]))
 
 
-@pytest.mark.parametrize("name", ["l2", "lpips", "lpips_vgg", "dists", "landmarks"])
+@pytest.mark.parametrize("name", ["l2", "lpips", "lpips_vgg", "dists", "landmarks", "identity"])
 def test_a_term_is_zero_at_the_original_and_falls_along_its_gradient(name: str, originals) -> None:
     term = loss(name)
     assert term.name == name
@@ -83,7 +83,7 @@ def test_a_term_is_zero_at_the_original_and_falls_along_its_gradient(name: str, 
 
 def test_images_do_not_influence_each_other(originals) -> None:
     noise = torch.randn(originals.shape, generator=torch.Generator().manual_seed(1))
-    for name in ("l2", "landmarks"):
+    for name in ("l2", "landmarks", "identity"):
         together = loss(name)(originals + 0.2 * noise, originals)
         alone = [loss(name)(originals[i : i + 1] + 0.2 * noise[i : i + 1], originals[i : i + 1]) for i in range(3)]
         torch.testing.assert_close(together, torch.cat(alone), atol=1e-4, rtol=1e-3)
@@ -106,15 +106,9 @@ def test_cached_landmarks_give_what_finding_them_gives(originals) -> None:
 
 
 def test_terms_leave_nothing_in_checkpoints() -> None:
-    terms = torch.nn.ModuleDict({name: loss(name) for name in ("l2", "lpips", "landmarks")})
+    terms = torch.nn.ModuleDict({name: loss(name) for name in ("l2", "lpips", "landmarks", "identity")})
     assert terms.state_dict() == {}
     assert list(terms.parameters()) == []
-
-
-def test_identity_says_that_a_recogniser_has_to_be_brought() -> None:
-    with pytest.raises(NotAvailable, match=r"subclass hsc\.losses\.IdentityLoss"):
-        load_losses(["identity"])
-    assert list(unavailable_losses(["l2", "identity"])) == ["identity"]
 
 
 def test_identity_is_one_minus_the_cosine_of_a_users_recogniser(my_losses) -> None:

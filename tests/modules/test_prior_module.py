@@ -13,10 +13,11 @@ from hsc.modules.prior import PriorModule
 EVERYTHING = ["encoder", "heads", "generator", "mapping", "discriminator"]
 
 
-def module(train: list[str] = EVERYTHING, **adversarial) -> PriorModule:
+def module(train: list[str] = EVERYTHING, reconstruct: bool = True, **adversarial) -> PriorModule:
     torch.manual_seed(0)
     settings = AdversarialConfig(**adversarial)
-    config = tiny_config(module="prior", train=train, adversarial=settings, log_every=1)
+    losses = {} if reconstruct else {"losses": {}}
+    config = tiny_config(module="prior", train=train, adversarial=settings, log_every=1, **losses)
     return PriorModule(config, config.stages["only"], load_losses(["l2"]))
 
 
@@ -105,3 +106,81 @@ def test_validation_shows_reconstructions():
     assert output.layers["enhanced"].images.shape == (2, 3, 48, 48)
     assert output.layers["enhanced"].bits_estimated.isnan().all()
     assert not output.symbols
+
+
+def test_without_losses_only_the_adversary_teaches(fit: Callable):
+    prior = module(reconstruct=False)
+    before = state(prior)
+    fit(prior, batches=2)
+    assert moved(prior, before) == {"generator", "mapping", "discriminator"}
+    assert prior.validation_step({"image": torch.zeros(2, 3, 32, 32), "name": ["a", "b"]}, 0).layers == {}
+
+
+def test_without_losses_the_whole_batch_meets_the_adversary(fit: Callable):
+    for reconstruct, images in ((True, 2), (False, 4)):
+        prior = module(reconstruct=reconstruct)
+        seen = []
+        original = prior._random_styles
+        prior._random_styles = lambda n, random, seen=seen, original=original: seen.append(n) or original(n, random)
+        fit(prior)
+        assert seen == [images, images]
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 3])
+def test_frozen_blocks_of_the_discriminator_stay(fit: Callable, blocks: int):
+    prior = module(freeze_blocks=blocks, r1_every=1)
+    before = {name: value.clone() for name, value in prior._discriminator.named_parameters()}
+    fit(prior, batches=3)
+    changed = {name for name, value in prior._discriminator.named_parameters() if not torch.equal(value, before[name])}
+    frozen = {
+        name
+        for name in before
+        if blocks and name.startswith(("from_rgb.", *(f"blocks.{block}." for block in range(blocks))))
+    }
+    assert changed == before.keys() - frozen
+
+
+def test_path_lengths_come_every_so_many_steps_and_their_mean_follows(fit: Callable):
+    prior = module(path_weight=2.0, path_every=2)
+    seen = []
+    original = prior._path_penalty
+
+    def penalty(random: torch.Generator, values: dict) -> torch.Tensor:
+        value = original(random, values)
+        seen.append(("adversarial/path_length" in values, float(value)))
+        return value
+
+    prior._path_penalty = penalty
+    gradients = fit(prior, batches=4).steps
+    assert [due for due, _ in seen] == [True, False, True, False]
+    assert all((value > 0) == due for due, value in seen)
+    assert 0 < float(prior.path_length) < 1e3
+    assert all(value == value and value < float("inf") for step in gradients for value in step.values())
+
+
+def test_path_length_is_the_slope_of_the_image_along_the_styles():
+    """Against finite differences: the gradient's length in each row, at the noise that the penalty drew."""
+    prior = module(path_weight=2.0).eval()
+    prior._trainer = type("Alone", (), {"world_size": 1})()
+    generator = prior.decoder.generator
+    styles = torch.randn(2, generator.num_rows, generator.w_dim)
+    prior._random_styles = lambda n, random: styles.clone().requires_grad_()
+    values: dict[str, torch.Tensor] = {}
+    random = torch.Generator().manual_seed(3)
+    prior._path_penalty(random, values)
+    noise = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(3)) / 32
+    precise = generator.double()
+
+    def along(ws: torch.Tensor) -> torch.Tensor:
+        return (precise.synthesis(ws) * noise.double()).sum((1, 2, 3))
+
+    with torch.no_grad():
+        base, step = styles.double(), 1e-5
+        slopes = torch.zeros(styles.shape, dtype=torch.float64)
+        for row in range(generator.num_rows):
+            for column in range(generator.w_dim):
+                nudge = torch.zeros_like(base)
+                nudge[:, row, column] = step
+                slopes[:, row, column] = (along(base + nudge) - along(base - nudge)) / (2 * step)
+    expected = slopes.square().sum(2).mean(1).sqrt().mean()
+    assert float(values["adversarial/path_length"]) == pytest.approx(0.01 * float(expected), rel=1e-3)

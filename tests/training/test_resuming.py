@@ -1,5 +1,7 @@
 """A run that was cut off ends with the very weights of one that was not."""
 
+import csv
+import os
 import shutil
 import signal
 from collections.abc import Callable
@@ -111,10 +113,69 @@ def test_images_read_by_worker_processes(train: Callable, same_result: Callable)
     same_result("joint")
 
 
-def test_a_damaged_checkpoint_is_named(experiment, train: Callable, tmp_path: Path):
-    assert train("prior", kill=("prior", 3, signal.SIGKILL)) == KILLED
-    checkpoint = experiment.folder() / "prior" / "last.ckpt"
-    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    said = tmp_path / "said"
-    assert train("prior", output=str(said)) == 1
-    assert f"{checkpoint}: not readable; remove it" in said.read_text()
+@pytest.mark.parametrize("damaged", [["last"], ["last", "previous"]])
+def test_damaged_checkpoints_give_way_to_older_ones(
+    experiment, train: Callable, same_result: Callable, tmp_path: Path, damaged: list[str]
+):
+    """One that was cut off, and one with a wrong byte in its middle."""
+    assert train("joint", kill=("joint", 5, signal.SIGKILL)) == KILLED
+    folder, said = experiment.folder() / "joint", tmp_path / "said"
+    for name, harm in zip(damaged, (cut_off, change_a_byte), strict=False):
+        harm(folder / f"{name}.ckpt")
+    assert train("joint", output=str(said)) == 0
+    for name in damaged:
+        assert f"{name}.ckpt is damaged and set aside as {name}.ckpt.damaged" in said.read_text()
+    assert ("previous.ckpt after 3 of 6 steps" in said.read_text()) == (damaged == ["last"])
+    same_result("joint")
+
+
+def cut_off(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:1000])
+
+
+def change_a_byte(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def test_a_validation_that_was_cut_off_is_made_up(experiment, uninterrupted, train: Callable):
+    assert train("joint", kill_validation=("joint", 3, signal.SIGKILL)) == KILLED
+    assert train("joint") == 0
+    assert validations(experiment) == validations(uninterrupted)
+
+
+def validations(experiment) -> dict[float, float]:
+    """PSNR by samples seen, of all logs of the stage together."""
+    rows = [
+        row
+        for log in sorted(experiment.folder().glob("joint/log/*/metrics.csv"))
+        for row in csv.DictReader(log.read_text().splitlines())
+    ]
+    return {float(row["samples_seen"]): float(row["val/enhanced/psnr"]) for row in rows if row.get("val/enhanced/psnr")}
+
+
+def test_usr1_in_a_slurm_job_saves_and_requeues(experiment, train: Callable, same_result: Callable, tmp_path: Path):
+    asked = tmp_path / "asked"
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text(f"#!/bin/sh\necho $* >> {asked}\n")
+    scontrol.chmod(0o755)
+    job = {"SLURM_JOB_ID": "17", "SLURM_ARRAY_JOB_ID": "16", "SLURM_ARRAY_TASK_ID": "4"}
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"} | job
+    assert train("joint", kill=("joint", 1, signal.SIGUSR1), environment=environment) == TERMINATED
+    assert asked.read_text() == "requeue 16_4\n"
+    assert batches_in(experiment.folder() / "joint" / "last.ckpt") == 1
+    assert train("joint", environment=environment) == 0
+    same_result("joint")
+
+
+def test_steps_in_parts_resume_as_exactly(experiment, uninterrupted, train: Callable):
+    weights = []
+    for kill in (None, ("joint", 3, signal.SIGKILL)):
+        shutil.rmtree(experiment.runs, ignore_errors=True)
+        parts = "stages.joint.accumulate=2"
+        if kill:
+            assert train("joint", parts, kill=kill) == KILLED
+        assert train("joint", parts) == 0
+        weights.append(experiment.weights("joint"))
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())

@@ -15,14 +15,14 @@ pytestmark = pytest.mark.slow
 HSC = Path(sys.executable).with_name("hsc")  # Lightning starts the second process as it finds the first
 
 
-def start(experiment) -> subprocess.Popen:
-    command = [str(HSC), "train", str(experiment.file), "devices=2", "stages.basic.steps=60"]
+def start(experiment, *words: str) -> subprocess.Popen:
+    command = [str(HSC), "train", str(experiment.file), "devices=2", *words]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
 
 def test_a_signal_to_one_ends_both_after_the_same_step(experiment):
-    process = start(experiment)
+    process = start(experiment, "stages.basic.steps=60")
     checkpoint = experiment.folder() / "basic" / "last.ckpt"
     deadline = time.monotonic() + 300
     while not checkpoint.exists() and process.poll() is None:
@@ -35,10 +35,10 @@ def test_a_signal_to_one_ends_both_after_the_same_step(experiment):
     steps = int(torch.load(checkpoint, weights_only=True)["state_dict"]["batches_seen"])
     assert 2 <= steps < 60
 
-    process = start(experiment)
+    process = start(experiment, "stages.basic.steps=60")
     said, _ = process.communicate(timeout=300)
     assert process.returncode == 0, said
-    assert said.count("prior: done already") == 1
+    assert said.count("prior: done already") == said.count("run folder: ") == 1
     assert said.count(f"after {steps} of 60 steps") == 1
     assert said.count("joint: starts from") == 1
     assert {path.name for path in experiment.folder().iterdir()} == {

@@ -21,14 +21,17 @@ def hsc_train(
     kill_before_weights: int | None = None,
     uncached: bool = False,
     output: str | None = None,
+    environment: dict[str, str] | None = None,
 ) -> None:
     """Ends as the command does.
 
     kill, kill_validation: (stage, batch, signal), sent to itself when that batch of the stage is trained, or validated
     after so many batches. kill_before_weights: signal sent when a stage has trained but its weights are not written.
-    uncached: images are too many to be held in memory. output: a file that gets what is printed.
+    uncached: images are too many to be held in memory. output: a file that gets what is printed. environment:
+    variables of the process.
     """
     torch.set_num_threads(1)
+    os.environ.update(environment or {})
     with open(output or os.devnull, "a") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)

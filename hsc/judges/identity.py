@@ -1,0 +1,111 @@
+"""A small recogniser to train with: distilled from `faceres` by experiments/judges-identity.yaml, with weights that
+come with hsc (assets/identity.md)."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from hsc.judges.base import Judge
+
+WEIGHTS = Path(__file__).parent.parent / "assets" / "identity.safetensors"
+DIMENSIONS = 128
+INPUT_SIZE = 64
+
+# The square the network sees of an image aligned as FFHQ (left, top, side; fractions of the image): the teacher's.
+FACE_BOX = (0.13, 0.2, 0.74)
+
+_WIDTHS = (32, 64, 128, 160)  # at 32², 16², 8², 4²
+
+
+class _Unit(nn.Sequential):
+    """3×3 convolution, batch normalisation while it learns, leaky ReLU."""
+
+    def __init__(self, in_channels: int, channels: int, stride: int, norm: bool) -> None:
+        layers: list[nn.Module] = [nn.Conv2d(in_channels, channels, 3, stride, 1, bias=not norm)]
+        super().__init__(*layers, *([nn.BatchNorm2d(channels)] if norm else []), nn.LeakyReLU(0.1))
+
+    def folded(self) -> "_Unit":
+        convolution, norm = self[0], self[1]
+        assert isinstance(convolution, nn.Conv2d)
+        assert isinstance(norm, nn.BatchNorm2d)
+        unit = _Unit(convolution.in_channels, convolution.out_channels, convolution.stride[0], norm=False)
+        unit[0] = fuse_conv_bn_eval(convolution, norm)
+        return unit
+
+
+class _Stage(nn.Module):
+    """Halve the resolution, then refine with a residual of two units."""
+
+    def __init__(self, in_channels: int, channels: int, norm: bool) -> None:
+        super().__init__()
+        self.down = _Unit(in_channels, channels, 2, norm)
+        self.first = _Unit(channels, channels, 1, norm)
+        self.second = _Unit(channels, channels, 1, norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.down(x)
+        return x + self.second(self.first(x))
+
+
+class IdentityNet(nn.Module):
+    """[N, 3, 64, 64] in [-1, 1] → [N, 128]. `norm`: with the batch normalisation that training needs."""
+
+    def __init__(self, norm: bool = False) -> None:
+        super().__init__()
+        self.stem = _Unit(3, _WIDTHS[0], 2, norm)
+        self.stages = nn.Sequential(*(_Stage(i, o, norm) for i, o in pairwise(_WIDTHS)))
+        # Each place of an aligned face has weights of its own, where an average would forget what was where.
+        self.gather = nn.Conv2d(_WIDTHS[-1], _WIDTHS[-1], 4, groups=_WIDTHS[-1])
+        self.head = nn.Linear(_WIDTHS[-1], DIMENSIONS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.gather(self.stages(self.stem(x))).flatten(1))
+
+    def folded(self) -> "IdentityNet":
+        """The same function without batch normalisation, of a net that has it."""
+        net = IdentityNet().eval()
+        net.load_state_dict(self.state_dict(), strict=False)
+        net.stem = self.stem.folded()
+        for stage, own in zip(net.stages, self.stages, strict=True):
+            assert isinstance(stage, _Stage)
+            assert isinstance(own, _Stage)
+            stage.down, stage.first, stage.second = own.down.folded(), own.first.folded(), own.second.folded()
+        return net
+
+
+def face_of(image: Tensor) -> Tensor:
+    """[N, 3, S, S], aligned as FFHQ → what the network sees of it, [N, 3, 64, 64]."""
+    left, top, side = (round(fraction * image.shape[-1]) for fraction in FACE_BOX)
+    face = image.float()[..., top : top + side, left : left + side]
+    face = F.interpolate(face, size=(INPUT_SIZE, INPUT_SIZE), mode="bilinear", antialias=side > INPUT_SIZE)
+    return face.contiguous(memory_format=torch.channels_last)
+
+
+class IdentityStudent(Judge):
+    """Recogniser `identity_student`: 128-d unit vectors, differentiable and cheap enough for every training step.
+
+    Of `faceres`' family, so neither reports on what the other taught. Missing weights mean a broken installation and
+    raise FileNotFoundError.
+    """
+
+    name = "identity_student"
+    family = "faceres"
+    kind = "recogniser"
+    threshold = 1.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = IdentityNet()
+        self.net.load_state_dict(load_file(WEIGHTS))
+        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.freeze()
+
+    def forward(self, image: Tensor) -> Tensor:
+        """[N, 3, S, S] in [-1, 1] → [N, 128]."""
+        with self.precision(image):
+            return F.normalize(self.net(face_of(image)).float())

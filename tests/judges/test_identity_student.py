@@ -1,0 +1,162 @@
+"""The shipped student: what it is, what it knows, and that it teaches."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+from typer.testing import CliRunner
+
+from hsc.cli import app
+from hsc.errors import HscError
+from hsc.files import sha256
+from hsc.images import resize
+from hsc.judges import faceres, load_judge
+from hsc.judges.identity import WEIGHTS, IdentityNet
+from hsc.training.degrade import degrade
+from hsc.training.distil import distil, load_config
+
+STUDENT = "identity_student"
+
+
+def test_it_is_small_and_its_card_names_the_file() -> None:
+    student = load_judge(STUDENT)
+    assert sum(parameter.numel() for parameter in student.parameters()) < 1_200_000
+    assert WEIGHTS.stat().st_size < 2_500_000
+    assert sha256(WEIGHTS) in WEIGHTS.with_suffix(".md").read_text()
+
+
+def test_descriptors_are_unit_vectors_at_any_size(faces) -> None:
+    student = load_judge(STUDENT)
+    descriptors = student(faces)
+    assert descriptors.shape == (12, 128)
+    torch.testing.assert_close(descriptors.norm(dim=1), torch.ones(12))
+    assert F.cosine_similarity(descriptors, student(resize(faces, 256))).min() > 0.97
+
+
+def test_a_blurred_face_stays_nearest_to_its_own_original(faces) -> None:
+    student = load_judge(STUDENT)
+    cosines = student(resize(resize(faces, 40), 128)) @ student(faces).t()
+    assert cosines.argmax(1).tolist() == list(range(12))
+
+
+def test_the_more_a_face_is_blurred_the_farther_it_is(faces) -> None:
+    student = load_judge(STUDENT)
+    original = student(faces)
+    means = [
+        (1 - F.cosine_similarity(student(resize(resize(faces, size), 128)), original)).mean() for size in (64, 32, 16)
+    ]
+    assert means == sorted(means)
+
+
+def test_following_its_gradient_moves_a_face_towards_another(faces) -> None:
+    student = load_judge(STUDENT)
+    image, target = faces[:2].clone().requires_grad_(), student(faces[2:4])
+    before = (1 - F.cosine_similarity(student(image), target)).sum()
+    (gradient,) = torch.autograd.grad(before, image)
+    after = (1 - F.cosine_similarity(student(image - 0.5 * gradient / gradient.norm()), target)).sum()
+    assert gradient.isfinite().all()
+    assert after < 0.99 * before
+
+
+def test_it_sees_different_people_as_its_teacher_does(faces, judge) -> None:
+    def centred(descriptors: Tensor) -> Tensor:
+        pairs = torch.triu_indices(len(faces), len(faces), 1)
+        unit = F.normalize(descriptors - descriptors.mean(0))
+        return (unit @ unit.t())[pairs[0], pairs[1]]
+
+    both = torch.stack([centred(load_judge(STUDENT)(faces)), centred(judge("faceres")(faces))])
+    assert torch.corrcoef(both)[0, 1] > 0.6
+
+
+def test_folding_batch_normalisation_changes_nothing() -> None:
+    torch.manual_seed(0)
+    net = IdentityNet(norm=True)
+    x = torch.randn(8, 3, 64, 64)
+    for _ in range(3):
+        net(x * 2 + 1)
+    torch.testing.assert_close(net.eval()(x), net.folded()(x), atol=1e-4, rtol=1e-3)
+
+
+def test_faceres_reads_the_numbers_in_their_order() -> None:
+    numbers = faceres._HEADS + 3_206_976 + 21_888 + 54 + 9 * 4960
+    content = np.zeros(numbers, np.float16).tobytes()
+    with pytest.raises(HscError, match="not the weights of faceres"):
+        faceres.convert(content[: len(content) // 2])
+
+
+def test_degraded_pictures_are_worse_and_repeatable() -> None:
+    ramp = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
+    picture = Image.fromarray(ramp * 2).convert("RGB")
+    for seed in range(8):
+        worse = [np.asarray(degrade(picture, np.random.default_rng(seed))) for _ in range(2)]
+        np.testing.assert_array_equal(*worse)
+        assert worse[0].shape == (64, 64, 3)
+        assert (worse[0] != np.asarray(picture)).any()
+
+
+TEACHER = """
+import torch
+from hsc.judges import Judge
+
+class Teacher(Judge):
+    name = family = "colours"
+    kind = "recogniser"
+
+    def forward(self, image):
+        return torch.nn.functional.normalize(torch.nn.functional.avg_pool2d(image, 16).flatten(1) + 0.1)
+
+class Reporter(Teacher):
+    family = "dlib"
+"""
+
+
+@pytest.fixture
+def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Twelve noisy faces and a teacher that looks at colours."""
+    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "colour_teacher.py").write_text(TEACHER)
+    random = np.random.default_rng(0)
+    with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
+        for number in range(160):
+            with archive.open(f"{number:05}.png", "w") as file:
+                small = Image.fromarray(random.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+                small.resize((128, 128), Image.Resampling.BICUBIC).save(file, "PNG")
+    file = tmp_path / "experiment.yaml"
+    file.write_text(
+        f"teacher: colour_teacher:Teacher\ndata: {{path: {tmp_path}/faces.zip, train: 00000-00143, "
+        "validation: 00144-00159}\nsteps: 8\nbatch_faces: 8\n"
+    )
+    return file
+
+
+def test_distilling_makes_weights_that_the_student_reads(experiment: Path, tmp_path: Path) -> None:
+    out = tmp_path / "student" / "identity.safetensors"
+    done = CliRunner().invoke(app, ["weights", "distil", str(experiment), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    report = json.loads(out.with_suffix(".json").read_text())
+    assert report["faces"] == 16
+    assert report["sha256"] == sha256(out)
+    assert report["target_cosine"] > 0.1
+    assert set(report) >= {"pair_correlation", "degraded_correlation", "same_nearest_student"}
+
+
+def test_a_judge_that_reports_cannot_teach(experiment: Path, tmp_path: Path) -> None:
+    with pytest.raises(HscError, match="may teach"):
+        distil(experiment, tmp_path / "x.safetensors", ["teacher=colour_teacher:Reporter"])
+
+
+def test_the_shipped_recipe_is_one() -> None:
+    recipe = load_config(Path(__file__).parents[2] / "experiments" / "judges-identity.yaml", ())
+    assert (recipe.teacher, recipe.data.train, recipe.data.validation) == ("faceres", "00000-03999", "04000-04499")
+
+
+def test_an_unknown_field_is_named(experiment: Path, tmp_path: Path) -> None:
+    with pytest.raises(HscError, match="stepz"):
+        distil(experiment, tmp_path / "x.safetensors", ["stepz=3"])

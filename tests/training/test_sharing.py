@@ -1,0 +1,68 @@
+"""A step shared out: by processes, by accumulation, by both; the loss curve is the one of a step computed at once."""
+
+import csv
+from collections.abc import Callable
+
+import pytest
+import torch
+from test_two_processes import start
+
+from hsc.config import load
+from hsc.errors import HscError
+from hsc.training.processes import check_processes
+
+pytestmark = pytest.mark.slow
+
+# All that is random in a step takes part: qualities, noise, prefixes, and flips.
+WORDS = ["run=[joint]", "stages.joint.init=fresh", "stages.joint.steps=10", "stages.joint.validate_every=10"]
+
+
+def curve(experiment) -> list[dict[str, float]]:
+    """What was logged of each step."""
+    (log,) = experiment.folder().glob("joint/log/*/metrics.csv")
+    rows = csv.DictReader(log.read_text().splitlines())
+    return [
+        {name: float(value) for name, value in row.items() if value and name.startswith("train/")}
+        for row in rows
+        if row["train/objective"]
+    ]
+
+
+@pytest.fixture
+def at_once(experiment, train_in_process: Callable[..., int], tmp_path) -> list[dict[str, float]]:
+    """The curve of one process that computes every step at once; the experiment is as if it had not run."""
+    assert train_in_process(experiment, *WORDS) == 0
+    logged = curve(experiment)
+    experiment.runs.rename(tmp_path / "at-once")
+    return logged
+
+
+@pytest.mark.parametrize(("processes", "parts"), [(1, 2), (2, 1), (2, 2)])
+def test_one_curve(experiment, at_once, train_in_process: Callable[..., int], processes: int, parts: int):
+    words = [*WORDS, f"stages.joint.accumulate={parts}"]
+    if processes == 1:
+        assert train_in_process(experiment, *words) == 0
+    else:
+        process = start(experiment, *words)
+        said, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, said
+    shared = curve(experiment)
+    assert len(shared) == len(at_once) == 10
+    for step, (own, expected) in enumerate(zip(shared, at_once, strict=True)):
+        assert own == pytest.approx(expected, rel=1e-4, abs=1e-6), step
+
+
+def test_steps_that_cannot_be_shared_out_are_refused(experiment):
+    with pytest.raises(HscError, match=r"batch_size: 4 is no multiple of devices=2 × accumulate=4"):
+        load([experiment.file], ["devices=2", "stages.joint.accumulate=4"])
+    with pytest.raises(HscError, match=r"prior\.accumulate: only codec stages"):
+        load([experiment.file], ["stages.prior.accumulate=2"])
+
+
+def test_processes_that_were_not_asked_for_are_refused(monkeypatch: pytest.MonkeyPatch):
+    for name, value in {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "4", "GROUP_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    check_processes(4)
+    with pytest.raises(HscError, match="devices is 1, but torchrun runs 4 processes; give devices=4, or start 1"):
+        check_processes(1)
+    assert torch.distributed.is_torchelastic_launched()

@@ -1,0 +1,109 @@
+"""What the Trainer of a stage makes of its configuration: clipping, compiling, checkpoints that cannot be written."""
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from tiny_model import SIZE, tiny_config
+from torch.utils.data import DataLoader
+
+from hsc.losses import load_losses
+from hsc.modules.codec import CodecModule
+from hsc.training import compiling
+from hsc.training.checkpoints import SafeCheckpoints, newest_checkpoint
+from hsc.training.trainer import build_trainer
+
+
+class Norms(pl.Callback):
+    """The norm of the gradients that each step was taken with."""
+
+    def __init__(self) -> None:
+        self.seen: list[float] = []
+
+    def on_before_zero_grad(self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer) -> None:
+        gradients = [weight.grad for weight in pl_module.parameters() if weight.grad is not None]
+        if gradients:
+            self.seen.append(float(torch.linalg.vector_norm(torch.cat([g.flatten() for g in gradients]))))
+
+
+class Batches(torch.utils.data.IterableDataset):
+    def __iter__(self):
+        random = torch.Generator().manual_seed(0)
+        while True:
+            yield {"image": torch.rand(4, 3, SIZE, SIZE, generator=random) * 2 - 1, "name": list("abcd")}
+
+
+@pytest.fixture
+def fit(tmp_path: Path) -> Callable[..., CodecModule]:
+    """`fit(callback, field=value, …)` trains three steps of a stage with these fields."""
+
+    def run(callback: pl.Callback, **fields) -> CodecModule:
+        torch.manual_seed(0)
+        config = tiny_config(steps=3, log_every=1, precision="32-true", **fields)
+        config.device = "cpu"
+        stage = config.stages["only"]
+        module = CodecModule(config, stage, load_losses(["l2"]))
+        trainer = build_trainer(config, "only", stage, tmp_path, [], [callback])
+        trainer.fit(module, DataLoader(Batches(), batch_size=None))
+        return module
+
+    return run
+
+
+@pytest.mark.parametrize("clip", [0.0, 0.01])
+def test_gradients_are_clipped(fit: Callable, clip: float):
+    norms = Norms()
+    fit(norms, clip=clip)
+    assert len(norms.seen) == 2  # of all steps but the last
+    if clip:
+        assert norms.seen == pytest.approx([clip] * 2, rel=1e-3)
+    else:
+        assert min(norms.seen) > 0.02
+
+
+def test_without_a_compiler_training_goes_on_and_says_so(fit: Callable, monkeypatch: pytest.MonkeyPatch):
+    def no_compiler(*_, **__):
+        raise RuntimeError("\nNo working C++ compiler found in CXX")
+
+    monkeypatch.setattr(torch, "compile", no_compiler)
+    with pytest.warns(UserWarning, match=r"it needs a C\+\+ compiler such as g\+\+ \(No working .* trains without it"):
+        module = fit(Norms(), compile=True)
+    assert int(module.batches_seen) == 3
+    assert not any(network._compiled_call_impl for network in compiling.networks(module))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiles C++")
+def test_compiled_networks_learn_the_same(fit: Callable, tmp_path: Path):
+    torch.compiler.reset()
+    compiled, plain = fit(Norms(), compile=True), fit(Norms())
+    assert all(network._compiled_call_impl for network in compiling.networks(compiled))
+    expected = plain.state_dict()
+    assert compiled.state_dict().keys() == expected.keys()
+    for name, value in compiled.state_dict().items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-3, atol=1e-3)
+
+
+def test_a_full_disk_costs_no_checkpoint_that_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def save(step: int) -> None:
+        SafeCheckpoints().save_checkpoint({"state_dict": {"batches_seen": torch.tensor(step)}}, tmp_path / "last.ckpt")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    save(1)
+    save(2)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        for step in (3, 4):
+            with pytest.warns(UserWarning, match=f"no checkpoint of step {step}: .*No space left.*; the one before is"):
+                save(step)
+    assert newest_checkpoint(tmp_path) == (tmp_path / "previous.ckpt", 2)
+    assert len(list(tmp_path.iterdir())) == 1
+    save(5)
+    assert newest_checkpoint(tmp_path) == (tmp_path / "last.ckpt", 5)

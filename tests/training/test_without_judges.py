@@ -1,0 +1,47 @@
+"""A machine without a single judge's weights still trains, and is told what it misses."""
+
+import csv
+import warnings
+from pathlib import Path
+
+import pytest
+
+from hsc import judges
+from hsc.cli import main
+from hsc.judges import NotAvailable, weights
+
+
+@pytest.fixture
+def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def nowhere(name: str) -> Path:
+        raise NotAvailable(
+            f"{', '.join(weights.TABLE[name].enables)} not available: {weights._remedy(weights.TABLE[name])}"
+        )
+
+    monkeypatch.setattr(weights, "locate", nowhere)
+    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
+    judges._load.cache_clear()
+    yield
+    judges._load.cache_clear()
+
+
+@pytest.mark.usefixtures("no_weights")
+def test_it_trains_and_says_what_is_missing(experiment, capfd: pytest.CaptureFixture) -> None:
+    words = ["judges.identity=dlib", "judges.landmarks=dlib68", "judges.perceptual=[lpips.alex, lpips.vgg, psnr]"]
+    words += ["run=[basic]", "stages.basic.steps=2", "stages.basic.init=fresh", "judges.distribution=vgg16"]
+    words += ["defaults.losses.basic.lpips=1", "defaults.losses.basic.identity=1"]
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        with pytest.raises(SystemExit) as end:
+            main(["train", str(experiment.file), *words])
+    assert not end.value.code
+    said = " ".join(str(warning.message) for warning in warned) + capfd.readouterr().err
+    assert "trains without a loss: lpips.alex not available" in said
+    for judge in ("dlib68", "lpips.alex", "lpips.vgg"):
+        assert f"{judge} not available" in said or f"{judge}, " in said, judge
+    assert "hsc weights fetch" in said
+    (log,) = experiment.folder().glob("basic/log/*/metrics.csv")
+    with open(log) as file:
+        columns = set(next(csv.reader(file)))
+    assert {"val/basic/psnr", "val/basic/bpp", "train/basic/identity"} <= columns
+    assert not {"val/basic/lpips", "val/basic/identity_accuracy", "val/basic/landmark_nme"} & columns
