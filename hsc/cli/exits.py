@@ -33,7 +33,8 @@ def tidy_exits() -> Iterator[None]:
         # Lightning ends training with status 1 on Ctrl-C and, between two steps, with 0 on SIGTERM.
         if isinstance(ended.__context__, KeyboardInterrupt):
             sys.exit(INTERRUPTED)
-        if type(ended).__name__ == "SIGTERMException":
+        if type(ended).__name__ == "SIGTERMException" or ended.code == TERMINATED:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             sys.exit(TERMINATED)
         raise
     except BrokenPipeError:
@@ -71,4 +72,6 @@ def _fail(message: str) -> NoReturn:
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
+    # Schedulers send it more than once; the second one would break into what ends because of the first.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(TERMINATED)

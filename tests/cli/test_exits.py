@@ -97,6 +97,18 @@ def test_signals_end_the_process_with_their_status(number: signal.Signals, statu
     assert b"Traceback" not in complaint
 
 
+@pytest.mark.parametrize("first", ["os.kill(os.getpid(), signal.SIGTERM)", "sys.exit(143)"])
+def test_a_second_sigterm_does_not_break_into_the_end(first: str):
+    """Neither into what is tidied up because of the first one, nor into the interpreter's exit."""
+    program = (
+        "import atexit, os, signal, sys, time\nfrom hsc.cli.exits import tidy_exits\n"
+        "atexit.register(lambda: (os.kill(os.getpid(), signal.SIGTERM), time.sleep(0.1), print('left')))\n"
+        f"with tidy_exits():\n {first}\n time.sleep(60)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (143, "left\n", "")
+
+
 def test_a_reader_that_leaves_early_is_no_reason_to_complain():
     """As in `hsc … | head -1`, both when lines are still buffered and when they are being written."""
     for lines in (10, 100_000):
