@@ -84,8 +84,8 @@ _FILES = [
     ),
     WeightFile(
         "identity", "identity.safetensors", ("identity_student",), "comes with hsc (distilled from faceres)",
-        "CC BY-NC-SA 4.0 (trained on FFHQ): non-commercial use", 2.1,
-        "@@SHA@@",
+        "CC BY-NC-SA 4.0 (trained on FFHQ): non-commercial use", 2.3,
+        "a7deeba3610105a6b5b640eecbf0d27d9ad87f15341a2ac787e120589002143a",
         installed=("hsc", "assets/identity.safetensors"),
     ),
     WeightFile(
