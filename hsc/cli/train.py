@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from hsc.slurm import requeue_when_preempted
+
 
 def train(
     arguments: Annotated[
@@ -23,6 +25,7 @@ def train(
       hsc train experiments/quickstart.yaml seed=1 defaults.batch_size=16
       hsc train experiments/quickstart.yaml my-data.yaml --stages.joint.steps=2000
     """
+    requeue_when_preempted()
     files, overrides = split_overrides(arguments)
     if not files:
         raise typer.BadParameter("name an experiment file, for example: hsc train experiments/quickstart.yaml")

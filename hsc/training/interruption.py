@@ -1,18 +1,13 @@
 """Training told to stop: finish the step, save, exit 143. By SLURM's USR1: also ask for another turn."""
 
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 import pytorch_lightning as pl
-from pytorch_lightning.utilities import rank_zero_only
 
-TERMINATED = 143
-PREEMPTED = signal.SIGUSR1
+from hsc.slurm import PREEMPTED, TERMINATED, in_slurm, requeue
 
 
 class SaveOnTermination(pl.Callback):
@@ -65,38 +60,3 @@ class SaveOnTermination(pl.Callback):
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._received = True
         self._preempted |= number == PREEMPTED
-
-
-def requeue_when_preempted() -> None:
-    """Outside of training, between stages or while they load, USR1 in a SLURM job requeues it at once."""
-    if in_slurm():
-        signal.signal(PREEMPTED, _requeue_at_once)
-
-
-def in_slurm() -> bool:
-    """Whether this process belongs to a SLURM job."""
-    return "SLURM_JOB_ID" in os.environ
-
-
-@rank_zero_only
-def requeue() -> None:
-    """Ask SLURM to start the job again when there is room; run again, training resumes."""
-    job = os.environ["SLURM_JOB_ID"]
-    if array := os.environ.get("SLURM_ARRAY_JOB_ID"):
-        job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
-    try:
-        asked = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True)
-        failed = asked.stderr.strip() or f"exit status {asked.returncode}" if asked.returncode else ""
-    except OSError as error:
-        failed = str(error)
-    if failed:
-        print(
-            f"job {job} was not requeued ({failed}): submit it again, and training goes on", file=sys.stderr, flush=True
-        )
-    else:
-        print(f"job {job} is requeued", flush=True)
-
-
-def _requeue_at_once(number: int, frame: FrameType | None) -> NoReturn:
-    requeue()
-    raise SystemExit(TERMINATED)

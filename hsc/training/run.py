@@ -9,7 +9,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from hsc import config as configuration
 from hsc.config import Config
 from hsc.files import write_atomically
-from hsc.training.interruption import requeue_when_preempted
+from hsc.slurm import requeue_when_preempted
 from hsc.training.loggers import run_loggers
 from hsc.training.processes import check_processes
 from hsc.training.quiet import hush_lightning
@@ -28,9 +28,9 @@ def train(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Path:
     `codec.safetensors`, which `hsc encode --model` takes, and, when all is done, `done.json`.
     """
     requeue_when_preempted()
+    hush_lightning()
     config = with_model_of(configuration.load(files, overrides))
     check_processes(config.devices)
-    hush_lightning()
     _check_stages(config)
     config, folder = as_trial(config)
     _begin(config, folder)

@@ -4,6 +4,8 @@ import csv
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -155,18 +157,42 @@ def validations(experiment) -> dict[float, float]:
     return {float(row["samples_seen"]): float(row["val/enhanced/psnr"]) for row in rows if row.get("val/enhanced/psnr")}
 
 
-def test_usr1_in_a_slurm_job_saves_and_requeues(experiment, train: Callable, same_result: Callable, tmp_path: Path):
-    asked = tmp_path / "asked"
+@pytest.fixture
+def slurm_job(tmp_path: Path) -> dict[str, str]:
+    """The variables of a job of an array; what scontrol is asked for is in `asked`."""
     scontrol = tmp_path / "scontrol"
-    scontrol.write_text(f"#!/bin/sh\necho $* >> {asked}\n")
+    scontrol.write_text(f"#!/bin/sh\necho $* >> {tmp_path / 'asked'}\n")
     scontrol.chmod(0o755)
     job = {"SLURM_JOB_ID": "17", "SLURM_ARRAY_JOB_ID": "16", "SLURM_ARRAY_TASK_ID": "4"}
-    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"} | job
-    assert train("joint", kill=("joint", 1, signal.SIGUSR1), environment=environment) == TERMINATED
-    assert asked.read_text() == "requeue 16_4\n"
+    return {"PATH": f"{tmp_path}:{os.environ['PATH']}"} | job
+
+
+def test_usr1_in_a_slurm_job_saves_and_requeues(
+    experiment, train: Callable, same_result: Callable, slurm_job, tmp_path: Path
+):
+    assert train("joint", kill=("joint", 1, signal.SIGUSR1), environment=slurm_job) == TERMINATED
+    assert (tmp_path / "asked").read_text() == "requeue 16_4\n"
     assert batches_in(experiment.folder() / "joint" / "last.ckpt") == 1
-    assert train("joint", environment=environment) == 0
+    assert train("joint", environment=slurm_job) == 0
     same_result("joint")
+
+
+@pytest.mark.parametrize(("rank", "asked"), [("0", "requeue 16_4\n"), ("1", "")])
+def test_usr1_while_a_job_is_still_loading_requeues_it_once(slurm_job, tmp_path: Path, rank: str, asked: str):
+    program = """
+import os, signal, sys
+from hsc.cli import main
+class Loading:
+    def find_spec(self, name, *_):
+        if name == "torch":
+            os.kill(os.getpid(), signal.SIGUSR1)
+sys.meta_path.insert(0, Loading())
+main(["train", "none.yaml"])
+"""
+    environment = os.environ | slurm_job | {"SLURM_PROCID": rank}
+    ended = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (TERMINATED, "")
+    assert "".join(path.read_text() for path in tmp_path.glob("asked")) == asked
 
 
 def test_steps_in_parts_resume_as_exactly(experiment, uninterrupted, train: Callable):

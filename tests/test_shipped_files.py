@@ -1,0 +1,65 @@
+"""Every YAML in experiments/ and sweeps/ describes trainings that can be begun."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+import torch
+
+from hsc import config as configuration
+from hsc.config import Config
+from hsc.sweeps.command import command, experiment
+from hsc.sweeps.search import Known, propose
+from hsc.sweeps.sweep_file import read_sweep
+from hsc.sweeps.trials import Trial
+from hsc.training.separation import check_reporters
+from hsc.training.stage import MODULES
+from hsc.training.weights import with_model_of
+
+ROOT = Path(__file__).resolve().parent.parent
+# Judges are distilled by files of another kind (tests/judges).
+EXPERIMENTS = [path for path in sorted((ROOT / "experiments").glob("*.yaml")) if not path.name.startswith("judges-")]
+SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
+MOST_TRIALS = 8
+
+
+def stem(path: Path) -> str:
+    return path.stem
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=stem)
+def test_an_experiment_s_networks_can_be_built(path: Path):
+    build(configuration.load([path]))
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=stem)
+def test_the_networks_of_a_sweep_s_trials_can_be_built(path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(ROOT)
+    models = []
+    for config in trials(path):
+        check_reporters(config)
+        if config.model not in models:
+            models.append(config.model)
+            build(config)
+    assert models
+
+
+def trials(path: Path) -> Iterable[Config]:
+    """The first trials of a sweep."""
+    sweep, known = read_sweep(path), []
+    while len(known) < MOST_TRIALS and (values := propose(sweep, known)) is not None:
+        config = experiment(command(sweep, values))
+        assert config is not None
+        yield config
+        known.append(Known(Trial(len(known), values), []))
+
+
+def build(config: Config) -> None:
+    """All stages' networks, without memory for their weights; tasks are known, and none of their judges reports."""
+    config = with_model_of(config)
+    check_reporters(config)
+    for name in config.run:
+        stage = config.stages[name]
+        with torch.device("meta"):
+            module = MODULES[stage.module](config, stage, {}, 0)
+        assert all(list(module.parts()[part].parameters()) for part in stage.train)
