@@ -1,6 +1,6 @@
 """What files cost over the entropy model's ideal, and that over the float network's; do all settings read the same?
 
-    python benchmarks/bitstream.py [--faces 200] [--model ffhq64] [--data ffhq128.zip] [--split 04000-04499]
+    python benchmarks/bitstream.py [--faces 200] [--model MODEL] [--data ffhq128.zip] [--split 04000-04499]
 
 Encodes faces with this process's settings, then decodes the files in fresh processes under others: instruction sets of
 ATen, oneDNN, MKL, OpenBLAS and NumPy, threads, batch sizes. Exits 1 if a symbol differs.

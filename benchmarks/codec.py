@@ -1,6 +1,6 @@
 """How long hsc takes to decode a face beside CompressAI's mean-scale hyperprior, on the same images in the same run.
 
-    python benchmarks/codec.py [--images 20] [--runs 5] [--model ffhq64]
+    python benchmarks/codec.py [--images 20] [--runs 5] [--model MODEL]
 
 Images are 128×128 and decoded one at a time on the CPU: faces of ffhq128.zip where HSC_DATA has it, else noise. For
 each image the two codecs take turns, so that other load hits both. *Entropy part*: bytes to latents, that is the

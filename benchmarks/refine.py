@@ -1,6 +1,6 @@
 """What refinement gains: the objective, bytes and time of the same faces against the number of iterations.
 
-    python benchmarks/refine.py [--faces 12] [--quality Q] [--model ffhq64] [--data ffhq128.zip] [--split 04000-04499]
+    python benchmarks/refine.py [--faces 12] [--quality Q] [--model MODEL] [--data ffhq128.zip] [--split 04000-04499]
 
 J is λ·(bits of the file) / pixels + D, as `hsc encode --refine` minimises it; LPIPS on VGG16 and PSNR, at the faces'
 own size, are not what it minimises alone.

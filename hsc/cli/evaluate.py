@@ -46,7 +46,7 @@ def evaluate(
 
     \b
     Examples:
-      hsc evaluate ffhq64 --data faces.zip --out results/ffhq64
+      hsc evaluate codec.safetensors --data faces.zip --out results/codec
       hsc evaluate runs/mine --data faces/ --anchors vvc,jpeg --limit 100 --out results/mine
       hsc evaluate runs/mine --data faces/ --anchors vvc,av1 --at-bytes 110,150,200 --out results/mine
       hsc evaluate runs/mine --data ffhq128.zip --split 04000-04499 --out results/mine
@@ -85,8 +85,8 @@ def compare(
 
     \b
     Examples:
-      hsc compare results/mine results/ffhq64 published.json --out comparison
-      hsc compare sweeps/lambda results/ffhq64 --out comparison
+      hsc compare results/mine results/other published.json --out comparison
+      hsc compare sweeps/lambda results/mine --out comparison
     """
     from hsc.evaluation.compare import compare as draw
 
