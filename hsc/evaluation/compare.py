@@ -46,7 +46,8 @@ def compare(results: Sequence[str | Path], out: str | Path, reference: str | Non
     _write_tables(out, [saved, *more], warnings)
     headline = [saved, equal[len(equal) // 2]]
     others = [table for table in more if table not in headline]
-    galleries = [gallery for path in results if (gallery := read_gallery(Path(path))) is not None]
+    beside = chosen.codec.partition(" (")[0]
+    galleries = [gallery for path in results if (gallery := read_gallery(Path(path), beside)) is not None]
     runs = [{"results": Path(path).name, **about} for path in results if (about := read_about(path))]
     page = build_page(curves, metrics, headline, others, _lead(curves, chosen), warnings, galleries, runs)
     write_atomically(out / "index.html", page.encode())

@@ -34,10 +34,10 @@ def script_data(curves: Sequence[Curve], metrics: Sequence[str], galleries: Sequ
     return json.dumps(content, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
 
 
-def read_gallery(folder: Path) -> dict[str, Any] | None:
+def read_gallery(folder: Path, beside: str) -> dict[str, Any] | None:
     """The pictures that `hsc evaluate` left in `folder`, as data URIs; None where there are none.
 
-    Raises HscError when they are damaged.
+    `beside` is the anchor to be shown first, where there are pictures of it. Raises HscError when they are damaged.
     """
     path = folder / "faces" / "faces.json"
     if not path.is_file():
@@ -49,7 +49,10 @@ def read_gallery(folder: Path) -> dict[str, Any] | None:
                 "name": str(face["name"]),
                 "original": _shot(path, face["original"]),
                 "decoded": [_shot(path, shot) for shot in face["decoded"]],
-                "anchors": {name: [_shot(path, shot) for shot in shots] for name, shots in face["anchors"].items()},
+                "anchors": {
+                    name: [_shot(path, shot) for shot in face["anchors"][name]]
+                    for name in sorted(face["anchors"], key=lambda name: name != beside)
+                },
             }
             for face in kept["faces"]
         ]
