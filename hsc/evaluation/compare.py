@@ -15,7 +15,7 @@ from hsc.evaluation.quantities import sort_key
 from hsc.evaluation.report import build_page
 from hsc.evaluation.results import GENERATED, Curve, read_about, read_results
 from hsc.evaluation.runs import FROM_TRAINING, read_runs
-from hsc.evaluation.tables import Table, delta_table, equal_rate_table, front_table
+from hsc.evaluation.tables import Table, delta_table, equal_rate_table, front_table, time_table
 from hsc.files import write_atomically
 
 PREFERRED_REFERENCES = ("vvc", "av1", "hevc", "jpeg")
@@ -41,7 +41,8 @@ def compare(results: Sequence[str | Path], out: str | Path, reference: str | Non
     saved = delta_table(curves, chosen, metrics, of_rate=True)
     equal = [equal_rate_table(curves, metrics, rate) for rate in equal_rates(curves, chosen)]
     fronts = [front_table(curve, metrics) for curve in curves if curve.labels]
-    more = [delta_table(curves, chosen, metrics, of_rate=False), *equal, *fronts]
+    times = [table for table in [time_table(curves)] if table]
+    more = [delta_table(curves, chosen, metrics, of_rate=False), *equal, *fronts, *times]
     warnings = warnings_about(curves)
     _write_tables(out, [saved, *more], warnings)
     headline = [saved, equal[len(equal) // 2]]

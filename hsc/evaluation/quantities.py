@@ -57,11 +57,13 @@ _ALIASES = {
     "lpips.alex": "lpips",
     "lpips-vgg": "lpips_vgg",
     "lpips.vgg": "lpips_vgg",
+    "encoding_time": "encode_seconds",
+    "decoding_time": "decode_seconds",
 }
 
 
 def canonical_name(metric: str) -> str:
-    """The name hsc uses for a metric of any result file."""
+    """The name hsc uses for a metric or time of any result file."""
     return _ALIASES.get(metric, metric)
 
 

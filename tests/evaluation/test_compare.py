@@ -66,6 +66,7 @@ def compared(tmp_path_factory) -> Path:
             "ms-ssim-rgb": [0.9, 0.92, 0.94, 0.96, 0.98],
             "bpp": RATES.tolist(),
             "encoding_time": [0.1] * 5,
+            "decoding_time": [0.1, 0.2, 0.3, 0.4, 0.5],
         },
     }
     (tmp_path / "mbt2018.json").write_text(json.dumps(published))
@@ -136,7 +137,14 @@ def test_tables_hold_the_saving(compared):
     assert "† The codec was trained on this metric." in text
     latex = (compared / "tables.tex").read_text()
     assert r"$-$30.0 \%\textdagger{}" in latex
-    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 5
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 6
+
+
+def test_times_stand_where_they_were_taken(compared):
+    text = (compared / "tables.md").read_text()
+    (table,) = re.findall(r"### Milliseconds a face\n\n((?:\|.*\n)+)", text)
+    assert table.splitlines()[2:] == ["| mbt2018 | 100.0 | 300.0 |"]
+    assert "Milliseconds a face" in (compared / "index.html").read_text()
 
 
 def test_latex_escapes_what_latex_reads():
