@@ -128,15 +128,15 @@ def front_table(curve: Curve, metrics: Sequence[str]) -> Table:
 
 
 def time_table(curves: Sequence[Curve]) -> Table | None:
-    """Milliseconds a face of every curve that was timed, means over its points; None where none was."""
+    """Milliseconds an image of every curve that was timed, means over its points; None where none was."""
     columns = ("encode_seconds", "decode_seconds")
     rows = [
         [curve.name, *(f"{1000 * np.nanmean(curve.values[name]):.1f}" for name in columns)]
         for curve in curves
         if all(np.isfinite(curve.values.get(name, np.nan)).any() for name in columns)
     ]
-    note = "Wall times as each codec was measured: hsc in batches, most others with a process for every image."
-    return Table("Milliseconds a face", ["codec", "encode", "decode"], rows, [note]) if rows else None
+    note = "Wall times as result files have them: machines, batches and whether a program had to start may differ."
+    return Table("Milliseconds an image", ["codec", "encode", "decode"], rows, [note]) if rows else None
 
 
 def value_at(curve: Curve, metric: str, bpp: float) -> float | None:

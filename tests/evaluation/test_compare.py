@@ -142,9 +142,9 @@ def test_tables_hold_the_saving(compared):
 
 def test_times_stand_where_they_were_taken(compared):
     text = (compared / "tables.md").read_text()
-    (table,) = re.findall(r"### Milliseconds a face\n\n((?:\|.*\n)+)", text)
+    (table,) = re.findall(r"### Milliseconds an image\n\n((?:\|.*\n)+)", text)
     assert table.splitlines()[2:] == ["| mbt2018 | 100.0 | 300.0 |"]
-    assert "Milliseconds a face" in (compared / "index.html").read_text()
+    assert "Milliseconds an image" in (compared / "index.html").read_text()
 
 
 def test_latex_escapes_what_latex_reads():
