@@ -97,6 +97,8 @@ def _check_stage(path: str, stage: StageConfig, config: Config) -> None:
             raise HscError(
                 f"config: {path}.losses: a stage without quantisation needs a task of its last layer {names[-1]!r}"
             )
+    if stage.distillation < 0 or (stage.distillation and (stage.module == "prior" or stage.quantise == "none")):
+        raise HscError(f"config: {path}.distillation: 0 or more, and only of codec stages that quantise")
     for key in ("steps", "batch_size", "accumulate", "validate_every", "save_every", "log_every"):
         if getattr(stage, key) < 1:
             raise HscError(f"config: {path}.{key}: must be at least 1")

@@ -143,6 +143,8 @@ class StageConfig:
     """Weight of each layer's term in the objective; default 1."""
     losses: dict[str, dict[str, float]] = field(default_factory=dict)
     """For each layer the weight of each task, such as {basic: {landmarks: 1, lpips.alex: 1}}."""
+    distillation: float = 0.0
+    """Weight of the squared difference to what the starting weights decode of the same face: against forgetting."""
     quantise: str = "noise"
     """"none" (latents pass as they are), "noise" (rate from noise, reconstruction from rounding) or "round" (both)."""
     round_after: float = 1.0

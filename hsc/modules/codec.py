@@ -1,6 +1,6 @@
 """The codec in training: encoder, entropy model and decoder composed, and the only one of the four that logs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from hsc.modules.encoder import EncoderModule
 from hsc.modules.entropy import EntropyModule
 from hsc.modules.objective import Objective
 from hsc.modules.share import Share
+from hsc.modules.teacher import Teacher
 from hsc.modules.trainable import TrainableModule
 from hsc.outputs import CodecOutput, LayerOutput
 
@@ -39,6 +40,7 @@ class CodecModule(TrainableModule):
         self.register_buffer("lambdas", torch.tensor(config.model.lambdas), persistent=False)
         self.lambdas: Tensor
         self.released: Codec | None = None  # what validation codes with; no Module, so not in checkpoints
+        self.teacher: Teacher | None = None  # what `distillation` compares with
         self.freeze_untrained()
         self.to(memory_format=torch.channels_last)
 
@@ -73,12 +75,19 @@ class CodecModule(TrainableModule):
             coded = self.entropy(latents, quality, self._quantiser(), random, share)
             rows = [layer.shape[1] for layer in latents]
             total, parts = self.objective.rate(coded.row_bits, rows, self.lambdas[quality], self.size**2)
-            for layer, chosen, decoded, portion in self._decoded_prefixes(coded.prefixes, quality, random, share):
+            prefixes = self._decoded_prefixes(coded.prefixes, quality, random, share)
+            for layer, chosen, decoded, portion in prefixes:
                 term = self.objective.distortion(
                     layer, decoded, images[chosen], None if landmarks is None else landmarks[chosen]
                 )
                 total = total + portion * term.total
                 parts |= {name: portion * value for name, value in term.parts.items()}
+            if self.teacher is not None:
+                layers, indices, *_ = zip(*prefixes, strict=True)
+                taught = self.teacher.decode(images, quality, layers, indices)
+                term = self.objective.distillation(prefixes, taught)
+                total = total + term.total
+                parts |= term.parts
             parts["zero_symbols"] = torch.cat([s.flatten() for s in coded.symbols]).eq(0).float().mean()
         self.count_part(parts | {"objective": total.detach(), "learning_rate": self._rate()})
         return total
@@ -101,15 +110,21 @@ class CodecModule(TrainableModule):
             chosen = [everything[share.of(draw) == j] for j in range(len(prefixes))]
             drawn = draw.bincount(minlength=len(prefixes)).tolist()
             portions = [share.parts * len(own) / max(count, 1) for own, count in zip(chosen, drawn, strict=True)]
-        # One pass of the generator over all of them.
+        by_layer = zip(self.layer_names, chosen, self.decoded(prefixes, quality, chosen), portions, drawn, strict=False)
+        return [(layer, own, shown, portion) for layer, own, shown, portion, anywhere in by_layer if anywhere]
+
+    def decoded(
+        self, prefixes: Sequence[list[Tensor]], quality: Tensor, chosen: Sequence[Tensor]
+    ) -> tuple[Tensor, ...]:
+        """For each prefix (latents [N, rows, dim] a layer) its images of the chosen indices, in one pass of the
+        generator over all of them.
+        """
         latents = [
             torch.cat([prefix[k][index] for prefix, index in zip(prefixes, chosen, strict=True)])
             for k in range(len(prefixes[0]))
         ]
-        decoded = self.decoder(latents, quality[torch.cat(chosen)]).float()
-        images = decoded.split([len(index) for index in chosen])
-        by_layer = zip(self.layer_names, chosen, images, portions, drawn, strict=False)
-        return [(layer, own, shown, portion) for layer, own, shown, portion, anywhere in by_layer if anywhere]
+        images = self.decoder(latents, quality[torch.cat(list(chosen))]).float()
+        return images.split([len(index) for index in chosen])
 
     def _quantiser(self) -> Any:
         late = int(self.batches_seen) >= self.stage.round_after * self.stage.steps

@@ -28,6 +28,7 @@ class Objective:
             for layer in layers
         }
         self.losses = losses
+        self.distilled = stage.distillation
 
     def distortion(self, layer: str, images: Tensor, originals: Tensor, landmarks: Tensor | None) -> Terms:
         """Tasks of one layer on the images decoded from it."""
@@ -39,6 +40,16 @@ class Objective:
             parts[f"{layer}/{task}"] = value.detach()
             total = total + weight * value
         return Terms(self.weights[layer] * total, parts)
+
+    def distillation(self, decoded: Sequence[tuple[str, Tensor, Tensor, float]], taught: Sequence[Tensor]) -> Terms:
+        """Squared difference of decoded images, as (layer, indices, images, portion), to what a teacher shows."""
+        parts: dict[str, Tensor] = {}
+        total = decoded[0][2].new_zeros(())
+        for (layer, _, images, portion), theirs in zip(decoded, taught, strict=True):
+            value = portion * (images - theirs).square().mean() if len(images) else images.sum()
+            parts[f"{layer}/distillation"] = value.detach()
+            total = total + self.distilled * self.weights[layer] * value
+        return Terms(total, parts)
 
     def rate(self, row_bits: Tensor, layer_rows: Sequence[int], lambdas: Tensor, pixels: int) -> Terms:
         """λ·bits≤j / pixel, summed over prefixes. row_bits [N, rows], lambdas [N]: each image's own λ."""

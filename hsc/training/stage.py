@@ -21,6 +21,7 @@ from hsc.judges import Judge, NotAvailable, load_judge
 from hsc.losses import Loss, load_losses, unavailable_losses
 from hsc.modules.codec import CodecModule
 from hsc.modules.prior import PriorModule
+from hsc.modules.teacher import Teacher
 from hsc.modules.trainable import TrainableModule
 from hsc.nets.build import image_size
 from hsc.training.checkpoints import newest_checkpoint
@@ -86,6 +87,8 @@ def _train(
         _begin(folder, key)
     pl.seed_everything(config.seed, verbose=False)
     module = _build(config, name, samples_before)
+    if isinstance(module, CodecModule) and stage.distillation:
+        module.teacher = _teacher(config, name, start)
     early = _keeper_of_the_best(config, name, folder)
     trainer = build_trainer(config, name, stage, folder, loggers, report_callbacks(config, name), early)
     checkpoint, steps_before = (newest_checkpoint(folder) if known else None) or (None, 0)
@@ -112,6 +115,15 @@ def _train(
         if early is not None:
             early.remove()
     trainer.strategy.barrier()
+
+
+def _teacher(config: Config, name: str, start: Path | None) -> Teacher:
+    """What the stage starts from, also where it is resumed."""
+    if start is None:
+        raise HscError(f"config: stages.{name}.distillation: there are no starting weights to remember; set it to 0")
+    codec = CodecModule(config, config.stages[name], {})
+    load_start(codec, start)
+    return Teacher(codec)
 
 
 def _keeper_of_the_best(config: Config, name: str, folder: Path) -> EarlyStop | None:

@@ -10,6 +10,7 @@ from torch import nn
 
 from hsc.config import Config, ModelConfig
 from hsc.errors import HscError
+from hsc.released import DEFAULT_MODEL
 from hsc.training.early import EarlyStop
 from hsc.training.weights import with_model_of
 
@@ -60,7 +61,7 @@ def test_an_unknown_value_is_named(tmp_path: Path):
 
 
 def test_networks_come_from_the_weights():
-    config = Config(name="x", model_of="ffhq64", run=["a"])
+    config = Config(name="x", model_of=DEFAULT_MODEL, run=["a"])
     config.stages = {"a": replace(config.defaults, losses={"basic": {"l2": 1.0}})}
     model = with_model_of(config).model
     assert (model.picture, list(model.layers)) == (32, ["basic", "middle", "enhanced"])

@@ -195,13 +195,14 @@ main(["train", "none.yaml"])
     assert "".join(path.read_text() for path in tmp_path.glob("asked")) == asked
 
 
-def test_steps_in_parts_resume_as_exactly(experiment, uninterrupted, train: Callable):
+@pytest.mark.parametrize("setting", ["stages.joint.accumulate=2", "stages.joint.distillation=5"])
+def test_with_other_settings_it_resumes_as_exactly(experiment, uninterrupted, train: Callable, setting: str):
+    """Steps in parts; a teacher, which is the stage's start and not what training had come to."""
     weights = []
     for kill in (None, ("joint", 3, signal.SIGKILL)):
         shutil.rmtree(experiment.runs, ignore_errors=True)
-        parts = "stages.joint.accumulate=2"
         if kill:
-            assert train("joint", parts, kill=kill) == KILLED
-        assert train("joint", parts) == 0
+            assert train("joint", setting, kill=kill) == KILLED
+        assert train("joint", setting) == 0
         weights.append(experiment.weights("joint"))
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
