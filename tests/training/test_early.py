@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
 
 from hsc.config import Config, ModelConfig
@@ -19,7 +20,8 @@ class Validated:
     """What the callback asks of a Trainer."""
 
     def __init__(self, module: nn.Module) -> None:
-        self.module, self.sanity_checking, self.training, self.should_stop = module, False, True, False
+        self.module, self.sanity_checking, self.should_stop = module, False, False
+        self.state = SimpleNamespace(fn=TrainerFn.FITTING)
         self.callback_metrics: dict[str, torch.Tensor] = {}
 
     def save_checkpoint(self, path: Path, weights_only: bool) -> None:
