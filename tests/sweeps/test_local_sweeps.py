@@ -13,6 +13,7 @@ import pytest
 from hsc.cli import main
 from hsc.sweeps.results import best, read_results
 from hsc.sweeps.sweep_file import read_sweep
+from hsc.sweeps.trials import SweepFolder
 
 GRID = {"x": {"values": [0.0, 0.3, 0.9]}}
 
@@ -161,6 +162,43 @@ def test_a_sweep_that_dies_goes_on_where_it_was(write_sweep, folder, tmp_path, n
     assert len(attempts(folder, 1)) == 2
     assert int(attempts(folder, 1)[1]) >= 1  # went on, and did not begin again
     assert best_of(file, folder) == 1
+
+
+BETWEEN = {"x": {"min": 0.0, "max": 1.0}, "slow": {"value": 0.2}}
+HYPERBAND = {"type": "hyperband", "min_iter": 1, "eta": 2}
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters", "more"),
+    [
+        ("grid", {**GRID, "slow": {"value": 0.2}}, {}),
+        ("random", BETWEEN, {"run_cap": 4}),
+        ("bayes", BETWEEN, {"run_cap": 7}),  # two beyond the random ones
+        ("random", BETWEEN, {"run_cap": 4, "early_terminate": HYPERBAND}),
+    ],
+    ids=["grid", "random", "bayes", "hyperband"],
+)
+def test_every_method_finds_the_same_best_after_deaths(write_sweep, folder, tmp_path, method, parameters, more):
+    """A trial gets SIGKILL, then the sweep does, and what it tried is what it tries when left alone."""
+    file = write_sweep(parameters, method, **more)
+    alone = SweepFolder(tmp_path / "alone")
+    assert hsc("sweep", file, "--dir", alone.path) == 0
+    process = in_process(file, "--dir", folder.path)
+    wait_for(lambda: (folder.path / "trials/000/only/steps").exists() and pid(folder, 0), "first trial")
+    os.kill(pid(folder, 0), signal.SIGKILL)
+    wait_for(lambda: (folder.path / "trials/001/only/steps").exists(), "second trial")
+    process.kill()
+    process.communicate(timeout=60)
+    assert hsc("sweep", "--resume", folder.path) == 0
+    assert [trial.values for trial in folder.load()] == [trial.values for trial in alone.load()]
+    assert len(attempts(folder, 0)) == 2
+    assert best_of(file, folder) == best_of(file, alone)
+
+
+def pid(folder, number: int) -> int | None:
+    """The process of a trial's latest attempt, once it is known."""
+    started = folder.load()[number].attempts
+    return (started[-1].process or {}).get("pid") if started else None
 
 
 def test_two_sweeps_do_not_share_a_folder(write_sweep, folder, capsys):
