@@ -66,7 +66,8 @@ def _delta(reference: Curve, test: Curve, metric: str, over_quality: bool) -> De
     fronts = [pareto_front(curve.bpp, _as_quality(metric, curve.values[metric])) for curve in (reference, test)]
     fewest = min(len(rates) for rates, _ in fronts)
     if fewest < MINIMUM_POINTS:
-        return Delta(None, f"only {fewest} points improve with rate, {MINIMUM_POINTS} needed")
+        said = "1 point improves" if fewest == 1 else f"{fewest} points improve"
+        return Delta(None, f"only {said} with rate, {MINIMUM_POINTS} needed")
     axes = [qualities if over_quality else np.log10(rates) for rates, qualities in fronts]
     shared = min(axis.max() for axis in axes) - max(axis.min() for axis in axes)
     overlap = max(shared, 0) / min(np.ptp(axis) for axis in axes)

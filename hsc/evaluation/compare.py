@@ -45,7 +45,8 @@ def compare(results: Sequence[str | Path], out: str | Path, reference: str | Non
     more = [delta_table(curves, chosen, metrics, of_rate=False), *equal, *fronts, *times]
     warnings = warnings_about(curves)
     _write_tables(out, [saved, *more], warnings)
-    headline = [saved, equal[len(equal) // 2]]
+    middle = len(equal) // 2
+    headline = [saved, max(equal[middle:] + equal[:middle], key=lambda table: len(table.rows))]
     others = [table for table in more if table not in headline]
     beside = chosen.codec.partition(" (")[0]
     galleries = [gallery for path in results if (gallery := read_gallery(Path(path), beside)) is not None]

@@ -94,8 +94,11 @@ def delta_table(curves: Sequence[Curve], reference: Curve, metrics: Sequence[str
 
 
 def equal_rate_table(curves: Sequence[Curve], metrics: Sequence[str], bpp: float) -> Table:
-    """Every metric of every curve at one rate, linear in log rate between measured points, never beyond them."""
-    rows = []
+    """Every metric of every curve at one rate, linear in log rate between measured points, never beyond them.
+
+    Curves that do not reach the rate are named below.
+    """
+    rows, elsewhere = [], []
     for curve in curves:
         values = [value_at(curve, metric, bpp) for metric in metrics]
         marks = [TRAINED_ON if metric in curve.trained_on else "" for metric in metrics]
@@ -103,12 +106,16 @@ def equal_rate_table(curves: Sequence[Curve], metrics: Sequence[str], bpp: float
             NOTHING if value is None else known(metric).show(value) + mark
             for metric, value, mark in zip(metrics, values, marks, strict=True)
         ]
-        rows.append([curve.name, *shown])
+        if any(value is not None for value in values):
+            rows.append([curve.name, *shown])
+        else:
+            elsewhere.append(curve.name)
     pixels = {curve.pixels for curve in curves}
     size = next(iter(pixels)) if len(pixels) == 1 else None
     title = f"At {bpp:.4f} bpp" + (f" ({bpp * size / 8:.0f} bytes a face)" if size else "")
     header = ["codec", *(f"{known(metric).axis} {known(metric).arrow}" for metric in metrics)]
-    return Table(title, header, rows, _trained_note(curves, metrics))
+    notes = [f"Not measured around this rate: {', '.join(elsewhere)}."] if elsewhere else []
+    return Table(title, header, rows, _trained_note(curves, metrics) + notes)
 
 
 def front_table(curve: Curve, metrics: Sequence[str]) -> Table:

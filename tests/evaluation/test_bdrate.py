@@ -69,7 +69,7 @@ def test_points_that_cost_more_for_nothing_are_left_out():
         (curve(RATES, psnr=psnr(RATES) + 100), "share 0% of their quality range"),
         (curve(RATES, psnr=psnr(RATES) + 10.2), "share 15% of their quality range, 30% needed"),
         (curve(RATES[:3], psnr=psnr(RATES[:3])), "only 3 points improve with rate, 4 needed"),
-        (curve(RATES, psnr=[30, 30, 30, 30, 30]), "only 1 points"),
+        (curve(RATES, psnr=[30, 30, 30, 30, 30]), "only 1 point improves with rate"),
         (curve(RATES, psnr=[np.nan] * 5), "only 0 points"),
         (curve(RATES, lpips=RATES), "not measured for both"),
     ],

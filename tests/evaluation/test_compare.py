@@ -163,8 +163,8 @@ def test_value_between_points_but_never_beyond():
     table = equal_rate_table([one, curve("cheap", 0.9)], ["psnr", ACCURACY], 0.1)
     assert table.title == "At 0.1000 bpp (205 bytes a face)"
     assert table.rows[0] == ["codec", "20.03", "50.0"]
-    assert table.rows[1][0] == "cheap"
-    assert table.rows[1][1] == "–"
+    assert len(table.rows) == 1
+    assert table.notes == ["Not measured around this rate: cheap."]
 
 
 def test_refused_deltas_are_explained_below_the_table(curves):
@@ -201,6 +201,17 @@ def test_same_anchor_twice_is_one_curve_and_namesakes_are_told_apart(tmp_path):
 def test_equal_rates_are_those_of_the_last_layer(curves):
     np.testing.assert_allclose(equal_rates(curves, curves[3]), 0.7 * RATES[[0, 2, 4]])
     np.testing.assert_allclose(equal_rates([curves[3], curve("jpeg", 0.5)], curves[3]), RATES[[0, 2, 4]])
+
+
+def test_the_page_begins_with_the_rate_that_most_codecs_reach(tmp_path):
+    """Ours goes down to a rate that JPEG does not reach; the middle one of ours is not the first shown."""
+    ours, jpeg = curve("ours all", 0.5, "all"), curve("jpeg")
+    jpeg.values = {name: values[-2:] for name, values in jpeg.values.items()}
+    write_results(tmp_path / "results.json", [ours, jpeg], ours, {})
+    page = compare([tmp_path], tmp_path / "out").read_text()
+    headline, *rest = re.findall(r"At [\d.]+ bpp", page)
+    assert headline == "At 0.4000 bpp"
+    assert sorted(rest) == ["At 0.0250 bpp", "At 0.1000 bpp"]
 
 
 def test_reader_is_warned_of_generated_faces_and_of_different_images():
