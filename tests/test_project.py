@@ -79,7 +79,7 @@ def test_constraints_lie_within_what_is_declared():
 
 
 def test_shell_scripts_parse_and_can_be_run():
-    for script in (ROOT / ".ci/run", *(ROOT / "experiments").glob("*.sh")):
+    for script in (ROOT / ".ci/run", *(ROOT / "experiments").rglob("*.sh")):
         assert script.stat().st_mode & 0o111, f"{script} is not executable"
         subprocess.run(["bash", "-n", script], check=True)
 
