@@ -5,10 +5,10 @@
 Both train the same networks on the same losses, from the same weights, with batches of the same faces. The bare loop
 is what one would write by hand: batch, forward, losses, backward, clipping, Adam, schedule, and nothing else. hsc is
 the Trainer of `hsc train` with all that it does beside: running average, logging, checkpoints, signals.
-Validation, which the bare loop has not, is left out. The first run finds the landmarks of all training faces, which
-takes minutes: `defaults.data.train=00000-00063` is enough for the comparison. The two take turns of so many steps, one right after the other, so
+Validation, which the bare loop has not, is left out. The two take turns of so many steps, one right after the other, so
 that other load on the machine hits both. Prints the medians of images a second, and the median of each turn's ratio
-(hsc ÷ bare) with its quartiles, by the clock on the wall and by the processor's time.
+(hsc ÷ bare) with its quartiles, by the clock on the wall and by the processor's time. The first run finds the landmarks
+of all training faces, which takes minutes: `defaults.data.train=00000-00063` is enough for the comparison.
 """
 
 import argparse
