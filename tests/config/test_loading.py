@@ -98,7 +98,7 @@ def test_files_that_are_missing_or_no_mapping_are_named(tmp_path: Path) -> None:
 
 
 # Judges are distilled by files of another kind (tests/judges).
-EXPERIMENTS = sorted(path for path in (ROOT / "experiments").glob("*.yaml") if not path.name.startswith("judges-"))
+EXPERIMENTS = sorted(path for path in (ROOT / "experiments").rglob("*.yaml") if not path.name.startswith("judges-"))
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.name)
