@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # From a prepared set to a page before/after: fit a released codec to new faces, measure both on faces held out.
 #   experiments/finetune.sh faces.zip [MODEL] [key=value ...]
-# MODEL: what to start from, a released name, run folder or codec file; default ffhq64. Words after it go to hsc train.
+# MODEL: what to start from, a released name, run folder or codec file; default ffhq128. Words after it go to hsc train.
 # OLD_FACES=ffhq128.zip OLD_SPLIT=04000-04019 also measures what was forgotten of another set.
 set -eo pipefail
 cd "$(dirname "$0")/.."
 export WANDB_SILENT=${WANDB_SILENT:-true}
 
 faces=${1:?give a set that hsc data prepare has made}
-model=${2:-ffhq64}
+model=${2:-ffhq128}
 run=${RUN:-runs/finetune}
 held_out='validation*'
 say() { printf '\n== %s\n' "$*"; }

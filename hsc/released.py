@@ -5,7 +5,7 @@ from pathlib import Path
 from hsc.errors import HscError
 
 ASSETS = Path(__file__).parent / "assets"
-DEFAULT_MODEL = "ffhq64"
+DEFAULT_MODEL = "ffhq128"
 DEFAULT_PRIOR = "prior64"
 
 

@@ -97,7 +97,19 @@ def test_links_lead_somewhere(page: str):
 
 def test_the_page_names_every_verb_and_target():
     text = (ROOT / "README.md").read_text()
-    for verb in ("train", "sweep", "evaluate", "compare", "encode", "decode", "inspect", "prior", "data", "doctor", "weights"):
+    for verb in (
+        "train",
+        "sweep",
+        "evaluate",
+        "compare",
+        "encode",
+        "decode",
+        "inspect",
+        "prior",
+        "data",
+        "doctor",
+        "weights",
+    ):
         assert f"hsc {verb}" in text
     assert "make quickstart" in text
     assert "make test" in text
