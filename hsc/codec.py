@@ -180,10 +180,8 @@ class Codec:
         pictures = self.pictures(containers)
         if native:
             return pictures
-        return [
-            resize(picture[None], container.header.size)[0]
-            for picture, container in zip(pictures, containers, strict=True)
-        ]
+        sizes = [container.header.size for container in containers]
+        return [resize(picture[None], size)[0] for picture, size in zip(pictures, sizes, strict=True)]
 
     def pictures(self, containers: Sequence[Container]) -> list[Tensor]:
         """What opened files show, [3, size, size] in [-1, 1] at the codec's own size."""
