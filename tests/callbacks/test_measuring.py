@@ -17,6 +17,7 @@ from hsc.callbacks import (
     SampleGridCallback,
     SymbolStatisticsCallback,
 )
+from hsc.callbacks.fid import distance_names
 from hsc.errors import HscError
 from hsc.outputs import CodecOutput
 
@@ -93,9 +94,8 @@ def test_distribution_comes_with_its_floor(validate):
 def test_names_of_the_distribution_distances():
     inception = Projection()
     inception.family = "inception"
-    callback = FIDCallback(inception)
-    callback.judge = inception
-    assert callback.names() == ("fid", "kid")
+    assert distance_names(inception) == ("fid", "kid")
+    assert distance_names(Projection())[0].startswith("frechet_")
 
 
 def test_a_gallery_adds_originals_to_be_told_apart(validate):
