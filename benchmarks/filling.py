@@ -8,15 +8,13 @@ Both are drawn from the same files of the first layers. The mean is that of the 
 import argparse
 
 import torch
+from context import latents_of
 from torch import Tensor
 
 import hsc
-from hsc.codec import Codec
 from hsc.data.module import FaceDataModule
 from hsc.images import resize
 from hsc.judges import load_judge
-
-FACES_OF_MEAN, BATCH = 2000, 50
 
 
 @torch.inference_mode()
@@ -29,7 +27,7 @@ def main() -> None:
     given = parser.parse_args()
     codec = hsc.load(given.model)
     data = FaceDataModule(given.data, codec.size, train="00000-03999", validation="04000-04499")
-    mean = mean_latents(codec, data)
+    mean = [layer.mean(0, keepdim=True) for layer in latents_of(codec, data, "train")]
     faces = data.dataset("validation")
     originals: Tensor = faces[list(range(min(given.faces, len(faces))))]["image"]
     coded = codec.code(originals, given.quality)
@@ -45,16 +43,6 @@ def main() -> None:
             images = resize(codec.draw(latents, decoded.quality), originals.shape[-1]).clamp(-1, 1)
             seen = " | ".join(f"{float(judge(originals, images).mean()):.4g}" for judge in judges.values())
             print(f"| {codec.layers[sent - 1]} | {name} | {seen} |", flush=True)
-
-
-def mean_latents(codec: Codec, data: FaceDataModule) -> list[Tensor]:
-    """[1, rows, dim] of each layer, over training faces and their mirror images."""
-    faces = data.dataset("train")
-    found = []
-    for start in range(0, min(FACES_OF_MEAN, len(faces)), BATCH):
-        images = faces[list(range(start, min(start + BATCH, len(faces))))]["image"]
-        found += [codec.latents(images), codec.latents(images.flip(-1))]
-    return [torch.cat(layer).mean(0, keepdim=True) for layer in zip(*found, strict=True)]
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from hsc.training.weights import with_model_of
 
 ROOT = Path(__file__).resolve().parent.parent
 # Judges are distilled by files of another kind (tests/judges).
-EXPERIMENTS = [path for path in sorted((ROOT / "experiments").glob("*.yaml")) if not path.name.startswith("judges-")]
+EXPERIMENTS = [path for path in sorted((ROOT / "experiments").rglob("*.yaml")) if not path.name.startswith("judges-")]
 SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
 MOST_TRIALS = 8
 
@@ -29,7 +29,9 @@ def stem(path: Path) -> str:
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=stem)
 def test_an_experiment_s_networks_can_be_built(path: Path):
-    build(configuration.load([path]))
+    config = configuration.load([path])
+    assert config.run
+    build(config)
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=stem)

@@ -29,6 +29,20 @@ def frames(images: Tensor) -> np.ndarray:
     return np.ascontiguousarray(to_uint8(images))
 
 
+def crop(images: Tensor, place: tuple[int, int, int], size: int) -> Tensor:
+    """The square (left, top, side; pixels) of images [N, 3, S, S] → float32 [N, 3, size, size], resized bilinearly
+    (antialiased where it shrinks)."""
+    left, top, side = place
+    square = images.float()[..., top : top + side, left : left + side]
+    return F.interpolate(square, size=(size, size), mode="bilinear", antialias=side > size)
+
+
+def in_pixels(box: tuple[float, float, float], images: Tensor) -> tuple[int, int, int]:
+    """A square (left, top, side) in fractions of the images' side → in whole pixels."""
+    left, top, side = (round(fraction * images.shape[-1]) for fraction in box)
+    return left, top, side
+
+
 def to_image_pixels(points: np.ndarray, images: Tensor) -> Tensor:
     """Points [N, P, 2], numbering the frame's pixels, → pixels of the images, (0, 0) the corner of the first."""
     scale = images.shape[-1] / FRAME

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from hsc.judges.aligned import crop, in_pixels
 from hsc.judges.base import Judge
 
 WEIGHTS = Path(__file__).parent.parent / "assets" / "facemesh.safetensors"
@@ -116,9 +117,8 @@ class FaceMesh(Judge):
 
     def forward(self, image: Tensor) -> Tensor:
         """[N, 3, S, S] in [-1, 1] → [N, 468, 2]."""
-        left, top, side = (round(fraction * image.shape[-1]) for fraction in FACE_BOX)
+        left, top, side = place = in_pixels(FACE_BOX, image)
         with torch.autocast(image.device.type, enabled=False):
-            face = image.float()[..., top : top + side, left : left + side]
-            face = F.interpolate(face, size=(INPUT_SIZE, INPUT_SIZE), mode="bilinear", antialias=side > INPUT_SIZE)
+            face = crop(image, place, INPUT_SIZE)
             points = self.net((face.add(1) / 2).contiguous(memory_format=torch.channels_last))[..., :2]
             return points * (side / INPUT_SIZE) + points.new_tensor([left, top])

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from hsc.errors import HscError
 from hsc.judges import weights
+from hsc.judges.aligned import crop, in_pixels
 from hsc.judges.base import Judge
 
 # The network was trained at 224²; at 160² it costs half and tells the people of ORL apart as well (AUC 0.9998).
@@ -59,10 +60,8 @@ class FaceRes(Judge):
 
     def forward(self, image: Tensor) -> Tensor:
         """[N, 3, S, S] in [-1, 1] → [N, 1024]."""
-        left, top, side = (round(fraction * image.shape[-1]) for fraction in FACE_BOX)
         with torch.autocast(image.device.type, enabled=False):
-            face = image.float()[..., top : top + side, left : left + side]
-            face = F.interpolate(face, size=(INPUT_SIZE, INPUT_SIZE), mode="bilinear", antialias=side > INPUT_SIZE)
+            face = crop(image, in_pixels(FACE_BOX, image), INPUT_SIZE)
             features = self.net((face.add(1) * 127.5).contiguous(memory_format=torch.channels_last))
         return F.normalize(features)
 

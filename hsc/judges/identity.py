@@ -10,14 +10,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from hsc.judges.aligned import crop, in_pixels
 from hsc.judges.base import Judge
+from hsc.judges.faceres import FACE_BOX
 
 WEIGHTS = Path(__file__).parent.parent / "assets" / "identity.safetensors"
 DIMENSIONS = 128
 INPUT_SIZE = 64
-
-# The square the network sees of an image aligned as FFHQ (left, top, side; fractions of the image): the teacher's.
-FACE_BOX = (0.13, 0.2, 0.74)
 
 _WIDTHS = (32, 64, 128, 160)  # at 32², 16², 8², 4²
 
@@ -79,11 +78,8 @@ class IdentityNet(nn.Module):
 
 
 def face_of(image: Tensor) -> Tensor:
-    """[N, 3, S, S], aligned as FFHQ → what the network sees of it, [N, 3, 64, 64]."""
-    left, top, side = (round(fraction * image.shape[-1]) for fraction in FACE_BOX)
-    face = image.float()[..., top : top + side, left : left + side]
-    face = F.interpolate(face, size=(INPUT_SIZE, INPUT_SIZE), mode="bilinear", antialias=side > INPUT_SIZE)
-    return face.contiguous(memory_format=torch.channels_last)
+    """[N, 3, S, S], aligned as FFHQ → what the network sees of it, [N, 3, 64, 64]: the square that its teacher sees."""
+    return crop(image, in_pixels(FACE_BOX, image), INPUT_SIZE).contiguous(memory_format=torch.channels_last)
 
 
 class IdentityStudent(Judge):

@@ -97,15 +97,6 @@ def test_files_that_are_missing_or_no_mapping_are_named(tmp_path: Path) -> None:
         config.load([tmp_path / "torn.yaml"])
 
 
-# Judges are distilled by files of another kind (tests/judges).
-EXPERIMENTS = sorted(path for path in (ROOT / "experiments").rglob("*.yaml") if not path.name.startswith("judges-"))
-
-
-@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.name)
-def test_every_shipped_experiment_loads(path: Path) -> None:
-    assert config.load([path]).run
-
-
 def test_every_field_says_what_it_is() -> None:
     """A line of doc stands below each field, but for those whose type has its own docstring."""
     import ast
