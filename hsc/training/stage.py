@@ -24,7 +24,7 @@ from hsc.modules.prior import PriorModule
 from hsc.modules.teacher import Teacher
 from hsc.modules.trainable import TrainableModule
 from hsc.nets.build import image_size
-from hsc.training.checkpoints import newest_checkpoint
+from hsc.training.checkpoints import PREVIOUS, newest_checkpoint
 from hsc.training.early import EarlyStop
 from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
 from hsc.training.reports import is_adversarial, report_callbacks
@@ -112,6 +112,7 @@ def _train(
             "metrics": metrics,
         }
         write_atomically(folder / DONE, json.dumps(done).encode())
+        (folder / PREVIOUS).unlink(missing_ok=True)
         if early is not None:
             early.remove()
     trainer.strategy.barrier()

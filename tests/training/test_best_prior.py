@@ -11,6 +11,7 @@ import torch
 
 from hsc.checkpoints import load_face_model, load_generator, weights_file
 from hsc.judges.base import Judge
+from hsc.training.reuse import STORE
 
 pytestmark = pytest.mark.slow
 
@@ -80,6 +81,7 @@ def test_the_best_snapshot_is_kept_also_after_kill_9(
     assert done["metrics"]["samples_seen"] == min(seen, key=lambda images: seen[images]) < 20
     assert not (experiment.folder("whole") / "prior" / "best.ckpt").exists()
 
+    shutil.rmtree(experiment.runs / STORE)  # or else the second run takes over what the first has trained
     assert train_in_process(experiment, *words, kill=("prior", 3, signal.SIGKILL)) == KILLED
     assert train_in_process(experiment, *words) == 0
     whole, resumed = experiment.weights("prior", "whole"), experiment.weights("prior")
