@@ -1,6 +1,6 @@
 """How many images a second the joint stage trains through hsc beside a bare PyTorch loop, in the same run.
 
-    python benchmarks/training.py [--turns 12] [--steps 4] [--experiment experiments/ffhq64.yaml] [key=value …]
+    python benchmarks/training.py [--turns 12] [--steps 4] [--experiment experiments/ffhq128.yaml] [key=value …]
 
 Both train the same networks on the same losses, from the same weights, with batches of the same faces. The bare loop
 is what one would write by hand: batch, forward, losses, backward, clipping, Adam, schedule, and nothing else. hsc is
@@ -159,7 +159,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=12)
     parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--experiment", default=str(Path(__file__).resolve().parent.parent / "experiments/ffhq64.yaml"))
+    parser.add_argument("--experiment", default=str(Path(__file__).resolve().parent.parent / "experiments/ffhq128.yaml"))
     parser.add_argument("words", nargs="*", metavar="key=value")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as runs:

@@ -73,10 +73,7 @@ class Released(NamedTuple):
 def released_codec(model_id: int) -> Released | None:
     """The one whose files carry this id, if any does."""
     for name in released_names():
-        try:
-            held = weights_file.describe(find_weights(name))
-        except HscError:
-            continue  # a judge's weights, in another form
+        held = weights_file.describe(find_weights(name))
         # Codec files from before the card kept the id are loaded to compute it.
         if held.kind == KIND and (held.card[MODEL_ID] if MODEL_ID in held.card else load(name).model_id) == model_id:
             return Released(name, tuple(held.config["layers"]))

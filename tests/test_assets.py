@@ -8,14 +8,15 @@ import torch
 import hsc
 from hsc.checkpoints import load_face_model, load_generator, weights_file
 from hsc.images import resize
-from hsc.released import ASSETS, DEFAULT_MODEL, DEFAULT_PRIOR, find_weights
+from hsc.released import ASSETS, DEFAULT_MODEL, DEFAULT_PRIOR, find_weights, released_names
 
 LARGEST_FILE, LARGEST_SUM = 16_000_000, 24_000_000
 
 
 def test_assets_are_small_and_each_has_a_card() -> None:
-    files = sorted(ASSETS.glob("*.safetensors"))
-    assert {DEFAULT_MODEL, DEFAULT_PRIOR, "facemesh"} <= {file.stem for file in files}
+    assert released_names() == sorted({DEFAULT_MODEL, DEFAULT_PRIOR})
+    files = sorted(ASSETS.rglob("*.safetensors"))
+    assert {file.stem for file in files} == {DEFAULT_MODEL, DEFAULT_PRIOR, "facemesh", "identity"}
     assert max(file.stat().st_size for file in files) <= LARGEST_FILE
     assert sum(file.stat().st_size for file in files) <= LARGEST_SUM
     for file in files:

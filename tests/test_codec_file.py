@@ -160,8 +160,6 @@ def test_a_released_codec_is_found_by_the_id_in_its_card(
     monkeypatch.setattr(released, "ASSETS", tmp_path)
     assert codec_file.released_codec(codec.model_id) is None, "it has no card, so it is no release"
     path.with_suffix(".md").touch()
-    (tmp_path / "judge.md").touch()
-    (tmp_path / "judge.safetensors").write_bytes(b"weights in a form of their own")
     with monkeypatch.context() as patched:
         patched.setattr(codec_file, "load", None)  # nothing is loaded
         assert codec_file.released_codec(codec.model_id) == ("mine", codec.layers)

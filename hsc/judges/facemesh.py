@@ -1,4 +1,4 @@
-"""MediaPipe FaceMesh: 468 points of a face, differentiable, with weights that come with hsc (assets/facemesh.md)."""
+"""MediaPipe FaceMesh: 468 points of a face, differentiable, with weights that come with hsc (assets/judges/facemesh.md)."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from hsc.judges.aligned import crop, in_pixels
 from hsc.judges.base import Judge
 
-WEIGHTS = Path(__file__).parent.parent / "assets" / "facemesh.safetensors"
+WEIGHTS = Path(__file__).parent.parent / "assets" / "judges" / "facemesh.safetensors"
 POINTS = 468
 INPUT_SIZE = 192
 

@@ -1,5 +1,5 @@
 """A small recogniser to train with: distilled from `faceres` by experiments/judges-identity.yaml, with weights that
-come with hsc (assets/identity.md)."""
+come with hsc (assets/judges/identity.md)."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +14,7 @@ from hsc.judges.aligned import crop, in_pixels
 from hsc.judges.base import Judge
 from hsc.judges.faceres import FACE_BOX
 
-WEIGHTS = Path(__file__).parent.parent / "assets" / "identity.safetensors"
+WEIGHTS = Path(__file__).parent.parent / "assets" / "judges" / "identity.safetensors"
 DIMENSIONS = 128
 INPUT_SIZE = 64
 

