@@ -36,6 +36,7 @@ from hsc.training.weights import load_start, start_file
 
 STAGE = "joint"
 WARM = 2  # turns before any is counted
+EXPERIMENT = Path(__file__).resolve().parent.parent / "experiments" / "ffhq128.yaml"
 
 
 class Seconds(NamedTuple):
@@ -159,7 +160,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=12)
     parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--experiment", default=str(Path(__file__).resolve().parent.parent / "experiments/ffhq128.yaml"))
+    parser.add_argument("--experiment", default=str(EXPERIMENT))
     parser.add_argument("words", nargs="*", metavar="key=value")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as runs:

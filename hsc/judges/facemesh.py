@@ -1,4 +1,4 @@
-"""MediaPipe FaceMesh: 468 points of a face, differentiable, with weights that come with hsc (assets/judges/facemesh.md)."""
+"""MediaPipe FaceMesh: 468 points of a face, differentiable; weights come with hsc (assets/judges/facemesh.md)."""
 
 from pathlib import Path
 from typing import Any

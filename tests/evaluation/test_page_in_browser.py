@@ -113,6 +113,24 @@ def test_pointing_and_arrow_keys_tell_numbers(opened):
     assert tip.is_hidden()
 
 
+def test_what_keys_show_stays_where_scrolling_moves_the_chart_under_the_mouse(opened):
+    page = opened()
+    tip = page.locator("#tip")
+    page.locator("#chart").scroll_into_view_if_needed()
+    page.locator('#chart g[data-curve="2"] .mark').nth(1).hover()
+    page.locator("#chart").focus()
+    page.keyboard.press("ArrowRight")
+    said = tip.inner_text()
+    above = tip.bounding_box()["y"]
+    page.evaluate("window.scrollBy(0, -40)")
+    page.wait_for_timeout(300)
+    assert tip.is_visible()
+    assert tip.inner_text() == said
+    assert tip.bounding_box()["y"] == pytest.approx(above + 40, abs=2)
+    page.mouse.move(0, 0)
+    assert tip.is_hidden()
+
+
 def test_dragging_lets_layers_arrive(opened):
     page = opened()
     slider, words = page.locator("#arrived"), page.locator("#arrival")

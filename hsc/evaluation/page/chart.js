@@ -15,6 +15,8 @@ function startChart(data) {
   let marks = []; // what is drawn: {curve, place, x, y, text} in pixels of the chart
   let ring = null;
   let current = null;
+  let keyed = false; // whether it was chosen by keys
+  let mouse = { x: NaN, y: NaN }; // on the screen
 
   function element(name, attributes, parent, text) {
     const made = document.createElementNS(SVG, name);
@@ -164,12 +166,29 @@ function startChart(data) {
     else leave();
   }
 
+  // Scrolling, too, sends pointer events from a mouse that lies still: they must not take away what keys have shown.
+  function byHand(handle) {
+    return (event) => {
+      const still = event.screenX === mouse.x && event.screenY === mouse.y;
+      mouse = { x: event.screenX, y: event.screenY };
+      if (keyed && still) return;
+      keyed = false;
+      handle(event);
+    };
+  }
+
+  function scrolled() {
+    if (keyed && current) show(current);
+    else leave();
+  }
+
   function step(event) {
     const along = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const across = { ArrowUp: -1, ArrowDown: 1 }[event.key];
     if (event.key === "Escape") leave();
     if ((!along && !across) || !marks.length) return;
     event.preventDefault();
+    keyed = true;
     if (!current) return show(marks[0]);
     const drawn = [...new Set(marks.map((mark) => mark.curve))];
     const other = drawn[(drawn.indexOf(current.curve) + (across || 0) + drawn.length) % drawn.length];
@@ -180,12 +199,12 @@ function startChart(data) {
   metric.addEventListener("change", draw);
   log.addEventListener("change", draw);
   boxes.forEach((one) => one.addEventListener("change", draw));
-  holder.addEventListener("pointermove", point);
-  holder.addEventListener("pointerdown", point);
-  holder.addEventListener("pointerleave", leave);
+  holder.addEventListener("pointermove", byHand(point));
+  holder.addEventListener("pointerdown", byHand(point));
+  holder.addEventListener("pointerleave", byHand(leave));
   holder.addEventListener("keydown", step);
   holder.addEventListener("blur", leave);
-  window.addEventListener("scroll", leave, { passive: true });
+  window.addEventListener("scroll", scrolled, { passive: true });
   let drawnWidth = 0;
   new ResizeObserver(() => {
     if (holder.clientWidth !== drawnWidth) {
