@@ -85,7 +85,7 @@ _FILES = [
     WeightFile(
         "identity", "identity.safetensors", ("identity_student",), "comes with hsc (distilled from faceres)",
         "CC BY-NC-SA 4.0 (trained on FFHQ): non-commercial use", 2.3,
-        "a7deeba3610105a6b5b640eecbf0d27d9ad87f15341a2ac787e120589002143a",
+        "0167aa269db0e1df6b2d142ca4167203e5ce0c894da4aeef9d4187cff6a2f33a",
         installed=("hsc", "assets/judges/identity.safetensors"),
     ),
     WeightFile(

@@ -36,7 +36,7 @@ def test_descriptors_are_unit_vectors_at_any_size(faces) -> None:
     descriptors = student(faces)
     assert descriptors.shape == (12, 128)
     torch.testing.assert_close(descriptors.norm(dim=1), torch.ones(12))
-    assert F.cosine_similarity(descriptors, student(resize(faces, 256))).min() > 0.95
+    assert F.cosine_similarity(descriptors, student(resize(faces, 256))).min() > 0.97
 
 
 def test_a_blurred_face_stays_nearest_to_its_own_original(faces) -> None:
@@ -71,7 +71,7 @@ def test_it_sees_different_people_as_its_teacher_does(faces, judge) -> None:
         return (unit @ unit.t())[pairs[0], pairs[1]]
 
     both = torch.stack([centred(load_judge(STUDENT)(faces)), centred(judge("faceres")(faces))])
-    assert torch.corrcoef(both)[0, 1] > 0.35
+    assert torch.corrcoef(both)[0, 1] > 0.6
 
 
 def test_folding_batch_normalisation_changes_nothing() -> None:
