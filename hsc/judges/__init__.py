@@ -24,10 +24,11 @@ _JUDGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "dlib68": ("dlib", "DlibLandmarks", ()),
     "insightface": ("insightface", "InsightFaceRecogniser", ("buffalo_l",)),
     "insightface106": ("insightface", "InsightFaceLandmarks", ("buffalo_l",)),
+    "arcface": ("arcface", "ArcFace", ("buffalo_l",)),
     "vgg16": ("features", "VGG16Features", ()),
     "inception": ("features", "InceptionFeatures", ()),
 }
-_TAKES_PACK = ("insightface", "insightface106")
+_TAKES_PACK = ("insightface", "insightface106", "arcface")
 
 
 def judge_names() -> tuple[str, ...]:
@@ -38,7 +39,7 @@ def judge_names() -> tuple[str, ...]:
 def load_judge(name: str, device: str | torch.device = "cpu") -> Judge:
     """The judge called `name`, or a user's own as `package.module:Class` (made without arguments), on `device`.
 
-    `insightface` and `insightface106` take a pack's name or a folder after a colon (default buffalo_l).
+    `insightface`, `insightface106` and `arcface` take a pack's name or a folder after a colon (default buffalo_l).
     The same object every time, so do not move it: ask for it on another device.
     Raises NotAvailable when weights or packages are missing, HscError when there is no such judge.
     """

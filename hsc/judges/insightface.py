@@ -31,7 +31,7 @@ class InsightFaceRecogniser(Judge):
     def __init__(self, pack: str) -> None:
         super().__init__()
         self.name = f"insightface:{pack}"
-        self._model = _find_model(pack, "recognition", self.name)
+        self._model = find_model(pack, "recognition", self.name)
         self.freeze()
 
     def forward(self, image: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ class InsightFaceLandmarks(Judge):
     def __init__(self, pack: str) -> None:
         super().__init__()
         self.name = f"insightface106:{pack}"
-        self._model = _find_model(pack, "landmark_2d_106", self.name)
+        self._model = find_model(pack, "landmark_2d_106", self.name)
         self.freeze()
 
     def forward(self, image: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ def _bgr(frame: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(frame[:, :, ::-1])
 
 
-def _find_model(pack: str, task: str, judge: str) -> Any:
+def find_model(pack: str, task: str, judge: str) -> Any:
     """The model for `task` among the ONNX files of a pack's folder; insightface tells their tasks by their shapes."""
     folder = Path(pack) if Path(pack).is_dir() else weights.locate_pack(pack)
     zoo = import_extra("insightface.model_zoo", "judges", judge)

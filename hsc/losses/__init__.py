@@ -56,6 +56,10 @@ def unavailable_losses(names: Iterable[str]) -> dict[str, str]:
 def _load(name: str) -> Loss:
     if name in _LOSSES:
         return _LOSSES[name]()
+    if name.partition(":")[0] == "arcface":
+        return IdentityLoss(name)
     if ":" in name:
         return import_class(name, "loss")()
-    raise HscError(f"no loss is called {name!r}; there are {', '.join(_LOSSES)}, or name yours as package.module:Class")
+    raise HscError(
+        f"no loss is called {name!r}; there are {', '.join(_LOSSES)} and arcface, or name yours as package.module:Class"
+    )

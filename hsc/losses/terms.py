@@ -69,16 +69,18 @@ class LandmarkLoss(Loss):
 class IdentityLoss(Loss):
     """`identity`: 1 − cosine of the descriptors that a differentiable recogniser gives the two images.
 
-    The recogniser is the small student that comes with hsc. For your own, subclass this with
-    `judge = "package.module:Class"` and name the subclass in the experiment. Raises NotAvailable where the judge's
-    gradients do not reach the image.
+    The recogniser is the small student that comes with hsc, or `judge`, after which the term is then called too. For
+    your own, subclass this with `judge = "package.module:Class"` and name the subclass in the experiment. Raises
+    NotAvailable where the recogniser is missing, or its gradients do not reach the image.
     """
 
     name = "identity"
     judge = "identity_student"
 
-    def __init__(self) -> None:
+    def __init__(self, judge: str = "") -> None:
         super().__init__()
+        if judge:
+            self.name = self.judge = judge
         if not load_judge(self.judge).differentiable:
             raise NotAvailable(f"identity not available: {self.judge} is not differentiable; name a recogniser that is")
 

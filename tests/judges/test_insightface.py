@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from hsc.judges import NotAvailable, load_judge
 from hsc.judges.aligned import FIVE_POINTS, INSIGHTFACE_BOX
+from hsc.losses import load_losses
 
 pytest.importorskip("insightface")
 
@@ -106,3 +107,64 @@ def test_a_pack_is_looked_up_among_the_weights(tmp_path: Path, monkeypatch: pyte
     place.mkdir(parents=True)
     linear_model(place / "recognition.onnx", 112, 16, seed=3)
     assert load_judge("insightface:mypack")(smooth_images(1)).shape == (1, 16)
+
+
+def small_recogniser(path: Path, size: int = 112, outputs: int = 32) -> None:
+    """Write an ONNX model of the operators that ArcFace's networks are made of."""
+    from onnx import TensorProto, helper, numpy_helper, save
+
+    random = np.random.default_rng(0)
+
+    def numbers(name: str, *shape: int, around: float = 0.0, spread: float = 0.3):
+        return numpy_helper.from_array((around + spread * random.standard_normal(shape)).astype("f4"), name)
+
+    node = helper.make_node
+    nodes = [
+        node("Conv", ["input.1", "k1"], ["a"], strides=[4, 4]),
+        node("BatchNormalization", ["a", "g1", "b1", "m1", "v1"], ["b"]),
+        node("PRelu", ["b", "slope"], ["c"]),
+        node("Conv", ["c", "k2", "bias"], ["d"], pads=[1, 1, 1, 1]),
+        node("Add", ["c", "d"], ["e"]),
+        node("Flatten", ["e"], ["f"]),
+        node("Gemm", ["f", "w", "wb"], ["g"], transB=1),
+        node("BatchNormalization", ["g", "g2", "b2", "m2", "v2"], ["out"]),
+    ]
+    held = [
+        numbers("k1", 8, 3, 4, 4), numbers("k2", 8, 8, 3, 3), numbers("bias", 8), numbers("slope", 8, 1, 1, around=0.2),
+        *(numbers(f"{part}1", 8, around=float(part in "gv"), spread=0.1) for part in "gbmv"),
+        numbers("w", outputs, 8 * (size // 4) ** 2, spread=0.01), numbers("wb", outputs),
+        *(numbers(f"{part}2", outputs, around=float(part in "gv"), spread=0.1) for part in "gbmv"),
+    ]  # fmt: skip
+    graph = helper.make_graph(
+        nodes,
+        "recogniser",
+        [helper.make_tensor_value_info("input.1", TensorProto.FLOAT, ["N", 3, size, size])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["N", outputs])],
+        held,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    model.ir_version = 8
+    save(model, path)
+
+
+def test_a_pack_s_recogniser_becomes_a_network_of_torch(pack: Path) -> None:
+    pytest.importorskip("onnx2torch")
+    small_recogniser(pack / "w600k.onnx")
+    images = smooth_images(4).requires_grad_()
+    theirs, ours = load_judge(f"insightface:{pack}")(images.detach()), load_judge(f"arcface:{pack}")(images)
+    assert (F.cosine_similarity(theirs, ours) > 0.999).all()
+    assert F.cosine_similarity(theirs[:1], ours[1:2]) < 0.99
+    (gradient,) = torch.autograd.grad(ours[:, 0].sum(), images)
+    assert gradient.isfinite().all()
+    assert (gradient.flatten(1).abs().sum(1) > 0).all()
+
+
+def test_a_pack_teaches_and_then_does_not_report(pack: Path) -> None:
+    pytest.importorskip("onnx2torch")
+    small_recogniser(pack / "w600k.onnx")
+    name = f"arcface:{pack}"
+    loss = load_losses([name])[name]
+    images = smooth_images(2)
+    torch.testing.assert_close(loss(images, images), torch.zeros(2), atol=1e-5, rtol=0)
+    assert (loss(images.flip(0), images) > 1e-3).all()
+    assert load_judge(f"insightface:{pack}").family == load_judge(loss.judge).family

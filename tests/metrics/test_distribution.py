@@ -1,5 +1,6 @@
 """Fréchet and kernel distance against other people's code on the same features."""
 
+import hsc.compat  # noqa: F401  isort: skip  torchvision, which torch-fidelity imports, beside CPU torch
 import numpy as np
 import pytest
 import scipy.linalg
@@ -66,6 +67,15 @@ def test_frechet_equals_torchmetrics_and_the_matrix_root(two_sets):
     root = scipy.linalg.sqrtm(a.covariance.numpy() @ b.covariance.numpy()).real
     by_root = ((a.mean - b.mean) ** 2).sum() + (a.covariance + b.covariance).trace() - 2 * np.trace(root)
     assert ours == pytest.approx(by_root.item(), rel=1e-9)
+
+
+def test_frechet_equals_torch_fidelity(two_sets):
+    pytest.importorskip("torch_fidelity")
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+
+    theirs = fid_statistics_to_metric(*(fid_features_to_statistics(values) for values in two_sets), verbose=False)
+    ours = frechet_distance(*(statistics(values).moments for values in two_sets))
+    assert ours == pytest.approx(theirs["frechet_inception_distance"], rel=1e-3)
 
 
 def test_frechet_of_a_set_and_itself_is_zero_even_with_fewer_images_than_features():
