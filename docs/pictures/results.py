@@ -1,9 +1,9 @@
-"""Prints the tables of docs/results.md from a folder that `hsc evaluate` wrote, and draws results.png.
+"""Prints the tables of docs/results.md from a folder that `hsc evaluate` wrote.
 
     python docs/pictures/results.py results/ffhq128
 
-The first table has every layer and quality of the codec, with 95 % intervals over images; the second what each layer
-adds, image by image; then the other codecs at the sizes asked for.
+The first table has every layer and quality of the codec, with 95 % intervals over images; the second the other codecs
+at the sizes asked for.
 """
 
 import argparse
