@@ -1,10 +1,11 @@
 """Draws the pictures of docs/prior.md from a finished run of a prior, and prints the figures beside them.
 
-    python docs/pictures/prior.py RUN [--faces 500] [--out docs/pictures]
+    python docs/pictures/prior.py RUN [--prior WEIGHTS] [--faces 500] [--out docs/pictures]
 
 RUN is the run's folder, such as runs/prior64. Makes prior-distance.png (KID and Fréchet distance over images seen),
 prior-samples.jpg (faces dreamt up) and prior-truncation.jpg (the same faces towards the average one, with the distances
-of `--faces` such faces to as many training faces).
+of `--faces` such faces to as many training faces). With `--prior` the last two are of another prior, such as prior64,
+whose faces are compared with those that trained the run.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from hsc.images import resize, to_pil
 from hsc.judges import load_judge
 from hsc.metrics import FeatureStatistics, distribution_distances
 from hsc.metrics.distribution import FeatureSet
+from hsc.released import find_weights
 from hsc.training.stage import data_module
 
 STAGE = "prior"
@@ -36,13 +38,14 @@ FACES_A_COLUMN, SIDE, GAP, TITLE = 5, 96, 4, 34
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
+    parser.add_argument("--prior", default="")
     parser.add_argument("--faces", type=int, default=500)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     arguments = parser.parse_args()
     config = load([arguments.run / "config.yaml"])
     distances(arguments.run, config, arguments.out / "prior-distance.png")
     with torch.inference_mode():
-        faces = load_face_model(arguments.run / "prior.safetensors")
+        faces = load_face_model(find_weights(arguments.prior or arguments.run / "prior.safetensors"))
         samples(faces, arguments.out / "prior-samples.jpg")
         truncation(faces, config, arguments.faces, arguments.out / "prior-truncation.jpg")
 
@@ -84,7 +87,7 @@ def truncation(faces: FaceModel, config: Config, count: int, out: Path) -> None:
     chosen = torch.linspace(0, len(data) - 1, min(count, len(data))).round().long()
     originals = features(judge, "original", (data[part.tolist()]["image"] for part in chosen.split(16)))
     z, columns = inputs(faces, count), []
-    print("| truncation | " + " | ".join(reversed(distance_names(judge))) + " |\n| --- | --- | --- |")
+    print("| truncation | " + " | ".join(reversed(distance_names(judge))) + " |\n| --- | --- | --- |", flush=True)
     for strength in TRUNCATIONS:
         images = dream(faces, z, strength)
         frechet, kid = distribution_distances(originals, features(judge, "generated", images.split(16)))

@@ -1,0 +1,53 @@
+"""What a stage takes of the weights it starts from."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_model import tiny_config
+
+from hsc.checkpoints import weights_file
+from hsc.checkpoints.face_model import PRIOR
+from hsc.errors import HscError
+from hsc.modules.codec import CodecModule
+from hsc.training.weights import KIND, load_start
+
+
+def module(dim: int = 8, lambdas: int = 2, channels: int = 16) -> CodecModule:
+    config = tiny_config()
+    config.model.lambdas = [0.1 / 2**quality for quality in range(lambdas)]
+    config.model.generator.channels = [channels] * 4
+    for layer in config.model.layers.values():
+        layer.dim = dim
+    return CodecModule(config, config.stages["only"], {})
+
+
+def saved(path: Path, kind: str) -> dict[str, torch.Tensor]:
+    """Write a stage's networks as weights of this kind; returns them."""
+    torch.manual_seed(1)
+    own = module()
+    tensors = {name: value for name, value in own.state_dict().items() if name.startswith(("encoder.", "decoder."))}
+    weights_file.save(path, tensors, kind, asdict(tiny_config().model))
+    return tensors
+
+
+def test_a_prior_serves_a_codec_of_other_latents_and_qualities(tmp_path: Path) -> None:
+    held = saved(tmp_path / "prior.safetensors", PRIOR)
+    codec = module(dim=12, lambdas=5)
+    before = {name: value.clone() for name, value in codec.state_dict().items()}
+    fresh = load_start(codec, tmp_path / "prior.safetensors")
+    assert {"encoder.net", "decoder.heads"} <= set(fresh)
+    assert "decoder.generator" not in fresh
+    after = codec.state_dict()
+    for name, value in held.items():
+        fits = value.shape == before[name].shape
+        assert torch.equal(after[name], value if fits else before[name]), name
+    assert any(value.shape != before[name].shape for name, value in held.items())
+
+
+@pytest.mark.parametrize(("kind", "changed"), [(PRIOR, {"channels": 24}), (KIND, {"dim": 12}), (KIND, {"lambdas": 5})])
+def test_another_generator_or_the_weights_of_another_codec_are_refused(tmp_path: Path, kind: str, changed) -> None:
+    saved(tmp_path / "held.safetensors", kind)
+    with pytest.raises(HscError, match=r"held\.safetensors: .* there and .* in this model; make the model's config"):
+        load_start(module(**changed), tmp_path / "held.safetensors")
