@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -29,15 +29,29 @@ class Measure(Protocol):
         """Values [N, columns] of decoded images [N, 3, H, W], whose originals stand at `places` [N] in the gallery."""
 
 
+@runtime_checkable
+class Describing(Protocol):
+    """A perceptual judge that sees each image by itself before it compares two."""
+
+    def describe(self, image: Tensor) -> list[Tensor]: ...
+
+    def compare(self, reference: list[Tensor], image: list[Tensor]) -> Tensor: ...
+
+
 class Perceptual:
     """Similarity to the original."""
 
     def __init__(self, judge: "Judge") -> None:
         self.judge = judge
         self.columns: tuple[str, ...] = (metric_of(judge.name),)
+        self._seen: tuple[Tensor, list[Tensor]] | None = None
 
     def __call__(self, places: Tensor, originals: Tensor, decoded: Tensor) -> Tensor:
-        return self.judge(originals, decoded)[:, None]
+        if not isinstance(self.judge, Describing):
+            return self.judge(originals, decoded)[:, None]
+        if self._seen is None or self._seen[0] is not originals:  # the layers of a file share their originals
+            self._seen = originals, self.judge.describe(originals)
+        return self.judge.compare(self._seen[1], self.judge.describe(decoded))[:, None]
 
 
 class Identity:

@@ -34,12 +34,17 @@ class DISTS(Judge):
 
     def forward(self, reference: Tensor, image: Tensor) -> Tensor:
         """[N, 3, H, W] twice, of one size → [N]."""
-        layers = list(zip(self._describe(reference), self._describe(image), strict=True))
+        return self.compare(self.describe(reference), self.describe(image))
+
+    def compare(self, reference: list[Tensor], image: list[Tensor]) -> Tensor:
+        """What `describe` gives of both → [N]."""
+        layers = list(zip(reference, image, strict=True))
         texture = torch.cat([_similarity(a.mean((2, 3)), b.mean((2, 3))) for a, b in layers], dim=1)
         structure = torch.cat([_structure(a, b) for a, b in layers], dim=1)
         return 1 - (texture * self.alpha + structure * self.beta).sum(1)
 
-    def _describe(self, image: Tensor) -> list[Tensor]:
+    def describe(self, image: Tensor) -> list[Tensor]:
+        """[N, 3, H, W] → the image and the features of each layer, in float32: what DISTS sees."""
         x = (image + 1) / 2
         layers = [x.float()]
         with self.precision(image):

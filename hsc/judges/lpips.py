@@ -41,7 +41,11 @@ class LPIPS(Judge):
 
     def forward(self, reference: Tensor, image: Tensor) -> Tensor:
         """[N, 3, H, W] twice, of one size → [N]."""
-        pairs = zip(self.heads, self.describe(reference), self.describe(image), strict=True)
+        return self.compare(self.describe(reference), self.describe(image))
+
+    def compare(self, reference: list[Tensor], image: list[Tensor]) -> Tensor:
+        """What `describe` gives of both → [N]."""
+        pairs = zip(self.heads, reference, image, strict=True)
         return sum(((a - b).square() * head).sum(1).mean((1, 2)) for head, a, b in pairs)
 
 
