@@ -6,11 +6,14 @@ from types import ModuleType
 
 import pytest
 import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 from plain_stylegan2 import PlainGenerator
 from torch import Tensor
 
 from hsc.checkpoints.layouts import to_rosinality
-from hsc.nets.generator import Generator
+from hsc.nets.generator import Generator, double
 
 CHANNELS = [24, 20, 16, 12]
 W_DIM = 16
@@ -52,6 +55,26 @@ def test_float32(generator: Generator, plain: PlainGenerator, ws: Tensor, noise:
         images = generator.synthesis(ws, noise)
         torch.testing.assert_close(images, plain(ws, noise == "const"), atol=1e-4, rtol=1e-5)
     assert images.dtype == torch.float32
+
+
+@given(
+    n=st.integers(1, 3),
+    height=st.integers(1, 6),
+    width=st.integers(1, 6),
+    inputs=st.integers(1, 5),
+    outputs=st.sampled_from([1, 3, 64]),
+)
+def test_doubling_is_one_operation_with_and_without_a_gradient(
+    n: int, height: int, width: int, inputs: int, outputs: int
+) -> None:
+    """Without one, few pixels take another way than conv_transpose2d; the larger cases here still take that."""
+    dice = torch.Generator().manual_seed(13)
+    x = torch.randn(n, inputs, height, width, generator=dice)
+    weight = torch.randn(outputs, inputs, 3, 3, generator=dice)
+    expected = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+    for gradients in (True, False):
+        with torch.set_grad_enabled(gradients):
+            torch.testing.assert_close(double(x, weight), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_inference_changes_no_weight(generator: Generator, ws: Tensor) -> None:
