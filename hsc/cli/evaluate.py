@@ -26,6 +26,16 @@ def evaluate(
             "validated on, where it says which, else all.",
         ),
     ] = None,
+    qualities: Annotated[
+        str, typer.Option(metavar="NUMBERS", help="Qualities of MODEL to measure, as 0,2,4; all by default.")
+    ] = "",
+    judges: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="Only these judges, as lpips.vgg,dlib68; one of your own is package.module:Class.",
+        ),
+    ] = "",
     at_bytes: Annotated[
         str, typer.Option(metavar="SIZES", help="Let anchors also spend so many bytes an image: 100,200,400.")
     ] = "",
@@ -50,7 +60,9 @@ def evaluate(
       hsc evaluate runs/mine --data faces/ --anchors vvc,jpeg --limit 100 --out results/mine
       hsc evaluate runs/mine --data faces/ --anchors vvc,av1 --at-bytes 110,150,200 --out results/mine
       hsc evaluate runs/mine --data ffhq128.zip --split 04000-04499 --out results/mine
+      hsc evaluate runs/mine --data faces.zip --qualities 0,3 --judges vgg16,dlib --out results/mine
     """
+    from hsc.evaluation.evaluate import JUDGES
     from hsc.evaluation.evaluate import evaluate as measure
 
     results = measure(
@@ -60,6 +72,8 @@ def evaluate(
         anchors=_names(anchors),
         limit=limit,
         split=split,
+        qualities=[int(number) for number in _numbers("--qualities", qualities, whole=True)] or None,
+        judges=_names(judges) or JUDGES,
         at_bytes=_numbers("--at-bytes", at_bytes),
         at_bpp=_numbers("--at-bpp", at_bpp),
         pictures=faces,
@@ -93,13 +107,15 @@ def compare(
     typer.echo(str(draw(results, out)))
 
 
-def _numbers(option: str, comma_separated: str) -> list[float]:
+def _numbers(option: str, comma_separated: str, whole: bool = False) -> list[float]:
+    """Positive numbers, or where `whole` numbers from 0."""
     try:
-        numbers = [float(number) for number in _names(comma_separated)]
+        numbers = [int(number) if whole else float(number) for number in _names(comma_separated)]
     except ValueError:
         numbers = [-1]
-    if any(not 0 < number < float("inf") for number in numbers):
-        raise typer.BadParameter(f"{option} takes positive numbers with commas between them, not {comma_separated!r}")
+    if any(number < 0 or number == float("inf") or not (whole or number) for number in numbers):
+        kind = "whole numbers" if whole else "positive numbers"
+        raise typer.BadParameter(f"{option} takes {kind} with commas between them, not {comma_separated!r}")
     return numbers
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hsc.errors import HscError
 from hsc.evaluation.anchors import Anchor, AnchorResult
 from hsc.images import resize, to_uint8
 
@@ -67,11 +68,16 @@ class LayeredSubject:
     by_size = False
 
     def __init__(self, codec: "Codec", folder: Path, qualities: Sequence[int] | None, probe: Tensor) -> None:
-        """`folder` receives the files; `probe` [1, 3, H, W] is coded to tell this codec from others of its name."""
+        """`folder` receives the files; `probe` [1, 3, H, W] is coded to tell this codec from others of its name.
+
+        Raises HscError for a quality that the codec does not have.
+        """
         self.codec = codec
         self.name = codec.name
         self.layers = tuple(codec.layers)
         self.points = tuple(range(codec.num_qualities) if qualities is None else qualities)
+        if missing := [quality for quality in self.points if not 0 <= quality < codec.num_qualities]:
+            raise HscError(f"{codec.name} has no quality {missing[0]}: they go from 0 to {codec.num_qualities - 1}")
         self.folder = folder / _as_file_name(codec.name)
         self.about = f"hsc codec {codec.name}, {codec.size}×{codec.size}, every layer prefix a real file"
         self.identity = self._behaviour(probe)

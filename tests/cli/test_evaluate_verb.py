@@ -56,12 +56,34 @@ def test_measured_and_compared(run, codec_file: Path, faces: Path, tmp_path: Pat
         assert (page / name).stat().st_size > 1000
 
 
+def test_some_qualities_and_judges(run, codec_file: Path, faces: Path, tmp_path: Path):
+    ended = run(
+        *("evaluate", codec_file, "--data", faces, "--limit", 1, "--qualities", "2,0", "--judges", "psnr"),
+        *("--faces", 0, "--out", tmp_path),
+    )
+    assert ended.status == 0, ended.err
+    with open(tmp_path / "per_image.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["quality"] for row in rows} == {"0", "2"}
+    assert all(float(row["psnr"]) > 0 for row in rows)
+    assert not {"lpips_vgg", "dists", "ms_ssim"} & set(rows[0])
+
+
+@pytest.mark.parametrize("numbers", ["-1", "1.5", "x", "1,,inf"])
+def test_qualities_are_whole_numbers(run, codec_file: Path, faces: Path, tmp_path: Path, numbers: str):
+    ended = run("evaluate", codec_file, "--data", faces, f"--qualities={numbers}", "--out", tmp_path)
+    assert ended.status == 2
+    assert "--qualities takes whole numbers" in " ".join(ended.err.replace("│", " ").split())
+
+
 def test_mistakes_are_one_line(run, codec_file: Path, faces: Path, tmp_path: Path):
     out = ("--out", tmp_path / "out")
     for arguments, word in (
         (("evaluate", codec_file, "--data", tmp_path / "nowhere", *out), "nowhere"),
         (("evaluate", tmp_path / "nowhere", "--data", faces, *out), "no weights"),
         (("evaluate", codec_file, "--data", faces, "--anchors", "bogus", *out), "bogus"),
+        (("evaluate", codec_file, "--data", faces, "--judges", "bogus", *out), "no judge is called 'bogus'"),
+        (("evaluate", codec_file, "--data", faces, "--qualities", "0,9", *out), "has no quality 9"),
         (("compare", tmp_path / "nowhere", *out), "nowhere"),
     ):
         ended = run(*arguments)
