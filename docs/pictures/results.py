@@ -1,58 +1,72 @@
-"""Prints the tables of docs/results.md from a folder that `hsc evaluate` wrote.
+"""Prints tables of docs/results.md from folders that `hsc evaluate` wrote; `hsc compare` makes the others.
 
-    python docs/pictures/results.py results/ffhq128
+    python docs/pictures/results.py results/ffhq128 [results/ffhq128-500]
 
-The first table has every layer and quality of the codec, with 95 % intervals over images; the second the other codecs
-at the sizes asked for.
+Of each folder every quality of the codec, a cell for each measure with the values of all layers; of folders with
+distances between sets also those, of the whole files of all codecs in order of size.
 """
 
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from hsc.evaluation.quantities import known
 from hsc.evaluation.results import Curve, read_results
 
-METRICS = ("lpips_vgg", "lpips", "dists", "psnr", "identity_accuracy", "identity_distance", "landmark_nme")
+METRICS = ("lpips_vgg", "psnr", "identity_accuracy", "identity_distance", "landmark_nme")
+OF_SETS = ("kid", "frechet", "identity_accuracy")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("results", type=Path)
-    curves = read_results(parser.parse_args().results)
-    layers = [curve for curve in curves if curve.layer]
-    asked = [curve for curve in curves if curve.targets]
-    print(table(["quality", "up to"], [(place, curve) for place in range(len(layers[0].bpp)) for curve in layers]))
-    print()
-    print(table(["bytes asked for", "codec"], [(place, c) for place in range(len(asked[0].bpp)) for c in asked]))
+    parser.add_argument("results", type=Path, nargs="+")
+    for folder in parser.parse_args().results:
+        curves = read_results(folder)
+        print(layers_table([curve for curve in curves if curve.layer]), end="\n\n")
+        if any(name.startswith("kid") for name in curves[0].values):
+            print(sets_table(curves), end="\n\n")
 
 
-def table(header: list[str], points: list[tuple[int, Curve]]) -> str:
-    """A Markdown row for each point of a curve."""
-    names = [
-        name for metric in METRICS for name in points[0][1].metrics if name.startswith(metric + ".") or name == metric
+def layers_table(layers: list[Curve]) -> str:
+    """A row for each quality."""
+    names = columns(layers[0], METRICS)
+    rows = []
+    for place, quality in enumerate(layers[0].qualities):
+        cells = [" / ".join(known(name).show(curve.values[name][place]) for curve in layers) for name in names]
+        sizes = " / ".join(f"{curve.values['bytes'][place]:.1f}" for curve in layers)
+        rows.append([str(quality), sizes, *cells])
+    return markdown(["quality", "bytes", *(known(name).axis for name in names)], rows)
+
+
+def sets_table(curves: list[Curve]) -> str:
+    """A row for each point of a codec without layers, or of the last layer."""
+    last = [curve for curve in curves if curve.layer][-1].layer
+    names = columns(curves[0], OF_SETS)
+    points = [
+        (curve.values["bytes"][place], curve, place)
+        for curve in curves
+        if curve.layer in ("", last)
+        for place in range(len(curve.bpp))
     ]
-    heads = [known(name).axis for name in names]
-    lines = [f"| {' | '.join([*header, 'bytes', *heads])} |", "| --- " * (len(header) + 1 + len(names)) + "|"]
-    for place, curve in points:
-        label = [str(curve.qualities[place]), curve.layer] if curve.layer else [str(curve.targets[place]), curve.codec]
-        lines.append(f"| {' | '.join([*label, size(curve, place), *(cell(curve, name, place) for name in names)])} |")
-    return "\n".join(lines)
+    rows = [
+        [f"{size:.0f}", curve.codec, *(known(name).show(curve.values[name][place]) for name in names)]
+        for size, curve, place in sorted(points, key=lambda point: point[0])
+    ]
+    return markdown(["bytes", "codec", *(known(name).axis for name in names)], rows)
 
 
-def size(curve: Curve, place: int) -> str:
-    """Bytes of the file, and where the codec has them those of its slices alone."""
-    slices = curve.values.get("slice_bytes")
-    alone = f" ({slices[place]:.0f})" if slices is not None and np.isfinite(slices[place]) else ""
-    return f"{curve.values['bytes'][place]:.1f}{alone}"
+def columns(curve: Curve, metrics: tuple[str, ...]) -> list[str]:
+    """The curve's own names of these metrics, judges and galleries included."""
+    return [
+        name
+        for metric in metrics
+        for name in curve.metrics
+        if name == metric or name.startswith((metric + ".", metric + "_vgg16"))
+    ]
 
 
-def cell(curve: Curve, name: str, place: int) -> str:
-    """Mean and interval, and a mark where the codec was trained on it."""
-    low, high = (bounds[name][place] for bounds in (curve.low, curve.high))
-    mark = "†" if name in curve.trained_on else ""
-    return f"{known(name).show(curve.values[name][place])}{mark} [{known(name).show(low)}, {known(name).show(high)}]"
+def markdown(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 if __name__ == "__main__":

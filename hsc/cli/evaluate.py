@@ -72,7 +72,7 @@ def evaluate(
         anchors=_names(anchors),
         limit=limit,
         split=split,
-        qualities=[int(number) for number in _numbers("--qualities", qualities, whole=True)] or None,
+        qualities=_whole_numbers("--qualities", qualities) or None,
         judges=_names(judges) or JUDGES,
         at_bytes=_numbers("--at-bytes", at_bytes),
         at_bpp=_numbers("--at-bpp", at_bpp),
@@ -107,16 +107,21 @@ def compare(
     typer.echo(str(draw(results, out)))
 
 
-def _numbers(option: str, comma_separated: str, whole: bool = False) -> list[float]:
-    """Positive numbers, or where `whole` numbers from 0."""
+def _numbers(option: str, comma_separated: str) -> list[float]:
     try:
-        numbers = [int(number) if whole else float(number) for number in _names(comma_separated)]
+        numbers = [float(number) for number in _names(comma_separated)]
     except ValueError:
         numbers = [-1]
-    if any(number < 0 or number == float("inf") or not (whole or number) for number in numbers):
-        kind = "whole numbers" if whole else "positive numbers"
-        raise typer.BadParameter(f"{option} takes {kind} with commas between them, not {comma_separated!r}")
+    if any(not 0 < number < float("inf") for number in numbers):
+        raise typer.BadParameter(f"{option} takes positive numbers with commas between them, not {comma_separated!r}")
     return numbers
+
+
+def _whole_numbers(option: str, comma_separated: str) -> list[int]:
+    names = _names(comma_separated)
+    if not all(name.isdecimal() for name in names):
+        raise typer.BadParameter(f"{option} takes whole numbers with commas between them, not {comma_separated!r}")
+    return [int(name) for name in names]
 
 
 def _names(comma_separated: str) -> list[str]:
