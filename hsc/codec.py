@@ -24,7 +24,7 @@ from hsc.config import ModelConfig
 from hsc.errors import HscError
 from hsc.images import resize
 from hsc.layer_coder import CodedLayer, LayerCoder
-from hsc.nets.build import image_size
+from hsc.nets.build import bands, image_size
 from hsc.nets.encoder import PyramidEncoder
 from hsc.nets.entropy import EntropyTransformer
 from hsc.nets.entropy_integer import IntegerEntropyTransformer, Progress
@@ -80,11 +80,6 @@ class Coded(NamedTuple):
         """int64 [N, rows, dim] of each layer."""
         return [layer.symbols for layer in self.coded]
 
-    @property
-    def row_bits(self) -> Tensor:
-        """[N, rows of all layers] ideal bits."""
-        return torch.cat([layer.row_bits for layer in self.coded], 1)
-
     def bits(self, layers: int) -> Tensor:
         """[N] ideal bits of the first `layers` layers."""
         return torch.cat([layer.row_bits for layer in self.coded[:layers]], 1).sum(1)
@@ -117,7 +112,7 @@ class Codec:
         self.layers = tuple(model.layers)
         self.size = image_size(model)
         self.num_qualities = len(model.lambdas)
-        rows = [layer.rows for layer in model.layers.values()]
+        rows = [rows for rows, _ in bands(model)]
         self._coder = LayerCoder(rows, entropy, table, networks.gain)
 
     @classmethod

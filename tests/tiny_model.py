@@ -18,9 +18,13 @@ DIM = 8
 SIZE = 32
 
 
-def tiny_model(context: str = "layer") -> ModelConfig:
+def tiny_model(context: str = "layer", grid: int = 0) -> ModelConfig:
+    """`grid`: side of the last layer's, which then refines a picture of half the size."""
+    layers = {name: LayerConfig(rows, DIM) for name, rows in zip(LAYERS, ROWS, strict=True)}
+    layers[LAYERS[-1]].grid = grid
     return ModelConfig(
-        layers={name: LayerConfig(rows, DIM) for name, rows in zip(LAYERS, ROWS, strict=True)},
+        layers=layers,
+        picture=SIZE // 2 if grid else 0,
         lambdas=[0.1, 0.01],
         heads_hidden=16,
         generator=GeneratorConfig(channels=[16, 16, 16, 16], z_dim=16, w_dim=16, mapping_layers=2),

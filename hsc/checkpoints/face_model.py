@@ -10,7 +10,7 @@ from torch import Tensor
 from hsc.checkpoints import weights_file
 from hsc.checkpoints.generators import load_generator
 from hsc.config import model_from_dict
-from hsc.nets.build import build_heads, row_dims
+from hsc.nets.build import bands, build_heads, row_dims
 from hsc.nets.heads import decode
 
 PRIOR = "prior"
@@ -50,15 +50,14 @@ def load_face_model(path: str | Path) -> FaceModel:
     own = {name: value for name, value in held.tensors.items() if name.startswith("decoder.heads.")}
     heads.load_state_dict({name.removeprefix("decoder.heads."): value for name, value in own.items()})
     mean, factor = held.tensors[MEAN].float(), held.tensors[FACTOR].float()
-    sizes = [layer.rows * layer.dim for layer in model.layers.values()]
+    sizes = [rows * dim for rows, dim in bands(model)]
 
     def draw(z: Tensor, truncation: float) -> Tensor:
         latents = mean + truncation * z @ factor.t()
-        bands = [
-            flat.view(len(z), layer.rows, layer.dim)
-            for flat, layer in zip(latents.split(sizes, 1), model.layers.values(), strict=True)
+        layers = [
+            flat.view(len(z), *band) for flat, band in zip(latents.split(sizes, 1), bands(model), strict=True)
         ]
         best = torch.full((len(z),), len(model.lambdas) - 1)
-        return decode(heads, generator, bands, best).float()
+        return decode(heads, generator, layers, best).float()
 
     return FaceModel(draw, sum(row_dims(model)), generator.size)

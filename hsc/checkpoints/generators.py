@@ -1,5 +1,6 @@
 """StyleGAN2 generators in and out of files: hsc's own, NVlabs', rosinality's and pSp's."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -162,7 +163,9 @@ def _config(state: Mapping[str, Tensor], name: str) -> dict[str, Any]:
 def _picture_side(state: Mapping[str, Tensor], channels: list[int]) -> int:
     """Side of the picture that a generator draws on; 0 where it takes none."""
     sides = [4 * 2**i for i in range(len(channels))]
-    return next((side for side in sides if f"synthesis.b{side}.spread" in state), 0)
+    at = next((side for side in sides if f"synthesis.b{side}.spread" in state), 0)
+    finer = state.get(f"synthesis.b{at}.spread_finer")
+    return at if finer is None else at * math.isqrt(finer.shape[1] // 3)
 
 
 def _compare(given: Mapping[str, Tensor], expected: Mapping[str, torch.Size], name: str) -> None:

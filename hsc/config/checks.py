@@ -65,8 +65,24 @@ def check_model(model: ModelConfig) -> None:
     sizes = [4 * 2**i for i in range(len(model.generator.channels))]
     if model.picture and model.picture not in sizes:
         raise HscError(f"config: model.picture: {model.picture} is none of 0 and the generator's resolutions {sizes}")
+    _check_grids(model)
     _one_of("model.generator.input", model.generator.input, ("const", "style"))
     _one_of("model.entropy.context", model.entropy.context, ("layer", "row"))
+
+
+def _check_grids(model: ModelConfig) -> None:
+    *others, (last, layer) = model.layers.items()
+    for name, other in others:
+        if other.grid:
+            raise HscError(f"config: model.layers.{name}.grid: only the last layer, {last}, can have a grid")
+    if not layer.grid:
+        return
+    size = 2 ** (len(model.generator.channels) + 1)
+    sides = [4 * 2**i for i in range(len(model.generator.channels) - 1)]
+    if layer.grid not in sides:
+        raise HscError(f"config: model.layers.{last}.grid: {layer.grid} is none of 0 and {sides}")
+    if not model.picture or model.picture == size:
+        raise HscError(f"config: model.layers.{last}.grid: it refines a picture smaller than {size}: set model.picture")
 
 
 def _check_stage(path: str, stage: StageConfig, config: Config) -> None:

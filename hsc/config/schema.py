@@ -61,7 +61,9 @@ class LayerConfig:
     rows: int = MISSING
     """Rows of W+ that the layer carries."""
     dim: int = 48
-    """Latent numbers for each of its rows."""
+    """Latent numbers for each of its rows, or for each cell of its grid."""
+    grid: int = 0
+    """Side of a grid of latents over the picture, such as 8, for the last layer to say what is where; 0: none."""
 
 
 @dataclass

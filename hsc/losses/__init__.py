@@ -26,6 +26,7 @@ _LOSSES: dict[str, Callable[[], Loss]] = {
     "dists": lambda: PerceptualLoss("dists", "dists"),
     "landmarks": LandmarkLoss,
     "identity": IdentityLoss,
+    "faceres": lambda: IdentityLoss("faceres"),
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hsc.codec import Codec, Networks
+from hsc.codec import Codec, Coded, Networks
 from hsc.config import Config, StageConfig
 from hsc.images import resize
 from hsc.losses import Loss
@@ -17,6 +17,7 @@ from hsc.modules.objective import Objective
 from hsc.modules.share import Share
 from hsc.modules.teacher import Teacher
 from hsc.modules.trainable import TrainableModule
+from hsc.nets.build import grid
 from hsc.outputs import CodecOutput, LayerOutput
 
 
@@ -150,9 +151,15 @@ class CodecModule(TrainableModule):
         for j, layer in enumerate(self.layer_names):
             images = resize(self.released.reconstruct(coded, j + 1), originals.shape[-1])
             layers[layer] = LayerOutput(images, coded.bits(j + 1), coded.prefix_lengths[:, j].double())
-        return CodecOutput(
-            originals, names, layers, dict(zip(self.layer_names, coded.symbols, strict=False)), coded.row_bits
-        )
+        symbols = dict(zip(self.layer_names, coded.symbols, strict=False))
+        return CodecOutput(originals, names, layers, symbols, self._bits_of_rows(coded))
+
+    def _bits_of_rows(self, coded: Coded) -> Tensor:
+        """[N, rows]: estimated bits of each row; those of a grid are one number."""
+        bits = [layer.row_bits for layer in coded.coded]
+        if grid(self.config.model) and len(bits) == len(self.config.model.layers):
+            bits[-1] = bits[-1].sum(1, keepdim=True)
+        return torch.cat(bits, 1)
 
     def _reconstructions(self, originals: Tensor, names: list[str]) -> CodecOutput:
         """Inversion: what the generator can show of the unquantised latents; there is no file, so no rate."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hsc.config import ModelConfig
 from hsc.modules.share import Share
-from hsc.nets.build import build_entropy, build_gain
+from hsc.nets.build import bands, build_entropy, build_gain
 from hsc.nets.entropy import Memory
 from hsc.nets.quantise import gaussian_bits, straight_through_round
 
@@ -44,8 +44,8 @@ class EntropyModule(pl.LightningModule):
         self.net = build_entropy(model)
         self.gain = build_gain(model)
         ends = [0]
-        for layer in model.layers.values():
-            ends.append(ends[-1] + layer.rows)
+        for rows, _ in bands(model):
+            ends.append(ends[-1] + rows)
         self.layer_steps = [
             [s for s, rows in enumerate(self.net.step_rows) if start <= rows.start < end]
             for start, end in itertools.pairwise(ends)

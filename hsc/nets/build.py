@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from hsc.nets.discriminator import Discriminator
+from hsc.nets.eigenfaces import EigenSynthesis
 from hsc.nets.encoder import PyramidEncoder
 from hsc.nets.entropy import EntropyTransformer
 from hsc.nets.entropy_integer import IntegerEntropyTransformer
@@ -20,8 +21,13 @@ def image_size(model: "ModelConfig") -> int:
 
 
 def bands(model: "ModelConfig") -> list[tuple[int, int]]:
-    """(rows, dim) of each layer."""
-    return [(layer.rows, layer.dim) for layer in model.layers.values()]
+    """(rows, dim) of each layer's latents: as many rows as it has of W+, or as its grid has cells."""
+    return [(layer.grid**2 or layer.rows, layer.dim) for layer in model.layers.values()]
+
+
+def grid(model: "ModelConfig") -> int:
+    """Side of the last layer's grid; 0 where it has none."""
+    return list(model.layers.values())[-1].grid
 
 
 def row_dims(model: "ModelConfig") -> list[int]:
@@ -31,7 +37,8 @@ def row_dims(model: "ModelConfig") -> list[int]:
 
 def build_generator(model: "ModelConfig") -> Generator:
     config = model.generator
-    return Generator(config.channels, config.z_dim, config.w_dim, config.mapping_layers, config.input, model.picture)
+    picture = image_size(model) if grid(model) else model.picture
+    return Generator(config.channels, config.z_dim, config.w_dim, config.mapping_layers, config.input, picture)
 
 
 def build_discriminator(model: "ModelConfig") -> Discriminator:
@@ -39,13 +46,18 @@ def build_discriminator(model: "ModelConfig") -> Discriminator:
 
 
 def build_encoder(model: "ModelConfig") -> PyramidEncoder:
+    config = model.encoder
     return PyramidEncoder(
-        image_size(model), model.encoder.channels, bands(model), model.encoder.pyramid_channels, model.picture
+        image_size(model), config.channels, bands(model), config.pyramid_channels, model.picture, grid(model)
     )
 
 
 def build_heads(model: "ModelConfig") -> StyleHeads:
-    return StyleHeads(bands(model), model.generator.w_dim, len(model.lambdas), model.heads_hidden, model.picture)
+    synthesis = EigenSynthesis(model.picture, bands(model), image_size(model), grid(model)) if model.picture else None
+    rows_of_grid = list(model.layers.values())[-1].rows if grid(model) else 0
+    return StyleHeads(
+        bands(model), model.generator.w_dim, len(model.lambdas), model.heads_hidden, synthesis, rows_of_grid
+    )
 
 
 def build_entropy(model: "ModelConfig") -> EntropyTransformer:

@@ -65,7 +65,8 @@ class Generator(nn.Module):
     def synthesis(self, ws: Tensor, noise: str = "const", picture: Tensor | None = None) -> Tensor:
         """W+ [N, rows, w_dim] → images [N, 3, size, size]; `noise`: "const" or "none".
 
-        `picture` [N, 3, side, side]: added to the image at its size, and to the features there, which draw on it.
+        `picture` [N, 3, side, side]: added to the image at its size, and to the features there, which draw on it. One of
+        full size reaches the features a block earlier, so that the last block still draws on it.
         """
         return self.synthesis_network(ws, noise, picture)
 
@@ -104,8 +105,9 @@ class Synthesis(nn.Module):
         for resolution, width in zip(self.resolutions, channels, strict=True):
             self.add_module(f"b{resolution}", Block(previous, width, w_dim, resolution, input))
             previous = width
+        self.features_at = min(picture, self.size // 2)  # where the picture reaches the features
         if picture:
-            getattr(self, f"b{picture}").draw_on_picture()
+            getattr(self, f"b{self.features_at}").draw_on_picture(finer=picture // self.features_at)
 
     def forward(self, ws: Tensor, noise: str = "const", picture: Tensor | None = None) -> Tensor:
         # Autocast sets the precision of features and kernels; styles, demodulation and image keep their own.
@@ -117,8 +119,10 @@ class Synthesis(nn.Module):
                 # A block's last style (its toRGB's) is shared with the next block's first convolution.
                 first = max(2 * i - 1, 0)
                 x, image = getattr(self, f"b{resolution}")(x, image, ws[:, first : 2 * i + 2], noise, dtype)
+                if picture is not None and resolution == self.features_at:
+                    x = x + getattr(self, f"b{resolution}").features_of(picture, x.dtype)
                 if picture is not None and resolution == picture.shape[-1]:
-                    x, image = getattr(self, f"b{resolution}").draw(picture, x, image)
+                    image = image + picture
         assert image is not None
         return image
 
@@ -128,6 +132,7 @@ class Block(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, w_dim: int, resolution: int, input: str) -> None:
         super().__init__()
+        self.resolution = resolution
         self.input = input if inputs == 0 else "features"
         if self.input == "features":
             self.conv0 = StyledConv(inputs, outputs, w_dim, resolution, up=True)
@@ -149,14 +154,19 @@ class Block(nn.Module):
         rgb = self.torgb(x, styles[1])
         return x, rgb if image is None else rgb + upsample(image, self.resample_filter)
 
-    def draw_on_picture(self) -> None:
-        """Become the block whose results a picture is added to."""
-        self.spread = nn.Parameter(torch.zeros(self.conv1.weight.shape[0], 3))  # at zero it changes nothing
+    def draw_on_picture(self, finer: int) -> None:
+        """Become the block whose features a picture, `finer` times as large as they, is added to."""
+        width = self.conv1.weight.shape[0]
+        self.spread = nn.Parameter(torch.zeros(width, 3))  # at zero it changes nothing
+        self.spread_finer = nn.Parameter(torch.zeros(width, 3 * finer**2)) if finer > 1 else None
 
-    def draw(self, picture: Tensor, x: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Features and image with the picture in them."""
-        features = F.conv2d(picture.to(x.dtype), self.spread.to(x.dtype)[:, :, None, None])
-        return x + features, image + picture
+    def features_of(self, picture: Tensor, dtype: torch.dtype) -> Tensor:
+        """What the picture adds to the features: of its means over their squares, and of each pixel in these."""
+        picture, finer = picture.to(dtype), picture.shape[-1] // self.resolution
+        features = F.conv2d(F.avg_pool2d(picture, finer), self.spread.to(dtype)[:, :, None, None])
+        if self.spread_finer is None:
+            return features
+        return features + F.conv2d(F.pixel_unshuffle(picture, finer), self.spread_finer.to(dtype)[:, :, None, None])
 
     def first_features(self, w: Tensor, dtype: torch.dtype) -> Tensor:
         x = self.const.expand(len(w), -1, -1, -1)

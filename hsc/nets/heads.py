@@ -15,22 +15,33 @@ class StyleHeads(nn.Module):
     the generator's mean style.
 
     Layer k's rows depend on the latents of layers ≤ k only, so that what a later layer adds never moves an earlier
-    layer's rows. `picture`: side of the linear path's picture; 0 without.
+    layer's rows. `eigen`: what draws the linear path's picture. `rows_of_grid`: rows of W+ of a last layer whose
+    latents lie on a grid, which styles know by their mean; 0 where it has none.
     """
 
     def __init__(
-        self, bands: Sequence[tuple[int, int]], w_dim: int, num_qualities: int, hidden: int = 384, picture: int = 0
+        self,
+        bands: Sequence[tuple[int, int]],
+        w_dim: int,
+        num_qualities: int,
+        hidden: int = 384,
+        eigen: EigenSynthesis | None = None,
+        rows_of_grid: int = 0,
     ) -> None:
         super().__init__()
-        sizes = [rows * dim for rows, dim in bands]
+        self.has_grid = rows_of_grid > 0
+        rows, sizes = [rows for rows, _ in bands], [rows * dim for rows, dim in bands]
+        if self.has_grid:
+            rows[-1], sizes[-1] = rows_of_grid, bands[-1][1]
         self.nets = nn.ModuleList(
-            LayerHead(sizes[k], sum(sizes[: k + 1]), rows, w_dim, num_qualities, hidden)
-            for k, (rows, _) in enumerate(bands)
+            LayerHead(sizes[k], sum(sizes[: k + 1]), rows[k], w_dim, num_qualities, hidden) for k in range(len(bands))
         )
-        self.eigen = EigenSynthesis(picture, bands) if picture else None
+        self.eigen = eigen
 
     def forward(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
         flat = [layer.flatten(1) for layer in latents]
+        if self.has_grid:
+            flat[-1] = latents[-1].mean(1)
         rows = [net(flat[k], torch.cat(flat[: k + 1], 1), quality) for k, net in enumerate(self.nets)]
         return torch.cat(rows, 1)
 

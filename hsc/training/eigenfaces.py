@@ -1,6 +1,6 @@
 """Start a codec's latents as principal components of its training faces (`hsc.nets.eigenfaces`)."""
 
-import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -11,12 +11,11 @@ from hsc.data.module import FaceDataModule
 from hsc.modules.codec import CodecModule
 from hsc.modules.prior import PriorModule
 from hsc.modules.trainable import TrainableModule
-from hsc.nets.eigenfaces import components, small_pictures
+from hsc.nets.eigenfaces import EigenAnalysis, EigenSynthesis, components, latent_scale, small_pictures, to_cells
 from hsc.nets.entropy import LOG_SCALE_RANGE, EntropyTransformer
 from hsc.nets.generator import Generator
 from hsc.nets.layers import FullyConnected
 
-STEP = 0.012  # what one latent's unit moves of the picture, root mean square, in units of images in [-1, 1]
 FACES = 4000  # at most so many are decomposed
 BATCH = 250
 FITTED = "encoder.net.eigen.linear.weight"
@@ -44,22 +43,73 @@ def start_as_eigenfaces(module: TrainableModule, data: FaceDataModule, fresh: bo
             generator.synthesis_network.get_parameter(f"b{resolution}.torgb.weight").zero_()
     latents = encoder.eigen.linear.weight.shape[0]
     mean, basis, deviations = components(_pictures(data, side), latents)
-    scale = STEP * math.sqrt(3 * side**2)
+    scale = latent_scale(side)
     _set(encoder.eigen.linear, basis.t() / scale, -(mean @ basis) / scale)
     _set(heads.eigen.linear, basis * scale, mean - _blank(generator, side))
     for head in encoder.heads:
         _zero(head.get_submodule("linear"))
     for net in heads.nets:
         _zero(net.get_submodule("linear"), net.get_submodule("down"))
+    spread = deviations / scale
+    if encoder.eigen.grid:
+        encoder.eigen.mean.copy_(mean)
+        spread = torch.cat([spread, _fit_cells(module, data, encoder.eigen, heads.eigen)])
     if isinstance(module, CodecModule):
-        _spread(module.entropy.net, deviations / scale)
+        _spread(module.entropy.net, spread)
+
+
+def _fit_cells(
+    module: CodecModule | PriorModule, data: FaceDataModule, analysis: EigenAnalysis, synthesis: EigenSynthesis
+) -> Tensor:
+    """Make the grid's latents the principal components of what decoded images of all other layers lack, cell by cell,
+    as nearly as the encoder can tell them from what it sees. Returns their standard deviations, all cells in order.
+    """
+    _zero(synthesis.cells)
+    lacks, sees, both = (_Moments() for _ in range(3))
+    for images in _batches(data):
+        *latents, unknown = module.encoder(images)
+        flat = torch.cat([layer.flatten(1) for layer in latents], 1)
+        drawn = module.decoder([*latents, unknown.zero_()], torch.zeros(len(images), dtype=torch.long)).float()
+        lacking, seen = to_cells(images - drawn, analysis.grid), analysis.left_over(images, flat)
+        lacks.add(lacking, lacking)
+        sees.add(seen, seen)
+        both.add(seen, lacking)
+    scale, dim = latent_scale(analysis.size), synthesis.cells.weight.shape[1]
+    basis = torch.linalg.eigh(lacks.mean.mean(0))[1].flip(1)[:, :dim]
+    seen_anywhere = sees.mean.mean(0)
+    ridge = 1e-4 * seen_anywhere.diagonal().mean() * torch.eye(len(seen_anywhere), dtype=seen_anywhere.dtype)
+    read = torch.linalg.solve(seen_anywhere + ridge, both.mean.mean(0) @ basis) / scale
+    _set(analysis.cells, read.t().float(), torch.zeros(dim))
+    _set(synthesis.cells, (basis * scale).float(), torch.zeros(len(basis)))
+    return torch.einsum("pd,cpq,qd->cd", read, sees.mean, read).clamp_min(0).sqrt().flatten().float()
+
+
+class _Moments:
+    """Mean products of the numbers of each cell, over all images: [grid², numbers, numbers], in float64."""
+
+    def __init__(self) -> None:
+        self._sum, self._count = torch.zeros((), dtype=torch.float64), 0
+
+    def add(self, left: Tensor, right: Tensor) -> None:
+        """Two of [N, grid², numbers]."""
+        self._sum = self._sum + torch.einsum("ncp,ncq->cpq", left, right)
+        self._count += len(left)
+
+    @property
+    def mean(self) -> Tensor:
+        return self._sum / self._count
 
 
 def _pictures(data: FaceDataModule, side: int) -> Tensor:
+    return torch.cat([small_pictures(images, side) for images in _batches(data)])
+
+
+def _batches(data: FaceDataModule) -> Iterator[Tensor]:
+    """The training faces, [up to BATCH, 3, size, size] at a time; at most FACES of them, evenly spread."""
     faces = data.dataset("train")
     chosen = torch.linspace(0, len(faces) - 1, min(FACES, len(faces))).long().tolist()
-    batches = (chosen[start : start + BATCH] for start in range(0, len(chosen), BATCH))
-    return torch.cat([small_pictures(faces[batch]["image"], side) for batch in batches])
+    for start in range(0, len(chosen), BATCH):
+        yield faces[chosen[start : start + BATCH]]["image"]
 
 
 def _blank(generator: Generator, side: int) -> Tensor:

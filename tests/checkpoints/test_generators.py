@@ -219,12 +219,13 @@ def test_style_driven_input_stays_in_hsc(tmp_path: Path) -> None:
     assert not (tmp_path / "no.pt").exists()
 
 
-def test_drawing_on_a_picture_stays_in_hsc(tmp_path: Path) -> None:
-    generator = random_generator(picture=16)
+@pytest.mark.parametrize("side", [16, 64])
+def test_drawing_on_a_picture_stays_in_hsc(tmp_path: Path, side: int) -> None:
+    generator = random_generator(picture=side)
     save_generator(tmp_path / "hsc", generator)
     loaded = load_generator(tmp_path / "hsc")
     assert_equal(loaded, generator)
-    picture, ws = torch.randn(2, 3, 16, 16), torch.randn(2, generator.num_rows, generator.w_dim)
+    picture, ws = torch.randn(2, 3, side, side), torch.randn(2, generator.num_rows, generator.w_dim)
     assert not torch.equal(loaded.synthesis(ws), loaded.synthesis(ws, picture=picture))
     with pytest.raises(HscError, match="it draws on a picture, which no other"):
         export_generator(tmp_path / "hsc", tmp_path / "no.pt", "rosinality")

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_model import DIM, ROWS, SIZE, tiny_config
+from tiny_model import DIM, ROWS, SIZE, tiny_config, tiny_model
 
 from hsc.checkpoints import weights_file
 from hsc.data.module import FaceDataModule
 from hsc.modules.codec import CodecModule
-from hsc.nets.eigenfaces import components, small_pictures
-from hsc.training.eigenfaces import STEP, holds_eigenfaces, start_as_eigenfaces
+from hsc.nets.eigenfaces import STEP, components, small_pictures
+from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
 
 SIDE = SIZE  # smaller pictures are shown through the generator's upsampling filter
 
@@ -80,6 +80,22 @@ def test_fewer_layers_show_fewer_components(module: CodecModule, data: FaceDataM
         errors.append(float((module.decoder(known, quality) - images).square().mean()))
     assert errors == sorted(errors, reverse=True)
     assert errors[1] < 0.8 * errors[0]
+
+
+@torch.no_grad()
+def test_a_grid_adds_what_the_components_of_whole_faces_lack(data: FaceDataModule) -> None:
+    torch.manual_seed(0)
+    config = tiny_config()
+    config.model = tiny_model(grid=4)
+    module = CodecModule(config, config.stages["only"], {})
+    start_as_eigenfaces(module, data, fresh=True)
+    images = data.dataset("train")[list(range(40))]["image"]
+    latents, quality = module.encoder(images), torch.zeros(40, dtype=torch.long)
+    error = (module.decoder(latents, quality) - images).square().mean()
+    without = (module.decoder([*latents[:-1], torch.zeros_like(latents[-1])], quality) - images).square().mean()
+    assert error < 0.5 * without
+    known = module.entropy.net.scale_bias[-1].exp()
+    torch.testing.assert_close(known, latents[-1].square().mean(0).sqrt().clamp(0.08, 32), rtol=1e-3, atol=1e-3)
 
 
 def test_weights_tell_whether_they_have_a_linear_path(module: CodecModule, tmp_path: Path) -> None:
