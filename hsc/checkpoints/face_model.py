@@ -54,9 +54,7 @@ def load_face_model(path: str | Path) -> FaceModel:
 
     def draw(z: Tensor, truncation: float) -> Tensor:
         latents = mean + truncation * z @ factor.t()
-        layers = [
-            flat.view(len(z), *band) for flat, band in zip(latents.split(sizes, 1), bands(model), strict=True)
-        ]
+        layers = [flat.view(len(z), *band) for flat, band in zip(latents.split(sizes, 1), bands(model), strict=True)]
         best = torch.full((len(z),), len(model.lambdas) - 1)
         return decode(heads, generator, layers, best).float()
 

@@ -65,8 +65,8 @@ class Generator(nn.Module):
     def synthesis(self, ws: Tensor, noise: str = "const", picture: Tensor | None = None) -> Tensor:
         """W+ [N, rows, w_dim] → images [N, 3, size, size]; `noise`: "const" or "none".
 
-        `picture` [N, 3, side, side]: added to the image at its size, and to the features there, which draw on it. One of
-        full size reaches the features a block earlier, so that the last block still draws on it.
+        `picture` [N, 3, side, side]: added to the image at its size, and to the features there, which draw on it. Of
+        full size it reaches the features a block earlier, so that the last block still draws on it.
         """
         return self.synthesis_network(ws, noise, picture)
 
