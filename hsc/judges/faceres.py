@@ -1,5 +1,5 @@
-"""FaceRes: a MobileNet that tells people apart, the teacher of the identity judge that comes with hsc. It reports on
-nothing and is too slow to teach a codec itself on a CPU; docs/judges.md tells where its weights come from."""
+"""FaceRes: a MobileNet that tells people apart. It teaches codecs (the loss `faceres`) and the small recogniser that
+comes with hsc, and reports on nothing; docs/judges.md tells where its weights come from."""
 
 import numpy as np
 import torch

@@ -133,7 +133,8 @@ def test_a_users_own_term_is_named_by_its_path(my_losses, originals) -> None:
 def test_an_unknown_term_lists_those_there_are() -> None:
     with pytest.raises(HscError, match="no loss is called 'ssim'; there are l2, lpips"):
         load_losses(["ssim"])
-    assert set(loss_names()) == {"l2", "lpips", "lpips_128", "lpips_vgg", "dists", "landmarks", "identity"}
+    named = {"l2", "lpips", "lpips_128", "lpips_vgg", "dists", "landmarks", "identity", "faceres"}
+    assert set(loss_names()) == named
 
 
 def test_missing_weights_make_a_term_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

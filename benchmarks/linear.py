@@ -1,0 +1,69 @@
+"""What a codec without networks does: principal components of whole faces, rounded, each with its own Laplacian.
+
+    python benchmarks/linear.py [--side 64] [--components 768] [--steps 0.029,0.022,0.0145,0.0072] [--faces 100]
+
+A face is shrunk to `side` pixels, projected, divided by the step (root mean square over the picture's numbers that one
+unit moves), rounded towards zero from 0.6 on, and enlarged again (bicubic). Bytes are ideal, without header: the entropy
+under Laplacians with the components' spreads over the training faces. A trained codec has to do better than this.
+"""
+
+import argparse
+import math
+
+import torch
+from torch import Tensor
+
+from hsc.data.module import FaceDataModule
+from hsc.images import resize
+from hsc.judges import load_judge
+from hsc.nets.eigenfaces import components, small_pictures
+
+TRAIN, VALIDATION = "00000-03999", "04000-04499"
+DEAD = 0.6  # rounding up begins here
+JUDGES = ("lpips.vgg", "dlib", "psnr")
+
+
+@torch.inference_mode()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--side", type=int, default=64)
+    parser.add_argument("--components", type=int, default=768)
+    parser.add_argument("--steps", default="0.029,0.022,0.0145,0.0072")
+    parser.add_argument("--faces", type=int, default=100)
+    parser.add_argument("--data", default="ffhq128.zip")
+    given = parser.parse_args()
+    data = FaceDataModule(given.data, given.side, train=TRAIN, validation=VALIDATION)
+    faces = data.dataset("train")
+    pictures = torch.cat([faces[list(range(i, min(i + 250, len(faces))))]["image"] for i in range(0, len(faces), 250)])
+    mean, basis, spreads = components(pictures, given.components)
+    gallery = data.dataset("validation")
+    everybody = gallery[list(range(len(gallery)))]["image"]
+    originals = everybody[: given.faces]
+    latents = (small_pictures(originals, given.side).flatten(1) - mean) @ basis
+    judges = {name: load_judge(name) for name in JUDGES}
+    known = torch.cat([judges["dlib"](part) for part in everybody.split(50)])
+    print("| bytes | LPIPS-VGG | rank-1 | dlib distance | PSNR |\n| --- | --- | --- | --- | --- |")
+    for step in map(float, given.steps.split(",")):
+        length = step * math.sqrt(3) * given.side
+        symbols = latents.sign() * (latents.abs() / length + 1 - DEAD).floor()
+        size = bits(symbols, spreads / length).sum(1).mean() / 8
+        drawn = (mean + symbols * length @ basis.t()).unflatten(1, (3, given.side, given.side))
+        shown = resize(drawn, originals.shape[-1]).clamp(-1, 1)
+        distances = torch.cdist(judges["dlib"](shown), known)
+        found = (distances.argmin(1) == torch.arange(len(shown))).float().mean()
+        vgg = torch.cat([judges["lpips.vgg"](a, b) for a, b in zip(originals.split(20), shown.split(20), strict=True)])
+        print(
+            f"| {size:.0f} | {vgg.mean():.3f} | {100 * found:.0f} % | {distances.diagonal().mean():.3f} | "
+            f"{judges['psnr'](originals, shown).mean():.2f} dB |",
+            flush=True,
+        )
+
+
+def bits(symbols: Tensor, spreads: Tensor) -> Tensor:
+    """Ideal bits of each symbol under a Laplacian of zero mean with the component's standard deviation."""
+    laplacian = torch.distributions.Laplace(torch.zeros(()), (spreads / math.sqrt(2)).clamp_min(0.05))
+    return -(laplacian.cdf(symbols + 0.5) - laplacian.cdf(symbols - 0.5)).clamp_min(1e-7).log2()
+
+
+if __name__ == "__main__":
+    main()
