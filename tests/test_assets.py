@@ -38,7 +38,8 @@ def test_the_shipped_codec_codes_faces_near_the_bytes_on_its_card(faces: torch.T
     assert on_card == sorted(on_card)
     files = codec.compress(faces)
     mean = sum(map(len, files)) / len(files)
-    assert 0.5 * on_card[codec.default_quality] < mean < 1.5 * on_card[codec.default_quality]
+    # What the prior draws is smoother than a photograph.
+    assert on_card[codec.default_quality] / 3 < mean < 1.2 * on_card[codec.default_quality]
 
 
 def test_every_layer_of_the_shipped_codec_brings_the_face_closer(faces: torch.Tensor) -> None:

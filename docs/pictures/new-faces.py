@@ -38,13 +38,13 @@ def aligned(photographs: str, faces: str) -> None:
 
 @torch.no_grad()
 def fitted(faces: str, before: str, after: str) -> None:
-    """Held-out faces, decoded before and after fine-tuning, all layers, quality 1."""
+    """Held-out faces, decoded before and after fine-tuning, all layers, quality 2."""
     held_out = open_faces(faces, "validation*")
     originals = torch.stack([to_tensor(held_out.load(name)) for name in held_out.names[:SHOWN]])
     rows = [originals]
     for model in (before, after):
         codec = hsc.load(model)
-        files = codec.compress(originals, quality=1)
+        files = codec.compress(originals, quality=2)
         print(model, sum(map(len, files)) / len(files), "bytes a face")
         rows.append(resize(torch.stack(codec.decompress(files)), originals.shape[-1]))
     sheet = Image.new("RGB", (SIDE * SHOWN, SIDE * len(rows)))
