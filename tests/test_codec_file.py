@@ -147,7 +147,7 @@ def test_a_file_says_how_to_build_itself(saved: tuple[Codec, Path]):
     header = json.loads(path.read_bytes()[8 : 8 + length])
     about = json.loads(header["__metadata__"]["hsc"])
     assert about["kind"] == "codec"
-    assert about["config"]["layers"]["basic"] == {"rows": 3, "dim": 8}
+    assert about["config"]["layers"]["basic"] == {"rows": 3, "dim": 8, "grid": 0}
     stored = {name.split(".")[0]: entry["dtype"] for name, entry in header.items() if name != "__metadata__"}
     assert stored.keys() == {"encoder", "entropy", "decoder", "integer", "table"}
     assert set(stored.values()) <= {"F16", "I8", "I16", "I32", "I64"}
