@@ -3,8 +3,8 @@
     python benchmarks/linear.py [--side 64] [--components 768] [--steps 0.029,0.022,0.0145,0.0072] [--faces 100]
 
 A face is shrunk to `side` pixels, projected, divided by the step (root mean square over the picture's numbers that one
-unit moves), rounded towards zero from 0.6 on, and enlarged again (bicubic). Bytes are ideal, without header: the entropy
-under Laplacians with the components' spreads over the training faces. A trained codec has to do better than this.
+unit moves), rounded (up from 0.6 on), and enlarged again (bicubic). Bytes are ideal, without header: the entropy under
+Laplacians with the components' spreads over the training faces. A trained codec has to do better than this.
 """
 
 import argparse
