@@ -1,15 +1,18 @@
 """The weights that come with hsc: small, described, and what the documentation says they are."""
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
 
 import hsc
 from hsc.checkpoints import load_face_model, load_generator, weights_file
-from hsc.images import resize
+from hsc.data.faces import open_faces
+from hsc.images import resize, to_tensor
 from hsc.released import ASSETS, DEFAULT_MODEL, DEFAULT_PRIOR, find_weights, released_names
 
+PORTRAITS = Path(__file__).parent.parent / "docs" / "pictures" / "portraits"
 LARGEST_FILE, LARGEST_SUM = 16_000_000, 24_000_000
 
 
@@ -31,15 +34,17 @@ def faces() -> torch.Tensor:
         return resize(model.draw(torch.randn(4, model.z_dim, generator=torch.Generator().manual_seed(0)), 0.7), 128)
 
 
-def test_the_shipped_codec_codes_faces_near_the_bytes_on_its_card(faces: torch.Tensor) -> None:
+def test_the_shipped_codec_codes_faces_near_the_bytes_on_its_card() -> None:
+    """Photographs: what the prior draws is smoother and takes fewer."""
     codec = hsc.load()
+    portraits = open_faces(PORTRAITS)
+    faces = torch.stack([resize(to_tensor(portraits.load(name))[None], 128)[0] for name in portraits.names])
     on_card = codec.card["bytes_per_face"]
     assert len(on_card) == codec.num_qualities
     assert on_card == sorted(on_card)
     files = codec.compress(faces)
     mean = sum(map(len, files)) / len(files)
-    # What the prior draws is smoother than a photograph.
-    assert on_card[codec.default_quality] / 3 < mean < 1.2 * on_card[codec.default_quality]
+    assert 0.5 * on_card[codec.default_quality] < mean < 1.5 * on_card[codec.default_quality]
 
 
 def test_every_layer_of_the_shipped_codec_brings_the_face_closer(faces: torch.Tensor) -> None:
