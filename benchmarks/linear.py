@@ -16,7 +16,8 @@ from torch import Tensor
 from hsc.data.module import FaceDataModule
 from hsc.images import resize
 from hsc.judges import load_judge
-from hsc.nets.eigenfaces import components, small_pictures
+from hsc.nets.eigenfaces import principal_components
+from hsc.nets.planes import from_planes, to_planes
 
 TRAIN, VALIDATION = "00000-03999", "04000-04499"
 DEAD = 0.6  # rounding up begins here
@@ -35,11 +36,11 @@ def main() -> None:
     data = FaceDataModule(given.data, given.side, train=TRAIN, validation=VALIDATION)
     faces = data.dataset("train")
     pictures = torch.cat([faces[list(range(i, min(i + 250, len(faces))))]["image"] for i in range(0, len(faces), 250)])
-    mean, basis, spreads = components(pictures, given.components)
+    mean, basis, spreads = principal_components(pictures, given.components)
     gallery = data.dataset("validation")
     everybody = gallery[list(range(len(gallery)))]["image"]
     originals = everybody[: given.faces]
-    latents = (small_pictures(originals, given.side).flatten(1) - mean) @ basis
+    latents = (to_planes(originals, given.side) - mean) @ basis
     judges = {name: load_judge(name) for name in JUDGES}
     known = torch.cat([judges["dlib"](part) for part in everybody.split(50)])
     print("| bytes | LPIPS-VGG | rank-1 | dlib distance | PSNR |\n| --- | --- | --- | --- | --- |")
@@ -47,7 +48,7 @@ def main() -> None:
         length = step * math.sqrt(3) * given.side
         symbols = latents.sign() * (latents.abs() / length + 1 - DEAD).floor()
         size = bits(symbols, spreads / length).sum(1).mean() / 8
-        drawn = (mean + symbols * length @ basis.t()).unflatten(1, (3, given.side, given.side))
+        drawn = from_planes(mean + symbols * length @ basis.t(), given.side)
         shown = resize(drawn, originals.shape[-1]).clamp(-1, 1)
         distances = torch.cdist(judges["dlib"](shown), known)
         found = (distances.argmin(1) == torch.arange(len(shown))).float().mean()

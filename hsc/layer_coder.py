@@ -18,7 +18,7 @@ from hsc.coding.chunk import ChunkDecoder, encode_chunk
 from hsc.coding.tables import FrequencyTable
 from hsc.nets.entropy_integer import IntegerEntropyTransformer, IntegerParameters, Progress
 from hsc.nets.fixed_point import LATENT_BITS
-from hsc.nets.quantise import Gain
+from hsc.nets.quantise import Gain, economical_round
 
 
 class CodedLayer(NamedTuple):
@@ -64,14 +64,18 @@ class LayerCoder:
         def quantise(expected: IntegerParameters, rows: range, gain: Tensor) -> Tensor:
             scaled = (latents[:, rows.start : rows.stop] * gain).cpu()
             classes.append(expected.scale_class)
-            return (scaled - expected.mean / 2**LATENT_BITS).round().long()
+            residual = scaled - expected.mean / 2**LATENT_BITS
+            return economical_round(residual, lambda symbols: self._bits(symbols, expected.scale_class)).long()
 
         symbols, decoded, progress = self._code(progress, layer, quality, quantise)
         all_classes = torch.cat(classes, 1)
-        bits = torch.from_numpy(self.table.bits(symbols.numpy(), all_classes.numpy()).sum(-1))
+        bits = self._bits(symbols, all_classes).sum(-1)
         pairs = zip(symbols.flatten(1).numpy(), all_classes.flatten(1).numpy(), strict=True)
         chunks = [encode_chunk(s, c, self.table) for s, c in pairs]
         return CodedLayer(symbols, bits, chunks, decoded, all_classes, progress)
+
+    def _bits(self, symbols: Tensor, classes: Tensor) -> Tensor:
+        return torch.from_numpy(self.table.bits(symbols.long().numpy(), classes.numpy()))
 
     def decode(self, progress: Progress, layer: int, chunks: Sequence[bytes], quality: Tensor) -> DecodedLayer:
         """N chunks → a layer. Raises HscError for a damaged chunk."""

@@ -1,5 +1,9 @@
-"""The hsc weights file: safetensors whose metadata says what the tensors are and how to build the network for them."""
+"""The hsc weights file: safetensors whose metadata says what the tensors are and how to build the network for them.
 
+Large tensors of equal content, such as what encoder and decoder share, are written once.
+"""
+
+import hashlib
 import json
 import struct
 from collections.abc import Mapping
@@ -7,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -16,6 +21,7 @@ from hsc.files import write_atomically
 
 FORMAT = 1
 _KEY = "hsc"  # one key: safetensors orders several at random, and equal content should give equal bytes
+_WORTH_SHARING = 4096  # numbers in a tensor that is looked for under another name
 _LONGEST_HEADER = 100_000_000  # safetensors' own limit
 
 
@@ -48,6 +54,8 @@ def save(
     about = {"format": FORMAT, "kind": kind, "config": dict(config), "card": dict(card or {})}
     # Cloned, since safetensors refuses views and tensors that share memory.
     copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    if same := _pop_repeated(copies):
+        about["same"] = same
     write_atomically(path, safetensors.torch.save(copies, {_KEY: json.dumps(about)}))
 
 
@@ -63,10 +71,28 @@ def load(path: str | Path, kind: str | None = None) -> WeightsFile:
     try:
         with safe_open(path, framework="pt") as file:
             about = _about(path, file.metadata() or {}, kind)
-            tensors = from_store({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118, it is no mapping
-    except (SafetensorError, RuntimeError) as error:  # the latter of scales that fit no tensor
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
+            stored |= {name: stored[other] for name, other in about.get("same", {}).items()}
+            tensors = from_store(stored)
+    # KeyError of a name that is not there, RuntimeError of scales that fit no tensor
+    except (SafetensorError, KeyError, RuntimeError) as error:
         raise HscError(f"{path}: truncated or damaged safetensors file; fetch or write it again") from error
     return WeightsFile(tensors, about["kind"], about["config"], about["card"])
+
+
+def _pop_repeated(tensors: dict[str, Tensor]) -> dict[str, str]:
+    """Take tensors out that others equal, bit for bit: their names, and those of the tensors that stay."""
+    first: dict[tuple, str] = {}
+    same: dict[str, str] = {}
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        if tensor.numel() >= _WORTH_SHARING:
+            content = hashlib.sha256(tensor.flatten().view(torch.uint8).numpy().tobytes()).digest()
+            other = first.setdefault((tensor.dtype, tensor.shape, content), name)
+            if other != name:
+                same[name] = other
+                del tensors[name]
+    return same
 
 
 def describe(path: str | Path) -> WeightsFile:
@@ -104,7 +130,9 @@ def _about(path: Path, metadata: Mapping[str, str], kind: str | None) -> dict[st
         held, config, card = about["kind"], about["config"], about["card"]
     except (KeyError, TypeError, ValueError) as error:
         raise HscError(f"{path}: safetensors, but not written by hsc; give a weights file that hsc wrote") from error
-    if not (isinstance(held, str) and isinstance(config, dict) and isinstance(card, dict)):
+    same = about.get("same", {})
+    dicts = all(isinstance(part, dict) for part in (config, card, same))
+    if not (dicts and isinstance(held, str) and all(isinstance(name, str) for name in same.values())):
         raise HscError(f"{path}: its description is damaged; fetch or write it again")
     if kind is not None and held != kind:
         raise HscError(f"{path}: holds weights of kind {held[:40]!r} where {kind!r} is needed; give another file")

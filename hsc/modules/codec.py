@@ -17,7 +17,7 @@ from hsc.modules.objective import Objective
 from hsc.modules.share import Share
 from hsc.modules.teacher import Teacher
 from hsc.modules.trainable import TrainableModule
-from hsc.nets.build import grid
+from hsc.nets.build import grid, share_components
 from hsc.outputs import CodecOutput, LayerOutput
 
 
@@ -37,6 +37,7 @@ class CodecModule(TrainableModule):
         self.encoder = EncoderModule(config.model)
         self.entropy = EntropyModule(config.model)
         self.decoder = DecoderModule(config.model)
+        share_components(self.encoder.net, self.decoder.heads)
         self.objective = Objective(stage, self.layer_names, losses)
         self.register_buffer("lambdas", torch.tensor(config.model.lambdas), persistent=False)
         self.lambdas: Tensor

@@ -1,5 +1,6 @@
 """The entropy model as a LightningModule: quantises latents layer by layer, and says what the symbols cost."""
 
+import functools
 import itertools
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -12,7 +13,7 @@ from hsc.config import ModelConfig
 from hsc.modules.share import Share
 from hsc.nets.build import bands, build_entropy, build_gain
 from hsc.nets.entropy import Memory
-from hsc.nets.quantise import gaussian_bits, straight_through_round
+from hsc.nets.quantise import economical_round, gaussian_bits, straight_through
 
 Quantiser = Literal["noise", "round"]
 
@@ -95,7 +96,9 @@ class EntropyModule(pl.LightningModule):
             gain = self.gain.rows(quality, rows)
             mean, log_scale = self.net.predict(memory, step)
             residual = latents[:, rows.start - first : rows.stop - first] * gain - mean
-            rounded = straight_through_round(residual)
+            with torch.no_grad():
+                symbols_of_step = economical_round(residual, functools.partial(gaussian_bits, log_scale=log_scale))
+            rounded = straight_through(symbols_of_step, residual)
             if quantiser == "noise":
                 whole = (share.parts * len(residual), *residual.shape[1:])
                 noise = share.of(torch.rand(whole, generator=generator, device=residual.device)) - 0.5
@@ -105,7 +108,7 @@ class EntropyModule(pl.LightningModule):
             quantised = mean + rounded
             memory = self.net.observe(memory, step, quantised)
             decoded.append(quantised / gain)
-            symbols.append(rounded.detach())
+            symbols.append(symbols_of_step)
         return memory, torch.cat(decoded, 1), torch.cat(bits, 1), torch.cat(symbols, 1)
 
     def _fill(self, memory: Memory, first_layer: int, quality: Tensor) -> list[Tensor]:

@@ -26,6 +26,7 @@ from hsc.modules.decoder import DecoderModule
 from hsc.modules.encoder import EncoderModule
 from hsc.modules.objective import Objective
 from hsc.modules.trainable import TrainableModule
+from hsc.nets.build import share_components
 from hsc.nets.discriminator import Discriminator
 from hsc.outputs import CodecOutput, LayerOutput
 
@@ -46,6 +47,7 @@ class PriorModule(TrainableModule):
         super().__init__(config, stage, samples_before)
         self.encoder = EncoderModule(config.model)
         self.decoder = DecoderModule(config.model, adversarial=True)
+        share_components(self.encoder.net, self.decoder.heads)
         self.objective = Objective(stage, self.layer_names, losses)
         self.register_buffer("augmentation", torch.zeros(()))
         self.register_buffer("path_length", torch.zeros(()))

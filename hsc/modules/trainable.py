@@ -52,15 +52,14 @@ class TrainableModule(pl.LightningModule):
         return first, second
 
     def parameter_groups(self, names: Iterator[str] | list[str]) -> list[dict]:
-        """Adam's groups for the named parts, each with its own rate."""
-        return [
-            {
-                "params": list(self.parts()[name].parameters()),
-                "lr": self.stage.learning_rate * self.stage.rates.get(name, 1.0),
-            }
-            for name in names
-            if name in self.stage.train
-        ]
+        """Adam's groups for the named parts, each with its own rate. What parts share learns with the first of them."""
+        groups, seen = [], set[Tensor]()
+        for name in names:
+            if name in self.stage.train:
+                own = [parameter for parameter in self.parts()[name].parameters() if parameter not in seen]
+                seen.update(own)
+                groups.append({"params": own, "lr": self.stage.learning_rate * self.stage.rates.get(name, 1.0)})
+        return groups
 
     def schedule(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LambdaLR:
         """Linear warm-up, then a cosine down to `final_rate`."""

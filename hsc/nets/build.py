@@ -60,6 +60,12 @@ def build_heads(model: "ModelConfig") -> StyleHeads:
     )
 
 
+def share_components(encoder: PyramidEncoder, heads: StyleHeads) -> None:
+    """Give both halves of the linear path, where there is one, the same components: what is trained is one matrix."""
+    if encoder.eigen is not None and heads.eigen is not None:
+        encoder.eigen.components = heads.eigen.components
+
+
 def build_entropy(model: "ModelConfig") -> EntropyTransformer:
     return EntropyTransformer(*_entropy_shape(model))
 

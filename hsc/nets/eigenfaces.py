@@ -16,11 +16,42 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hsc.nets.generator import resampling_kernel, upsample
 from hsc.nets.layers import FullyConnected
+from hsc.nets.planes import enlarged, from_cells, from_planes, numbers_of_planes, small_pictures, to_cells, to_planes
 
 STEP = 0.012  # what one latent's unit moves of the picture, root mean square, in units of images in [-1, 1]
 OVERSAMPLING = 32  # components computed beyond those wanted, which makes the last of these exact
+
+
+class Components(nn.Module):
+    """Principal components of whole faces: planes [N, numbers] ↔ latents [N, count], with one matrix for both ways.
+
+    The rows of `weight` are the components, orthonormal but for a common factor when training starts. It is trained
+    from there, for both ways at once.
+    """
+
+    def __init__(self, side: int, count: int) -> None:
+        super().__init__()
+        numbers = numbers_of_planes(side)
+        # Latents are many steps wide: a lower rate keeps one update from moving the whole picture.
+        self.weight_gain = 0.3 / math.sqrt(numbers)
+        self.scale = latent_scale(side)
+        self.weight = nn.Parameter(torch.randn(count, numbers))
+        self.mean = nn.Parameter(torch.zeros(numbers))
+
+    @torch.no_grad()
+    def set_to(self, mean: Tensor, basis: Tensor) -> None:
+        """mean [numbers], basis [numbers, count] orthonormal."""
+        self.mean.copy_(mean)
+        self.weight.copy_(basis.t() / self.weight_gain)
+
+    def read(self, planes: Tensor) -> Tensor:
+        """The latents of planes."""
+        return (planes - self.mean) @ (self.weight * (self.weight_gain / self.scale)).t()
+
+    def drawn(self, latents: Tensor) -> Tensor:
+        """The mean and what the latents add to it: planes."""
+        return torch.addmm(self.mean, latents, self.weight * (self.weight_gain * self.scale))
 
 
 class EigenAnalysis(nn.Module):
@@ -33,24 +64,22 @@ class EigenAnalysis(nn.Module):
         super().__init__()
         self.side, self.size, self.grid = side, size, grid
         self.bands = list(bands[:-1] if grid else bands)
-        self.linear = FullyConnected(3 * side**2, sum(rows * dim for rows, dim in self.bands))
+        self.components = Components(side, sum(rows * dim for rows, dim in self.bands))
         if grid:
-            self.mean = nn.Parameter(torch.zeros(3 * side**2))
             self.cells = FullyConnected(3 * (size // grid) ** 2, bands[-1][1])
 
     def forward(self, images: Tensor) -> list[Tensor]:
         with torch.autocast(images.device.type, enabled=False):
-            flat = self.linear(small_pictures(images.float(), self.side).flatten(1))
+            flat = self.components.read(to_planes(images.float(), self.side))
             sizes = [rows * dim for rows, dim in self.bands]
             latents = [part.unflatten(1, band) for part, band in zip(flat.split(sizes, 1), self.bands, strict=True)]
             return [*latents, self.cells(self.left_over(images, flat))] if self.grid else latents
 
     def left_over(self, images: Tensor, flat: Tensor) -> Tensor:
         """What of images the numbers `flat` [N, all] of the other layers do not hold, cell by cell: [N, grid², numbers
-        of a cell]. The components are orthonormal but for their scale, so their transpose draws what they hold.
+        of a cell].
         """
-        basis = self.linear.weight * self.linear.weight_gain * latent_scale(self.side) ** 2
-        held = (self.mean + flat @ basis).unflatten(1, (3, self.side, self.side))
+        held = from_planes(self.components.drawn(flat), self.side)
         return to_cells(small_pictures(images.float(), self.size) - enlarged(held, self.size), self.grid)
 
 
@@ -63,9 +92,7 @@ class EigenSynthesis(nn.Module):
     def __init__(self, side: int, bands: Sequence[tuple[int, int]], size: int = 0, grid: int = 0) -> None:
         super().__init__()
         self.side, self.size, self.grid = side, size, grid
-        whole = bands[:-1] if grid else bands
-        # Latents are many steps wide: a lower rate keeps one update from moving the whole picture.
-        self.linear = FullyConnected(sum(rows * dim for rows, dim in whole), 3 * side**2, learning_rate=0.3)
+        self.components = Components(side, sum(rows * dim for rows, dim in (bands[:-1] if grid else bands)))
         if grid:
             self.cells = FullyConnected(bands[-1][1], 3 * (size // grid) ** 2, learning_rate=0.3)
 
@@ -73,7 +100,7 @@ class EigenSynthesis(nn.Module):
         with torch.autocast(latents[0].device.type, enabled=False):
             whole = latents[:-1] if self.grid else latents
             flat = torch.cat([layer.float().flatten(1) for layer in whole], 1)
-            picture = self.linear(flat).unflatten(1, (3, self.side, self.side))
+            picture = from_planes(self.components.drawn(flat), self.side)
             if not self.grid:
                 return picture
             return enlarged(picture, self.size) + from_cells(self.cells(latents[-1].float()), self.size)
@@ -84,37 +111,14 @@ def latent_scale(side: int) -> float:
     return STEP * math.sqrt(3) * side
 
 
-def to_cells(pictures: Tensor, grid: int) -> Tensor:
-    """[N, 3, size, size] → [N, grid², numbers of a cell], row after row."""
-    return F.pixel_unshuffle(pictures, pictures.shape[-1] // grid).flatten(2).mT
+def principal_components(pictures: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Principal components of the planes of pictures [N, 3, side, side] and of their mirror images.
 
-
-def from_cells(cells: Tensor, size: int) -> Tensor:
-    """What `to_cells` was given, of `size` pixels."""
-    grid = math.isqrt(cells.shape[1])
-    return F.pixel_shuffle(cells.mT.unflatten(2, (grid, grid)), size // grid)
-
-
-def enlarged(pictures: Tensor, size: int) -> Tensor:
-    """Pictures as the generator's output enlarges them: doubled until they have `size` pixels."""
-    kernel = resampling_kernel().to(pictures.device)
-    while pictures.shape[-1] < size:
-        pictures = upsample(pictures, kernel)
-    return pictures
-
-
-def small_pictures(images: Tensor, side: int) -> Tensor:
-    """Means over squares of pixels: [N, 3, size, size] → [N, 3, side, side]; `side` divides size."""
-    return F.avg_pool2d(images, images.shape[-1] // side)
-
-
-def components(pictures: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Principal components of pictures [N, 3, side, side] and their mirror images.
-
-    → mean [3·side²], components [3·side², count] orthonormal, most variance first, and their standard deviations
+    → mean [numbers], components [numbers, count] orthonormal, most variance first, and their standard deviations
     [count]. Where there are fewer components than `count`, zeros follow.
     """
-    both = torch.cat([pictures, pictures.flip(-1)]).flatten(1)
+    side = pictures.shape[-1]
+    both = torch.cat([to_planes(pictures, side), to_planes(pictures.flip(-1), side)])
     mean = both.mean(0)
     there = min(count, *both.shape)
     sketched = min(count + OVERSAMPLING, *both.shape)

@@ -11,14 +11,14 @@ from hsc.data.module import FaceDataModule
 from hsc.modules.codec import CodecModule
 from hsc.modules.prior import PriorModule
 from hsc.modules.trainable import TrainableModule
-from hsc.nets.eigenfaces import EigenAnalysis, EigenSynthesis, components, latent_scale, small_pictures, to_cells
+from hsc.nets.eigenfaces import EigenAnalysis, EigenSynthesis, latent_scale, principal_components
 from hsc.nets.entropy import LOG_SCALE_RANGE, EntropyTransformer
-from hsc.nets.generator import Generator
 from hsc.nets.layers import FullyConnected
+from hsc.nets.planes import small_pictures, to_cells
 
 FACES = 4000  # at most so many are decomposed
 BATCH = 250
-FITTED = "encoder.net.eigen.linear.weight"
+FITTED = "decoder.heads.eigen.components.weight"
 
 
 def holds_eigenfaces(path: Path) -> bool:
@@ -27,32 +27,29 @@ def holds_eigenfaces(path: Path) -> bool:
 
 
 @torch.no_grad()
-def start_as_eigenfaces(module: TrainableModule, data: FaceDataModule, fresh: bool) -> None:
+def start_as_eigenfaces(module: TrainableModule, data: FaceDataModule) -> None:
     """Make the codec the plain transform code of principal components: latents are coefficients, most variance first,
     the decoded image their picture, the entropy model knows their spread. What the networks make beside that begins at
-    zero, so that they learn what the linear path cannot do. `fresh`: the generator has learnt nothing yet, so that what
-    it draws begins at zero as well.
+    zero, the generator's toRGB layers among them, so that they learn what the linear path cannot do.
     """
     assert isinstance(module, CodecModule | PriorModule)
     encoder, heads, generator = module.encoder.net, module.decoder.heads, module.decoder.generator
     assert encoder.eigen is not None
     assert heads.eigen is not None
     side = encoder.eigen.side
-    if fresh:
-        for resolution in generator.synthesis_network.resolutions:
-            generator.synthesis_network.get_parameter(f"b{resolution}.torgb.weight").zero_()
-    latents = encoder.eigen.linear.weight.shape[0]
-    mean, basis, deviations = components(_pictures(data, side), latents)
-    scale = latent_scale(side)
-    _set(encoder.eigen.linear, basis.t() / scale, -(mean @ basis) / scale)
-    _set(heads.eigen.linear, basis * scale, mean - _blank(generator, side))
+    for resolution in generator.synthesis_network.resolutions:
+        to_rgb = generator.synthesis_network.get_submodule(f"b{resolution}.torgb")
+        to_rgb.get_parameter("weight").zero_()
+        to_rgb.get_parameter("bias").zero_()
+    components = heads.eigen.components
+    mean, basis, deviations = principal_components(_pictures(data, side), len(components.weight))
+    components.set_to(mean, basis)
     for head in encoder.heads:
         _zero(head.get_submodule("linear"))
     for net in heads.nets:
         _zero(net.get_submodule("linear"), net.get_submodule("down"))
-    spread = deviations / scale
+    spread = deviations / latent_scale(side)
     if encoder.eigen.grid:
-        encoder.eigen.mean.copy_(mean)
         spread = torch.cat([spread, _fit_cells(module, data, encoder.eigen, heads.eigen)])
     if isinstance(module, CodecModule):
         _spread(module.entropy.net, spread)
@@ -110,12 +107,6 @@ def _batches(data: FaceDataModule) -> Iterator[Tensor]:
     chosen = torch.linspace(0, len(faces) - 1, min(FACES, len(faces))).long().tolist()
     for start in range(0, len(chosen), BATCH):
         yield faces[chosen[start : start + BATCH]]["image"]
-
-
-def _blank(generator: Generator, side: int) -> Tensor:
-    """What the generator draws of the mean style alone, as a small picture [3·side²]."""
-    styles = generator.mean_w.expand(1, generator.num_rows, -1)
-    return small_pictures(generator.synthesis(styles).float(), side).flatten()
 
 
 def _set(layer: FullyConnected, weight: Tensor, bias: Tensor) -> None:

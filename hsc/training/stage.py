@@ -153,7 +153,7 @@ def _start(config: Config, name: str, module: TrainableModule, start: Path | Non
         say(f"{name}: starts from {start}" + (f"; new: {', '.join(fresh)}" if fresh else ""))
     if config.model.picture and not (start is not None and holds_eigenfaces(start)):
         say(f"{name}: latents start as principal components of the training faces")
-        start_as_eigenfaces(module, data, fresh=start is None)
+        start_as_eigenfaces(module, data)
 
 
 def check_stage(config: Config, name: str) -> None:

@@ -50,6 +50,24 @@ def test_equal_content_gives_equal_bytes(file: Path) -> None:
     assert again.read_bytes() == file.read_bytes()
 
 
+def test_large_tensors_of_equal_content_are_written_once(tmp_path: Path) -> None:
+    large = torch.randn(100, 100)
+    tensors = {"encoder": large, "heads": large.clone(), "other": large + 1, "bits": large.view(torch.int32)}
+    weights_file.save(tmp_path / "w", tensors, "codec", {})
+    assert (tmp_path / "w").stat().st_size < 3.1 * large.nbytes
+    loaded = weights_file.load(tmp_path / "w").tensors
+    assert loaded.keys() == tensors.keys()
+    assert all(torch.equal(loaded[name], tensors[name]) for name in tensors)
+
+
+@pytest.mark.parametrize("same", [{"b": "missing"}, {"b": ["a"]}, ["b"]])
+def test_a_tensor_that_is_said_to_be_elsewhere_must_be_there(tmp_path: Path, same: object) -> None:
+    about = {"format": 1, "kind": "codec", "config": {}, "card": {}, "same": same}
+    safetensors.torch.save_file({"a": torch.zeros(2)}, tmp_path / "w", {"hsc": json.dumps(about)})
+    with pytest.raises(HscError, match="damaged"):
+        weights_file.load(tmp_path / "w")
+
+
 def test_config_keeps_its_order(tmp_path: Path) -> None:
     """The order of layers is part of a model."""
     weights_file.save(tmp_path / "w", {"a": torch.zeros(1)}, "codec", {"middle": 1, "basic": 2})

@@ -4,17 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hsc.nets.eigenfaces import (
-    EigenAnalysis,
-    EigenSynthesis,
-    components,
-    enlarged,
-    from_cells,
-    latent_scale,
-    small_pictures,
-    to_cells,
-)
-from hsc.nets.generator import Generator
+from hsc.nets.eigenfaces import Components, EigenAnalysis, EigenSynthesis, principal_components
+from hsc.nets.planes import enlarged, from_planes, numbers_of_planes, to_planes
 
 
 def pictures(count: int = 60, side: int = 8) -> Tensor:
@@ -25,8 +16,8 @@ def pictures(count: int = 60, side: int = 8) -> Tensor:
 
 def test_components_are_those_of_the_pictures_and_their_mirror_images() -> None:
     given = pictures()
-    mean, basis, deviations = components(given, 10)
-    both = torch.cat([given, given.flip(-1)]).flatten(1).double()
+    mean, basis, deviations = principal_components(given, 10)
+    both = torch.cat([to_planes(given, 8), to_planes(given.flip(-1), 8)]).double()
     torch.testing.assert_close(mean.double(), both.mean(0), atol=1e-5, rtol=1e-4)
     variances = torch.linalg.eigvalsh(torch.cov(both.t(), correction=0)).flip(0)[:10]
     torch.testing.assert_close(deviations.double().square(), variances, rtol=1e-3, atol=1e-6)
@@ -37,21 +28,16 @@ def test_components_are_those_of_the_pictures_and_their_mirror_images() -> None:
 
 def test_components_are_the_same_at_every_call_and_leave_the_random_state_alone() -> None:
     state = torch.get_rng_state()
-    first, second = components(pictures(), 5), components(pictures(), 5)
+    first, second = principal_components(pictures(), 5), principal_components(pictures(), 5)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
     assert torch.equal(state, torch.get_rng_state())
 
 
 def test_fewer_pictures_than_components_leave_zeros() -> None:
-    _, basis, deviations = components(pictures(count=2), 9)
-    assert basis.shape == (192, 9)
+    _, basis, deviations = principal_components(pictures(count=2), 9)
+    assert basis.shape == (numbers_of_planes(8), 9)
     assert not basis[:, 4:].any()
     assert not deviations[4:].any()
-
-
-def test_small_pictures_are_means() -> None:
-    images = torch.rand(2, 3, 16, 16)
-    torch.testing.assert_close(small_pictures(images, 4)[1, 2, 0, 3], images[1, 2, :4, 12:].mean())
 
 
 def test_the_numbers_of_all_layers_in_order() -> None:
@@ -60,9 +46,20 @@ def test_the_numbers_of_all_layers_in_order() -> None:
     images = torch.randn(5, 3, 8, 8)
     first, second = analysis(images)
     assert (first.shape, second.shape) == ((5, 2, 3), (5, 1, 4))
-    flat = analysis.linear(small_pictures(images, 4).flatten(1))
+    flat = analysis.components.read(to_planes(images, 4))
     torch.testing.assert_close(torch.cat([first.flatten(1), second.flatten(1)], 1), flat)
-    torch.testing.assert_close(synthesis([first, second]).flatten(1), synthesis.linear(flat))
+    torch.testing.assert_close(synthesis([first, second]), from_planes(synthesis.components.drawn(flat), 4))
+
+
+def test_orthonormal_components_are_read_as_they_were_drawn() -> None:
+    components = Components(8, 20)
+    basis, _ = torch.linalg.qr(torch.randn(numbers_of_planes(8), 20))
+    mean = torch.randn(numbers_of_planes(8))
+    components.set_to(mean, basis)
+    latents = torch.randn(3, 20)
+    torch.testing.assert_close(components.read(components.drawn(latents)), latents, atol=1e-4, rtol=0)
+    lengths = (components.drawn(latents) - mean).norm(dim=1)
+    torch.testing.assert_close(lengths, latents.norm(dim=1) * components.scale)
 
 
 def test_autocast_leaves_the_linear_path_exact() -> None:
@@ -73,27 +70,15 @@ def test_autocast_leaves_the_linear_path_exact() -> None:
     assert torch.equal(inside, analysis(images)[0])
 
 
-def test_cells_are_squares_of_the_picture() -> None:
-    pictures = torch.randn(2, 3, 16, 16)
-    cells = to_cells(pictures, 4)
-    assert cells.shape == (2, 16, 48)
-    square = pictures[1, :, 4:8, 8:12]  # second row, third column
-    assert torch.equal(cells[1, 6].sort().values, square.flatten().sort().values)
-    assert torch.equal(from_cells(cells, 16), pictures)
-
-
 def test_a_grid_holds_what_the_components_leave() -> None:
     """With orthonormal components, and cells that hold every pixel, synthesis undoes analysis."""
     bands, size, side = [(1, 6), (4, 48)], 8, 4
     analysis, synthesis = EigenAnalysis(side, bands, size, grid=2), EigenSynthesis(side, bands, size, grid=2)
-    basis, _ = torch.linalg.qr(torch.randn(3 * side**2, 6))
-    scale = latent_scale(side)
+    basis, _ = torch.linalg.qr(torch.randn(numbers_of_planes(side), 6))
+    mean = torch.randn(numbers_of_planes(side))
+    synthesis.components.set_to(mean, basis)
+    analysis.components = synthesis.components
     with torch.no_grad():
-        analysis.linear.weight.copy_(basis.t() / scale / analysis.linear.weight_gain)
-        analysis.mean.normal_()
-        analysis.linear.bias.copy_(-(analysis.mean @ basis) / scale)
-        synthesis.linear.weight.copy_(basis * scale / synthesis.linear.weight_gain)
-        synthesis.linear.bias.copy_(analysis.mean / synthesis.linear.bias_gain)
         for cells in (analysis.cells, synthesis.cells):
             cells.weight.copy_(torch.eye(48) / cells.weight_gain)
             cells.bias.zero_()
@@ -102,16 +87,5 @@ def test_a_grid_holds_what_the_components_leave() -> None:
     assert [tuple(layer.shape) for layer in latents] == [(3, 1, 6), (3, 4, 48)]
     torch.testing.assert_close(synthesis(latents), images, atol=1e-4, rtol=0)
     without = synthesis([latents[0], torch.zeros(3, 4, 48)])
-    projected = analysis.mean + (small_pictures(images, side).flatten(1) - analysis.mean) @ basis @ basis.t()
-    torch.testing.assert_close(without, enlarged(projected.view(3, 3, side, side), size), atol=1e-4, rtol=0)
-
-
-@torch.no_grad()
-def test_pictures_are_enlarged_as_the_generator_does_it() -> None:
-    generator = Generator([8, 8, 8], z_dim=4, w_dim=4, mapping_layers=1, picture=4)
-    for resolution in (4, 8, 16):
-        generator.synthesis_network.get_submodule(f"b{resolution}.torgb").requires_grad_(False)
-        generator.synthesis_network.get_parameter(f"b{resolution}.torgb.weight").zero_()
-    picture = torch.randn(2, 3, 4, 4)
-    shown = generator.synthesis(torch.randn(2, 6, 4), picture=picture)
-    torch.testing.assert_close(enlarged(picture, 16), shown)
+    projected = mean + (to_planes(images, side) - mean) @ basis @ basis.t()
+    torch.testing.assert_close(without, enlarged(from_planes(projected, side), size), atol=1e-4, rtol=0)

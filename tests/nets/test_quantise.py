@@ -1,10 +1,12 @@
 """What symbols cost, gains, and rounding with a gradient."""
 
+import functools
+
 import pytest
 import torch
 from torch.distributions import Normal
 
-from hsc.nets.quantise import RARE_BITS, Gain, gaussian_bits, straight_through_round
+from hsc.nets.quantise import BIT, RARE_BITS, Gain, economical_round, gaussian_bits, straight_through
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -49,7 +51,27 @@ def test_a_smaller_weight_of_the_rate_means_finer_steps():
 
 def test_rounding_lets_the_gradient_through():
     x = torch.tensor([-1.4, 0.4, 2.6], requires_grad=True)
-    rounded = straight_through_round(x)
+    rounded = straight_through(x.detach().round(), x)
     assert rounded.tolist() == [-1.0, 0.0, 3.0]
     (rounded * torch.tensor([1.0, 2.0, 3.0])).sum().backward()
     assert x.grad.tolist() == [1.0, 2.0, 3.0]
+
+
+def test_rounding_takes_the_cheaper_of_two_neighbours():
+    x = torch.linspace(-4, 4, 801)
+    for log_scale in (-2.0, 0.0, 2.0):
+        cost = functools.partial(gaussian_bits, log_scale=torch.tensor(log_scale))
+        chosen = economical_round(x, cost)
+        assert torch.equal(chosen, chosen.round())
+        nearest = x.round()
+        everything = torch.stack([nearest, nearest - nearest.sign()])
+        least = ((everything - x).square() + BIT * cost(everything)).min(0).values
+        torch.testing.assert_close((chosen - x).square() + BIT * cost(chosen), least)
+        assert (chosen.abs() <= nearest.abs()).all()
+
+
+def test_rounding_moves_to_zero_only_where_that_is_cheaper():
+    x = torch.tensor([0.6, 0.9, -0.6, 1.55])
+    assert economical_round(x, torch.zeros_like).tolist() == x.round().tolist()
+    dear = economical_round(x, lambda symbols: 4 * symbols.abs())
+    assert dear.tolist() == [0.0, 1.0, 0.0, 1.0]

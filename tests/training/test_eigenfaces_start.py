@@ -13,7 +13,8 @@ from tiny_model import DIM, ROWS, SIZE, tiny_config, tiny_model
 from hsc.checkpoints import weights_file
 from hsc.data.module import FaceDataModule
 from hsc.modules.codec import CodecModule
-from hsc.nets.eigenfaces import STEP, components, small_pictures
+from hsc.nets.eigenfaces import STEP, principal_components
+from hsc.nets.planes import from_planes, small_pictures, to_planes
 from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
 
 SIDE = SIZE  # smaller pictures are shown through the generator's upsampling filter
@@ -37,7 +38,7 @@ def module(data: FaceDataModule) -> CodecModule:
     config = tiny_config()
     config.model.picture = SIDE
     module = CodecModule(config, config.stages["only"], {})
-    start_as_eigenfaces(module, data, fresh=False)
+    start_as_eigenfaces(module, data)
     return module
 
 
@@ -47,25 +48,24 @@ def test_it_decodes_what_the_components_hold_and_says_how_much_they_vary(
 ) -> None:
     images = data.dataset("train")[list(range(40))]["image"]
     pictures = small_pictures(images, SIDE)
-    mean, basis, deviations = components(pictures, sum(ROWS) * DIM)
+    mean, basis, deviations = principal_components(pictures, sum(ROWS) * DIM)
     latents = module.encoder(images)
-    decoded = small_pictures(module.decoder(latents, torch.zeros(40, dtype=torch.long)).float(), SIDE).flatten(1)
-    projected = mean + (pictures.flatten(1) - mean) @ basis @ basis.t()
-    torch.testing.assert_close(decoded, projected, atol=1e-3, rtol=0)
+    decoded = small_pictures(module.decoder(latents, torch.zeros(40, dtype=torch.long)).float(), SIDE)
+    planes = to_planes(pictures, SIDE)
+    drawn = from_planes(mean + (planes - mean) @ basis @ basis.t(), SIDE)
+    torch.testing.assert_close(decoded, drawn, atol=1e-3, rtol=0)
     flat = torch.cat([layer.flatten(1) for layer in latents], 1)
-    torch.testing.assert_close(
-        flat, (pictures.flatten(1) - mean) @ basis / (STEP * 3**0.5 * SIDE), atol=1e-2, rtol=1e-3
-    )
+    torch.testing.assert_close(flat, (planes - mean) @ basis / (STEP * 3**0.5 * SIDE), atol=1e-2, rtol=1e-3)
     known = torch.cat([bias.flatten() for bias in module.entropy.net.scale_bias]).exp()
     torch.testing.assert_close(known, (deviations / (STEP * 3**0.5 * SIDE)).clamp(0.08, 32), rtol=1e-3, atol=1e-3)
 
 
 @torch.no_grad()
-def test_a_generator_that_has_learnt_nothing_draws_nothing_yet(data: FaceDataModule) -> None:
+def test_the_generator_draws_nothing_yet(data: FaceDataModule) -> None:
     config = tiny_config()
     config.model.picture = SIDE
     module = CodecModule(config, config.stages["only"], {})
-    start_as_eigenfaces(module, data, fresh=True)
+    start_as_eigenfaces(module, data)
     styles = torch.randn(2, sum(ROWS), config.model.generator.w_dim)
     assert not module.decoder.generator.synthesis(styles).any()
 
@@ -88,7 +88,7 @@ def test_a_grid_adds_what_the_components_of_whole_faces_lack(data: FaceDataModul
     config = tiny_config()
     config.model = tiny_model(grid=4)
     module = CodecModule(config, config.stages["only"], {})
-    start_as_eigenfaces(module, data, fresh=True)
+    start_as_eigenfaces(module, data)
     images = data.dataset("train")[list(range(40))]["image"]
     latents, quality = module.encoder(images), torch.zeros(40, dtype=torch.long)
     error = (module.decoder(latents, quality) - images).square().mean()
@@ -96,6 +96,19 @@ def test_a_grid_adds_what_the_components_of_whole_faces_lack(data: FaceDataModul
     assert error < 0.5 * without
     known = module.entropy.net.scale_bias[-1].exp()
     torch.testing.assert_close(known, latents[-1].square().mean(0).sqrt().clamp(0.08, 32), rtol=1e-3, atol=1e-3)
+
+
+def test_both_halves_train_one_set_of_components(module: CodecModule, data: FaceDataModule) -> None:
+    (optimizer,) = [module.configure_optimizers()["optimizer"]]
+    parameters = [id(p) for group in optimizer.param_groups for p in group["params"]]
+    shared = module.decoder.heads.eigen.components.weight  # type: ignore[union-attr]
+    assert parameters.count(id(shared)) == 1
+    before = shared.detach().clone()
+    images = data.dataset("train")[list(range(4))]["image"]
+    module.decoder(module.encoder(images), torch.zeros(4, dtype=torch.long)).square().mean().backward()
+    optimizer.step()
+    assert not torch.equal(before, shared)
+    assert module.encoder.net.eigen.components.weight is shared  # type: ignore[union-attr]
 
 
 def test_weights_tell_whether_they_have_a_linear_path(module: CodecModule, tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""Small pictures as vectors, for linear maps: planes of luminance and colour, cells of a grid."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hsc.nets.generator import resampling_kernel, upsample
+
+CHROMA = (
+    4  # colour has a fourth of luminance's resolution each way: at some hundred bytes a face nobody sees more of it
+)
+
+
+def small_pictures(images: Tensor, side: int) -> Tensor:
+    """Means over squares of pixels: [N, 3, size, size] → [N, 3, side, side]; `side` divides size."""
+    return F.avg_pool2d(images, images.shape[-1] // side)
+
+
+def enlarged(pictures: Tensor, size: int) -> Tensor:
+    """Pictures as the generator's output enlarges them: doubled until they have `size` pixels."""
+    kernel = resampling_kernel().to(pictures.device)
+    while pictures.shape[-1] < size:
+        pictures = upsample(pictures, kernel)
+    return pictures
+
+
+def to_planes(images: Tensor, side: int) -> Tensor:
+    """Images [N, 3, size, size] as luminance at `side` and two planes of colour at a CHROMA-th of it: [N, numbers].
+
+    Lengths are those of small pictures: an orthonormal change of colours, then means scaled to keep their share.
+    """
+    luminance, *colour = torch.einsum("kc,nchw->knhw", _axes(images), small_pictures(images, side))
+    coarse = F.avg_pool2d(torch.stack(colour, 1), CHROMA) * CHROMA
+    return torch.cat([luminance.flatten(1), coarse.flatten(1)], 1)
+
+
+def from_planes(planes: Tensor, side: int) -> Tensor:
+    """Pictures [N, 3, side, side] of what `to_planes` gives; colour is enlarged smoothly."""
+    luminance, coarse = planes[:, : side**2], planes[:, side**2 :]
+    coarse = coarse.unflatten(1, (2, side // CHROMA, side // CHROMA)) / CHROMA
+    together = torch.cat([luminance.unflatten(1, (1, side, side)), enlarged(coarse, side)], 1)
+    return torch.einsum("kc,nkhw->nchw", _axes(planes), together)
+
+
+def numbers_of_planes(side: int) -> int:
+    """Numbers that `to_planes` makes of an image."""
+    return side**2 + 2 * (side // CHROMA) ** 2
+
+
+def _axes(like: Tensor) -> Tensor:
+    """[3, 3], orthonormal: RGB → grey, red against blue, green against both."""
+    return F.normalize(like.new_tensor([[1, 1, 1], [1, 0, -1], [1, -2, 1]]), dim=1)
+
+
+def to_cells(pictures: Tensor, grid: int) -> Tensor:
+    """[N, 3, size, size] → [N, grid², numbers of a cell], row after row."""
+    return F.pixel_unshuffle(pictures, pictures.shape[-1] // grid).flatten(2).mT
+
+
+def from_cells(cells: Tensor, size: int) -> Tensor:
+    """What `to_cells` was given, of `size` pixels."""
+    grid = math.isqrt(cells.shape[1])
+    return F.pixel_shuffle(cells.mT.unflatten(2, (grid, grid)), size // grid)

@@ -1,0 +1,55 @@
+"""Small pictures as vectors, there and back."""
+
+import torch
+import torch.nn.functional as F
+
+from hsc.nets.generator import Generator
+from hsc.nets.planes import enlarged, from_cells, from_planes, numbers_of_planes, small_pictures, to_cells, to_planes
+
+
+def test_small_pictures_are_means() -> None:
+    images = torch.rand(2, 3, 16, 16)
+    torch.testing.assert_close(small_pictures(images, 4)[1, 2, 0, 3], images[1, 2, :4, 12:].mean())
+
+
+def test_planes_are_luminance_and_coarser_colour() -> None:
+    images = torch.randn(3, 3, 16, 16)
+    planes = to_planes(images, 8)
+    assert planes.shape == (3, numbers_of_planes(8)) == (3, 72)
+    grey = images.mean(1).mul(3**0.5)
+    torch.testing.assert_close(planes[:, :64], F.avg_pool2d(grey[:, None], 2).flatten(1))
+
+
+def test_planes_give_back_grey_pictures_and_even_colours() -> None:
+    grey = torch.randn(2, 1, 8, 8).expand(2, 3, 8, 8)
+    torch.testing.assert_close(from_planes(to_planes(grey, 8), 8), grey)
+    coloured = torch.randn(2, 3, 1, 1).expand(2, 3, 16, 16)
+    shown = from_planes(to_planes(coloured, 16), 16)[:, :, 4:12, 4:12]  # the filter sees black outside
+    torch.testing.assert_close(shown, coloured[:, :, 4:12, 4:12])
+
+
+def test_lengths_of_planes_are_those_of_pictures_with_coarse_colour() -> None:
+    luminance, colour = torch.randn(2, 1, 8, 8), torch.randn(2, 3, 2, 2)
+    colour = colour - colour.mean(1, keepdim=True)  # without luminance
+    pictures = luminance + F.interpolate(colour, scale_factor=4)
+    torch.testing.assert_close(to_planes(pictures, 8).norm(dim=1), pictures.flatten(1).norm(dim=1))
+
+
+def test_cells_are_squares_of_the_picture() -> None:
+    pictures = torch.randn(2, 3, 16, 16)
+    cells = to_cells(pictures, 4)
+    assert cells.shape == (2, 16, 48)
+    square = pictures[1, :, 4:8, 8:12]  # second row, third column
+    assert torch.equal(cells[1, 6].sort().values, square.flatten().sort().values)
+    assert torch.equal(from_cells(cells, 16), pictures)
+
+
+@torch.no_grad()
+def test_pictures_are_enlarged_as_the_generator_does_it() -> None:
+    generator = Generator([8, 8, 8], z_dim=4, w_dim=4, mapping_layers=1, picture=4)
+    for resolution in (4, 8, 16):
+        generator.synthesis_network.get_submodule(f"b{resolution}.torgb").requires_grad_(False)
+        generator.synthesis_network.get_parameter(f"b{resolution}.torgb.weight").zero_()
+    picture = torch.randn(2, 3, 4, 4)
+    shown = generator.synthesis(torch.randn(2, 6, 4), picture=picture)
+    torch.testing.assert_close(enlarged(picture, 16), shown)
