@@ -20,7 +20,7 @@ from hsc.nets.entropy import LOG_SCALE_RANGE
 from hsc.nets.quantise import gaussian_bits
 
 # D: as the shipped codec's last layer has it, but for the recogniser, which is the one that comes with hsc.
-TASKS = {"l2": 110.0, "lpips_128": 2.5, "landmarks": 6.0, "identity": 4.0}
+TASKS = {"l2": 110.0, "lpips_128": 2.5, "landmarks": 12.0, "identity": 7.0}
 RATE = 0.01  # Adam's learning rate, in quantisation steps: larger ones change symbols that do not matter
 
 
