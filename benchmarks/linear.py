@@ -1,6 +1,6 @@
 """What a codec without networks does: principal components of whole faces, rounded, each with its own Laplacian.
 
-    python benchmarks/linear.py [--side 64] [--components 768] [--steps 0.029,0.022,0.0145] [--faces 100]
+    python benchmarks/linear.py [--side 64] [--components 1120] [--steps 0.029,0.022,0.0145] [--faces 100]
 
 A face is shrunk to `side` pixels, projected, divided by the step (root mean square over the picture's numbers that one
 unit moves), rounded (up from 0.6 on), and enlarged again (bicubic). Bytes are ideal, without header: the entropy under
@@ -28,8 +28,8 @@ JUDGES = ("lpips.vgg", "dlib", "psnr")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--side", type=int, default=64)
-    parser.add_argument("--components", type=int, default=768)
-    parser.add_argument("--steps", default="0.029,0.022,0.0145,0.0109,0.0072,0.0036")
+    parser.add_argument("--components", type=int, default=1120)
+    parser.add_argument("--steps", default="0.029,0.022,0.0145,0.0109,0.0072,0.005")
     parser.add_argument("--faces", type=int, default=100)
     parser.add_argument("--data", default="ffhq128.zip")
     given = parser.parse_args()

@@ -3,13 +3,15 @@
     python benchmarks/parts.py [--faces 100] [--qualities 1,3,5] [--model MODEL] [--data ffhq128.zip]
 
 Off are: what the encoder's network adds to the coefficients of the components; what the heads make of latents, so that
-every face has the mean style; all that the generator draws, so that the linear path is left. Nothing is trained again.
+every face has the mean style; all that the generator draws, so that the linear path is left; rounding by what symbols
+cost, so that each goes to the nearest integer. Nothing is trained again.
 Bytes are those of real files; rank-1 is among the 500 validation faces.
 """
 
 import argparse
 from collections.abc import Callable
 from copy import deepcopy
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +21,9 @@ from hsc.codec import Codec, Networks
 from hsc.data.module import FaceDataModule
 from hsc.images import resize
 from hsc.judges import load_judge
+from hsc.nets import quantise
 
+ROUNDING = "rounding by cost"
 JUDGES = ("lpips.vgg", "dlib", "psnr")
 
 
@@ -40,8 +44,13 @@ def drawing(networks: Networks) -> None:
             module.get_parameter("bias").zero_()
 
 
+def nothing(networks: Networks) -> None:
+    pass
+
+
 PARTS: dict[str, Callable[[Networks], None]] = {
-    "nothing": lambda networks: None,
+    "nothing": nothing,
+    ROUNDING: nothing,
     "the encoder's network": network_of_encoder,
     "styles": styles,
     "the generator's drawing": drawing,
@@ -68,7 +77,8 @@ def main() -> None:
             networks = deepcopy(codec.networks)
             switch_off(networks)
             partial = Codec(codec.model, networks, codec.entropy, codec.table)
-            coded = partial.code(originals, quality)
+            with patch.object(quantise, "BIT", 0.0 if part == ROUNDING else quantise.BIT):
+                coded = partial.code(originals, quality)
             shown = resize(partial.reconstruct(coded, len(codec.layers)), originals.shape[-1]).clamp(-1, 1)
             distances = torch.cdist(judges["dlib"](shown), known)
             found = (distances.argmin(1) == torch.arange(len(shown))).float().mean()
