@@ -14,7 +14,7 @@ from copy import deepcopy
 from unittest.mock import patch
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import hsc
 from hsc.codec import Codec, Networks
@@ -22,38 +22,18 @@ from hsc.data.module import FaceDataModule
 from hsc.images import resize
 from hsc.judges import load_judge
 from hsc.nets import quantise
+from hsc.training.eigenfaces import silence_drawing, silence_encoder, silence_styles
 
 ROUNDING = "rounding by cost"
 JUDGES = ("lpips.vgg", "dlib", "psnr")
 
 
-def network_of_encoder(networks: Networks) -> None:
-    for head in networks.encoder.heads:
-        _zero(head.get_submodule("linear"))
-
-
-def styles(networks: Networks) -> None:
-    for net in networks.heads.nets:
-        _zero(net.get_submodule("linear"), net.get_submodule("down"))
-
-
-def drawing(networks: Networks) -> None:
-    for name, module in networks.generator.synthesis_network.named_modules():
-        if name.endswith("torgb"):
-            module.get_parameter("weight").zero_()
-            module.get_parameter("bias").zero_()
-
-
-def nothing(networks: Networks) -> None:
-    pass
-
-
 PARTS: dict[str, Callable[[Networks], None]] = {
-    "nothing": nothing,
-    ROUNDING: nothing,
-    "the encoder's network": network_of_encoder,
-    "styles": styles,
-    "the generator's drawing": drawing,
+    "nothing": lambda networks: None,
+    ROUNDING: lambda networks: None,
+    "the encoder's network": lambda networks: silence_encoder(networks.encoder),
+    "styles": lambda networks: silence_styles(networks.heads),
+    "the generator's drawing": lambda networks: silence_drawing(networks.generator),
 }
 
 
@@ -90,12 +70,6 @@ def main() -> None:
                 f"{distances.diagonal().mean():.3f} | {judges['psnr'](originals, shown).mean():.2f} dB |",
                 flush=True,
             )
-
-
-def _zero(*layers: nn.Module) -> None:
-    for layer in layers:
-        for parameter in layer.parameters():
-            parameter.zero_()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,10 @@ from hsc.modules.codec import CodecModule
 from hsc.modules.prior import PriorModule
 from hsc.modules.trainable import TrainableModule
 from hsc.nets.eigenfaces import EigenAnalysis, EigenSynthesis, latent_scale, principal_components
+from hsc.nets.encoder import PyramidEncoder
 from hsc.nets.entropy import LOG_SCALE_RANGE, EntropyTransformer
+from hsc.nets.generator import Generator
+from hsc.nets.heads import StyleHeads
 from hsc.nets.layers import FullyConnected
 from hsc.nets.planes import small_pictures, to_cells
 
@@ -37,22 +40,40 @@ def start_as_eigenfaces(module: TrainableModule, data: FaceDataModule) -> None:
     assert encoder.eigen is not None
     assert heads.eigen is not None
     side = encoder.eigen.side
-    for resolution in generator.synthesis_network.resolutions:
-        to_rgb = generator.synthesis_network.get_submodule(f"b{resolution}.torgb")
-        to_rgb.get_parameter("weight").zero_()
-        to_rgb.get_parameter("bias").zero_()
     components = heads.eigen.components
     mean, basis, deviations = principal_components(_pictures(data, side), len(components.weight))
     components.set_to(mean, basis)
-    for head in encoder.heads:
-        _zero(head.get_submodule("linear"))
-    for net in heads.nets:
-        _zero(net.get_submodule("linear"), net.get_submodule("down"))
+    silence_encoder(encoder)
+    silence_styles(heads)
+    silence_drawing(generator)
     spread = deviations / latent_scale(side)
     if encoder.eigen.grid:
         spread = torch.cat([spread, _fit_cells(module, data, encoder.eigen, heads.eigen)])
     if isinstance(module, CodecModule):
         _spread(module.entropy.net, spread)
+
+
+@torch.no_grad()
+def silence_encoder(encoder: PyramidEncoder) -> None:
+    """Let the network add nothing to the linear path's latents."""
+    for head in encoder.heads:
+        _zero(head.get_submodule("linear"))
+
+
+@torch.no_grad()
+def silence_styles(heads: StyleHeads) -> None:
+    """Let every face have the mean style."""
+    for net in heads.nets:
+        _zero(net.get_submodule("linear"), net.get_submodule("down"))
+
+
+@torch.no_grad()
+def silence_drawing(generator: Generator) -> None:
+    """Let the generator draw nothing, so that the linear path's picture is left."""
+    for resolution in generator.synthesis_network.resolutions:
+        to_rgb = generator.synthesis_network.get_submodule(f"b{resolution}.torgb")
+        to_rgb.get_parameter("weight").zero_()
+        to_rgb.get_parameter("bias").zero_()
 
 
 def _fit_cells(

@@ -45,11 +45,11 @@ def test_nothing_is_lost_at_the_start(fit: Callable):
 @pytest.mark.parametrize("prefixes", ["all", "sample"])
 def test_the_more_it_weighs_the_less_is_forgotten(fit: Callable, prefixes: str):
     start, drift = shown(pupil()), []
-    for weight in (0.0, 1000.0):
+    for weight in (0.0, 1e5):
         module = with_teacher(distillation=weight, prefixes=prefixes, learning_rate=3e-4)
         fit(module, batches=12)
         drift.append(float((shown(module) - start).square().mean()))
-    assert drift[1] < 0.75 * drift[0]
+    assert drift[1] < 0.5 * drift[0]
 
 
 def test_the_teacher_stays_as_it_was(fit: Callable):

@@ -99,7 +99,7 @@ def test_a_grid_adds_what_the_components_of_whole_faces_lack(data: FaceDataModul
 
 
 def test_both_halves_train_one_set_of_components(module: CodecModule, data: FaceDataModule) -> None:
-    (optimizer,) = [module.configure_optimizers()["optimizer"]]
+    optimizer = module.configure_optimizers()["optimizer"]
     parameters = [id(p) for group in optimizer.param_groups for p in group["params"]]
     shared = module.decoder.heads.eigen.components.weight  # type: ignore[union-attr]
     assert parameters.count(id(shared)) == 1
