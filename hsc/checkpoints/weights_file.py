@@ -87,7 +87,7 @@ def _pop_repeated(tensors: dict[str, Tensor]) -> dict[str, str]:
     for name in sorted(tensors):
         tensor = tensors[name]
         if tensor.numel() >= _WORTH_SHARING:
-            content = hashlib.sha256(tensor.flatten().view(torch.uint8).numpy()).digest()
+            content = hashlib.sha256(tensor.flatten().view(torch.uint8).numpy().data).digest()
             other = first.setdefault((tensor.dtype, tensor.shape, content), name)
             if other != name:
                 same[name] = other
