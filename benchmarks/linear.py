@@ -1,6 +1,6 @@
 """What a codec without networks does: principal components of whole faces, rounded, each with its own Laplacian.
 
-    python benchmarks/linear.py [--side 64] [--components 1120] [--steps 0.029,0.022,0.0145] [--faces 100]
+    python benchmarks/linear.py [--side 64] [--components 1120] [--even] [--steps 0.029,0.022,0.0145]
 
 A face is shrunk to `side` pixels, projected, divided by the step (root mean square over the picture's numbers that one
 unit moves), rounded (up from 0.6 on), and enlarged again (bicubic). Bytes are ideal, without header: the entropy under
@@ -11,17 +11,15 @@ import argparse
 import math
 
 import torch
+from judged import COLUMNS, JudgedFaces
 from torch import Tensor
 
 from hsc.data.module import FaceDataModule
-from hsc.images import resize
-from hsc.judges import load_judge
-from hsc.nets.eigenfaces import principal_components
+from hsc.nets.eigenfaces import STEP, Components, principal_components
 from hsc.nets.planes import from_planes, to_planes
 
 TRAIN, VALIDATION = "00000-03999", "04000-04499"
 DEAD = 0.6  # rounding up begins here
-JUDGES = ("lpips.vgg", "dlib", "psnr")
 
 
 @torch.inference_mode()
@@ -30,34 +28,27 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=64)
     parser.add_argument("--components", type=int, default=1120)
     parser.add_argument("--steps", default="0.029,0.022,0.0145,0.0109,0.0072,0.005")
+    parser.add_argument("--even", action="store_true", help="count every place of the picture alike")
     parser.add_argument("--faces", type=int, default=100)
     parser.add_argument("--data", default="ffhq128.zip")
     given = parser.parse_args()
     data = FaceDataModule(given.data, given.side, train=TRAIN, validation=VALIDATION)
     faces = data.dataset("train")
     pictures = torch.cat([faces[list(range(i, min(i + 250, len(faces))))]["image"] for i in range(0, len(faces), 250)])
-    mean, basis, spreads = principal_components(pictures, given.components)
-    gallery = data.dataset("validation")
-    everybody = gallery[list(range(len(gallery)))]["image"]
-    originals = everybody[: given.faces]
-    latents = (to_planes(originals, given.side) - mean) @ basis
-    judges = {name: load_judge(name) for name in JUDGES}
-    known = torch.cat([judges["dlib"](part) for part in everybody.split(50)])
-    print("| bytes | LPIPS-VGG | rank-1 | dlib distance | PSNR |\n| --- | --- | --- | --- | --- |")
+    components = Components(given.side, given.components)
+    if given.even:
+        components.emphasis.fill_(1.0)
+    mean, basis, spreads = principal_components(pictures, given.components, components.emphasis)
+    components.set_to(mean, basis)
+    judged = JudgedFaces(data, given.faces)
+    latents, spreads = components.read(to_planes(judged.originals, given.side)), spreads / components.scale
+    print(f"| bytes | {COLUMNS} |\n" + "| --- " * (COLUMNS.count("|") + 2) + "|")
     for step in map(float, given.steps.split(",")):
-        length = step * math.sqrt(3) * given.side
+        length = step / STEP
         symbols = latents.sign() * (latents.abs() / length + 1 - DEAD).floor()
         size = bits(symbols, spreads / length).sum(1).mean() / 8
-        drawn = from_planes(mean + symbols * length @ basis.t(), given.side)
-        shown = resize(drawn, originals.shape[-1]).clamp(-1, 1)
-        distances = torch.cdist(judges["dlib"](shown), known)
-        found = (distances.argmin(1) == torch.arange(len(shown))).float().mean()
-        vgg = torch.cat([judges["lpips.vgg"](a, b) for a, b in zip(originals.split(20), shown.split(20), strict=True)])
-        print(
-            f"| {size:.0f} | {vgg.mean():.3f} | {100 * found:.0f} % | {distances.diagonal().mean():.3f} | "
-            f"{judges['psnr'](originals, shown).mean():.2f} dB |",
-            flush=True,
-        )
+        drawn = from_planes(components.drawn(symbols * length), given.side)
+        print(f"| {size:.0f} | {judged.row(drawn)} |", flush=True)
 
 
 def bits(symbols: Tensor, spreads: Tensor) -> Tensor:

@@ -14,18 +14,15 @@ from copy import deepcopy
 from unittest.mock import patch
 
 import torch
-from torch import Tensor
+from judged import COLUMNS, JudgedFaces
 
 import hsc
 from hsc.codec import Codec, Networks
 from hsc.data.module import FaceDataModule
-from hsc.images import resize
-from hsc.judges import load_judge
 from hsc.nets import quantise
 from hsc.training.eigenfaces import silence_drawing, silence_encoder, silence_styles
 
 ROUNDING = "rounding by cost"
-JUDGES = ("lpips.vgg", "dlib", "psnr")
 
 
 PARTS: dict[str, Callable[[Networks], None]] = {
@@ -46,30 +43,19 @@ def main() -> None:
     parser.add_argument("--data", default="ffhq128.zip")
     given = parser.parse_args()
     codec = hsc.load(given.model)
-    gallery = FaceDataModule(given.data, 128, train="00000-00009", validation="04000-04499").dataset("validation")
-    everybody: Tensor = gallery[list(range(len(gallery)))]["image"]
-    originals = everybody[: given.faces]
-    judges = {name: load_judge(name) for name in JUDGES}
-    known = torch.cat([judges["dlib"](part) for part in everybody.split(50)])
-    print("| quality | off | bytes | LPIPS-VGG | rank-1 | dlib distance | PSNR |\n" + "| --- " * 7 + "|")
+    data = FaceDataModule(given.data, 128, train="00000-00009", validation="04000-04499")
+    judged = JudgedFaces(data, given.faces)
+    print(f"| quality | off | bytes | {COLUMNS} |\n" + "| --- " * (COLUMNS.count("|") + 4) + "|")
     for quality in map(int, given.qualities.split(",")):
         for part, switch_off in PARTS.items():
             networks = deepcopy(codec.networks)
             switch_off(networks)
             partial = Codec(codec.model, networks, codec.entropy, codec.table)
             with patch.object(quantise, "BIT", 0.0 if part == ROUNDING else quantise.BIT):
-                coded = partial.code(originals, quality)
-            shown = resize(partial.reconstruct(coded, len(codec.layers)), originals.shape[-1]).clamp(-1, 1)
-            distances = torch.cdist(judges["dlib"](shown), known)
-            found = (distances.argmin(1) == torch.arange(len(shown))).float().mean()
-            pairs = zip(originals.split(20), shown.split(20), strict=True)
-            vgg = torch.cat([judges["lpips.vgg"](a, b) for a, b in pairs])
+                coded = partial.code(judged.originals, quality)
+            decoded = partial.reconstruct(coded, len(codec.layers))
             size = sum(map(len, coded.files)) / len(coded.files)
-            print(
-                f"| {quality} | {part} | {size:.1f} | {vgg.mean():.3f} | {100 * found:.0f} % | "
-                f"{distances.diagonal().mean():.3f} | {judges['psnr'](originals, shown).mean():.2f} dB |",
-                flush=True,
-            )
+            print(f"| {quality} | {part} | {size:.1f} | {judged.row(decoded)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -85,5 +85,6 @@ def _fill(path: Path, part: nn.Module, prefix: str, tensors: Mapping[str, Tensor
     try:
         part.load_state_dict(own)
     except RuntimeError as error:
-        raise HscError(f"{path}: its tensors do not fit its own config; fetch or write it again") from error
+        told = "another version of hsc wrote it, or it is damaged: fetch or write it again"
+        raise HscError(f"{path}: its tensors do not fit its own config; {told}") from error
     part.eval().requires_grad_(False)

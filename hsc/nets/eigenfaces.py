@@ -17,17 +17,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hsc.nets.layers import FullyConnected
-from hsc.nets.planes import enlarged, from_cells, from_planes, numbers_of_planes, small_pictures, to_cells, to_planes
+from hsc.nets.planes import (
+    emphasis,
+    enlarged,
+    from_cells,
+    from_planes,
+    numbers_of_planes,
+    small_pictures,
+    to_cells,
+    to_planes,
+)
 
-STEP = 0.012  # what one latent's unit moves of the picture, root mean square, in units of images in [-1, 1]
+STEP = 0.012  # what one latent's unit moves of the weighted picture, root mean square, in units of images in [-1, 1]
 OVERSAMPLING = 32  # components computed beyond those wanted, which makes the last of these exact
 
 
 class Components(nn.Module):
     """Principal components of whole faces: planes [N, numbers] ↔ latents [N, count], with one matrix for both ways.
 
-    The rows of `weight` are the components, orthonormal but for a common factor when training starts. It is trained
-    from there, for both ways at once.
+    The rows of `weight` are the components of planes times their `emphasis`, orthonormal but for a common factor when
+    training starts. It is trained from there, for both ways at once. `emphasis` is kept with it.
     """
 
     def __init__(self, side: int, count: int) -> None:
@@ -38,6 +47,8 @@ class Components(nn.Module):
         self.scale = latent_scale(side)
         self.weight = nn.Parameter(torch.randn(count, numbers))
         self.mean = nn.Parameter(torch.zeros(numbers))
+        self.register_buffer("emphasis", emphasis(side))
+        self.emphasis: Tensor
 
     @torch.no_grad()
     def set_to(self, mean: Tensor, basis: Tensor) -> None:
@@ -47,11 +58,13 @@ class Components(nn.Module):
 
     def read(self, planes: Tensor) -> Tensor:
         """The latents of planes."""
-        return (planes - self.mean) @ (self.weight * (self.weight_gain / self.scale)).t()
+        weighted = (planes - self.mean) * self.emphasis
+        return weighted @ (self.weight * (self.weight_gain / self.scale)).t()
 
     def drawn(self, latents: Tensor) -> Tensor:
         """The mean and what the latents add to it: planes."""
-        return torch.addmm(self.mean, latents, self.weight * (self.weight_gain * self.scale))
+        weighted = latents @ (self.weight * (self.weight_gain * self.scale))
+        return self.mean + weighted / self.emphasis
 
 
 class EigenAnalysis(nn.Module):
@@ -111,8 +124,9 @@ def latent_scale(side: int) -> float:
     return STEP * math.sqrt(3) * side
 
 
-def principal_components(pictures: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Principal components of the planes of pictures [N, 3, side, side] and of their mirror images.
+def principal_components(pictures: Tensor, count: int, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Principal components of the planes of pictures [N, 3, side, side] and of their mirror images, times `weights`
+    [numbers].
 
     → mean [numbers], components [numbers, count] orthonormal, most variance first, and their standard deviations
     [count]. Where there are fewer components than `count`, zeros follow.
@@ -124,7 +138,7 @@ def principal_components(pictures: Tensor, count: int) -> tuple[Tensor, Tensor, 
     sketched = min(count + OVERSAMPLING, *both.shape)
     with torch.random.fork_rng():
         torch.manual_seed(0)  # for the sketch that the decomposition starts from
-        _, singular, vectors = torch.svd_lowrank(both - mean, sketched, niter=4)
+        _, singular, vectors = torch.svd_lowrank((both - mean) * weights, sketched, niter=4)
     missing = (0, count - there)
     deviations = singular[:there] / math.sqrt(len(both))
     return mean, F.pad(vectors[:, :there], missing), F.pad(deviations, missing)

@@ -12,6 +12,11 @@ CHROMA = (
     4  # colour has a fourth of luminance's resolution each way: at some hundred bytes a face nobody sees more of it
 )
 
+# Where an aligned face is in its picture, in sides of it: centre and standard deviation, down and across. Places count
+# by a bell curve about it, far ones SURROUNDINGS times as much as its top, and colour everywhere COLOUR times.
+CENTRE, EXTENT = (0.53, 0.5), (0.34, 0.28)
+SURROUNDINGS, COLOUR = 0.3, 0.9
+
 
 def small_pictures(images: Tensor, side: int) -> Tensor:
     """Means over squares of pixels: [N, 3, size, size] → [N, 3, side, side]; `side` divides size."""
@@ -47,6 +52,21 @@ def from_planes(planes: Tensor, side: int) -> Tensor:
 def numbers_of_planes(side: int) -> int:
     """Numbers that `to_planes` makes of an image."""
     return side**2 + 2 * (side // CHROMA) ** 2
+
+
+def emphasis(side: int) -> Tensor:
+    """How much each number of planes counts, [numbers], root mean square 1: more in the face than around it.
+
+    Recognisers and landmarks look at the face only, and people mostly.
+    """
+    down, across = (
+        ((torch.arange(side) + 0.5) / side - centre).div(extent).square()
+        for centre, extent in zip(CENTRE, EXTENT, strict=True)
+    )
+    bell = (-(down[:, None] + across) / 2).exp()
+    luminance = SURROUNDINGS + (1 - SURROUNDINGS) * bell
+    weights = F.pad(luminance.flatten(), (0, numbers_of_planes(side) - side**2), value=COLOUR)
+    return weights / weights.square().mean().sqrt()
 
 
 def _axes(like: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from hsc.nets.planes import small_pictures, to_cells
 
 FACES = 4000  # at most so many are decomposed
 BATCH = 250
-FITTED = "decoder.heads.eigen.components.weight"
+FITTED = "decoder.heads.eigen.components.emphasis"
 
 
 def holds_eigenfaces(path: Path) -> bool:
@@ -41,7 +41,7 @@ def start_as_eigenfaces(module: TrainableModule, data: FaceDataModule) -> None:
     assert heads.eigen is not None
     side = encoder.eigen.side
     components = heads.eigen.components
-    mean, basis, deviations = principal_components(_pictures(data, side), len(components.weight))
+    mean, basis, deviations = principal_components(_pictures(data, side), len(components.weight), components.emphasis)
     components.set_to(mean, basis)
     silence_encoder(encoder)
     silence_styles(heads)

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hsc.nets.eigenfaces import Components, EigenAnalysis, EigenSynthesis, principal_components
-from hsc.nets.planes import enlarged, from_planes, numbers_of_planes, to_planes
+from hsc.nets.planes import emphasis, enlarged, from_planes, numbers_of_planes, to_planes
 
 
 def pictures(count: int = 60, side: int = 8) -> Tensor:
@@ -16,25 +16,26 @@ def pictures(count: int = 60, side: int = 8) -> Tensor:
 
 def test_components_are_those_of_the_pictures_and_their_mirror_images() -> None:
     given = pictures()
-    mean, basis, deviations = principal_components(given, 10)
+    mean, basis, deviations = principal_components(given, 10, emphasis(8))
     both = torch.cat([to_planes(given, 8), to_planes(given.flip(-1), 8)]).double()
     torch.testing.assert_close(mean.double(), both.mean(0), atol=1e-5, rtol=1e-4)
-    variances = torch.linalg.eigvalsh(torch.cov(both.t(), correction=0)).flip(0)[:10]
+    weighted = both * emphasis(8)
+    variances = torch.linalg.eigvalsh(torch.cov(weighted.t(), correction=0)).flip(0)[:10]
     torch.testing.assert_close(deviations.double().square(), variances, rtol=1e-3, atol=1e-6)
     torch.testing.assert_close(basis.t() @ basis, torch.eye(10), atol=1e-4, rtol=0)
-    coefficients = (both.float() - mean) @ basis
+    coefficients = (both.float() - mean) * emphasis(8) @ basis
     torch.testing.assert_close(coefficients.square().mean(0), deviations.square(), rtol=1e-3, atol=1e-6)
 
 
 def test_components_are_the_same_at_every_call_and_leave_the_random_state_alone() -> None:
     state = torch.get_rng_state()
-    first, second = principal_components(pictures(), 5), principal_components(pictures(), 5)
+    first, second = principal_components(pictures(), 5, emphasis(8)), principal_components(pictures(), 5, emphasis(8))
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
     assert torch.equal(state, torch.get_rng_state())
 
 
 def test_fewer_pictures_than_components_leave_zeros() -> None:
-    _, basis, deviations = principal_components(pictures(count=2), 9)
+    _, basis, deviations = principal_components(pictures(count=2), 9, emphasis(8))
     assert basis.shape == (numbers_of_planes(8), 9)
     assert not basis[:, 4:].any()
     assert not deviations[4:].any()
@@ -58,7 +59,7 @@ def test_orthonormal_components_are_read_as_they_were_drawn() -> None:
     components.set_to(mean, basis)
     latents = torch.randn(3, 20)
     torch.testing.assert_close(components.read(components.drawn(latents)), latents, atol=1e-4, rtol=0)
-    lengths = (components.drawn(latents) - mean).norm(dim=1)
+    lengths = ((components.drawn(latents) - mean) * emphasis(8)).norm(dim=1)
     torch.testing.assert_close(lengths, latents.norm(dim=1) * components.scale)
 
 
@@ -87,5 +88,5 @@ def test_a_grid_holds_what_the_components_leave() -> None:
     assert [tuple(layer.shape) for layer in latents] == [(3, 1, 6), (3, 4, 48)]
     torch.testing.assert_close(synthesis(latents), images, atol=1e-4, rtol=0)
     without = synthesis([latents[0], torch.zeros(3, 4, 48)])
-    projected = mean + (to_planes(images, side) - mean) @ basis @ basis.t()
+    projected = mean + (to_planes(images, side) - mean) * emphasis(side) @ basis @ basis.t() / emphasis(side)
     torch.testing.assert_close(without, enlarged(from_planes(projected, side), size), atol=1e-4, rtol=0)

@@ -4,7 +4,16 @@ import torch
 import torch.nn.functional as F
 
 from hsc.nets.generator import Generator
-from hsc.nets.planes import enlarged, from_cells, from_planes, numbers_of_planes, small_pictures, to_cells, to_planes
+from hsc.nets.planes import (
+    emphasis,
+    enlarged,
+    from_cells,
+    from_planes,
+    numbers_of_planes,
+    small_pictures,
+    to_cells,
+    to_planes,
+)
 
 
 def test_small_pictures_are_means() -> None:
@@ -33,6 +42,17 @@ def test_lengths_of_planes_are_those_of_pictures_with_coarse_colour() -> None:
     colour = colour - colour.mean(1, keepdim=True)  # without luminance
     pictures = luminance + F.interpolate(colour, scale_factor=4)
     torch.testing.assert_close(to_planes(pictures, 8).norm(dim=1), pictures.flatten(1).norm(dim=1))
+
+
+def test_emphasis_is_on_the_face_and_the_same_for_both_halves_of_it() -> None:
+    weights = emphasis(16)
+    assert weights.shape == (numbers_of_planes(16),)
+    torch.testing.assert_close(weights.square().mean(), torch.tensor(1.0))
+    luminance = weights[:256].view(16, 16)
+    torch.testing.assert_close(luminance, luminance.flip(1))
+    assert divmod(int(luminance.argmax()), 16) in {(7, 7), (7, 8), (8, 7), (8, 8)}
+    assert luminance.max() > 2.5 * luminance[0, 0]
+    assert weights[256:].unique().numel() == 1
 
 
 def test_cells_are_squares_of_the_picture() -> None:

@@ -14,7 +14,7 @@ from hsc.checkpoints import weights_file
 from hsc.data.module import FaceDataModule
 from hsc.modules.codec import CodecModule
 from hsc.nets.eigenfaces import STEP, principal_components
-from hsc.nets.planes import from_planes, small_pictures, to_planes
+from hsc.nets.planes import emphasis, from_planes, small_pictures, to_planes
 from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
 
 SIDE = SIZE  # smaller pictures are shown through the generator's upsampling filter
@@ -48,14 +48,15 @@ def test_it_decodes_what_the_components_hold_and_says_how_much_they_vary(
 ) -> None:
     images = data.dataset("train")[list(range(40))]["image"]
     pictures = small_pictures(images, SIDE)
-    mean, basis, deviations = principal_components(pictures, sum(ROWS) * DIM)
+    mean, basis, deviations = principal_components(pictures, sum(ROWS) * DIM, emphasis(SIDE))
     latents = module.encoder(images)
     decoded = small_pictures(module.decoder(latents, torch.zeros(40, dtype=torch.long)).float(), SIDE)
     planes = to_planes(pictures, SIDE)
-    drawn = from_planes(mean + (planes - mean) @ basis @ basis.t(), SIDE)
+    coefficients = (planes - mean) * emphasis(SIDE) @ basis
+    drawn = from_planes(mean + coefficients @ basis.t() / emphasis(SIDE), SIDE)
     torch.testing.assert_close(decoded, drawn, atol=1e-3, rtol=0)
     flat = torch.cat([layer.flatten(1) for layer in latents], 1)
-    torch.testing.assert_close(flat, (planes - mean) @ basis / (STEP * 3**0.5 * SIDE), atol=1e-2, rtol=1e-3)
+    torch.testing.assert_close(flat, coefficients / (STEP * 3**0.5 * SIDE), atol=1e-2, rtol=1e-3)
     known = torch.cat([bias.flatten() for bias in module.entropy.net.scale_bias]).exp()
     torch.testing.assert_close(known, (deviations / (STEP * 3**0.5 * SIDE)).clamp(0.08, 32), rtol=1e-3, atol=1e-3)
 

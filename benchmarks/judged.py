@@ -1,0 +1,39 @@
+"""Held-out faces and their judges, for the benchmarks of what parts of a codec are worth."""
+
+import torch
+from torch import Tensor
+
+from hsc.data.module import FaceDataModule
+from hsc.images import resize
+from hsc.judges import load_judge
+from hsc.metrics.landmarks import landmark_nme
+
+COLUMNS = "LPIPS-VGG | rank-1 | dlib distance | NME | PSNR"
+AT_ONCE = 20
+
+
+class JudgedFaces:
+    """The first faces of a data set's validation split, judged beside all of it."""
+
+    def __init__(self, data: FaceDataModule, faces: int) -> None:
+        gallery = data.dataset("validation")
+        everybody: Tensor = gallery[list(range(len(gallery)))]["image"]
+        self.originals = everybody[:faces]
+        names = {"vgg": "lpips.vgg", "known": "dlib", "landmarks": "dlib68", "psnr": "psnr"}
+        self._judges = {use: load_judge(name) for use, name in names.items()}
+        self._gallery = torch.cat([self._judges["known"](part) for part in everybody.split(AT_ONCE)])
+        self._landmarks = self._judges["landmarks"](self.originals)
+
+    def row(self, decoded: Tensor) -> str:
+        """COLUMNS of a table's row for decoded faces, which may be smaller than their originals."""
+        shown = resize(decoded, self.originals.shape[-1]).clamp(-1, 1)
+        pairs = zip(self.originals.split(AT_ONCE), shown.split(AT_ONCE), strict=True)
+        vgg = torch.cat([self._judges["vgg"](original, part) for original, part in pairs]).mean()
+        distances = torch.cdist(self._judges["known"](shown), self._gallery)
+        rank1 = (distances.argmin(1) == torch.arange(len(shown))).float().mean()
+        corners = self._judges["landmarks"].outer_eye_corners
+        nme = landmark_nme(self._landmarks, self._judges["landmarks"](shown), corners).nanmean()
+        psnr = self._judges["psnr"](self.originals, shown).mean()
+        return (
+            f"{vgg:.3f} | {100 * rank1:.0f} % | {distances.diagonal().mean():.3f} | {100 * nme:.2f} % | {psnr:.2f} dB"
+        )
