@@ -1,0 +1,49 @@
+"""An adversarial term for the joint stage, as a user's own loss, to see what it does.
+
+    PYTHONPATH=benchmarks hsc train experiments/ffhq128.yaml name=adversarial \\
+        'defaults.losses.enhanced={landmarks: 12, l2: 110, lpips_128: 2.5, faceres: 7, adversarial:Adversarial: 1}'
+
+The non-saturating loss with lazy R1 (Mescheder et al. 2018, Karras et al. 2020). The discriminator begins fresh, learns
+from every batch that the term sees, and is in no checkpoint: a run that was killed goes on with a fresh one.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hsc.losses import Loss
+from hsc.nets.discriminator import Discriminator
+
+CHANNELS = [128, 128, 128, 64, 32]  # of 4² to 64²
+GAMMA, EVERY = 1.0, 16  # R1's weight, and the batches from one to the next
+
+
+class Adversarial(Loss):
+    """`adversarial`: softplus of minus the logits that a discriminator, trained on the way, gives decoded images."""
+
+    name = "adversarial"
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Few images of a batch are decoded up to one layer, so there are no statistics over groups of them.
+        self.discriminator = Discriminator(CHANNELS, group_size=1)
+        self.optimizer = torch.optim.Adam(self.discriminator.parameters(), lr=2e-3, betas=(0.0, 0.99))
+        self.batches = 0
+
+    def forward(self, image: Tensor, original: Tensor, landmarks: Tensor | None = None) -> Tensor:
+        self._teach(image.detach(), original)
+        self.discriminator.requires_grad_(False)
+        return F.softplus(-self.discriminator(image).float())
+
+    def _teach(self, decoded: Tensor, original: Tensor) -> None:
+        self.discriminator.requires_grad_(True)
+        real = original.detach().clone().requires_grad_(self.batches % EVERY == 0)
+        logits = self.discriminator(real).float()
+        total = F.softplus(-logits).mean() + F.softplus(self.discriminator(decoded).float()).mean()
+        if real.requires_grad:
+            (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
+            total = total + 0.5 * GAMMA * EVERY * gradient.square().sum((1, 2, 3)).mean()
+        self.optimizer.zero_grad()
+        total.backward()
+        self.optimizer.step()
+        self.batches += 1
