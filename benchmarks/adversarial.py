@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hsc.losses import Loss
-from hsc.nets.discriminator import Discriminator
+from hsc.nets.discriminator import Discriminator, r1_penalty
 
 CHANNELS = [128, 128, 128, 64, 32]  # of 4² to 64²
 GAMMA, EVERY = 1.0, 16  # R1's weight, and the batches from one to the next
@@ -37,12 +37,10 @@ class Adversarial(Loss):
 
     def _teach(self, decoded: Tensor, original: Tensor) -> None:
         self.discriminator.requires_grad_(True)
-        real = original.detach().clone().requires_grad_(self.batches % EVERY == 0)
-        logits = self.discriminator(real).float()
-        total = F.softplus(-logits).mean() + F.softplus(self.discriminator(decoded).float()).mean()
-        if real.requires_grad:
-            (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
-            total = total + 0.5 * GAMMA * EVERY * gradient.square().sum((1, 2, 3)).mean()
+        real, fake = self.discriminator(original).float(), self.discriminator(decoded).float()
+        total = F.softplus(-real).mean() + F.softplus(fake).mean()
+        if self.batches % EVERY == 0:
+            total = total + 0.5 * GAMMA * EVERY * r1_penalty(self.discriminator, original)
         self.optimizer.zero_grad()
         total.backward()
         self.optimizer.step()

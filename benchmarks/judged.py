@@ -6,10 +6,17 @@ from torch import Tensor
 from hsc.data.module import FaceDataModule
 from hsc.images import resize
 from hsc.judges import load_judge
+from hsc.metrics.identity import gallery_ranks
 from hsc.metrics.landmarks import landmark_nme
 
 COLUMNS = "LPIPS-VGG | rank-1 | dlib distance | NME | PSNR"
 AT_ONCE = 20
+
+
+def header(*first: str) -> str:
+    """A table's head: columns of one's own, then COLUMNS."""
+    names = " | ".join((*first, COLUMNS))
+    return f"| {names} |\n" + "| --- " * (names.count("|") + 1) + "|"
 
 
 class JudgedFaces:
@@ -29,11 +36,10 @@ class JudgedFaces:
         shown = resize(decoded, self.originals.shape[-1]).clamp(-1, 1)
         pairs = zip(self.originals.split(AT_ONCE), shown.split(AT_ONCE), strict=True)
         vgg = torch.cat([self._judges["vgg"](original, part) for original, part in pairs]).mean()
-        distances = torch.cdist(self._judges["known"](shown), self._gallery)
-        rank1 = (distances.argmin(1) == torch.arange(len(shown))).float().mean()
+        known, own = self._judges["known"](shown), torch.arange(len(shown))
+        rank1 = (gallery_ranks(known, own, self._gallery) == 1).float().mean()
+        distance = (known - self._gallery[: len(shown)]).norm(dim=1).mean()
         corners = self._judges["landmarks"].outer_eye_corners
         nme = landmark_nme(self._landmarks, self._judges["landmarks"](shown), corners).nanmean()
         psnr = self._judges["psnr"](self.originals, shown).mean()
-        return (
-            f"{vgg:.3f} | {100 * rank1:.0f} % | {distances.diagonal().mean():.3f} | {100 * nme:.2f} % | {psnr:.2f} dB"
-        )
+        return f"{vgg:.3f} | {100 * rank1:.0f} % | {distance:.3f} | {100 * nme:.2f} % | {psnr:.2f} dB"

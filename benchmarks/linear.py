@@ -1,6 +1,6 @@
 """What a codec without networks does: principal components of whole faces, rounded, each with its own Laplacian.
 
-    python benchmarks/linear.py [--side 64] [--components 1120] [--even] [--steps 0.029,0.022,0.0145]
+    python benchmarks/linear.py [--side 64] [--components 1120] [--even] [--steps 0.029,0.0145] [--faces 100]
 
 A face is shrunk to `side` pixels, projected, divided by the step (root mean square over the picture's numbers that one
 unit moves), rounded (up from 0.6 on), and enlarged again (bicubic). Bytes are ideal, without header: the entropy under
@@ -11,7 +11,7 @@ import argparse
 import math
 
 import torch
-from judged import COLUMNS, JudgedFaces
+from judged import JudgedFaces, header
 from torch import Tensor
 
 from hsc.data.module import FaceDataModule
@@ -42,7 +42,7 @@ def main() -> None:
     components.set_to(mean, basis)
     judged = JudgedFaces(data, given.faces)
     latents, spreads = components.read(to_planes(judged.originals, given.side)), spreads / components.scale
-    print(f"| bytes | {COLUMNS} |\n" + "| --- " * (COLUMNS.count("|") + 2) + "|")
+    print(header("bytes"))
     for step in map(float, given.steps.split(",")):
         length = step / STEP
         symbols = latents.sign() * (latents.abs() / length + 1 - DEAD).floor()

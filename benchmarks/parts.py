@@ -14,7 +14,7 @@ from copy import deepcopy
 from unittest.mock import patch
 
 import torch
-from judged import COLUMNS, JudgedFaces
+from judged import JudgedFaces, header
 
 import hsc
 from hsc.codec import Codec, Networks
@@ -23,7 +23,6 @@ from hsc.nets import quantise
 from hsc.training.eigenfaces import silence_drawing, silence_encoder, silence_styles
 
 ROUNDING = "rounding by cost"
-
 
 PARTS: dict[str, Callable[[Networks], None]] = {
     "nothing": lambda networks: None,
@@ -45,7 +44,7 @@ def main() -> None:
     codec = hsc.load(given.model)
     data = FaceDataModule(given.data, 128, train="00000-00009", validation="04000-04499")
     judged = JudgedFaces(data, given.faces)
-    print(f"| quality | off | bytes | {COLUMNS} |\n" + "| --- " * (COLUMNS.count("|") + 4) + "|")
+    print(header("quality", "off", "bytes"))
     for quality in map(int, given.qualities.split(",")):
         for part, switch_off in PARTS.items():
             networks = deepcopy(codec.networks)

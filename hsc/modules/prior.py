@@ -27,7 +27,7 @@ from hsc.modules.encoder import EncoderModule
 from hsc.modules.objective import Objective
 from hsc.modules.trainable import TrainableModule
 from hsc.nets.build import share_components
-from hsc.nets.discriminator import Discriminator
+from hsc.nets.discriminator import Discriminator, r1_penalty
 from hsc.outputs import CodecOutput, LayerOutput
 
 MEAN_STYLE_BETA = 0.998
@@ -151,7 +151,7 @@ class PriorModule(TrainableModule):
             "adversarial/augmentation": self.augmentation.clone(),
         }
         if int(self.batches_seen) % stage.r1_every == 0:
-            penalty = self._r1(real)
+            penalty = r1_penalty(self._discriminator, real)
             total = total + penalty * (0.5 * stage.r1_gamma * stage.r1_every)
             values["adversarial/r1"] = penalty.detach()
         self._step(self._optimizers()[1], total)
@@ -159,14 +159,6 @@ class PriorModule(TrainableModule):
             self.augmentation, float(self.mean_over_ranks(sign)), len(originals) * self.trainer.world_size
         )
         return values
-
-    def _r1(self, real: Tensor) -> Tensor:
-        """Squared gradient of the logits: in float32, whose second derivatives bfloat16 cannot carry."""
-        real = real.detach().requires_grad_()
-        with torch.autocast(self.device.type, enabled=False):
-            logits = self._discriminator(real)
-            (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
-        return gradient.square().sum((1, 2, 3)).mean()
 
     def _let_discriminator_learn(self) -> None:
         """All of it that the stage trains; the generator's step has frozen it."""

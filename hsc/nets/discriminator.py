@@ -44,6 +44,16 @@ class Discriminator(nn.Module):
             return self.out(self.hidden(x.flatten(1))).squeeze(1)
 
 
+def r1_penalty(discriminator: nn.Module, real: Tensor) -> Tensor:
+    """Mean squared gradient of the logits at real images (Mescheder et al. 2018): in float32, whose second derivatives
+    bfloat16 cannot carry.
+    """
+    real = real.detach().requires_grad_()
+    with torch.autocast(real.device.type, enabled=False):
+        (gradient,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
+    return gradient.square().sum((1, 2, 3)).mean()
+
+
 class DownBlock(nn.Module):
     """conv, then blurred strided conv, beside a blurred strided 1×1 skip."""
 
