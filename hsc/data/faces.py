@@ -3,6 +3,7 @@
 Nothing is ever extracted from an archive. A set can be passed to worker processes: each opens the archive for itself.
 """
 
+import functools
 import hashlib
 import io
 import os
@@ -15,6 +16,7 @@ from typing import BinaryIO, Protocol
 from PIL import Image
 
 from hsc.data.archives import refuse_unsafe_member
+from hsc.data.checksums import checksum, checksums
 from hsc.data.splits import Spec, select_names
 from hsc.data.stream import ShardSource
 from hsc.errors import HscError
@@ -31,8 +33,11 @@ GENERATED_MARKER = ".generated-faces"
 class _Source(Protocol):
     """Where the bytes come from."""
 
-    def members(self) -> dict[str, str]:
-        """Every file, hidden ones included: posix name → fingerprint of its content."""
+    def members(self) -> Iterable[str]:
+        """The posix names of all files, hidden ones included."""
+
+    def checksums(self, names: Iterable[str]) -> Mapping[str, str]:
+        """name → checksum of its content, the same whatever kind of source holds it."""
 
     def open(self, name: str) -> BinaryIO:
         """The bytes of one member."""
@@ -44,12 +49,12 @@ class Faces:
     `names` are sorted, unique, relative posix paths; `generated` says whether a generator made the images.
     """
 
-    def __init__(self, path: Path, source: _Source, fingerprints: Mapping[str, str], generated: bool):
+    def __init__(self, path: Path, source: _Source, names: Iterable[str], generated: bool):
         self.path = path
-        self.names = sorted(fingerprints)
+        self.names = sorted(names)
         self.generated = generated
         self._source = source
-        self._fingerprints = dict(fingerprints)
+        self._known = frozenset(self.names)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -57,16 +62,26 @@ class Faces:
     def __repr__(self) -> str:
         return f"Faces({str(self.path)!r}, {len(self)} images)"
 
-    @property
+    @functools.cached_property
     def content_key(self) -> str:
-        """Hash of the selected images: of names and checksums in a zip, of names, sizes and times in a folder."""
-        lines = (f"{name}\0{self._fingerprints[name]}\n" for name in self.names)
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        """Hash of the images' names and contents; folder, zip and shards of the same files have the same."""
+        return _hash(f"{name}\0{checksum}\n" for name, checksum in self._checksums.items())
+
+    @functools.cached_property
+    def pictures_key(self) -> str:
+        """Hash of the images' contents in their order, whatever they are called."""
+        return _hash(f"{checksum}\n" for checksum in self._checksums.values())
+
+    @functools.cached_property
+    def _checksums(self) -> dict[str, str]:
+        """Of each name, in order. Reads folders and shards once; see `hsc.data.checksums`."""
+        found = self._source.checksums(self.names)
+        return {name: found[name] for name in self.names}
 
     def load(self, name: str) -> Image.Image:
         """The image as upright 8-bit RGB. Raises HscError naming archive and member when it is absent or broken."""
         label = f"{self.path}: {name}"
-        if name not in self._fingerprints:
+        if name not in self._known:
             raise HscError(f"{label}: no such image; names are listed in .names")
         try:
             with self._source.open(name) as file:
@@ -76,7 +91,7 @@ class Faces:
 
     def select(self, names: Iterable[str]) -> "Faces":
         """The same set with only these images."""
-        return Faces(self.path, self._source, {name: self._fingerprints[name] for name in names}, self.generated)
+        return Faces(self.path, self._source, names, self.generated)
 
 
 def open_faces(path: str | Path, split: Spec | None = None, skip_broken: bool = False) -> Faces:
@@ -89,10 +104,10 @@ def open_faces(path: str | Path, split: Spec | None = None, skip_broken: bool = 
     source = _source(found)
     members = source.members()
     generated = any(PurePosixPath(name).name == GENERATED_MARKER for name in members)
-    visible = {name: fingerprint for name, fingerprint in members.items() if not is_hidden(name)}
-    images = {name: mark for name, mark in visible.items() if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES}
+    visible = {name for name in members if not is_hidden(name)}
+    images = {name for name in visible if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES}
     if len(images) < len(visible) and not skip_broken:
-        raise HscError(_describe_strangers(found, sorted(set(visible) - set(images))))
+        raise HscError(_describe_strangers(found, sorted(visible - images)))
     if not images:
         raise HscError(f"{found}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
     faces = Faces(found, source, images, generated)
@@ -131,18 +146,31 @@ class _Folder:
     def __init__(self, root: Path):
         self.root = root
 
-    def members(self) -> dict[str, str]:
-        found = {}
+    def members(self) -> list[str]:
+        found = []
         for folder, folders, files in os.walk(self.root):
             folders[:] = [name for name in folders if not name.startswith(".")]
             for file in files:
-                path = Path(folder, file)
-                status = path.stat()
-                found[path.relative_to(self.root).as_posix()] = f"{status.st_size}-{status.st_mtime_ns}"
+                found.append(Path(folder, file).relative_to(self.root).as_posix())
         return found
 
+    def checksums(self, names: Iterable[str]) -> dict[str, str]:
+        return checksums(
+            self.root, {name: self._state(name) for name in names}, lambda name: self._path(name).read_bytes()
+        )
+
+    def _state(self, name: str) -> str:
+        try:
+            status = self._path(name).stat()
+        except OSError:
+            return ""
+        return f"{status.st_size}-{status.st_mtime_ns}"
+
+    def _path(self, name: str) -> Path:
+        return self.root / name
+
     def open(self, name: str) -> BinaryIO:
-        return open(self.root / name, "rb")
+        return open(self._path(name), "rb")
 
 
 class _Zip:
@@ -153,8 +181,8 @@ class _Zip:
     def __getstate__(self) -> dict:
         return {"path": self.path, "_opened": None}
 
-    def members(self) -> dict[str, str]:
-        found: dict[str, str] = {}
+    def members(self) -> set[str]:
+        found: set[str] = set()
         for info in self._archive().infolist():
             if not info.is_dir():
                 if info.flag_bits & 0x1:
@@ -162,8 +190,12 @@ class _Zip:
                         f"{self.path}: {info.filename}: encrypted; make the archive again without a password"
                     )
                 refuse_unsafe_member(self.path, info.filename, info.file_size, known=info.filename in found)
-                found[info.filename] = f"{info.file_size}-{info.CRC:08x}"
+                found.add(info.filename)
         return found
+
+    def checksums(self, names: Iterable[str]) -> dict[str, str]:
+        members = ((name, self._archive().getinfo(name)) for name in names)
+        return {name: checksum(info.file_size, info.CRC) for name, info in members}
 
     def open(self, name: str) -> BinaryIO:
         # Whole: JPEG decoders seek, which is slow inside a compressed member.
@@ -177,6 +209,10 @@ class _Zip:
             except (zipfile.BadZipFile, OSError) as error:
                 raise HscError(f"{self.path}: neither a folder nor a readable zip ({error})") from error
         return self._opened[1]
+
+
+def _hash(lines: Iterable[str]) -> str:
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def is_hidden(name: str) -> bool:

@@ -9,10 +9,12 @@ disks. The index costs one header's read a member.
 import io
 import os
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from hsc.data.archives import refuse_unsafe_member
+from hsc.data.checksums import checksums
 from hsc.data.tars import members_of
 from hsc.errors import HscError
 
@@ -34,9 +36,9 @@ class ShardSource:
 
     def __init__(self, path: Path) -> None:
         self.shards = sorted(path.glob("*.tar")) if path.is_dir() else [path]
-        self._several = path.is_dir()
+        self._root, self._several = path, path.is_dir()
         self._places: dict[str, Place] = {}
-        self._fingerprints: dict[str, str] = {}
+        self._states: dict[str, str] = {}
         for number, shard in enumerate(self.shards):
             self._index(number, shard)
         self._opened: dict[int, tuple[int, int]] = {}  # shard → process, descriptor
@@ -44,13 +46,18 @@ class ShardSource:
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_opened": {}}
 
-    def members(self) -> dict[str, str]:
-        """name → fingerprint: size and place of the picture, size and time of change of the shard."""
-        return dict(self._fingerprints)
+    def members(self) -> list[str]:
+        return list(self._places)
+
+    def checksums(self, names: Iterable[str]) -> dict[str, str]:
+        return checksums(self._root, {name: self._states[name] for name in names}, self._read)
 
     def open(self, name: str) -> BinaryIO:
+        return io.BytesIO(self._read(name))
+
+    def _read(self, name: str) -> bytes:
         place = self._places[name]
-        return io.BytesIO(os.pread(self._descriptor(place.shard), place.length, place.start))
+        return os.pread(self._descriptor(place.shard), place.length, place.start)
 
     def _descriptor(self, number: int) -> int:
         """This process's own handle on a shard."""
@@ -73,7 +80,7 @@ class ShardSource:
                     if not member.isreg() or member.issparse():
                         raise HscError(f"{shard}: {member.name}: is no plain file; make the shard again from files")
                     self._places[name] = Place(number, member.offset_data, member.size)
-                    self._fingerprints[name] = f"{member.size}-{member.offset_data}-{whole.st_size}-{whole.st_mtime_ns}"
+                    self._states[name] = f"{member.size}-{member.offset_data}-{whole.st_size}-{whole.st_mtime_ns}"
         except (tarfile.TarError, OSError, EOFError) as error:
             raise HscError(
                 f"{shard}: not a readable tar without compression ({error}); unpack or make it again"

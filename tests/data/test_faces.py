@@ -202,13 +202,49 @@ def test_the_content_key_follows_the_images_and_not_the_place(tmp_path, members)
     assert len({faces.content_key for faces in (first, changed, renamed, first.select(["3.PNG"]))}) == 4
 
 
-def test_the_content_key_of_a_folder_notices_a_changed_file(tmp_path):
-    (tmp_path / "1.png").write_bytes(encoded(1))
-    before = open_faces(tmp_path).content_key
-    assert open_faces(tmp_path).content_key == before
-    (tmp_path / "1.png").write_bytes(encoded(2))
-    os.utime(tmp_path / "1.png", ns=(0, 0))
-    assert open_faces(tmp_path).content_key != before
+def test_a_folder_is_known_by_what_is_in_its_files(tmp_path, members):
+    """Not by times or by its place; and a folder, a copy of it and a zip of it are the same pictures."""
+    for place in ("one", "other"):
+        for name, data in members.items():
+            file = tmp_path / place / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+            os.utime(file, ns=(len(place), len(place)))
+    one, other, zipped = (
+        open_faces(tmp_path / "one"),
+        open_faces(tmp_path / "other"),
+        open_faces(write_zip(tmp_path / "faces.zip", members)),
+    )
+    assert one.content_key == other.content_key == zipped.content_key
+    file = tmp_path / "one" / "3.PNG"
+    os.utime(file, ns=(5, 5))
+    assert open_faces(tmp_path / "one").content_key == one.content_key
+    file.write_bytes(encoded(2))
+    os.utime(file, ns=(6, 6))
+    assert open_faces(tmp_path / "one").content_key != one.content_key
+
+
+def test_names_are_no_part_of_the_pictures(tmp_path, members):
+    faces = open_faces(write_zip(tmp_path / "1.zip", members))
+    renamed = open_faces(write_zip(tmp_path / "2.zip", {f"x/{name}": data for name, data in members.items()}))
+    assert renamed.content_key != faces.content_key
+    assert renamed.pictures_key == faces.pictures_key
+    swapped = dict(zip(members, reversed(members.values()), strict=True))
+    assert open_faces(write_zip(tmp_path / "3.zip", swapped)).pictures_key != faces.pictures_key
+
+
+def test_contents_are_read_once(tmp_path, monkeypatch):
+    """Also by the next process; without a cache that can be written to they are read again."""
+    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "faces").mkdir()
+    (tmp_path / "faces" / "1.png").write_bytes(encoded(1))
+    key = open_faces(tmp_path / "faces").content_key
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"reads {path} again"))
+    assert open_faces(tmp_path / "faces").content_key == key
+    monkeypatch.undo()
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "file"))
+    assert open_faces(tmp_path / "faces").content_key == key
 
 
 def test_an_open_archive_survives_pickling(tmp_path, members):

@@ -72,7 +72,7 @@ def test_an_interrupted_computation_leaves_nothing(faces, tmp_path):
     interrupted.name = judge.name
     with pytest.raises(KeyboardInterrupt):
         landmark_cache(faces, 16, interrupted)
-    assert not list((tmp_path / "cache").rglob("*"))
+    assert not list((tmp_path / "cache" / "landmarks").rglob("*"))
     assert len(landmark_cache(faces, 16, judge)) == 40
 
 

@@ -66,10 +66,17 @@ def test_a_set_that_travels_to_a_worker_opens_the_shards_itself(both: tuple[Path
     assert again.content_key == faces.content_key
 
 
-def test_changed_shards_are_another_set(both: tuple[Path, Path]):
-    before = open_faces(both[1]).content_key
-    os.utime(both[1] / "train-000002.tar", ns=(1, 1))
-    assert open_faces(both[1]).content_key != before
+def test_shards_are_known_by_their_pictures(both: tuple[Path, Path]):
+    plain, streamed = map(open_faces, both)
+    assert streamed.pictures_key == plain.pictures_key
+    shard = both[1] / "train-000002.tar"
+    os.utime(shard, ns=(1, 1))
+    assert open_faces(both[1]).content_key == streamed.content_key
+    content = bytearray(shard.read_bytes())
+    content[content.index(b"PNG") + 100] ^= 1
+    shard.write_bytes(content)
+    os.utime(shard, ns=(2, 2))
+    assert open_faces(both[1]).pictures_key != streamed.pictures_key
 
 
 def test_batches_are_those_of_the_folder_whoever_reads_them(both: tuple[Path, Path]):
