@@ -4,10 +4,11 @@ import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+from hsc.cache import write_to_cache
 from hsc.data.faces import Faces
 from hsc.data.progress import progress_lines
 from hsc.errors import HscError
-from hsc.files import cache_dir, write_atomically
+from hsc.files import cache_dir
 
 
 def without_broken(faces: Faces) -> Faces:
@@ -20,7 +21,7 @@ def without_broken(faces: Faces) -> Faces:
         broken = json.loads(known.read_text(encoding="utf-8"))
     else:
         broken = _find_broken(faces)
-        write_atomically(known, json.dumps(broken).encode())
+        write_to_cache(known, json.dumps(broken).encode())
     if len(broken) == len(faces):
         raise HscError(f"{faces.path}: none of the {len(faces)} images can be read; make the data set again")
     if broken:

@@ -1,18 +1,19 @@
 """Landmarks of the originals, computed once: targets of the landmark loss that no step recomputes."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hsc.cache import cached_file
 from hsc.data.dataset import FaceDataset
 from hsc.data.faces import Faces
 from hsc.data.progress import progress_lines
 from hsc.errors import HscError
-from hsc.files import cache_dir, write_atomically
 
 
 class Landmarker(Protocol):
@@ -53,11 +54,12 @@ def landmark_cache(faces: Faces, size: int, judge: Landmarker) -> LandmarkCache:
     judge with other weights needs another name. Raises HscError when the points are not finite [N, P, 2].
     """
     key = hashlib.sha256(f"{faces.content_key} {size} {judge.name}".encode()).hexdigest()
-    file = cache_dir() / "landmarks" / f"{key}.npy"
-    if not file.is_file():
+
+    def find() -> Callable[[BinaryIO], None]:
         points = _find_landmarks(FaceDataset(faces, size), judge)
-        write_atomically(file, lambda stream: np.save(stream, points, allow_pickle=False))
-    return LandmarkCache(file, size)
+        return lambda stream: np.save(stream, points, allow_pickle=False)
+
+    return LandmarkCache(cached_file(f"landmarks/{key}.npy", find), size)
 
 
 @torch.inference_mode()

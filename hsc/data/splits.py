@@ -96,7 +96,7 @@ def _numbered(names: Sequence[str], prefix: str, first: int, last: int) -> set[s
 
 def _listed(names: Sequence[str], file: Path) -> set[str]:
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise HscError(f"cannot read the list of names {file}: {error}") from error
     wanted = {entry for line in lines if (entry := line.partition("#")[0].strip())}

@@ -26,7 +26,7 @@ def validation_split(codec: "Codec | None", model: object, data: Path) -> Spec |
 def _of_run(folder: Path) -> dict:
     """`data` and `validation` of a run's last stage; nothing where there is no config, or one of another version."""
     try:
-        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8-sig"))
         data = config["stages"][config["run"][-1]]["data"]
         return {"data": data["path"], "validation": data["validation"]}
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, IndexError, TypeError):

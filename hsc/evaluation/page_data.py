@@ -43,7 +43,7 @@ def read_gallery(folder: Path, beside: str) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = json.loads(path.read_text(encoding="utf-8-sig"))
         faces = [
             {
                 "name": str(face["name"]),

@@ -85,7 +85,7 @@ def read_results(path: str | Path) -> list[Curve]:
             )
         return [curve for file in files for curve in read_results(file)]
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise HscError(f"{path}: no such file or folder; give what hsc evaluate wrote") from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -102,7 +102,7 @@ def read_about(path: str | Path) -> dict[str, Any]:
     """How the results in a file or folder of `hsc evaluate` were measured; nothing of other files."""
     path = Path(path)
     try:
-        content = json.loads((path / "results.json" if path.is_dir() else path).read_text(encoding="utf-8"))
+        content = json.loads((path / "results.json" if path.is_dir() else path).read_text(encoding="utf-8-sig"))
         return dict(content.get("about", {}))
     except (OSError, ValueError, AttributeError, TypeError):
         return {}

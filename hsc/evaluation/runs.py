@@ -64,7 +64,7 @@ def _is_run(folder: Path) -> bool:
 def _stages(folder: Path) -> list[str]:
     """The stages that the config of a run names, in order."""
     try:
-        return list(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["run"])
+        return list(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8-sig"))["run"])
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
         return []
 
@@ -73,7 +73,7 @@ def _read_run(folder: Path) -> Run:
     """The last finished stage that measured files counts."""
     for stage in reversed(_stages(folder)):
         try:
-            metrics = json.loads((folder / stage / "done.json").read_text(encoding="utf-8"))["metrics"]
+            metrics = json.loads((folder / stage / "done.json").read_text(encoding="utf-8-sig"))["metrics"]
             layers = _by_layer(metrics)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue

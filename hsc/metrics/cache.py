@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from hsc.files import write_atomically
+from hsc.cache import write_to_cache
 
 LIMIT = 10_000  # answers held; of 512 numbers each these are 20 MB
 
@@ -52,7 +52,7 @@ class RememberedAnswers:
             return
         content = hashlib.sha256("".join(sorted(self._unsaved)).encode()).hexdigest()[:16]
         tensors = {key: self._answers[key].contiguous() for key in self._unsaved}
-        write_atomically(self.folder / f"{content}.safetensors", save(tensors))
+        write_to_cache(self.folder / f"{content}.safetensors", save(tensors))
         self._unsaved = []
 
     def _judge(self, images: Tensor) -> Tensor:

@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import hsc.compat  # noqa: F401  isort: skip  torchvision beside CPU torch, before Lightning imports it
 import numpy as np
@@ -19,10 +19,11 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
+from hsc.cache import cached_file
 from hsc.data.faces import Faces, open_faces
 from hsc.data.progress import progress_lines
 from hsc.errors import HscError
-from hsc.files import cache_dir, sha256, write_atomically
+from hsc.files import sha256, write_atomically
 from hsc.judges import Judge, load_judge
 from hsc.judges.identity import DIMENSIONS, IdentityNet, face_of
 from hsc.training.degrade import degrade
@@ -121,14 +122,16 @@ def seen_by(teacher: Judge, faces: Faces, views: int, seed: int) -> Views:
     """
     pixels = torch.stack([_views(faces, place, views, seed) for place in range(len(faces))])
     key = hashlib.sha256(f"{faces.content_key} {teacher.name} {views} {seed}".encode()).hexdigest()
-    file = cache_dir() / "descriptors" / f"{key}.npy"
-    if not file.is_file():
+
+    def describe() -> Callable[[BinaryIO], None]:
         tell, found = progress_lines(len(faces), f"descriptors by {teacher.name}"), []
         for part in pixels.split(BATCH):
             found.append(teacher(to_images(part.flatten(0, 1))).unflatten(0, part.shape[:2]))
             tell(len(found) * BATCH)
         descriptors = torch.cat(found).numpy()
-        write_atomically(file, lambda stream: np.save(stream, descriptors, allow_pickle=False))
+        return lambda stream: np.save(stream, descriptors, allow_pickle=False)
+
+    file = cached_file(f"descriptors/{key}.npy", describe)
     return Views(pixels, torch.from_numpy(np.load(file, allow_pickle=False)))
 
 

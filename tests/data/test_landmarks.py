@@ -76,6 +76,16 @@ def test_an_interrupted_computation_leaves_nothing(faces, tmp_path):
     assert len(landmark_cache(faces, 16, judge)) == 40
 
 
+def test_without_a_cache_they_are_computed_once_in_this_process(faces, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("no folder can be made here")
+    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "file"))
+    judge = BrightestPixel("unkept")
+    first, again = landmark_cache(faces, 16, judge), landmark_cache(faces, 16, judge)
+    assert judge.seen == 80
+    assert len(first) == len(again) == 40
+    assert "set HSC_CACHE" in capsys.readouterr().err
+
+
 def test_points_that_are_no_points_are_refused(faces):
     def nowhere(image):
         return torch.full((len(image), 5, 2), torch.nan)

@@ -34,6 +34,8 @@ def test_a_list_of_names_from_a_file(tmp_path):
     listing = tmp_path / "held-out.txt"
     listing.write_text("# held out\n00003\n00001.jpg  # with extension\n\n")
     assert select_names(NUMBERED, str(listing)) == ["00001.jpg", "00003.jpg"]
+    listing.write_text("00003\n00001\n", encoding="utf-8-sig")  # as editors on Windows save it
+    assert select_names(NUMBERED, str(listing)) == ["00001.jpg", "00003.jpg"]
     listing.write_text("00003\n99999\n")
     with pytest.raises(HscError, match="lists 99999, which is not in the data set"):
         select_names(NUMBERED, str(listing))

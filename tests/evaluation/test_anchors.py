@@ -167,6 +167,16 @@ def test_damaged_cache_entry_is_made_anew():
     assert equal(cached.encode_decode(image, 10), again)
 
 
+def test_without_a_cache_images_are_coded_again(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("no folder can be made here")
+    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "file"))
+    cached, image = Cached(Counting()), np.zeros((16, 16, 3), np.uint8)
+    assert cached.encode_decode(image, 10).file_bytes == cached.encode_decode(image, 10).file_bytes
+    assert cached.anchor.calls == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "set HSC_CACHE" in line
+
+
 def test_at_bytes_finds_the_last_quality_that_fits(small_face):
     anchor = JPEG()
     quality, result = anchor.at_bytes(small_face, 700)

@@ -13,7 +13,7 @@ from hsc.errors import HscError
 from hsc.evaluation.compare import compare, equal_rates, find_reference, unique_names, warnings_about
 from hsc.evaluation.curves import draw, png, points, styles, svg
 from hsc.evaluation.quantities import quantity
-from hsc.evaluation.results import Curve, read_results, write_results
+from hsc.evaluation.results import Curve, read_about, read_results, write_results
 from hsc.evaluation.tables import Table, delta_table, equal_rate_table, value_at
 
 pytest.importorskip("bjontegaard")
@@ -278,6 +278,14 @@ def test_other_files_are_refused_by_name(content, tmp_path):
     file.write_text(content)
     with pytest.raises(HscError, match=r"other\.json is not a"):
         read_results(file)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_result_file(tmp_path):
+    """Editors on Windows write one."""
+    content = json.dumps({"name": "mine", "about": {"data": "faces"}, "results": {"bpp": [1, 2], "psnr": [30, 31]}})
+    (tmp_path / "results.json").write_text(content, encoding="utf-8-sig")
+    assert [one.name for one in read_results(tmp_path)] == ["mine"]
+    assert read_about(tmp_path) == {"data": "faces"}
 
 
 def test_missing_results_are_named(tmp_path):

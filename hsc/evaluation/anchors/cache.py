@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from hsc.cache import write_to_cache
 from hsc.evaluation.anchors.base import Anchor, AnchorResult
-from hsc.files import cache_dir, write_atomically
+from hsc.files import cache_dir
 
 
 class Cached(Anchor):
@@ -48,7 +49,7 @@ class Cached(Anchor):
         if (found := _read(entry)) is not None:
             return found
         result = self.anchor.encode_decode(image, quality)
-        write_atomically(entry, _pack(result))
+        write_to_cache(entry, _pack(result))
         return result
 
     def entry(self, image: np.ndarray, quality: int) -> Path:
