@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hsc.nets.generator import Generator, StyledConv, ToRGB, resampling_kernel
+from hsc.nets.stylegan2 import StyledConv, StyleGAN2, ToRGB, resampling_kernel
 
 CHANNELS = {4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128, 512: 64, 1024: 32}
 
@@ -37,7 +37,7 @@ CASES = {
 }
 
 
-def plain_synthesis(generator: Generator, ws: Tensor) -> Tensor:
+def plain_synthesis(generator: StyleGAN2, ws: Tensor) -> Tensor:
     """W+ [N, rows, w_dim] → images, as the reference implementation without its CUDA kernels computes them."""
     network = generator.synthesis_network
     x = network.b4.const.expand(len(ws), -1, -1, -1).contiguous()
@@ -89,7 +89,7 @@ def low_pass(x: Tensor) -> Tensor:
     return F.conv2d(x, (4 * resampling_kernel()).expand(channels, 1, 4, 4), groups=channels)
 
 
-def fast_synthesis(generator: Generator, ws: Tensor, dtype: torch.dtype) -> Tensor:
+def fast_synthesis(generator: StyleGAN2, ws: Tensor, dtype: torch.dtype) -> Tensor:
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
         return generator.synthesis(ws)
 
@@ -100,7 +100,7 @@ def seconds(function: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def compare(generator: Generator, case: Case, runs: int) -> list[tuple[float, float]]:
+def compare(generator: StyleGAN2, case: Case, runs: int) -> list[tuple[float, float]]:
     """Seconds of the plain and the fast path for each run; one of each beforehand is not counted."""
     ws = generator.mapping(torch.randn(case.batch, generator.z_dim, generator=torch.Generator().manual_seed(1)))
     exact = plain_synthesis(generator, ws)
@@ -117,9 +117,9 @@ def compare(generator: Generator, case: Case, runs: int) -> list[tuple[float, fl
     ]
 
 
-def random_generator(size: int) -> Generator:
+def random_generator(size: int) -> StyleGAN2:
     torch.manual_seed(0)
-    generator = Generator([width for resolution, width in CHANNELS.items() if resolution <= size]).eval()
+    generator = StyleGAN2([width for resolution, width in CHANNELS.items() if resolution <= size]).eval()
     for name, parameter in generator.named_parameters():
         if name.endswith("noise_strength"):
             torch.nn.init.constant_(parameter, 0.1)

@@ -14,7 +14,7 @@ from torch import Tensor
 from hsc.checkpoints.layouts import tensors_of, without_filters
 from hsc.errors import HscError
 from hsc.nets.discriminator import Discriminator
-from hsc.nets.generator import resampling_kernel
+from hsc.nets.stylegan2 import resampling_kernel
 
 INSIDE = "discriminator."  # before its names in hsc's generator file
 

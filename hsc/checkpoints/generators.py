@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hsc.checkpoints import discriminators, inert, layouts, weights_file
+from hsc.checkpoints import discriminators, inert, layouts, mobile_stylegan, weights_file
 from hsc.errors import HscError
 from hsc.files import sha256, write_atomically
-from hsc.nets.generator import Generator, resampling_kernel
+from hsc.nets.generator import Generator
+from hsc.nets.mobile_stylegan import MobileStyleGAN
+from hsc.nets.stylegan2 import StyleGAN2, resampling_kernel
 
 KIND = "generator"
 INSIDE = "decoder.generator."  # before its names in files that hold more than a generator
@@ -66,12 +68,14 @@ def export_generator(file: str | Path, out: str | Path, layout: str) -> str:
     "psp" (`state_dict` with `decoder.*`, without an encoder) or "nvlabs" (the bare state dict of `G_ema`).
 
     Returns a summary with what the other project's Generator must be built with. Raises HscError for what those layouts
-    cannot hold: a 4×4 input that follows the style, a picture to draw on and, but for "nvlabs", z and w of different
-    lengths.
+    cannot hold: a MobileStyleGAN, a 4×4 input that follows the style, a picture to draw on and, but for "nvlabs", z and
+    w of different lengths.
     """
     if layout not in LAYOUTS:
         raise HscError(f"unknown layout '{layout}'; choose one of {', '.join(LAYOUTS)}")
     generator = load_generator(file)
+    if not isinstance(generator, StyleGAN2):
+        raise HscError(f"{file}: a {type(generator).__name__}; other projects' layouts hold StyleGAN2 only")
     state = _to_nvlabs(generator)
     config = _config(state, str(file))
     if config["input"] != "const" or config["picture"]:
@@ -89,7 +93,8 @@ def describe(generator: Generator) -> str:
     config = _config(_to_nvlabs(generator), "generator")
     channels = "/".join(map(str, config["channels"]))
     return (
-        f"StyleGAN2 {generator.size}×{generator.size}, {generator.num_rows} rows of {generator.w_dim}, "
+        f"{type(generator).__name__} {generator.size}×{generator.size}, "
+        f"{generator.num_rows} rows of {generator.w_dim}, "
         f"{config['mapping_layers']} mapping layers, channels {channels}"
     )
 
@@ -120,7 +125,7 @@ def _build(state: Mapping[str, Tensor], mean_w: Tensor | None, name: str) -> Gen
     config = _config(state, name)
     # On the meta device nothing is allocated or drawn: the global random numbers stay where they were.
     with torch.device("meta"):
-        generator = Generator(**config)
+        generator = MobileStyleGAN(**config) if mobile_stylegan.is_in(state) else StyleGAN2(**config)
     expected = {_nvlabs_name(key): value.shape for key, value in generator.state_dict().items()}
     given = dict(state)
     given["mapping.w_avg"] = torch.zeros(config["w_dim"]) if mean_w is None else mean_w
@@ -140,8 +145,10 @@ def _owned(value: Tensor) -> Tensor:
 
 
 def _config(state: Mapping[str, Tensor], name: str) -> dict[str, Any]:
-    """The arguments of Generator, read off the shapes."""
+    """The arguments of StyleGAN2 or MobileStyleGAN, read off the shapes."""
     try:
+        if mobile_stylegan.is_in(state):
+            return mobile_stylegan.config(state)
         channels: list[int] = []
         while (key := f"synthesis.b{4 * 2 ** len(channels)}.conv1.weight") in state:
             channels.append(state[key].shape[0])
@@ -157,7 +164,7 @@ def _config(state: Mapping[str, Tensor], name: str) -> dict[str, Any]:
             "input": "style" if "synthesis.b4.input_affine.weight" in state else "const",
         }
     except (KeyError, IndexError) as error:
-        raise HscError(f"{name}: a StyleGAN2 generator without its first layers; give a complete checkpoint") from error
+        raise HscError(f"{name}: a generator without its first layers; give a complete checkpoint") from error
 
 
 def _picture_side(state: Mapping[str, Tensor], channels: list[int]) -> int:
@@ -175,7 +182,7 @@ def _compare(given: Mapping[str, Tensor], expected: Mapping[str, torch.Size], na
     for keys, what in ((expected.keys() - given.keys(), "lacks"), (given.keys() - expected.keys(), "has a surplus of")):
         if keys:
             raise HscError(
-                f"{name}: not a StyleGAN2 skip generator: it {what} {len(keys)} tensors, such as "
+                f"{name}: not a StyleGAN2 skip generator or a MobileStyleGAN: it {what} {len(keys)} tensors, such as "
                 f"{min(keys)[:_SHOWN]!r}; give a complete checkpoint"
             )
     for key, shape in expected.items():

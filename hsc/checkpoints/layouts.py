@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hsc.checkpoints.inert import Array, Inert
 from hsc.errors import HscError
-from hsc.nets.generator import resampling_kernel
+from hsc.nets.stylegan2 import resampling_kernel
 
 
 class Found(NamedTuple):

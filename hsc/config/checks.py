@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 
 from hsc.config.schema import (
+    ARCHITECTURES,
+    MOBILE_STYLEGAN_ROWS,
     MODULES,
     PARTS,
     PRECISIONS,
@@ -38,19 +40,20 @@ def check(config: Config) -> None:
 
 def check_model(model: ModelConfig) -> None:
     """Raise HscError for the first thing about the networks that cannot work."""
-    if len(model.generator.channels) < 2:
+    generator = model.generator
+    _one_of("model.generator.architecture", generator.architecture, ARCHITECTURES)
+    if len(generator.channels) < 2:
         raise HscError(
             "config: model.generator.channels: needs a width for 4² and one for each doubling up to full size"
         )
     rows = sum(layer.rows for layer in model.layers.values())
-    needed = 2 * len(model.generator.channels)
-    if rows != needed:
-        size = 2 ** (len(model.generator.channels) + 1)
-        raise HscError(f"config: model.layers: their rows add up to {rows}, but a {size}² generator has {needed}")
-    if len(model.encoder.channels) != len(model.generator.channels):
+    if rows != generator.num_rows:
+        what = f"a {generator.resolutions[-1]}² {generator.architecture}"
+        raise HscError(f"config: model.layers: their rows add up to {rows}, but {what} has {generator.num_rows}")
+    if len(model.encoder.channels) != len(generator.resolutions):
         raise HscError(
             f"config: model.encoder.channels: {len(model.encoder.channels)} widths, "
-            f"but model.generator.channels has {len(model.generator.channels)}; both run from 4² to full size"
+            f"but the generator has {len(generator.resolutions)} resolutions, from 4² to full size"
         )
     if any(width % 8 for width in model.encoder.channels):
         raise HscError("config: model.encoder.channels: widths must be multiples of 8 (normalisation groups)")
@@ -62,12 +65,26 @@ def check_model(model: ModelConfig) -> None:
         raise HscError("config: model.lambdas: give 1 to 256 positive weights")
     if sorted(model.lambdas, reverse=True) != list(model.lambdas):
         raise HscError("config: model.lambdas: must fall, so that quality 0 has the fewest bytes")
-    sizes = [4 * 2**i for i in range(len(model.generator.channels))]
+    if generator.architecture == "mobilestylegan":
+        _check_mobile_stylegan(model)
+    sizes = generator.resolutions
     if model.picture and model.picture not in sizes:
         raise HscError(f"config: model.picture: {model.picture} is none of 0 and the generator's resolutions {sizes}")
     _check_grids(model)
     _one_of("model.generator.input", model.generator.input, ("const", "style"))
     _one_of("model.entropy.context", model.entropy.context, ("layer", "row"))
+
+
+def _check_mobile_stylegan(model: ModelConfig) -> None:
+    channels = model.generator.channels
+    if len(channels) > MOBILE_STYLEGAN_ROWS // 2:
+        raise HscError(f"config: model.generator.channels: a mobilestylegan has at most {MOBILE_STYLEGAN_ROWS // 2}")
+    if any(width % 4 for width in channels[:-1]):
+        raise HscError("config: model.generator.channels: of a mobilestylegan all but the last are multiples of 4")
+    if model.generator.input != "const":
+        raise HscError("config: model.generator.input: a mobilestylegan's 4×4 input is 'const'")
+    if model.picture:
+        raise HscError("config: model.picture: a mobilestylegan draws on no picture; leave it 0")
 
 
 def _check_grids(model: ModelConfig) -> None:
@@ -77,8 +94,7 @@ def _check_grids(model: ModelConfig) -> None:
             raise HscError(f"config: model.layers.{name}.grid: only the last layer, {last}, can have a grid")
     if not layer.grid:
         return
-    size = 2 ** (len(model.generator.channels) + 1)
-    sides = [4 * 2**i for i in range(len(model.generator.channels) - 1)]
+    *sides, size = model.generator.resolutions
     if layer.grid not in sides:
         raise HscError(f"config: model.layers.{last}.grid: {layer.grid} is none of 0 and {sides}")
     if not model.picture or model.picture == size:
@@ -139,7 +155,7 @@ def _check_adversarial(path: str, adversarial: AdversarialConfig, model: ModelCo
     for key in ("r1_every", "path_every"):
         if getattr(adversarial, key) < 1:
             raise HscError(f"config: {path}.{key}: must be at least 1")
-    blocks = len(model.generator.channels) - 1
+    blocks = len(model.generator.resolutions) - 1
     if not 0 <= adversarial.freeze_blocks <= blocks:
         raise HscError(f"config: {path}.freeze_blocks: the discriminator has {blocks} blocks; freeze 0 to {blocks}")
 

@@ -11,15 +11,19 @@ from omegaconf import MISSING
 MODULES = ("prior", "codec")
 QUANTISERS = ("none", "noise", "round")
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+ARCHITECTURES = ("stylegan2", "mobilestylegan")
+MOBILE_STYLEGAN_ROWS = 16
 PARTS = ("encoder", "gain", "entropy", "heads", "generator", "mapping", "discriminator")
 
 
 @dataclass
 class GeneratorConfig:
-    """StyleGAN2, the generative prior."""
+    """The generative prior."""
 
+    architecture: str = "stylegan2"
+    """"stylegan2", or "mobilestylegan": StyleGAN2 distilled to depthwise-separable convolutions."""
     channels: list[int] = field(default_factory=lambda: [192, 192, 128, 64, 32])
-    """Widths from 4² up; the number of entries sets the image size (5: 64², 6: 128²)."""
+    """Widths from 4² to full size (stylegan2; 5: 64², 6: 128²) or to half of it (mobilestylegan; 5: 128², 8: 1024²)."""
     z_dim: int = 128
     """Numbers in the Gaussian input of the mapping network."""
     w_dim: int = 128
@@ -27,7 +31,17 @@ class GeneratorConfig:
     mapping_layers: int = 4
     """Depth of the mapping network."""
     input: str = "style"
-    """The 4×4 input: "const" (StyleGAN2, imported checkpoints) or "style" (const + an affine map of W+'s first row)."""
+    """stylegan2's 4×4 input: "const" (imported checkpoints) or "style" (const + an affine map of W+'s first row)."""
+
+    @property
+    def resolutions(self) -> list[int]:
+        """Sides from 4 up to full size."""
+        return [4 * 2**i for i in range(len(self.channels) + (self.architecture == "mobilestylegan"))]
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of W+: of a mobilestylegan those of 1024² at every size, so that a W+ draws one face at all of them."""
+        return MOBILE_STYLEGAN_ROWS if self.architecture == "mobilestylegan" else 2 * len(self.channels)
 
 
 @dataclass
@@ -73,7 +87,7 @@ class ModelConfig:
     layers: dict[str, LayerConfig] = field(
         default_factory=lambda: {"basic": LayerConfig(3), "middle": LayerConfig(4), "enhanced": LayerConfig(3)}
     )
-    """The layers in coding order; their rows add up to the generator's rows, 2·log2(size) − 2."""
+    """The layers in coding order; their rows add up to the generator's: 2·log2(size) − 2, or 16 of a mobilestylegan."""
     lambdas: list[float] = field(default_factory=lambda: [1.2, 0.6, 0.3, 0.15])
     """Weight of a bit per pixel for each quality, from the fewest bytes (quality 0) to the most."""
     heads_hidden: int = 256

@@ -9,7 +9,9 @@ from hsc.nets.entropy import EntropyTransformer
 from hsc.nets.entropy_integer import IntegerEntropyTransformer
 from hsc.nets.generator import Generator
 from hsc.nets.heads import StyleHeads
+from hsc.nets.mobile_stylegan import MobileStyleGAN
 from hsc.nets.quantise import Gain
+from hsc.nets.stylegan2 import StyleGAN2
 
 if TYPE_CHECKING:
     from hsc.config import ModelConfig
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 def image_size(model: "ModelConfig") -> int:
     """Pixels on a side of the model's images."""
-    return 2 ** (len(model.generator.channels) + 1)
+    return model.generator.resolutions[-1]
 
 
 def bands(model: "ModelConfig") -> list[tuple[int, int]]:
@@ -37,12 +39,16 @@ def row_dims(model: "ModelConfig") -> list[int]:
 
 def build_generator(model: "ModelConfig") -> Generator:
     config = model.generator
+    if config.architecture == "mobilestylegan":
+        return MobileStyleGAN(config.channels, config.z_dim, config.w_dim, config.mapping_layers)
     picture = image_size(model) if grid(model) else model.picture
-    return Generator(config.channels, config.z_dim, config.w_dim, config.mapping_layers, config.input, picture)
+    return StyleGAN2(config.channels, config.z_dim, config.w_dim, config.mapping_layers, config.input, picture)
 
 
 def build_discriminator(model: "ModelConfig") -> Discriminator:
-    return Discriminator(model.generator.channels)
+    channels = model.generator.channels
+    missing = len(model.generator.resolutions) - len(channels)
+    return Discriminator([*channels, *[channels[-1]] * missing])
 
 
 def build_encoder(model: "ModelConfig") -> PyramidEncoder:

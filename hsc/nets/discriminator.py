@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hsc.nets.generator import depthwise, resampling_kernel
 from hsc.nets.layers import FullyConnected, leaky_relu
+from hsc.nets.stylegan2 import depthwise, resampling_kernel
 
 
 class Discriminator(nn.Module):

@@ -53,7 +53,7 @@ class StyleHeads(nn.Module):
 def decode(heads: StyleHeads, generator: Generator, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
     """latents (one [N, rows, dim] a layer) and quality [N] → images [N, 3, size, size]."""
     styles = generator.mean_w + heads(latents, quality)
-    return generator.synthesis(styles, picture=heads.picture(latents))
+    return generator.synthesis(styles, heads.picture(latents))
 
 
 class LayerHead(nn.Module):

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hsc.nets.generator import resampling_kernel, upsample
+from hsc.nets.stylegan2 import resampling_kernel, upsample
 
 CHROMA = (
     4  # colour has a fourth of luminance's resolution each way: at some hundred bytes a face nobody sees more of it

@@ -14,10 +14,10 @@ from hsc.modules.trainable import TrainableModule
 from hsc.nets.eigenfaces import EigenAnalysis, EigenSynthesis, latent_scale, principal_components
 from hsc.nets.encoder import PyramidEncoder
 from hsc.nets.entropy import LOG_SCALE_RANGE, EntropyTransformer
-from hsc.nets.generator import Generator
 from hsc.nets.heads import StyleHeads
 from hsc.nets.layers import FullyConnected
 from hsc.nets.planes import small_pictures, to_cells
+from hsc.nets.stylegan2 import StyleGAN2
 
 FACES = 4000  # at most so many are decomposed
 BATCH = 250
@@ -39,6 +39,7 @@ def start_as_eigenfaces(module: TrainableModule, data: FaceDataModule) -> None:
     encoder, heads, generator = module.encoder.net, module.decoder.heads, module.decoder.generator
     assert encoder.eigen is not None
     assert heads.eigen is not None
+    assert isinstance(generator, StyleGAN2)  # the configuration lets no other draw on a picture
     side = encoder.eigen.side
     components = heads.eigen.components
     mean, basis, deviations = principal_components(_pictures(data, side), len(components.weight), components.emphasis)
@@ -68,7 +69,7 @@ def silence_styles(heads: StyleHeads) -> None:
 
 
 @torch.no_grad()
-def silence_drawing(generator: Generator) -> None:
+def silence_drawing(generator: StyleGAN2) -> None:
     """Let the generator draw nothing, so that the linear path's picture is left."""
     for resolution in generator.synthesis_network.resolutions:
         to_rgb = generator.synthesis_network.get_submodule(f"b{resolution}.torgb")

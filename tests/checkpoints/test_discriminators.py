@@ -10,7 +10,7 @@ from torch import Tensor
 from hsc.checkpoints import import_generator, load_discriminator, load_generator, save_generator, weights_file
 from hsc.checkpoints.layouts import to_rosinality
 from hsc.nets.discriminator import Discriminator
-from hsc.nets.generator import Generator
+from hsc.nets.stylegan2 import StyleGAN2
 
 CHANNELS = [8, 6, 5, 4]
 # hsc's name → theirs, for the block at full size and the rest.
@@ -49,9 +49,9 @@ def discriminator() -> Discriminator:
 
 
 @pytest.fixture(scope="module")
-def generator() -> Generator:
+def generator() -> StyleGAN2:
     torch.manual_seed(2)
-    return Generator(CHANNELS, z_dim=8, w_dim=8, mapping_layers=2).eval()
+    return StyleGAN2(CHANNELS, z_dim=8, w_dim=8, mapping_layers=2).eval()
 
 
 def renamed(net: Discriminator, names: dict[str, str]) -> dict[str, Tensor]:
@@ -70,7 +70,7 @@ def nvlabs(net: Discriminator) -> dict[str, Tensor]:
 
 
 @pytest.fixture
-def snapshot(generator: Generator, discriminator: Discriminator, tmp_path: Path) -> Path:
+def snapshot(generator: StyleGAN2, discriminator: Discriminator, tmp_path: Path) -> Path:
     state = {key.replace("_network.", ".", 1): value for key, value in generator.state_dict().items()}
     (tmp_path / "snapshot.pkl").write_bytes(network_pickle(state, discriminator=nvlabs(discriminator)))
     return tmp_path / "snapshot.pkl"
@@ -86,7 +86,7 @@ def test_nvlabs_snapshot(snapshot: Path, discriminator: Discriminator) -> None:
     assert_same(load_discriminator(snapshot), discriminator)
 
 
-def test_rosinality_training_checkpoint(generator: Generator, discriminator: Discriminator, tmp_path: Path) -> None:
+def test_rosinality_training_checkpoint(generator: StyleGAN2, discriminator: Discriminator, tmp_path: Path) -> None:
     state = {key.replace("_network.", ".", 1): value for key, value in generator.state_dict().items()}
     blurs = (f"convs.{block}.{blur}.kernel" for block in (1, 2, 3) for blur in ("conv2.0", "skip.0"))
     filters = dict.fromkeys(blurs, discriminator.blocks[0].blur)
@@ -110,7 +110,7 @@ def test_import_keeps_it_beside_the_generator(snapshot: Path, discriminator: Dis
 
 @pytest.mark.parametrize("spoil", ["b32.skip.weight", "b8.conv0.bias", "b4.out.weight", "surplus", "filter", "shape"])
 def test_another_discriminator_is_left_behind(
-    generator: Generator, discriminator: Discriminator, tmp_path: Path, spoil: str
+    generator: StyleGAN2, discriminator: Discriminator, tmp_path: Path, spoil: str
 ) -> None:
     theirs = nvlabs(discriminator)
     if spoil == "surplus":
@@ -128,6 +128,6 @@ def test_another_discriminator_is_left_behind(
     load_generator(tmp_path / "prior.safetensors")
 
 
-def test_a_generator_alone_has_none(generator: Generator, tmp_path: Path) -> None:
+def test_a_generator_alone_has_none(generator: StyleGAN2, tmp_path: Path) -> None:
     save_generator(tmp_path / "hsc.safetensors", generator)
     assert load_discriminator(tmp_path / "hsc.safetensors") == {}

@@ -25,7 +25,7 @@ from hsc.checkpoints import (
     weights_file,
 )
 from hsc.errors import HscError
-from hsc.nets.generator import Generator
+from hsc.nets.stylegan2 import StyleGAN2
 
 CONFIGS = [
     {"channels": [8, 8, 6, 5], "z_dim": 16, "w_dim": 16, "mapping_layers": 3},
@@ -34,22 +34,22 @@ CONFIGS = [
 ]
 
 
-def random_generator(seed: int = 0, **config: Any) -> Generator:
+def random_generator(seed: int = 0, **config: Any) -> StyleGAN2:
     """A generator in which no parameter has a value that could be guessed."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        generator = Generator(**(CONFIGS[0] | config)).eval()
+        generator = StyleGAN2(**(CONFIGS[0] | config)).eval()
         for name, value in generator.state_dict().items():
             if not name.endswith("resample_filter"):
                 value.add_(0.3 * torch.randn_like(value))
     return generator
 
 
-def nvlabs_state(generator: Generator) -> dict[str, Tensor]:
+def nvlabs_state(generator: StyleGAN2) -> dict[str, Tensor]:
     return {key.replace("_network.", ".", 1): value for key, value in generator.state_dict().items()}
 
 
-def assert_equal(one: Generator, other: Generator) -> None:
+def assert_equal(one: StyleGAN2, other: StyleGAN2) -> None:
     expected = other.state_dict()
     assert one.state_dict().keys() == expected.keys()
     for name, value in one.state_dict().items():
@@ -58,12 +58,12 @@ def assert_equal(one: Generator, other: Generator) -> None:
 
 
 @pytest.fixture(params=range(len(CONFIGS)))
-def generator(request: pytest.FixtureRequest) -> Generator:
+def generator(request: pytest.FixtureRequest) -> StyleGAN2:
     return random_generator(request.param, **CONFIGS[request.param])
 
 
 @pytest.fixture
-def saved(generator: Generator, tmp_path: Path) -> Path:
+def saved(generator: StyleGAN2, tmp_path: Path) -> Path:
     save_generator(tmp_path / "hsc.safetensors", generator, {"licence": "CC0-1.0"})
     return tmp_path / "hsc.safetensors"
 
@@ -94,7 +94,7 @@ def test_reference_implementation_is_reproduced(shared_dir: Path, tmp_path: Path
         )
 
 
-def test_hsc_file_round_trip(generator: Generator, saved: Path) -> None:
+def test_hsc_file_round_trip(generator: StyleGAN2, saved: Path) -> None:
     loaded = load_generator(saved)
     assert_equal(loaded, generator)
     assert not loaded.training
@@ -102,7 +102,7 @@ def test_hsc_file_round_trip(generator: Generator, saved: Path) -> None:
     assert weights_file.load(saved, "generator").card == {"licence": "CC0-1.0"}
 
 
-def test_generator_beside_other_weights(generator: Generator, tmp_path: Path) -> None:
+def test_generator_beside_other_weights(generator: StyleGAN2, tmp_path: Path) -> None:
     tensors = {f"decoder.generator.{key}": value for key, value in generator.state_dict().items()}
     weights_file.save(tmp_path / "codec", tensors | {"encoder.weight": torch.ones(2)}, "codec", {})
     assert_equal(load_generator(tmp_path / "codec"), generator)
@@ -114,15 +114,15 @@ def test_half_precision_comes_in_as_float32(tmp_path: Path) -> None:
     assert_equal(load_generator(tmp_path / "half"), generator.float())
 
 
-def test_config_in_the_file_builds_the_network(generator: Generator, saved: Path) -> None:
+def test_config_in_the_file_builds_the_network(generator: StyleGAN2, saved: Path) -> None:
     file = weights_file.load(saved)
-    rebuilt = Generator(**file.config)
+    rebuilt = StyleGAN2(**file.config)
     rebuilt.load_state_dict(file.tensors, strict=True)
     assert_equal(rebuilt, generator)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_export_and_import_are_lossless(generator: Generator, saved: Path, tmp_path: Path, layout: str) -> None:
+def test_export_and_import_are_lossless(generator: StyleGAN2, saved: Path, tmp_path: Path, layout: str) -> None:
     exported, back = tmp_path / "theirs.pt", tmp_path / "back.safetensors"
     summary = export_generator(saved, exported, layout)
     assert f"{generator.size}×{generator.size}" in summary
@@ -135,7 +135,7 @@ def test_export_and_import_are_lossless(generator: Generator, saved: Path, tmp_p
 
 @pytest.mark.parametrize("layout", ["rosinality", "psp"])
 def test_export_loads_strictly_and_draws_the_same(
-    generator: Generator, saved: Path, tmp_path: Path, layout: str
+    generator: StyleGAN2, saved: Path, tmp_path: Path, layout: str
 ) -> None:
     export_generator(saved, tmp_path / "theirs.pt", layout)
     content = torch.load(tmp_path / "theirs.pt", weights_only=True)
@@ -157,11 +157,11 @@ def test_export_loads_strictly_and_draws_the_same(
         )
         torch.testing.assert_close(plain.style(z), generator.mapping(z)[:, 0], atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(plain(ws), generator.synthesis(ws), atol=1e-4, rtol=1e-4)
-        torch.testing.assert_close(plain(ws, noise=False), generator.synthesis(ws, "none"), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(plain(ws, noise=False), generator.synthesis(ws, noise="none"), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("protocol", [2, 4, 5])
-def test_nvlabs_snapshot(generator: Generator, tmp_path: Path, protocol: int) -> None:
+def test_nvlabs_snapshot(generator: StyleGAN2, tmp_path: Path, protocol: int) -> None:
     path = tmp_path / "network-snapshot-000200.pkl"
     path.write_bytes(network_pickle(nvlabs_state(generator), protocol))
     assert_equal(load_generator(path), generator)
@@ -169,7 +169,7 @@ def test_nvlabs_snapshot(generator: Generator, tmp_path: Path, protocol: int) ->
 
 
 @pytest.mark.parametrize("protocol", [2, 4])
-def test_pickled_numpy_arrays(generator: Generator, tmp_path: Path, protocol: int) -> None:
+def test_pickled_numpy_arrays(generator: StyleGAN2, tmp_path: Path, protocol: int) -> None:
     arrays = {key: np.array(value.numpy(), order="F") for key, value in nvlabs_state(generator).items()}
     (tmp_path / "arrays.pkl").write_bytes(pickle.dumps({"G_ema": arrays}, protocol))
     assert_equal(load_generator(tmp_path / "arrays.pkl"), generator)

@@ -13,17 +13,17 @@ from plain_stylegan2 import PlainGenerator
 from torch import Tensor
 
 from hsc.checkpoints.layouts import to_rosinality
-from hsc.nets.generator import Generator, double
+from hsc.nets.stylegan2 import StyleGAN2, double
 
 CHANNELS = [24, 20, 16, 12]
 W_DIM = 16
 
 
 @pytest.fixture(scope="module")
-def generator() -> Generator:
+def generator() -> StyleGAN2:
     with torch.random.fork_rng():
         torch.manual_seed(11)
-        generator = Generator(CHANNELS, W_DIM, W_DIM, mapping_layers=2).eval()
+        generator = StyleGAN2(CHANNELS, W_DIM, W_DIM, mapping_layers=2).eval()
         for name, parameter in generator.named_parameters():
             if name.endswith(("bias", "noise_strength")):
                 torch.nn.init.normal_(parameter, float("affine" in name), 0.3)
@@ -31,7 +31,7 @@ def generator() -> Generator:
 
 
 @pytest.fixture(scope="module")
-def plain(generator: Generator) -> PlainGenerator:
+def plain(generator: StyleGAN2) -> PlainGenerator:
     plain = PlainGenerator(CHANNELS, W_DIM, 2)
     state = {key.replace("_network.", ".", 1): value for key, value in generator.state_dict().items()}
     plain.load_state_dict(to_rosinality(state, len(CHANNELS)), strict=True)
@@ -50,9 +50,9 @@ def relative_error(found: Tensor, expected: Tensor) -> float:
 
 @pytest.mark.parametrize("noise", ["const", "none"])
 @pytest.mark.parametrize("gradients", [True, False])
-def test_float32(generator: Generator, plain: PlainGenerator, ws: Tensor, noise: str, gradients: bool) -> None:
+def test_float32(generator: StyleGAN2, plain: PlainGenerator, ws: Tensor, noise: str, gradients: bool) -> None:
     with torch.set_grad_enabled(gradients):
-        images = generator.synthesis(ws, noise)
+        images = generator.synthesis(ws, noise=noise)
         torch.testing.assert_close(images, plain(ws, noise == "const"), atol=1e-4, rtol=1e-5)
     assert images.dtype == torch.float32
 
@@ -77,7 +77,7 @@ def test_doubling_is_one_operation_with_and_without_a_gradient(
             torch.testing.assert_close(double(x, weight), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_inference_changes_no_weight(generator: Generator, ws: Tensor) -> None:
+def test_inference_changes_no_weight(generator: StyleGAN2, ws: Tensor) -> None:
     before = {name: value.clone() for name, value in generator.state_dict().items()}
     with torch.no_grad():
         first, second = generator.synthesis(ws[:1]), generator.synthesis(ws[:1])
@@ -86,7 +86,7 @@ def test_inference_changes_no_weight(generator: Generator, ws: Tensor) -> None:
         assert torch.equal(value, before[name]), name
 
 
-def test_gradients(generator: Generator, plain: PlainGenerator, ws: Tensor) -> None:
+def test_gradients(generator: StyleGAN2, plain: PlainGenerator, ws: Tensor) -> None:
     """First derivatives by the styles, and second ones as path-length regularisation takes them."""
     found = []
     for draw in (generator.synthesis, plain):
@@ -99,7 +99,7 @@ def test_gradients(generator: Generator, plain: PlainGenerator, ws: Tensor) -> N
 
 
 @pytest.mark.parametrize("batch", [1, 5])
-def test_bfloat16(generator: Generator, plain: PlainGenerator, ws: Tensor, batch: int) -> None:
+def test_bfloat16(generator: StyleGAN2, plain: PlainGenerator, ws: Tensor, batch: int) -> None:
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         images = generator.synthesis(ws[:batch])
     assert images.dtype == torch.float32
@@ -108,7 +108,7 @@ def test_bfloat16(generator: Generator, plain: PlainGenerator, ws: Tensor, batch
     assert 1e-4 < error < 2e-2, "the features have 8 bits: no more error than they cause, and no less"
 
 
-def test_mapping_ignores_autocast(generator: Generator) -> None:
+def test_mapping_ignores_autocast(generator: StyleGAN2) -> None:
     z = torch.randn(3, W_DIM, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         exact = generator.mapping(z)
@@ -116,9 +116,9 @@ def test_mapping_ignores_autocast(generator: Generator) -> None:
             assert torch.equal(generator.mapping(z), exact)
 
 
-def test_whole_generator_in_double(generator: Generator, plain: PlainGenerator, ws: Tensor) -> None:
+def test_whole_generator_in_double(generator: StyleGAN2, plain: PlainGenerator, ws: Tensor) -> None:
     """The float32 paths differ by rounding only: both are as near to float64."""
-    precise = Generator(CHANNELS, W_DIM, W_DIM, mapping_layers=2)
+    precise = StyleGAN2(CHANNELS, W_DIM, W_DIM, mapping_layers=2)
     precise.load_state_dict(generator.state_dict())
     with torch.no_grad():
         images = precise.double().synthesis(ws.double())
@@ -128,8 +128,8 @@ def test_whole_generator_in_double(generator: Generator, plain: PlainGenerator, 
 
 
 @pytest.mark.parametrize("order", [torch.channels_last, torch.contiguous_format])
-def test_memory_order_of_the_kernels(generator: Generator, ws: Tensor, order: torch.memory_format) -> None:
-    other = Generator(CHANNELS, W_DIM, W_DIM, mapping_layers=2)
+def test_memory_order_of_the_kernels(generator: StyleGAN2, ws: Tensor, order: torch.memory_format) -> None:
+    other = StyleGAN2(CHANNELS, W_DIM, W_DIM, mapping_layers=2)
     other.load_state_dict(generator.state_dict())
     for parameter in other.parameters():
         if parameter.ndim == 4:
@@ -150,7 +150,7 @@ def benchmark() -> ModuleType:
 
 
 def test_benchmark_measures_the_same_images(
-    benchmark: ModuleType, generator: Generator, plain: PlainGenerator, ws: Tensor
+    benchmark: ModuleType, generator: StyleGAN2, plain: PlainGenerator, ws: Tensor
 ) -> None:
     with torch.no_grad():
         torch.testing.assert_close(benchmark.plain_synthesis(generator, ws), plain(ws), atol=1e-4, rtol=1e-5)

@@ -68,7 +68,7 @@ def test_the_resolved_config_loads_to_itself(experiment: Path, tmp_path: Path) -
         ("seed=1.5", "seed: Value '1.5'"),
         ("run=[third]", "run names stage 'third': 'third' is none of first, second"),
         ("run=[]", "run: lists no stage"),
-        ("model.layers.basic.rows=4", "model.layers: their rows add up to 11, but a 64² generator has 10"),
+        ("model.layers.basic.rows=4", "model.layers: their rows add up to 11, but a 64² stylegan2 has 10"),
         ("model.picture=48", "model.picture: 48 is none of 0 and the generator's resolutions [4, 8, 16, 32, 64]"),
         ("model.layers.basic.grid=8", "model.layers.basic.grid: only the last layer, enhanced, can have a grid"),
         ("model.layers.enhanced.grid=7", "model.layers.enhanced.grid: 7 is none of 0 and [4, 8, 16, 32]"),
@@ -87,6 +87,36 @@ def test_what_cannot_work_is_refused_by_its_full_key(experiment: Path, word: str
         config.load([experiment], [word])
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+MOBILE = ("model.generator.architecture=mobilestylegan", "model.generator.input=const")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["model.generator.architecture=stylegan3"], "'stylegan3' is none of stylegan2, mobilestylegan"),
+        ([*MOBILE], "their rows add up to 10, but a 128² mobilestylegan has 16"),
+        ([*MOBILE, "model.layers.enhanced.rows=9"], "5 widths, but the generator has 6 resolutions"),
+        (["model.generator.architecture=mobilestylegan"], "model.generator.input"),
+        ([*MOBILE, "model.picture=64"], "model.picture: a mobilestylegan draws on no picture"),
+        ([*MOBILE, "model.generator.channels=[8,8,6,8,8]"], "all but the last are multiples of 4"),
+        ([*MOBILE, "model.generator.channels=[8,8,8,8,8,8,8,8,8]"], "a mobilestylegan has at most 8"),
+    ],
+)
+def test_what_no_mobile_stylegan_can_be(experiment: Path, words: list[str], message: str) -> None:
+    widths = {"[8,8,8,8,8,8,8,8,8]": "[8,8,8,8,8,8,8,8,8,8]"}.get(words[-1].partition("=")[2], "[8,8,8,8,8,8]")
+    fitting = ["model.layers.enhanced.rows=9", f"model.encoder.channels={widths}"]
+    given = words if "add up" in message or "resolutions" in message else [*words, *fitting]
+    with pytest.raises(HscError) as caught:
+        config.load([experiment], given)
+    assert message in str(caught.value)
+
+
+def test_mobile_stylegan(experiment: Path) -> None:
+    words = [*MOBILE, "model.layers.enhanced.rows=9", "model.encoder.channels=[8,8,8,8,8,8]"]
+    generator = config.load([experiment], words).model.generator
+    assert (generator.resolutions[-1], generator.num_rows) == (128, 16)
 
 
 def test_files_that_are_missing_or_no_mapping_are_named(tmp_path: Path) -> None:

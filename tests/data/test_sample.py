@@ -10,14 +10,14 @@ from hsc.checkpoints import save_generator
 from hsc.data.faces import is_generated, open_faces
 from hsc.data.sample import sample
 from hsc.errors import HscError
-from hsc.nets.generator import Generator
+from hsc.nets.stylegan2 import StyleGAN2
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "generator.safetensors"
-    save_generator(path, Generator([8, 8, 8], z_dim=16, w_dim=16, mapping_layers=2))
+    save_generator(path, StyleGAN2([8, 8, 8], z_dim=16, w_dim=16, mapping_layers=2))
     return path
 
 

@@ -3,7 +3,6 @@
 import torch
 import torch.nn.functional as F
 
-from hsc.nets.generator import Generator
 from hsc.nets.planes import (
     emphasis,
     enlarged,
@@ -14,6 +13,7 @@ from hsc.nets.planes import (
     to_cells,
     to_planes,
 )
+from hsc.nets.stylegan2 import StyleGAN2
 
 
 def test_small_pictures_are_means() -> None:
@@ -66,7 +66,7 @@ def test_cells_are_squares_of_the_picture() -> None:
 
 @torch.no_grad()
 def test_pictures_are_enlarged_as_the_generator_does_it() -> None:
-    generator = Generator([8, 8, 8], z_dim=4, w_dim=4, mapping_layers=1, picture=4)
+    generator = StyleGAN2([8, 8, 8], z_dim=4, w_dim=4, mapping_layers=1, picture=4)
     for resolution in (4, 8, 16):
         generator.synthesis_network.get_submodule(f"b{resolution}.torgb").requires_grad_(False)
         generator.synthesis_network.get_parameter(f"b{resolution}.torgb.weight").zero_()

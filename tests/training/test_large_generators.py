@@ -8,7 +8,7 @@ import torch
 from hsc.checkpoints import load_generator, save_generator
 from hsc.cli import main
 from hsc.images import to_pil
-from hsc.nets.generator import Generator
+from hsc.nets.stylegan2 import StyleGAN2
 
 FILE = Path(__file__).parents[2] / "experiments" / "ffhq1024.yaml"
 CHANNELS = [8] * 9
@@ -18,7 +18,7 @@ CHANNELS = [8] * 9
 def test_ffhq1024_takes_a_few_steps(tmp_path: Path) -> None:
     torch.manual_seed(0)
     checkpoint, faces = tmp_path / "stylegan2.safetensors", tmp_path / "faces"
-    save_generator(checkpoint, Generator(CHANNELS, mapping_layers=8).eval())
+    save_generator(checkpoint, StyleGAN2(CHANNELS, mapping_layers=8).eval())
     generator = load_generator(checkpoint)
     assert (generator.size, generator.num_rows) == (1024, 18)
     faces.mkdir()

@@ -1,0 +1,217 @@
+"""MobileStyleGAN (Belousov 2021, arXiv 2104.04767): a StyleGAN2 distilled to depthwise-separable convolutions.
+
+```
+const 4² ─conv1─▶ 4² ─layer 0─▶ 8² ─layer 1─▶ 16² ─ … ─▶ size/2 ─image head─▶ image of size
+```
+A layer multiplies its input by a style, doubles it by the inverse Haar transform (four channels of a pixel become one
+channel of four pixels), and convolves twice; an image head ends in the inverse Haar transform of 12 channels. Styles
+scale the input of a convolution; there is no demodulation. Noise is constant.
+
+The rows of W+ are those of 1024², whatever the size: 0 is conv1's, 1 + 2k that of layer k's doubling and first
+convolution, 2 + 2k that of its second, 15 the image head's. A smaller generator has fewer layers, and an image head
+that sees all rows of those left out, since they carry colour and texture. So one W+ draws one face at every size.
+
+Features keep the four channels of a pixel apart by bands: all averages first, then all horizontal, vertical and
+diagonal differences. Under autocast features and kernels have its precision; styles and image keep their own.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hsc.nets.generator import Generator, Mapping, precisions
+from hsc.nets.layers import FullyConnected
+
+NUM_ROWS = 16
+CHANNELS = (512, 512, 512, 512, 512, 256, 128, 64)  # of FFHQ's at 1024², from 4² to 512²
+_HEAD_WIDTH, _HEAD_RANK = 256, 128
+
+Injection = dict[int, tuple[Tensor, Tensor]]
+
+
+class MobileStyleGAN(Generator):
+    """mapping: z [N, z_dim] → W+ [N, 16, w_dim];  synthesis: W+ → images [N, 3, size, size].
+
+    `channels`: of the features from 4² up to half the size; 5 entries draw 128², 8 draw 1024². All but the last are
+    multiples of 4. `sizes`: of the images that it has heads for; by default what the channels lead to, which is the
+    largest.
+    """
+
+    synthesis_network: "MobileSynthesis"
+
+    def __init__(
+        self,
+        channels: Sequence[int] = CHANNELS,
+        z_dim: int = 512,
+        w_dim: int = 512,
+        mapping_layers: int = 8,
+        sizes: Sequence[int] = (),
+    ) -> None:
+        mapping = Mapping(z_dim, w_dim, mapping_layers)
+        synthesis = MobileSynthesis(channels, w_dim, sizes)
+        super().__init__(mapping, synthesis, synthesis.size, NUM_ROWS)
+
+    def synthesis(self, ws: Tensor, picture: Tensor | None = None, inject: Injection | None = None) -> Tensor:
+        """W+ [N, 16, w_dim] → images [N, 3, size, size].
+
+        `inject`: for some sides of features, (scale, shift) that these become features · (1 + scale) + shift with, each
+        [N, channels, side, side] or what spreads to it. It draws on no picture.
+        """
+        if picture is not None:
+            raise ValueError("a MobileStyleGAN draws on no picture; give its features instead (inject)")
+        return self.synthesis_network(ws, inject)
+
+    def pictures(self, ws: Tensor, inject: Injection | None = None) -> dict[int, Tensor]:
+        """Images of every size that there is a head for, by size, from one pass."""
+        return self.synthesis_network.pictures(ws, inject)
+
+
+class MobileSynthesis(nn.Module):
+    """Features from 4² up, and image heads (`heads`, by size)."""
+
+    def __init__(self, channels: Sequence[int], w_dim: int, sizes: Sequence[int] = ()) -> None:
+        super().__init__()
+        if not 2 <= len(channels) <= NUM_ROWS // 2:
+            raise ValueError(f"{len(channels)} widths; {NUM_ROWS} rows of W+ serve 2 to {NUM_ROWS // 2}")
+        self.size = 4 * 2 ** len(channels)
+        self.const = nn.Parameter(torch.randn(channels[0], 4, 4))
+        self.conv1 = StyledConv(channels[0], channels[0], w_dim, 4, separable=False)
+        self.layers = nn.ModuleList(
+            Layer(channels[k], channels[k + 1], w_dim, 8 * 2**k) for k in range(len(channels) - 1)
+        )
+        self.heads = nn.ModuleDict()
+        for size in sizes or (self.size,):
+            layer = (size // 16).bit_length() - 1  # the one whose features the head draws from
+            width, rows = channels[layer + 1], NUM_ROWS - (2 * layer + 3)
+            self.heads[str(size)] = ImageHead(width, w_dim) if rows == 1 else StyledImageHead(width, rows * w_dim)
+
+    def forward(self, ws: Tensor, inject: Injection | None = None) -> Tensor:
+        *_, features = self.features(ws, inject)
+        return self.image(features, ws)
+
+    def pictures(self, ws: Tensor, inject: Injection | None = None) -> dict[int, Tensor]:
+        """Images by size, one for each head."""
+        images = {}
+        for features in self.features(ws, inject):
+            size = 2 * features.shape[-1]
+            if str(size) in self.heads:
+                images[size] = self.image(features, ws)
+        return images
+
+    def features(self, ws: Tensor, inject: Injection | None = None) -> Iterator[Tensor]:
+        """W+ → features [N, channels, side, side] of 8², 16², … up to half the size, each computed when asked for."""
+        own, dtype = precisions(self)
+        ws = ws.to(own)
+        x = self.const.to(dtype).expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        x = self.conv1(x, ws[:, 0])
+        for k, layer in enumerate(self.layers):
+            x = layer(x, ws[:, 1 + 2 * k], ws[:, 2 + 2 * k])
+            if inject and x.shape[-1] in inject:
+                scale, shift = inject[x.shape[-1]]
+                x = torch.addcmul(x + shift.to(dtype), x, scale.to(dtype))
+            yield x
+
+    def image(self, features: Tensor, ws: Tensor) -> Tensor:
+        """Features of half an image head's size → its image."""
+        side = features.shape[-1]
+        rows_seen = 2 * (side // 4).bit_length() - 1
+        own, _ = precisions(self)
+        bands = self.heads[str(2 * side)](features, ws[:, rows_seen:].flatten(1).to(own))
+        return inverse_haar(bands.to(own))
+
+
+class Layer(nn.Module):
+    """Inverse Haar transform and two convolutions: [N, inputs, side/2, side/2] → [N, outputs, side, side]."""
+
+    def __init__(self, inputs: int, outputs: int, w_dim: int, side: int) -> None:
+        super().__init__()
+        self.up_affine = FullyConnected(w_dim, inputs, bias=1)
+        self.conv1 = StyledConv(inputs // 4, outputs, w_dim, side)
+        self.conv2 = StyledConv(outputs, outputs, w_dim, side)
+
+    def forward(self, x: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        """x [N, inputs, side/2, side/2] and its two rows of W+, [N, w_dim] each."""
+        x = inverse_haar(x * styles(self.up_affine, first, x.dtype))
+        return self.conv2(self.conv1(x, first), second)
+
+
+class StyledConv(nn.Module):
+    """Input times style, convolution, noise, bias, leaky ReLU. `separable`: 3×3 of each channel, then 1×1 of all."""
+
+    def __init__(self, inputs: int, outputs: int, w_dim: int, side: int, separable: bool = True) -> None:
+        super().__init__()
+        self.affine = FullyConnected(w_dim, inputs, bias=1)
+        self.depthwise = nn.Parameter(torch.randn(inputs, 1, 3, 3) / 3) if separable else None
+        kernel = 1 if separable else 3
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        self.weight_gain = 1 / (kernel * inputs**0.5)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.register_buffer("noise", torch.zeros(side, side))
+        self.noise: Tensor
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:  # [N, inputs, side, side], [N, w_dim]
+        x = x * styles(self.affine, w, x.dtype)
+        if self.depthwise is not None:
+            x = F.conv2d(x, self.depthwise.to(x.dtype), padding=1, groups=x.shape[1])
+        x = F.conv2d(x, (self.weight * self.weight_gain).to(x.dtype), padding=self.weight.shape[-1] // 2)
+        return F.leaky_relu(x + (self.bias[:, None, None] + self.noise).to(x.dtype), 0.2)
+
+
+class ImageHead(nn.Module):
+    """Features times style, 1×1 convolution to 12 channels."""
+
+    def __init__(self, inputs: int, w_dim: int) -> None:
+        super().__init__()
+        self.affine = FullyConnected(w_dim, inputs, bias=1)
+        self.weight = nn.Parameter(torch.randn(12, inputs, 1, 1))
+        self.weight_gain = inputs**-0.5
+        self.bias = nn.Parameter(torch.zeros(12))
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:  # [N, inputs, side, side], [N, w_dim]
+        x = x * styles(self.affine, w, x.dtype)
+        return F.conv2d(x, (self.weight * self.weight_gain).to(x.dtype), self.bias.to(x.dtype))
+
+
+class StyledImageHead(nn.Module):
+    """A separable convolution and a 1×1 one to 12 channels, beside these a linear path; styles scale all of it.
+
+    The styles, 1 at first, are a function of low rank of all rows of W+ that the features have not seen.
+    """
+
+    def __init__(self, inputs: int, w_numbers: int) -> None:
+        super().__init__()
+        affine = FullyConnected(_HEAD_RANK, 2 * inputs + _HEAD_WIDTH, bias=1)
+        nn.init.zeros_(affine.weight)
+        self.affine = nn.Sequential(FullyConnected(w_numbers, _HEAD_RANK), affine)
+        self.depthwise = nn.Parameter(torch.randn(inputs, 1, 3, 3) / 3)
+        self.pointwise = nn.Parameter(torch.randn(_HEAD_WIDTH, inputs, 1, 1))
+        self.pointwise_bias = nn.Parameter(torch.zeros(_HEAD_WIDTH))
+        self.weight = nn.Parameter(torch.randn(12, _HEAD_WIDTH, 1, 1))
+        self.skip = nn.Parameter(torch.randn(12, inputs, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(12))
+
+    def forward(self, x: Tensor, ws: Tensor) -> Tensor:  # [N, inputs, side, side], [N, w_numbers]
+        inputs, dtype = x.shape[1], x.dtype
+        scales = styles(self.affine, ws, dtype)
+        direct, deep, last = scales.split([inputs, inputs, _HEAD_WIDTH], 1)
+        hidden = F.conv2d(x * deep, self.depthwise.to(dtype), padding=1, groups=inputs)
+        weight = (self.pointwise * inputs**-0.5).to(dtype)
+        hidden = F.leaky_relu(F.conv2d(hidden, weight, self.pointwise_bias.to(dtype)), 0.2)
+        bands = F.conv2d(hidden * last, (self.weight * _HEAD_WIDTH**-0.5).to(dtype), self.bias.to(dtype))
+        return bands + F.conv2d(x * direct, (self.skip * inputs**-0.5).to(dtype))
+
+
+def styles(affine: nn.Module, w: Tensor, dtype: torch.dtype) -> Tensor:
+    """What rows of W+ scale channels by: [N, w_dim] → [N, channels, 1, 1], computed in the precision of w."""
+    with torch.autocast(w.device.type, enabled=False):
+        return affine(w)[:, :, None, None].to(dtype)
+
+
+def inverse_haar(x: Tensor) -> Tensor:
+    """Bands [N, 4·C, H, W] (average, difference of rows, of columns, of both; C channels each) → [N, C, 2H, 2W]."""
+    average, rows, columns, both = (x / 2).chunk(4, 1)
+    upper, lower, left, right = average + rows, average - rows, columns + both, columns - both
+    pixels = torch.stack([upper + left, upper - left, lower + right, lower - right], 2)  # [N, C, 4, H, W]
+    return F.pixel_shuffle(pixels.flatten(1, 2), 2)

@@ -1,0 +1,175 @@
+"""MobileStyleGAN against its definition written out plainly, at every size."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hsc.checkpoints import load_generator, save_generator
+from hsc.config import ModelConfig
+from hsc.config.schema import GeneratorConfig
+from hsc.nets.build import build_generator
+from hsc.nets.generator import Generator
+from hsc.nets.mobile_stylegan import CHANNELS, NUM_ROWS, MobileStyleGAN, inverse_haar
+
+SMALL = [16, 16, 16, 16, 16, 8, 8, 4]  # 1024²; its first n draw 4·2^n
+W_DIM = 12
+
+
+def small(entries: int = 5, sizes: tuple[int, ...] = ()) -> MobileStyleGAN:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        generator = MobileStyleGAN(SMALL[:entries], W_DIM, W_DIM, mapping_layers=2, sizes=sizes).eval()
+        for name, value in [*generator.named_parameters(), *generator.named_buffers()]:
+            if name.endswith(("bias", "noise", "w_avg")) or ".affine.1." in name:
+                value.data.add_(torch.randn_like(value), alpha=0.3)
+    return generator
+
+
+@pytest.fixture
+def ws() -> Tensor:
+    return torch.randn(2, NUM_ROWS, W_DIM, generator=torch.Generator().manual_seed(1))
+
+
+def haar(bands: Tensor) -> Tensor:
+    """The inverse transform as its definition: each band times a pattern of ±½ over 2×2 pixels."""
+    patterns = torch.tensor([[[1, 1], [1, 1]], [[1, 1], [-1, -1]], [[1, -1], [1, -1]], [[1, -1], [-1, 1]]]) / 2
+    return sum(torch.kron(band, pattern.to(band)) for band, pattern in zip(bands.chunk(4, 1), patterns, strict=True))
+
+
+def plain(generator: MobileStyleGAN, ws: Tensor) -> Tensor:
+    """The definition, one image at a time, each style multiplied into the kernels."""
+    state = {key: value.double() for key, value in generator.synthesis_network.state_dict().items()}
+
+    def style(key: str, w: Tensor) -> Tensor:
+        return state[f"{key}.weight"] @ w / len(w) ** 0.5 + state[f"{key}.bias"]
+
+    def conv(key: str, x: Tensor, w: Tensor) -> Tensor:
+        kernel = state[f"{key}.weight"]
+        if (depthwise := state.get(f"{key}.depthwise")) is not None:
+            kernel = kernel * depthwise[:, 0] / kernel.shape[1] ** 0.5
+        else:
+            kernel = kernel / (9 * kernel.shape[1]) ** 0.5
+        x = F.conv2d(x, kernel * style(f"{key}.affine", w)[:, None, None], state[f"{key}.bias"], padding=1)
+        return F.leaky_relu(x + state[f"{key}.noise"], 0.2)
+
+    images = []
+    for w in ws.double():
+        x = conv("conv1", state["const"][None], w[0])
+        for k in range(len(generator.synthesis_network.layers)):
+            x = haar(x * style(f"layers.{k}.up_affine", w[1 + 2 * k])[:, None, None])
+            x = conv(f"layers.{k}.conv2", conv(f"layers.{k}.conv1", x, w[1 + 2 * k]), w[2 + 2 * k])
+        head, rest, inputs = f"heads.{generator.size}", w[3 + 2 * k :].flatten(), x.shape[1]
+        if generator.size == 1024:
+            kernel = state[f"{head}.weight"] * style(f"{head}.affine", rest)[:, None, None] / inputs**0.5
+            bands = F.conv2d(x, kernel, state[f"{head}.bias"])
+        else:
+            scales = style(f"{head}.affine.1", style(f"{head}.affine.0", rest))
+            direct, deep, last = scales[:, None, None].split([inputs, inputs, len(scales) - 2 * inputs])
+            kernel = state[f"{head}.pointwise"] * state[f"{head}.depthwise"][:, 0] * deep / inputs**0.5
+            hidden = F.leaky_relu(F.conv2d(x, kernel, state[f"{head}.pointwise_bias"], padding=1), 0.2)
+            bands = F.conv2d(hidden, state[f"{head}.weight"] * last / len(last) ** 0.5, state[f"{head}.bias"])
+            bands = bands + F.conv2d(x, state[f"{head}.skip"] * direct / inputs**0.5)
+        images.append(haar(bands))
+    return torch.cat(images)
+
+
+def test_inverse_haar() -> None:
+    bands = torch.randn(2, 12, 5, 3)
+    torch.testing.assert_close(inverse_haar(bands), haar(bands))
+
+
+@pytest.mark.parametrize("entries", [2, 4, 5, 8])
+def test_definition(entries: int, ws: Tensor) -> None:
+    generator = small(entries)
+    images = generator.synthesis(ws)
+    assert images.shape == (2, 3, generator.size, generator.size)
+    assert generator.size == 4 * 2**entries
+    torch.testing.assert_close(images.double(), plain(generator, ws), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("entries", [4, 8])
+def test_every_row_counts(entries: int, ws: Tensor) -> None:
+    """At every size all 16 rows of W+ have a say."""
+    generator = small(entries)
+    ws.requires_grad_()
+    (gradient,) = torch.autograd.grad(generator.synthesis(ws).square().sum(), ws)
+    assert bool((gradient.abs().amax((0, 2)) > 0).all())
+
+
+def test_bfloat16(ws: Tensor) -> None:
+    """Autocast reaches the features, and not styles and image; gradients come in the precision of the weights."""
+    generator = small()
+    expected = generator.synthesis(ws)
+    with torch.autocast("cpu", torch.bfloat16):
+        features = [x.dtype for x in generator.synthesis_network.features(ws)]
+        images = generator.synthesis(ws)
+    assert set(features) == {torch.bfloat16}
+    assert images.dtype == torch.float32
+    assert F.mse_loss(images, expected) < 1e-3 * expected.var()
+    images.square().mean().backward()
+    assert all(weight.grad is not None for weight in generator.synthesis_network.parameters())
+
+
+def test_several_sizes_from_one_pass(ws: Tensor) -> None:
+    generator = small(8, sizes=(128, 1024))
+    assert generator.size == 1024
+    images = generator.pictures(ws)
+    assert {size: image.shape[-1] for size, image in images.items()} == {128: 128, 1024: 1024}
+    assert torch.equal(images[1024], generator.synthesis(ws))
+    alone = small(5)
+    alone.synthesis_network.load_state_dict(generator.synthesis_network.state_dict(), strict=False)
+    assert torch.equal(images[128], alone.synthesis(ws))
+
+
+def test_injected_features(ws: Tensor) -> None:
+    """Features that are scaled and shifted are what the layers above see, and what a caller gets."""
+    generator = small()
+    nothing = {16: (torch.zeros(1, 1, 1, 1), torch.zeros(2, 16, 16, 16))}
+    torch.testing.assert_close(generator.synthesis(ws, inject=nothing), generator.synthesis(ws))
+    scale, shift = torch.randn(2, 16, 1, 1), torch.randn(2, 16, 16, 16)
+    inject = {16: (scale, shift)}
+    before = {x.shape[-1]: x for x in generator.synthesis_network.features(ws)}
+    after = {x.shape[-1]: x for x in generator.synthesis_network.features(ws, inject)}
+    assert list(after) == [8, 16, 32, 64]
+    assert torch.equal(after[8], before[8])
+    torch.testing.assert_close(after[16], before[16] * (1 + scale) + shift)
+    x = generator.synthesis_network.layers[2](after[16], ws[:, 5], ws[:, 6])
+    torch.testing.assert_close(after[32], x)
+
+
+def test_it_draws_on_no_picture(ws: Tensor) -> None:
+    with pytest.raises(ValueError, match="no picture"):
+        small().synthesis(ws, torch.zeros(2, 3, 8, 8))
+
+
+def test_real_sizes() -> None:
+    """Ten million parameters at 1024², and heads of at most a million and a half at every smaller size."""
+    for entries in range(4, 9):
+        with torch.device("meta"):
+            generator = MobileStyleGAN(CHANNELS[:entries])
+        head = sum(weight.numel() for weight in generator.synthesis_network.heads.parameters())
+        assert head < 1.5e6
+        assert generator.num_rows == NUM_ROWS
+    assert sum(weight.numel() for weight in generator.parameters()) < 10.5e6
+
+
+def test_hsc_file(tmp_path: Path, ws: Tensor) -> None:
+    """Size, widths and heads are read off the tensors."""
+    generator = small(5, sizes=(64, 128))
+    save_generator(tmp_path / "prior.safetensors", generator)
+    loaded = load_generator(tmp_path / "prior.safetensors")
+    assert isinstance(loaded, MobileStyleGAN)
+    assert torch.equal(loaded.mean_w, generator.mean_w)
+    for size, image in generator.pictures(ws).items():
+        torch.testing.assert_close(loaded.pictures(ws)[size], image)
+
+
+def test_of_a_configuration() -> None:
+    model = ModelConfig(generator=GeneratorConfig("mobilestylegan", SMALL[:4], W_DIM, W_DIM, 2, "const"))
+    generator = build_generator(model)
+    assert isinstance(generator, MobileStyleGAN)
+    assert isinstance(generator, Generator)
+    assert (generator.size, generator.num_rows) == (model.generator.resolutions[-1], model.generator.num_rows)
