@@ -1,43 +1,97 @@
-"""Files written whole or not at all, content hashes, and where data and caches live."""
+"""Files written whole or not at all, what may be written over, content hashes, and where data and caches live."""
 
+import errno
 import hashlib
 import os
+import shutil
+import stat
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 from hsc.errors import HscError
 
+STDIN, STDOUT = Path("/dev/stdin"), Path("/dev/stdout")
+Content = bytes | Callable[[BinaryIO], object]
 
-def write_atomically(path: str | Path, content: bytes | Callable[[BinaryIO], None]) -> None:
+
+def write_atomically(path: str | Path, content: Content) -> None:
     """Write `content` (bytes, or a function that writes to an open file) to `path` so that a reader, or a crash at
     any moment, finds either the old file or the complete new one.
 
-    Raises HscError when the folder cannot be written to or the disk is full; nothing is left behind then.
+    A link stays a link: the file it leads to is written. A device, a pipe and what standard output goes to are written
+    to, once the content is complete, and never replaced. Raises HscError when the folder cannot be written to or the
+    disk is full; nothing is left behind then.
     """
     path = Path(path)
-    temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(descriptor, "wb") as file:
-            if callable(content):
-                content(file)
-            else:
-                file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-        temporary = None
+        if is_stream(path):
+            _write_to_stream(path, content)
+        else:
+            _replace(Path(os.path.realpath(path)), content)
+    except BrokenPipeError:
+        raise  # whoever reads has seen enough
     except OSError as error:
+        too_long = error.errno == errno.ENAMETOOLONG
+        remedy = "give a shorter name" if too_long else "choose a folder with space you can write to"
+        raise HscError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
+
+
+def is_stream(path: str | Path) -> bool:
+    """Whether `path` is no file that could be replaced, but a device, a pipe or what standard output goes to."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    return not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)) or _is_standard_output(status)
+
+
+def refuse_overwriting(
+    targets: Iterable[Path], inputs: Iterable[Path], own: Callable[[Path], bool], force: bool = False
+) -> None:
+    """Raise HscError, before anything is done, where writing `targets` would destroy what is somebody else's.
+
+    That is one of the `inputs`, by whatever name or link, and, without `force`, a file for which `own`, "an earlier
+    result of this command", is false. Empty files and streams are nobody's.
+    """
+    read = {found for path in inputs if (found := _identity(path))}
+    foreign = []
+    for target in targets:
+        if target.is_dir():
+            raise HscError(f"{target} is a folder: name a file to write")
+        if is_stream(target):
+            continue
+        if _identity(target) in read:
+            raise HscError(f"{target}: input and output are the same file; name another output")
+        if not force and target.is_file() and target.stat().st_size and not own(target):
+            foreign.append(target)
+    if foreign:
+        more = f" and {len(foreign) - 1} more outputs are" if len(foreign) > 1 else " is"
         raise HscError(
-            f"cannot write {path}: {error.strerror or error}; choose a folder with space you can write to"
-        ) from error
-    finally:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
+            f"{foreign[0]}{more} there already, written by something else than this command: "
+            "name another output, or replace it with --force"
+        )
+
+
+def claim_folder(folder: Path, verb: str, names: Iterable[str], force: bool = False) -> None:
+    """Make `folder` and mark it as holding results of `verb`.
+
+    Raises HscError when it is a file or, without the mark and without `force`, holds any of `names` (globs), which the
+    results would replace.
+    """
+    mark = folder / f".hsc-{verb}"
+    if folder.exists() and not folder.is_dir():
+        raise HscError(f"{folder} is a file: name a folder for the results")
+    if not mark.exists():
+        if not force and (there := next((found for name in names for found in folder.glob(name)), None)):
+            raise HscError(
+                f"{there} is there already, written by something else than hsc {verb}: "
+                "name another folder, or replace it with --force"
+            )
+        write_atomically(mark, b"")
 
 
 def sha256(path: str | Path) -> str:
@@ -57,6 +111,58 @@ def data_dir() -> Path | None:
         return Path(configured)
     neighbour = Path("../shared/data")
     return neighbour if neighbour.is_dir() else None
+
+
+def _replace(target: Path, content: Content) -> None:
+    """Put a complete new file in the place of `target`, which is no link, with the permissions of the old one."""
+    temporary: str | None = None
+    try:
+        # Not named after the target, whose name may be as long as the file system allows.
+        descriptor, temporary = tempfile.mkstemp(prefix=".hsc-", dir=target.parent)
+        with os.fdopen(descriptor, "wb") as file:
+            _write(file, content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask())
+        os.replace(temporary, target)
+        temporary = None
+    finally:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def _write_to_stream(path: Path, content: Content) -> None:
+    with tempfile.TemporaryFile() as whole:  # what writes `content` may need to seek
+        _write(whole, content)
+        whole.seek(0)
+        # A socket cannot be opened by name, and a regular file would lose what was printed before.
+        descriptor = os.dup(1) if _is_standard_output(os.stat(path)) else os.open(path, os.O_WRONLY)
+        with os.fdopen(descriptor, "wb") as stream:
+            sys.stdout.flush()
+            shutil.copyfileobj(whole, stream)
+
+
+def _write(file: BinaryIO, content: Content) -> None:
+    if callable(content):
+        content(file)
+    else:
+        file.write(content)
+
+
+def _is_standard_output(status: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(status, os.fstat(1))
+    except OSError:  # closed
+        return False
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Equal for all names and links of one regular file; None where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
 
 
 def _umask() -> int:

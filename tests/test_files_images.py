@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,95 @@ def test_what_cannot_be_written_is_one_sentence(tmp_path: Path):
     with pytest.raises(HscError, match="cannot write"):
         files.write_atomically(tmp_path, b"")
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_link_stays_a_link_and_permissions_stay(tmp_path: Path):
+    real, link = tmp_path / "disk" / "real", tmp_path / "link"
+    real.parent.mkdir()
+    link.symlink_to("disk/real")
+    files.write_atomically(link, b"new")  # dangling before
+    real.chmod(0o600)
+    files.write_atomically(link, b"newer")
+    assert os.readlink(link) == "disk/real"
+    assert real.read_bytes() == b"newer"
+    assert stat.S_IMODE(real.stat().st_mode) == 0o600
+    assert os.listdir(real.parent) == ["real"]
+
+
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path):
+    files.write_atomically(tmp_path / ("x" * 255), b"whole")
+    assert (tmp_path / ("x" * 255)).read_bytes() == b"whole"
+    with pytest.raises(HscError, match="too long; give a shorter name"):
+        files.write_atomically(tmp_path / ("x" * 256), b"")
+
+
+@pytest.mark.parametrize("by_link", [False, True])
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path, by_link: bool):
+    pipe, target = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    target.symlink_to(pipe)
+    target = target if by_link else pipe
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(pipe.read_bytes)
+        files.write_atomically(target, lambda file: Image.new("L", (4, 4)).save(file, "TIFF"))  # which seeks
+        assert read.result().startswith(b"II*")
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert target.is_symlink() == by_link
+
+
+def test_an_open_descriptor_is_written_to(tmp_path: Path):
+    reading, writing = os.pipe()
+    (tmp_path / "stdout").symlink_to(f"/proc/self/fd/{writing}")
+    files.write_atomically(tmp_path / "stdout", b"through")
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        assert pipe.read() == b"through"
+    assert (tmp_path / "stdout").is_symlink()
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("name", ["face", "link", "hard", "sub/../face", "folder-link/face"])
+def test_no_input_is_written_over_by_any_of_its_names(tmp_path: Path, name: str, force: bool):
+    face = tmp_path / "face"
+    face.write_bytes(b"precious")
+    (tmp_path / "link").symlink_to("face")
+    os.link(face, tmp_path / "hard")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "folder-link").symlink_to(".")
+    with pytest.raises(HscError, match="input and output are the same file"):
+        files.refuse_overwriting([tmp_path / "new", tmp_path / name], [face], lambda path: True, force)
+    files.refuse_overwriting([tmp_path / "new"], [face, tmp_path / "absent"], lambda path: False)
+
+
+def test_only_what_is_somebody_elses_is_refused(tmp_path: Path):
+    own, foreign, empty, link = (tmp_path / name for name in ("own", "foreign", "empty", "link"))
+    own.write_bytes(b"hsc")
+    foreign.write_bytes(b"precious")
+    empty.touch()
+    link.symlink_to(foreign)
+
+    def refuse(*targets: Path, force: bool = False) -> None:
+        files.refuse_overwriting(targets, [], lambda path: path.read_bytes() == b"hsc", force)
+
+    refuse(own, empty, tmp_path / "new")
+    refuse(foreign, link, force=True)
+    with pytest.raises(HscError, match=r"link and 1 more outputs are there already, .* --force"):
+        refuse(own, link, foreign)
+    with pytest.raises(HscError, match="is a folder: name a file"):
+        refuse(tmp_path, force=True)
+
+
+def test_a_folder_of_results_is_known_by_its_mark(tmp_path: Path):
+    folder = tmp_path / "results"
+    files.claim_folder(folder, "evaluate", ["*.json"])
+    (folder / "results.json").touch()
+    files.claim_folder(folder, "evaluate", ["*.json"])
+    with pytest.raises(HscError, match=r"results\.json is there already, .* --force"):
+        files.claim_folder(folder, "compare", ["*.svg", "*.json"])
+    files.claim_folder(folder, "compare", ["*.json"], force=True)
+    files.claim_folder(folder, "compare", ["*.json"])
+    with pytest.raises(HscError, match="is a file"):
+        files.claim_folder(folder / "results.json", "evaluate", [])
 
 
 def test_sha256(tmp_path: Path):

@@ -31,13 +31,25 @@ Model = Annotated[
     typer.Option(metavar="MODEL", help="A released name, a run folder or a weights file; default: the shipped codec."),
 ]
 Output = Annotated[
-    Path | None,
-    typer.Option("-o", "--output", metavar="OUT", help="File or folder to write; default: beside the input."),
+    str | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="File or folder (FOLDER/ is made) to write, - for standard output; default: beside the input.",
+    ),
 ]
 
 
 def encode(
-    source: Annotated[Path, typer.Argument(metavar="IMAGE|DIR", help="A square aligned face, or a folder of them.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IMAGE|DIR",
+            parser=files.source_path,
+            help="A square aligned face, or a folder of them; - for standard input.",
+        ),
+    ],
     output: Output = None,
     layers: Annotated[
         int | None, typer.Option(min=1, metavar="K", help="Only the first K layers; default: all.")
@@ -60,6 +72,7 @@ def encode(
     place: Annotated[
         Place, typer.Option("--on", help="Encode here, or on a Ray cluster that reads the same folders.")
     ] = Place.LOCAL,
+    force: files.Force = False,
 ) -> None:
     """Encode faces into .hsc files; prints bytes and bpp.
 
@@ -70,6 +83,7 @@ def encode(
       hsc encode face.png
       hsc encode face.png -o small.hsc --bytes 80
       hsc encode faces/ -o coded/ --layers 2 --quality 0
+      hsc encode - < face.png | hsc decode - > decoded.png
       hsc encode photograph.jpg --align
       hsc encode face.png --bytes 120 --refine 30
       hsc encode faces/ -o coded/ --on ray
@@ -77,15 +91,19 @@ def encode(
     if quality is not None and limit is not None:
         raise typer.BadParameter("--quality and --bytes exclude each other")
     import hsc
+    from hsc.coding.container import is_coded
     from hsc.data.faces import IMAGE_SUFFIXES
-    from hsc.files import write_atomically
+    from hsc.files import is_stream, write_atomically
 
     jobs = files.plan(source, output, IMAGE_SUFFIXES, files.ENCODED)
+    files.check_outputs(jobs, Path(model), is_coded, force)
     codec, settings = hsc.load(model), Settings(quality, limit, layers, align, refine)
     _check_range("--layers", layers, 1, len(codec.layers))
     _check_range("--quality", quality, 0, codec.num_qualities - 1)
     if not align and (warning := alignment_warning([job.source for job in jobs])):
         complain(warning)
+    if place is Place.RAY and is_stream(source):
+        raise typer.BadParameter("--on ray reads files that every node sees, no stream")
     if place is Place.RAY:
         from hsc.cli.on_ray import in_cluster
 
@@ -100,14 +118,21 @@ def encode(
             write_atomically(job.target, encoded.data)
             sizes[job] = len(encoded.data), encoded.pixels
             finished.add(job, sizes[job])
-            typer.echo(f"{job.target}: {len(encoded.data)} bytes, {8 * len(encoded.data) / encoded.pixels:.4f} bpp")
+            files.tell(job, f"{len(encoded.data)} bytes, {8 * len(encoded.data) / encoded.pixels:.4f} bpp")
     if len(sizes) > 1:
         size, pixels = (sum(column) for column in zip(*sizes.values(), strict=True))
         typer.echo(f"{len(sizes)} files, {size / len(sizes):.1f} bytes on average, {8 * size / pixels:.4f} bpp")
 
 
 def decode(
-    source: Annotated[Path, typer.Argument(metavar="FILE.hsc|DIR", help="A coded face, or a folder of them.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE.hsc|DIR",
+            parser=files.source_path,
+            help="A coded face, or a folder of them; - for standard input.",
+        ),
+    ],
     output: Output = None,
     layers: Annotated[
         int | None, typer.Option(min=1, metavar="K", help="Only the first K layers; default: all.")
@@ -117,6 +142,7 @@ def decode(
         bool, typer.Option("--strict", help="Fail on a torn file, not warn and decode what is whole.")
     ] = False,
     model: Model = "",
+    force: files.Force = False,
 ) -> None:
     """Decode .hsc files into pictures.
 
@@ -133,6 +159,7 @@ def decode(
     from hsc.images import resize
 
     jobs = files.plan(source, output, {".hsc"}, files.DECODED)
+    files.check_outputs(jobs, Path(model), files.made_here, force)
     codec = hsc.load(model)
     _check_range("--layers", layers, 1, len(codec.layers))
     settings = {"decode": [layers, native, strict], "model": codec.model_id}
@@ -149,10 +176,10 @@ def decode(
             shown = image if native else resize(image[None], container.header.size)[0]
             files.write_picture(job.target, shown)
             finished.add(job, ())
-            typer.echo(f"{job.target}: {shown.shape[-1]}x{shown.shape[-2]}")
+            files.tell(job, f"{shown.shape[-1]}x{shown.shape[-2]}")
 
 
-def _resumed(source: Path, output: Path | None, naming: files.Naming, settings: dict[str, Any]) -> Finished:
+def _resumed(source: Path, output: str | None, naming: files.Naming, settings: dict[str, Any]) -> Finished:
     """What an interrupted run on the same folder finished; nothing for a single file."""
     return Finished(files.output_folder(source, output, naming) if source.is_dir() else None, settings)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hsc.cli.files import Job, group_by
 from hsc.errors import HscError
+from hsc.files import is_stream
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,7 +71,7 @@ def alignment_warning(sources: list[Path]) -> str | None:
         aligned = AlignmentCheck()
     except NotAvailable:
         return None
-    looked_at, odd = sources[:LOOKED_AT], []
+    looked_at, odd = [source for source in sources[:LOOKED_AT] if not is_stream(source)], []  # read once
     for source in looked_at:
         try:
             image = load_image(source)

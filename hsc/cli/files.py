@@ -5,19 +5,23 @@ from collections import deque
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
+
+import typer
 
 from hsc.cli.exits import complain
 from hsc.data.progress import progress
 from hsc.errors import HscError
-from hsc.files import write_atomically
+from hsc.files import STDIN, STDOUT, is_stream, refuse_overwriting, write_atomically
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 T = TypeVar("T")
+Force = Annotated[bool, typer.Option("--force", help="Write over an output that this verb did not write before.")]
 BATCH = 16
 THREADS = min(4, os.cpu_count() or 1)
+_SOFTWARE = 0x0131  # the EXIF field for what made a picture
 
 
 class Job(NamedTuple):
@@ -40,11 +44,17 @@ ENCODED = Naming(".hsc", ".hsc", "-hsc")
 DECODED = Naming(".png", ".decoded.png", "-decoded")
 
 
-def plan(source: Path, output: Path | None, endings: Collection[str], naming: Naming) -> list[Job]:
+def source_path(given: str) -> Path:
+    """The input that an argument names; `-` is standard input."""
+    return STDIN if given == "-" else Path(given)
+
+
+def plan(source: Path, output: str | None, endings: Collection[str], naming: Naming) -> list[Job]:
     """Pair every file with its result.
 
-    A single file goes to `output`, or into it when that is a folder, or beside itself. A folder keeps its structure in
-    `output`, by default a folder beside it; there only files with one of `endings` count, and hidden ones do not.
+    A single file goes to `output`, or into it when that is a folder (which one that ends in a slash becomes), or beside
+    itself. A folder keeps its structure in `output`, by default a folder beside it; there only files with one of
+    `endings` count, and hidden ones do not. `-` is standard output, where results of standard input go by default.
     """
     if source.is_dir():
         folder, target = source.resolve(), output_folder(source, output, naming)
@@ -55,17 +65,33 @@ def plan(source: Path, output: Path | None, endings: Collection[str], naming: Na
             raise HscError(f"{source} holds no file that ends in {', '.join(sorted(endings))}")
         _refuse_collisions(jobs)
         return jobs
-    if not source.is_file():
+    if not source.exists():
         raise HscError(f"{source}: no such file or folder")
+    if output == "-" or (output is None and (source == STDIN or is_stream(source))):
+        return [Job(source, STDOUT)]
     if output is None:
         return [Job(source, source.with_suffix(naming.beside))]
-    return [Job(source, output / f"{source.stem}{naming.file}" if output.is_dir() else output)]
+    into = output.endswith(os.sep) or Path(output).is_dir()
+    return [Job(source, Path(output, f"{source.stem}{naming.file}") if into else Path(output))]
 
 
-def output_folder(source: Path, output: Path | None, naming: Naming) -> Path:
-    """Where the results of a folder go."""
+def check_outputs(jobs: Sequence[Job], model: Path, own: Callable[[Path], bool], force: bool) -> None:
+    """Raise HscError where the results would destroy an input or, without `force`, what is not `own`."""
+    refuse_overwriting([job.target for job in jobs], [model, *(job.source for job in jobs)], own, force)
+
+
+def tell(job: Job, line: str) -> None:
+    """Say what became of a job: on standard output, unless that is where its result went."""
+    typer.echo(f"{job.target}: {line}", err=is_stream(job.target))
+
+
+def output_folder(source: Path, output: str | None, naming: Naming) -> Path:
+    """Where the results of a folder go. Raises HscError when that is no folder."""
     folder = source.resolve()
-    return output or folder.with_name(folder.name + naming.folder)
+    target = folder.with_name(folder.name + naming.folder) if output is None else Path(output)
+    if output == "-" or (target.exists() and not target.is_dir()):
+        raise HscError(f"{source} is a folder and {output or target} is not: name a folder for the results")
+    return target
 
 
 def run_batches(
@@ -140,16 +166,33 @@ def group_by(items: Iterable[T], key: Callable[[T], object]) -> list[list[T]]:
 
 
 def write_picture(target: Path, image: "Tensor") -> None:
-    """Write [3, H, W] in [-1, 1] as the kind of picture that the ending of `target` names."""
+    """Write [3, H, W] in [-1, 1] as the kind of picture that the ending of `target` names; PNG into a stream without.
+
+    The picture says that hsc made it, where its kind can; see `made_here`.
+    """
     from PIL import Image
 
     from hsc.images import to_pil
 
     Image.init()
-    kind = Image.registered_extensions().get(target.suffix.lower())
+    ending = target.suffix.lower() or (".png" if is_stream(target) else "")
+    kind = Image.registered_extensions().get(ending)
     if kind not in Image.SAVE:
         raise HscError(f"{target}: no kind of picture ends in '{target.suffix}'; name the output .png, .jpg or .webp")
-    write_atomically(target, lambda file: to_pil(image).save(file, format=kind))
+    about = Image.Exif()
+    about[_SOFTWARE] = "hsc"
+    write_atomically(target, lambda file: to_pil(image).save(file, format=kind, exif=about))
+
+
+def made_here(picture: Path) -> bool:
+    """Whether `write_picture` wrote this file."""
+    from PIL import Image
+
+    try:
+        with Image.open(picture) as image:
+            return image.getexif().get(_SOFTWARE) == "hsc"
+    except Exception:  # whatever Pillow makes of a file that is no picture
+        return False
 
 
 def _naming(source: Path, error: HscError) -> HscError:

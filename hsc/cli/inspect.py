@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hsc.cli.files import source_path
 from hsc.errors import HscError
 
 
@@ -36,7 +37,10 @@ class Report:
 
 
 def inspect(
-    file: Annotated[Path, typer.Argument(metavar="FILE.hsc", help="A coded face.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE.hsc", parser=source_path, help="A coded face; - for standard input."),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> None:
     """Show a file's model, quality, size and layers.
@@ -45,6 +49,7 @@ def inspect(
     Examples:
       hsc inspect face.hsc
       hsc inspect face.hsc --json
+      hsc encode face.png -o - | hsc inspect -
     """
     report = describe(file)
     typer.echo(json.dumps(asdict(report), indent=2) if as_json else _as_text(report))

@@ -54,6 +54,15 @@ def read_file(path: Path) -> bytes:
     return data
 
 
+def is_coded(path: Path) -> bool:
+    """Whether a file is an .hsc file, intact up to its first layer at least."""
+    try:
+        _, chunks, damage = read(read_file(path))
+    except HscError:
+        return False
+    return bool(chunks) or damage is None
+
+
 def write(header: Header, chunks: Iterable[bytes]) -> bytes:
     """The file of these layers. The file of the first k chunks is its prefix.
 

@@ -1,6 +1,9 @@
 """`hsc encode`, `decode` and `inspect` with a small codec: the files, the pictures, and every way to be refused."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +141,54 @@ def test_a_folder_keeps_its_structure_and_survives_bad_files(run, codec_file: Pa
     assert ended.err.splitlines()[0].startswith(f"hsc: {coded / 'b.hsc'}: the file is empty")
     assert ended.err.splitlines()[1].startswith("hsc: 1 of 3 files failed")
     assert {str(path.relative_to(decoded)) for path in decoded.rglob("*.png")} == {"a.png", "more/c.png"}
+
+
+def test_nothing_of_anybody_else_is_written_over(run, codec_file: Path, face: Path, tmp_path: Path):
+    coded, other = tmp_path / "face.hsc", tmp_path / "other.png"
+    picture(1).save(other)
+    before = face.read_bytes(), other.read_bytes()
+    fails(run("encode", face, "-o", face, "--force", "--model", codec_file), "input and output are the same file")
+    fails(run("encode", face, "-o", other, "--model", codec_file), str(other), "--force")
+    fails(run("encode", face, "-o", codec_file, "--force", "--model", codec_file), "input and output are the same")
+    for _ in range(2):  # what the verb wrote before may be written again
+        assert run("encode", face, "-o", coded, "--model", codec_file).status == 0
+    fails(run("decode", coded, "-o", coded, "--model", codec_file), "input and output are the same file")
+    fails(run("decode", tmp_path, "-o", tmp_path, "--model", codec_file), str(face), "--force")
+    assert (face.read_bytes(), other.read_bytes()) == before
+    assert run("encode", face, "-o", other, "--force", "--model", codec_file).status == 0
+    assert other.read_bytes() == coded.read_bytes()
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "webp", "tif"])
+def test_decoded_pictures_may_be_decoded_again(run, codec_file: Path, face: Path, tmp_path: Path, ending: str):
+    run("encode", face, "--model", codec_file)
+    for _ in range(2):
+        command = ("decode", tmp_path / "face.hsc", "-o", tmp_path / f"out.{ending}", "--model", codec_file)
+        assert run(*command).status == 0
+
+
+def test_a_pipe_takes_the_result_and_messages_go_elsewhere(run, codec_file: Path, face: Path, tmp_path: Path):
+    run("encode", face, "--model", codec_file)
+    for command in (("encode", face), ("decode", tmp_path / "face.hsc", "--native")):
+        reading, writing = os.pipe()
+        ended = run(*command, "-o", f"/dev/fd/{writing}", "--model", codec_file)
+        os.close(writing)
+        with open(reading, "rb") as pipe:
+            written = pipe.read()
+        assert (ended.status, ended.out) == (0, "")
+        assert ended.err.startswith(f"/dev/fd/{writing}: ")
+        assert written == (tmp_path / "face.hsc").read_bytes() if command[0] == "encode" else b"PNG" in written[:4]
+
+
+def test_standard_streams(codec_file: Path, face: Path, tmp_path: Path):
+    script = f"""hsc() {{ "{sys.executable}" -c 'import hsc.cli; hsc.cli.main()' "$@"; }}
+        hsc encode - --model "{codec_file}" < "{face}" | tee coded | hsc decode - -o - --model "{codec_file}" > out
+        hsc inspect - < coded"""
+    ended = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert "size      64x64" in ended.stdout
+    assert ended.stderr.count("\n") == 2, "one line of each verb"
+    assert hsc.load(codec_file).open((tmp_path / "coded").read_bytes()).damage is None
+    assert Image.open(tmp_path / "out").size == (64, 64)
 
 
 def test_pictures_that_cannot_be_coded_are_refused(run, codec_file: Path, tmp_path: Path):

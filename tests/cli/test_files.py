@@ -11,8 +11,8 @@ from hsc.errors import HscError
 ENDINGS = {".png", ".jpg"}
 
 
-def plan(source: Path, output: Path | None = None) -> list[Job]:
-    return files.plan(source, output, ENDINGS, files.ENCODED)
+def plan(source: Path, output: Path | str | None = None) -> list[Job]:
+    return files.plan(source, None if output is None else str(output), ENDINGS, files.ENCODED)
 
 
 def touch(*paths: Path) -> None:
@@ -27,6 +27,23 @@ def test_one_file(tmp_path: Path):
     assert plan(face) == [Job(face, tmp_path / "face.hsc")]
     assert plan(face, tmp_path / "small.hsc") == [Job(face, tmp_path / "small.hsc")]
     assert plan(face, tmp_path) == [Job(face, tmp_path / "face.hsc")]
+
+
+def test_an_output_that_ends_in_a_slash_is_a_folder(tmp_path: Path):
+    face = tmp_path / "face.png"
+    touch(face)
+    assert plan(face, f"{tmp_path}/new/") == [Job(face, tmp_path / "new" / "face.hsc")]
+    with pytest.raises(HscError, match="name a folder for the results"):
+        plan(tmp_path, face)
+    with pytest.raises(HscError, match="name a folder for the results"):
+        plan(tmp_path, "-")
+
+
+def test_a_dash_is_a_standard_stream_and_a_file_may_be_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    touch(tmp_path / "-")
+    assert files.source_path("-") == Path("/dev/stdin")
+    assert plan(files.source_path("./-"), "-") == [Job(Path("-"), Path("/dev/stdout"))]
 
 
 def test_a_folder_keeps_its_structure(tmp_path: Path):
