@@ -182,7 +182,7 @@ def test_a_pipe_takes_the_result_and_messages_go_elsewhere(run, codec_file: Path
 
 def test_standard_streams(codec_file: Path, face: Path, tmp_path: Path):
     script = f"""hsc() {{ "{sys.executable}" -c 'import hsc.cli; hsc.cli.main()' "$@"; }}
-        hsc encode - --model "{codec_file}" < "{face}" | tee coded | hsc decode - -o - --model "{codec_file}" > out
+        cat "{face}" | hsc encode - --model "{codec_file}" | tee coded | hsc decode - -o - --model "{codec_file}" > out
         hsc inspect - < coded"""
     ended = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert "size      64x64" in ended.stdout
