@@ -1,6 +1,6 @@
 """Combinations that cannot work, refused by the key's full path before anything is computed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from hsc.config.schema import (
     ARCHITECTURES,
@@ -134,8 +134,6 @@ def _check_stage(path: str, stage: StageConfig, config: Config) -> None:
     for key in ("steps", "batch_size", "accumulate", "validate_every", "save_every", "log_every"):
         if getattr(stage, key) < 1:
             raise HscError(f"config: {path}.{key}: must be at least 1")
-    if stage.module == "prior" and stage.accumulate > 1:
-        raise HscError(f"config: {path}.accumulate: only codec stages compute a step in parts; make batch_size smaller")
     if stage.batch_size % (config.devices * stage.accumulate):
         times = f" × accumulate={stage.accumulate}" if stage.accumulate > 1 else ""
         raise HscError(
@@ -145,8 +143,7 @@ def _check_stage(path: str, stage: StageConfig, config: Config) -> None:
         _check_adversarial(f"{path}.adversarial", stage.adversarial, config.model)
     if stage.patience < 0:
         raise HscError(f"config: {path}.patience: must be 0 (never stop early) or more")
-    if len(stage.betas) != 2 or not all(0 <= beta < 1 for beta in stage.betas):
-        raise HscError(f"config: {path}.betas: must be two numbers from 0 to below 1, such as [0.9, 0.99]")
+    _check_betas(f"{path}.betas", stage.betas)
     if not 0 <= stage.round_after <= 1:
         raise HscError(f"config: {path}.round_after: a fraction between 0 and 1")
 
@@ -155,9 +152,15 @@ def _check_adversarial(path: str, adversarial: AdversarialConfig, model: ModelCo
     for key in ("r1_every", "path_every"):
         if getattr(adversarial, key) < 1:
             raise HscError(f"config: {path}.{key}: must be at least 1")
+    _check_betas(f"{path}.betas", adversarial.betas)
     blocks = len(model.generator.resolutions) - 1
     if not 0 <= adversarial.freeze_blocks <= blocks:
         raise HscError(f"config: {path}.freeze_blocks: the discriminator has {blocks} blocks; freeze 0 to {blocks}")
+
+
+def _check_betas(path: str, betas: Sequence[float]) -> None:
+    if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+        raise HscError(f"config: {path}: must be two numbers from 0 to below 1, such as [0.9, 0.99]")
 
 
 def _check_judges(config: Config) -> None:

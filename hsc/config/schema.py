@@ -10,7 +10,7 @@ from omegaconf import MISSING
 
 MODULES = ("prior", "codec")
 QUANTISERS = ("none", "noise", "round")
-PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+PRECISIONS = ("auto", "32-true", "bf16-mixed")
 ARCHITECTURES = ("stylegan2", "mobilestylegan")
 MOBILE_STYLEGAN_ROWS = 16
 PARTS = ("encoder", "gain", "entropy", "heads", "generator", "mapping", "discriminator")
@@ -127,6 +127,8 @@ class AdversarialConfig:
     """Weight of the generator's adversarial loss; 0 trains on reconstruction alone."""
     learning_rate: float = 0.002
     """Adam's rate for the discriminator."""
+    betas: list[float] = field(default_factory=lambda: [0.0, 0.99])
+    """Adam's β₁ and β₂ for the discriminator; without momentum, since its target moves with each step."""
     r1_gamma: float = 0.05
     """Weight of the R1 gradient penalty (0.0002 · size² ÷ batch is a good start)."""
     r1_every: int = 16
@@ -172,7 +174,7 @@ class StageConfig:
     batch_size: int = 32
     """Images in a step, over all processes."""
     accumulate: int = 1
-    """Parts in which a process computes its images of a step, to need less memory; gradients add up (codec stages)."""
+    """Parts in which a process computes its images of a step, to need less memory; gradients add up."""
     learning_rate: float = 1e-3
     """Adam's peak rate; multiplied by `rates` for single parts."""
     rates: dict[str, float] = field(default_factory=dict)
@@ -188,7 +190,7 @@ class StageConfig:
     average_kimg: float = 10.0
     """Half-life of the weights' running average, in thousands of images; the average is validated and released."""
     precision: str = "auto"
-    """Lightning's 32-true, bf16-mixed or 16-mixed; "auto": bf16-mixed where the device computes it, else 32-true."""
+    """Lightning's 32-true or bf16-mixed; "auto": bf16-mixed where the device computes it, else 32-true."""
     compile: bool = False
     """Train through torch.compile: faster after some minutes of compiling, where a compiler is at hand."""
     validate_every: int = 500

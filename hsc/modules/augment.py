@@ -11,33 +11,40 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-LUMA = (1 / math.sqrt(3),) * 3
+from hsc.modules.share import WHOLE, Share
+
+LUMA = 1 / math.sqrt(3)  # each component of the unit vector along the grey axis
 
 
-def augment(images: Tensor, p: float, random: torch.Generator) -> Tensor:
-    """[N, 3, H, W] in about [-1, 1] → the same shape; p in [0, 1] is the probability of each transform."""
-    if p <= 0:
+def augment(images: Tensor, p: float | Tensor, random: torch.Generator, share: Share = WHOLE) -> Tensor:
+    """[N, 3, H, W] in about [-1, 1] → the same shape; p in [0, 1] is the probability of each transform.
+
+    `share`: which images of the step's batch these are; random numbers are drawn for all of them.
+    """
+    if isinstance(p, float) and p <= 0:  # a tensor's value would have to be fetched from the device
         return images
     with torch.autocast(images.device.type, enabled=False):
-        return _augment(images.float(), p, random)
+        return _augment(images.float(), p, random, share)
 
 
-def _augment(images: Tensor, p: float, random: torch.Generator) -> Tensor:
-    n, device = len(images), images.device
+def _augment(images: Tensor, p: float | Tensor, random: torch.Generator, share: Share) -> Tensor:
+    n, device = len(images) * share.parts, images.device
+
+    def uniform() -> Tensor:
+        return share.of(torch.rand(n, generator=random, device=device))
 
     def drawn(sample: Tensor) -> Tensor:
         """`sample` where the coin falls, else 0."""
-        coin = torch.rand(n, generator=random, device=device) < p
-        return torch.where(coin, sample, torch.zeros_like(sample))
+        return torch.where(uniform() < p, sample, torch.zeros_like(sample))
 
     def normal(deviation: float) -> Tensor:
-        return drawn(torch.randn(n, generator=random, device=device) * deviation)
+        return drawn(share.of(torch.randn(n, generator=random, device=device)) * deviation)
 
     # Geometry: mirror, translation, rotation, isotropic and anisotropic scaling.
-    mirror = 1 - 2 * drawn(torch.randint(2, (n,), generator=random, device=device).float())
+    mirror = 1 - 2 * drawn((uniform() < 0.5).float())
     scale = torch.exp2(normal(0.2))
     stretch = torch.exp2(normal(0.2))
-    angle = drawn((torch.rand(n, generator=random, device=device) * 2 - 1) * math.pi) * 0.25
+    angle = drawn((uniform() * 2 - 1) * math.pi) * 0.25
     shift_x, shift_y = normal(0.125), normal(0.125)
     cos, sin = angle.cos(), angle.sin()
     theta = torch.stack(
@@ -51,12 +58,12 @@ def _augment(images: Tensor, p: float, random: torch.Generator) -> Tensor:
     images = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
     # Colour: brightness, contrast, luma flip, hue rotation about the grey axis, saturation: a 3×3 matrix and an offset.
-    grey = torch.tensor(LUMA, device=device)
+    grey = torch.full((3,), LUMA, device=device)
     onto_grey = torch.outer(grey, grey)
     identity = torch.eye(3, device=device)
-    flip = drawn(torch.randint(2, (n,), generator=random, device=device).float())[:, None, None]
+    flip = drawn((uniform() < 0.5).float())[:, None, None]
     matrix = identity - 2 * onto_grey * flip
-    hue = drawn((torch.rand(n, generator=random, device=device) * 2 - 1) * math.pi)
+    hue = drawn((uniform() * 2 - 1) * math.pi)
     matrix = _rotation(grey, hue) @ matrix
     saturation = torch.exp2(normal(1.0))[:, None, None]
     matrix = (onto_grey + (identity - onto_grey) * saturation) @ matrix
@@ -84,8 +91,13 @@ class AugmentationController:
     def __init__(self, target: float, kimg: float) -> None:
         self.target, self.kimg = target, kimg
 
-    def update(self, p: Tensor, mean_sign: float, images: int) -> None:
-        """Change p [] in place after `images` more images with this mean sign."""
-        if self.target > 0:
-            step = images / (self.kimg * 1000)
-            p.add_(math.copysign(step, mean_sign - self.target)).clamp_(0, 1)
+    @property
+    def active(self) -> bool:
+        """Whether there is augmentation at all."""
+        return self.target > 0
+
+    def update(self, p: Tensor, mean_sign: Tensor, images: int) -> None:
+        """Change p [] in place after `images` more images with this mean sign []."""
+        if self.active:
+            step = torch.full_like(p, images / (self.kimg * 1000))
+            p.add_(torch.copysign(step, mean_sign - self.target)).clamp_(0, 1)

@@ -91,7 +91,9 @@ class CodecModule(TrainableModule):
                 total = total + term.total
                 parts |= term.parts
             parts["zero_symbols"] = torch.cat([s.flatten() for s in coded.symbols]).eq(0).float().mean()
-        self.count_part(parts | {"objective": total.detach(), "learning_rate": self._rate()})
+        self.add_part(parts | {"objective": total.detach(), "learning_rate": self._rate()})
+        if self.all_parts_added:
+            self.count_step(self.mean_of_parts())
         return total
 
     def _decoded_prefixes(
@@ -129,7 +131,7 @@ class CodecModule(TrainableModule):
         return images.split([len(index) for index in chosen])
 
     def _quantiser(self) -> Any:
-        late = int(self.batches_seen) >= self.stage.round_after * self.stage.steps
+        late = self.step >= self.stage.round_after * self.stage.steps
         return "round" if late or self.stage.quantise == "round" else "noise"
 
     def _rate(self) -> float:

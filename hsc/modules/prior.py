@@ -15,23 +15,24 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hsc.config import Config, StageConfig
 from hsc.images import resize
 from hsc.losses import Loss
-from hsc.modules.augment import AugmentationController, augment
+from hsc.modules.adversary import NonSaturating
 from hsc.modules.decoder import DecoderModule
 from hsc.modules.encoder import EncoderModule
 from hsc.modules.objective import Objective
-from hsc.modules.trainable import TrainableModule
+from hsc.modules.share import Share
+from hsc.modules.trainable import TrainableModule, mean_of, pair
 from hsc.nets.build import share_components
-from hsc.nets.discriminator import Discriminator, r1_penalty
+from hsc.nets.discriminator import Discriminator
 from hsc.outputs import CodecOutput, LayerOutput
 
 MEAN_STYLE_BETA = 0.998
 PATH_LENGTH_BETA = 0.99
+GENERATOR, DISCRIMINATOR = 0, 1  # whose random numbers of a step
 
 
 class PriorModule(TrainableModule):
@@ -54,7 +55,10 @@ class PriorModule(TrainableModule):
         self.augmentation: Tensor
         self.path_length: Tensor
         self.reconstructs = reconstructs(config, stage)
-        self.controller = AugmentationController(stage.adversarial.ada_target, stage.adversarial.ada_kimg)
+        self.adversary = NonSaturating(self._discriminator, stage.adversarial)
+        self._images: list[Tensor] = []  # of the step's parts so far
+        self._mean_styles: list[Tensor] = []
+        self._path_lengths: list[Tensor] = []
         self.freeze_untrained()
         self.to(memory_format=torch.channels_last)
 
@@ -73,24 +77,37 @@ class PriorModule(TrainableModule):
         return self.stage.adversarial.weight > 0
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        random = self.step_generator(self.global_rank)
-        values = self._train_generator(batch, random)
+        """Gradients of one share of a step; with the last share the generator's side steps, then the discriminator."""
+        share = self.share
+        self._images.append(batch["image"])
+        self.add_part(self._teach_generator(batch, self.step_generator(GENERATOR), share))
+        if not self.all_parts_added:
+            return
+        images, self._images = self._images, []
+        generators, *discriminators = self._optimizers()
+        self._update(generators)
+        self._follow_means()
+        values = self.mean_of_parts()
         if self.adversarial:
-            values |= self._train_discriminator(batch["image"], random)
+            parts = [self._teach_discriminator(part, self.share_of(place)) for place, part in enumerate(images)]
+            self._update(discriminators[0])
+            learned = mean_of(parts)
+            sign = self.mean_over_ranks(learned["adversarial/sign"])
+            self.adversary.adapt(self.augmentation, sign, self._adversarial_images(len(images[0])) * share.parts)
+            values |= learned
         for scheduler in _as_list(self.lr_schedulers()):
             scheduler.step()
-        self.batches_seen += 1
-        self.log_training(values)
+        self.count_step(values)
 
-    def _train_generator(self, batch: dict[str, Any], random: torch.Generator) -> dict[str, Tensor]:
+    def _teach_generator(self, batch: dict[str, Any], random: torch.Generator, share: Share) -> dict[str, Tensor]:
+        """Add the gradients of a share of the step's images; returns what is logged."""
         originals = batch["image"].contiguous(memory_format=torch.channels_last)
-        optimizer = self._optimizers()[0]
         styles, picture = self._styles_of(originals) if self.reconstructs else (originals.new_zeros(0), None)
         n = len(styles)
         if self.adversarial:
-            random_styles = self._random_styles(self._adversarial_images(len(originals)), random)
+            random_styles = self._random_styles(self._adversarial_images(len(originals)), random, share)
             styles = torch.cat([styles, random_styles]) if n else random_styles
-            if picture is not None:  # what is dreamt up has none
+            if picture is not None:  # random faces have none
                 picture = torch.cat([picture, picture.new_zeros(len(random_styles), *picture.shape[1:])])
         images = self.decoder.generator.synthesis(styles, picture=picture).float()
         total = images.new_zeros(())
@@ -99,12 +116,12 @@ class PriorModule(TrainableModule):
             total, values = self.objective.distortion(self._last_layer, images[:n], originals, batch.get("landmarks"))
         if self.adversarial:
             self._discriminator.requires_grad_(False)
-            logits = self._discriminator(augment(images[n:], float(self.augmentation), random))
-            realism = F.softplus(-logits).mean()
+            realism = self.adversary.realism(images[n:], self.augmentation, random, share)
             total = total + self.stage.adversarial.weight * realism
             values["adversarial/generator"] = realism.detach()
-            total = total + self._path_penalty(random, values)
-        self._step(optimizer, total)
+            total = total + self._path_penalty(len(originals), random, share, values)
+        values["objective"] = total.detach()
+        self.manual_backward(total / self.stage.accumulate)
         return values
 
     def _styles_of(self, originals: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -113,80 +130,70 @@ class PriorModule(TrainableModule):
         latents = self.encoder(originals)
         return self.decoder.styles(latents, quality), self.decoder.heads.picture(latents)
 
-    def _path_penalty(self, random: torch.Generator, values: dict[str, Tensor]) -> Tensor:
+    def _path_penalty(self, n: int, random: torch.Generator, share: Share, values: dict[str, Tensor]) -> Tensor:
         """Path-length regularisation (StyleGAN2), in its turn, on half the generated images: a step of w should change
         the image as much everywhere. In float32, whose second derivatives bfloat16 cannot carry.
         """
         stage = self.stage.adversarial
-        if not stage.path_weight or int(self.batches_seen) % stage.path_every:
+        if not stage.path_weight or self.step % stage.path_every:
             return self.path_length.new_zeros(())
-        styles = self._random_styles(max(self._adversarial_images(self._own_batch) // 2, 1), random)
+        styles = self._random_styles(max(self._adversarial_images(n) // 2, 1), random, share)
         with torch.autocast(self.device.type, enabled=False):
             images = self.decoder.generator.synthesis(styles)
-            noise = torch.randn(images.shape, generator=random, device=self.device) / images.shape[-1]
-            (slopes,) = torch.autograd.grad((images * noise).sum(), styles, create_graph=True)
+            noise = share.of(
+                torch.randn(share.parts * len(images), *images.shape[1:], generator=random, device=self.device)
+            )
+            (slopes,) = torch.autograd.grad((images * noise).sum() / images.shape[-1], styles, create_graph=True)
         lengths = slopes.square().sum(2).mean(1).sqrt()
-        mean = self.mean_over_ranks(lengths.detach().mean())
-        self.path_length.copy_(mean.lerp(self.path_length, PATH_LENGTH_BETA))
+        self._path_lengths.append(lengths.detach().mean())
+        values["adversarial/path_length"] = lengths.detach().mean()
         penalty = (lengths - self.path_length).square().mean()
-        values["adversarial/path_length"] = self.path_length.clone()
         return penalty * (stage.path_weight * stage.path_every)
 
-    def _train_discriminator(self, originals: Tensor, random: torch.Generator) -> dict[str, Tensor]:
-        stage, p = self.stage.adversarial, float(self.augmentation)
+    def _follow_means(self) -> None:
+        """Move the running means of styles and path lengths on to what the step has seen of them."""
+        generator = self.decoder.generator
+        for seen, mean, beta in (
+            (self._mean_styles, generator.mean_w, MEAN_STYLE_BETA),
+            (self._path_lengths, self.path_length, PATH_LENGTH_BETA),
+        ):
+            if seen:
+                mean.lerp_(self.mean_over_ranks(torch.stack(seen).mean(0)), 1 - beta)
+                seen.clear()
+
+    def _teach_discriminator(self, originals: Tensor, share: Share) -> dict[str, Tensor]:
+        """Add the gradients of a share of the step's images; returns what is logged."""
         self._let_discriminator_learn()
+        random = self.step_generator(DISCRIMINATOR)
         originals = originals[: self._adversarial_images(len(originals))]
         with torch.no_grad():
-            styles = self._random_styles(len(originals), random)
+            styles = self._random_styles(len(originals), random, share)
             generated = self.decoder.generator.synthesis(styles).float()
-        real, fake = augment(originals, p, random), augment(generated, p, random)
-        logits_real, logits_fake = self._discriminator(torch.cat([real, fake])).chunk(2)
-        total = F.softplus(-logits_real).mean() + F.softplus(logits_fake).mean()
-        sign = logits_real.detach().sign().mean()
-        values = {
-            "adversarial/discriminator": total.detach(),
-            "adversarial/real": logits_real.detach().mean(),
-            "adversarial/fake": logits_fake.detach().mean(),
-            "adversarial/sign": sign,
-            "adversarial/augmentation": self.augmentation.clone(),
-        }
-        if int(self.batches_seen) % stage.r1_every == 0:
-            penalty = r1_penalty(self._discriminator, real)
-            total = total + penalty * (0.5 * stage.r1_gamma * stage.r1_every)
-            values["adversarial/r1"] = penalty.detach()
-        self._step(self._optimizers()[1], total)
-        self.controller.update(
-            self.augmentation, float(self.mean_over_ranks(sign)), len(originals) * self.trainer.world_size
-        )
-        return values
+        judgement = self.adversary.judgement(originals, generated, self.augmentation, random, share, self.step)
+        self.manual_backward(judgement.total / self.stage.accumulate)
+        return {f"adversarial/{name}": value for name, value in judgement.values.items()}
 
     def _let_discriminator_learn(self) -> None:
         """All of it that the stage trains; the generator's step has frozen it."""
         self._discriminator.requires_grad_("discriminator" in self.stage.train)
         self._discriminator.freeze_highest(self.stage.adversarial.freeze_blocks)
 
-    def _random_styles(self, n: int, random: torch.Generator) -> Tensor:
+    def _random_styles(self, n: int, random: torch.Generator, share: Share) -> Tensor:
         """W+ [n, rows, w_dim] of random faces; some mix two styles at a random row."""
-        generator = self.decoder.generator
-        z = torch.randn(2 * n, generator.z_dim, generator=random, device=self.device)
-        first, second = generator.mapping_network(z).float().chunk(2)
+        generator, whole = self.decoder.generator, n * share.parts
+        z = torch.randn(2, whole, generator.z_dim, generator=random, device=self.device)
+        mixed = torch.rand(whole, generator=random, device=self.device) < self.stage.adversarial.style_mixing
+        cut = torch.randint(1, generator.num_rows, (whole,), generator=random, device=self.device)
+        cut = share.of(torch.where(mixed, cut, generator.num_rows))
+        first, second = generator.mapping_network(torch.cat([share.of(z[0]), share.of(z[1])])).float().chunk(2)
         if torch.is_grad_enabled():
-            mean = self.mean_over_ranks(first.detach().mean(0))
-            generator.mean_w.copy_(mean.lerp(generator.mean_w, MEAN_STYLE_BETA))
-        mixed = torch.rand(n, generator=random, device=self.device) < self.stage.adversarial.style_mixing
-        cut = torch.randint(1, generator.num_rows, (n,), generator=random, device=self.device)
-        cut = torch.where(mixed, cut, generator.num_rows)
+            self._mean_styles.append(first.detach().mean(0))
         rows = torch.arange(generator.num_rows, device=self.device)
         return torch.where((rows < cut[:, None])[..., None], first[:, None], second[:, None])
 
     def _adversarial_images(self, n: int) -> int:
         """Beside reconstruction half the batch is enough for the adversarial part, which costs more."""
         return max(n // 2, 1) if self.reconstructs else n
-
-    @property
-    def _own_batch(self) -> int:
-        """Images of a step in this process."""
-        return self.stage.batch_size // self.trainer.world_size
 
     @property
     def _last_layer(self) -> str:
@@ -201,12 +208,12 @@ class PriorModule(TrainableModule):
         assert self.decoder.discriminator is not None
         return self.decoder.discriminator
 
-    def _step(self, optimizer: Any, loss: Tensor) -> None:
-        optimizer.zero_grad()
-        self.manual_backward(loss)
+    def _update(self, optimizer: Any) -> None:
+        """Step by the gradients that the parts have added up."""
         if self.stage.clip:
             self.clip_gradients(optimizer, self.stage.clip, "norm")
         optimizer.step()
+        optimizer.zero_grad()
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> CodecOutput:  # type: ignore[override]
         """Reconstructions, as the last layer's images; a prior has no rate. Without losses there are none."""
@@ -245,8 +252,7 @@ class PriorModule(TrainableModule):
                 "params": learning or list(self._discriminator.parameters()),
                 "lr": self.stage.adversarial.learning_rate,
             }
-            # No momentum: its target moves with every step of the generator.
-            optimizers.append(torch.optim.Adam([group], betas=(0.0, 0.99), eps=1e-8))
+            optimizers.append(torch.optim.Adam([group], betas=pair(self.stage.adversarial.betas), eps=1e-8))
         return optimizers, [self.schedule(optimizer) for optimizer in optimizers]
 
 

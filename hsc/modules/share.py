@@ -18,3 +18,6 @@ class Share(NamedTuple):
     def of(self, everything: Tensor) -> Tensor:
         """This share of values that belong to the whole batch, [N · parts, …] → [N, …]."""
         return everything[self.place :: self.parts]
+
+
+WHOLE = Share()

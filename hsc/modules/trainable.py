@@ -1,7 +1,8 @@
 """What the training modules share: parts that learn, optimisers, counters, randomness that belongs to the step."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -28,12 +29,15 @@ class TrainableModule(pl.LightningModule):
         self.size = image_size(config.model)
         self.layer_names = stage.layers or list(config.model.layers)
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
+        self.step = 0
+        """`batches_seen` for this process to read without waiting for the device"""
+        self.register_load_state_dict_post_hook(_read_step)
         self._values_of_parts: list[Mapping[str, Tensor | float]] = []
 
     @property
     def samples_seen(self) -> int:
         """Training images so far, earlier stages included: the x-axis of everything logged."""
-        return self.samples_before + int(self.batches_seen) * self.stage.batch_size
+        return self.samples_before + self.step * self.stage.batch_size
 
     def parts(self) -> Mapping[str, nn.Module]:
         """The parts of PARTS that this module has, by name."""
@@ -48,8 +52,7 @@ class TrainableModule(pl.LightningModule):
     @property
     def betas(self) -> tuple[float, float]:
         """Adam's β₁ and β₂."""
-        first, second = self.stage.betas
-        return first, second
+        return pair(self.stage.betas)
 
     def parameter_groups(self, names: Iterator[str] | list[str]) -> list[dict]:
         """Adam's groups for the named parts, each with its own rate. What parts share learns with the first of them."""
@@ -73,27 +76,45 @@ class TrainableModule(pl.LightningModule):
 
         return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
-    def step_generator(self, rank: int = 0) -> torch.Generator:
-        """Random numbers of this batch: the same on all ranks, unless each asks for its own."""
+    def step_generator(self, purpose: int = 0) -> torch.Generator:
+        """Random numbers of this step, the same in all processes and for all parts: each takes its own share of what is
+        drawn for the whole batch. Two purposes, numbered below 4099, have nothing in common.
+        """
         generator = torch.Generator(self.device)
-        seed = (self.config.seed * 1_000_003 + int(self.batches_seen)) * 4099 + rank
-        return generator.manual_seed(seed)
+        return generator.manual_seed((self.config.seed * 1_000_003 + self.step) * 4099 + purpose)
 
     @property
     def share(self) -> Share:
         """Which images of the step are computed now."""
-        return Share(
-            self.global_rank + self._processes * len(self._values_of_parts), self._processes * self.stage.accumulate
-        )
+        return self.share_of(len(self._values_of_parts))
 
-    def count_part(self, values: Mapping[str, Tensor | float]) -> None:
-        """To be called once a share of a step; with the last of this process, counts the step and logs the mean."""
+    def share_of(self, part: int) -> Share:
+        """Which images of the step this process computes in its part of that number."""
+        return Share(self.global_rank + self._processes * part, self._processes * self.stage.accumulate)
+
+    def add_part(self, values: Mapping[str, Tensor | float]) -> None:
+        """To be called once a part of a step, with what it logs."""
         self._values_of_parts.append(values)
-        if len(self._values_of_parts) < self.stage.accumulate:
-            return
+
+    @property
+    def all_parts_added(self) -> bool:
+        return len(self._values_of_parts) == self.stage.accumulate
+
+    @property
+    def between_steps(self) -> bool:
+        """Whether no step has been begun that still misses parts: checkpoints are of whole steps."""
+        return not self._values_of_parts
+
+    def mean_of_parts(self) -> dict[str, Tensor | float]:
+        """The means of what the step's parts log; the next part is of another step."""
         parts, self._values_of_parts = self._values_of_parts, []
+        return mean_of(parts)
+
+    def count_step(self, values: Mapping[str, Tensor | float]) -> None:
+        """To be called once a step, with what it logs."""
         self.batches_seen += 1
-        self.log_training({name: sum(part[name] for part in parts) / len(parts) for name in parts[0]})
+        self.step += 1
+        self.log_training(values)
 
     def log_training(self, values: Mapping[str, Tensor | float]) -> None:
         """Log values under train/ every `log_every` batches, as means over the processes, with samples_seen."""
@@ -113,3 +134,18 @@ class TrainableModule(pl.LightningModule):
     @property
     def _processes(self) -> int:
         return 1 if self._trainer is None else self._trainer.world_size
+
+
+def mean_of(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """By name the means of values that all parts have."""
+    return {name: sum(part[name] for part in parts) / len(parts) for name in parts[0]}
+
+
+def pair(betas: Sequence[float]) -> tuple[float, float]:
+    """Adam's β₁ and β₂ as a config holds them."""
+    first, second = betas
+    return first, second
+
+
+def _read_step(module: nn.Module, _: Any) -> None:
+    module.step = int(module.batches_seen)  # type: ignore[assignment, arg-type]

@@ -32,10 +32,10 @@ class SaveOnTermination(pl.Callback):
             signal.signal(PREEMPTED, self._note)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if (batch_idx + 1) % trainer.accumulate_grad_batches:
-            return  # in the middle of a step
+        if not pl_module.between_steps:
+            return
         told_to_stop = self._any(trainer, self._received)
-        if told_to_stop or int(pl_module.batches_seen) % pl_module.stage.validate_every == 0:
+        if told_to_stop or pl_module.step % pl_module.stage.validate_every == 0:
             trainer.save_checkpoint(self.checkpoint)
         if told_to_stop:
             self._end(trainer)

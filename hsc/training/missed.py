@@ -12,8 +12,7 @@ class MissedValidation(pl.Callback):
     """
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        seen = int(pl_module.batches_seen)
-        if seen and seen % pl_module.stage.validate_every == 0:
+        if pl_module.step and pl_module.step % pl_module.stage.validate_every == 0:
             # As Lightning's training loop does it.
             loop = trainer.fit_loop.epoch_loop.val_loop
             trainer.validating = True

@@ -22,11 +22,11 @@ class ProgressLines(pl.Callback):
         self.stage, self.steps = stage, steps
         self._last = (time.monotonic(), 0)
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._last = (time.monotonic(), int(getattr(pl_module, "batches_seen", 0)))
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self._last = (time.monotonic(), pl_module.step)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
-        done, now = int(pl_module.batches_seen), time.monotonic()
+        done, now = pl_module.step, time.monotonic()
         then, done_then = self._last
         if trainer.is_global_zero and (now - then >= SECONDS_BETWEEN_LINES or done == self.steps):
             speed = (done - done_then) * pl_module.stage.batch_size / max(now - then, 1e-9)
@@ -42,7 +42,7 @@ class ProgressLines(pl.Callback):
             )
             self._last = (now, done)
 
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if trainer.is_global_zero and not trainer.sanity_checking:
             values = [
                 f"{name.removeprefix('val/')} {float(value):.4g}"
@@ -50,4 +50,4 @@ class ProgressLines(pl.Callback):
                 if name.startswith("val/")
             ]
             print(f"{self.stage} validation | {' '.join(values)}", file=sys.stderr, flush=True)
-            self._last = (time.monotonic(), int(getattr(pl_module, "batches_seen", 0)))
+            self._last = (time.monotonic(), pl_module.step)

@@ -77,6 +77,7 @@ def test_the_resolved_config_loads_to_itself(experiment: Path, tmp_path: Path) -
         ("stages.first.layers=[middle]", "stages.first.layers: ['middle'] is no prefix"),
         ("stages.first.train=[discriminator]", "a 'codec' stage has no part 'discriminator'"),
         ("stages.first.batch_size=0", "stages.first.batch_size: must be at least 1"),
+        ("stages.first.precision=16-mixed", "stages.first.precision: '16-mixed' is none of auto, 32-true, bf16-mixed"),
         ("stages.first.precision=float8", "stages.first.precision: 'float8' is none of auto, 32-true"),
         ("devices=3", "stages.first.batch_size: 32 is no multiple of devices=3"),
         ("judges.landmarks=l2", "judges.landmarks: 'l2' trains the model"),

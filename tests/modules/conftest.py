@@ -16,14 +16,20 @@ from hsc.training.quiet import hush_lightning
 
 
 class RandomFaces(IterableDataset):
-    """Endless batches of four images; batch k is always the same."""
+    """Endless batches of four images, each in so many parts; batch k is always the same."""
+
+    def __init__(self, parts: int) -> None:
+        super().__init__()
+        self.parts = parts
 
     def __iter__(self) -> Iterator[dict]:
         step = 0
         while True:
             random = torch.Generator().manual_seed(step)
             images = torch.rand(4, 3, SIZE, SIZE, generator=random) * 2 - 1
-            yield {"image": images, "index": torch.arange(4), "name": list("abcd")}
+            for part in range(self.parts):
+                own = slice(part, None, self.parts)
+                yield {"image": images[own], "index": torch.arange(4)[own], "name": list("abcd")[own]}
             step += 1
 
 
@@ -64,7 +70,7 @@ def fit(tmp_path: Path) -> Callable[..., Gradients]:
             enable_model_summary=False,
             default_root_dir=tmp_path,
         )
-        trainer.fit(module, DataLoader(RandomFaces(), batch_size=None))
+        trainer.fit(module, DataLoader(RandomFaces(module.stage.accumulate), batch_size=None))
         return gradients
 
     return run

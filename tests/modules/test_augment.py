@@ -47,7 +47,7 @@ def test_same_random_numbers_same_images():
 @pytest.mark.parametrize(("sign", "expected"), [(0.9, 0.54), (0.2, 0.46)])
 def test_controller_moves_p_by_the_images_seen(sign: float, expected: float):
     p = torch.tensor(0.5)
-    AugmentationController(target=0.6, kimg=1.0).update(p, sign, images=40)
+    AugmentationController(target=0.6, kimg=1.0).update(p, torch.tensor(sign), images=40)
     assert float(p) == pytest.approx(expected)
 
 
@@ -55,7 +55,7 @@ def test_controller_keeps_p_a_probability():
     controller = AugmentationController(target=0.6, kimg=0.01)
     p = torch.tensor(0.5)
     for _ in range(3):
-        controller.update(p, 1.0, images=8)
+        controller.update(p, torch.tensor(1.0), images=8)
     assert p == 1.0
     for _ in range(3):
         controller.update(p, -1.0, images=8)

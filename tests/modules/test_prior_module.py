@@ -10,16 +10,19 @@ from tiny_model import tiny_config
 from hsc.config.schema import AdversarialConfig
 from hsc.losses import load_losses
 from hsc.modules.prior import PriorModule
+from hsc.modules.share import WHOLE, Share
 from hsc.nets.discriminator import r1_penalty
 
 EVERYTHING = ["encoder", "heads", "generator", "mapping", "discriminator"]
 
 
-def module(train: list[str] = EVERYTHING, reconstruct: bool = True, **adversarial) -> PriorModule:
+def module(train: list[str] = EVERYTHING, reconstruct: bool = True, accumulate: int = 1, **adversarial) -> PriorModule:
     torch.manual_seed(0)
     settings = AdversarialConfig(**adversarial)
     losses = {} if reconstruct else {"losses": {}}
-    config = tiny_config(module="prior", train=train, adversarial=settings, log_every=1, **losses)
+    config = tiny_config(
+        module="prior", train=train, adversarial=settings, log_every=1, accumulate=accumulate, **losses
+    )
     return PriorModule(config, config.stages["only"], load_losses(["l2"]))
 
 
@@ -69,7 +72,7 @@ def test_penalty_comes_every_so_many_steps_with_augmentation_on(fit: Callable, m
         seen.append((int(prior.batches_seen), penalty := r1_penalty(*given)))
         return penalty
 
-    monkeypatch.setattr("hsc.modules.prior.r1_penalty", noted)
+    monkeypatch.setattr("hsc.modules.adversary.r1_penalty", noted)
     gradients = fit(prior, batches=4).steps
     assert [step for step, _ in seen] == [0, 2]
     assert all(penalty.isfinite() and penalty > 0 for _, penalty in seen)
@@ -127,7 +130,7 @@ def test_without_losses_the_whole_batch_meets_the_adversary(fit: Callable):
         prior = module(reconstruct=reconstruct)
         seen = []
         original = prior._random_styles
-        prior._random_styles = lambda n, random, seen=seen, original=original: seen.append(n) or original(n, random)
+        prior._random_styles = lambda n, *rest, seen=seen, original=original: seen.append(n) or original(n, *rest)
         fit(prior)
         assert seen == [images, images]
 
@@ -151,9 +154,9 @@ def test_path_lengths_come_every_so_many_steps_and_their_mean_follows(fit: Calla
     seen = []
     original = prior._path_penalty
 
-    def penalty(random: torch.Generator, values: dict) -> torch.Tensor:
-        value = original(random, values)
-        seen.append(("adversarial/path_length" in values, float(value)))
+    def penalty(n: int, random: torch.Generator, share: Share, values: dict) -> torch.Tensor:
+        value = original(n, random, share, values)
+        seen.append(("adversarial/path_length" in values, value.item()))
         return value
 
     prior._path_penalty = penalty
@@ -170,10 +173,10 @@ def test_path_length_is_the_slope_of_the_image_along_the_styles():
     prior._trainer = type("Alone", (), {"world_size": 1})()
     generator = prior.decoder.generator
     styles = torch.randn(2, generator.num_rows, generator.w_dim)
-    prior._random_styles = lambda n, random: styles.clone().requires_grad_()
+    prior._random_styles = lambda *_: styles.clone().requires_grad_()
     values: dict[str, torch.Tensor] = {}
     random = torch.Generator().manual_seed(3)
-    prior._path_penalty(random, values)
+    prior._path_penalty(4, random, WHOLE, values)
     noise = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(3)) / 32
     precise = generator.double()
 
@@ -189,4 +192,45 @@ def test_path_length_is_the_slope_of_the_image_along_the_styles():
                 nudge[:, row, column] = step
                 slopes[:, row, column] = (along(base + nudge) - along(base - nudge)) / (2 * step)
     expected = slopes.square().sum(2).mean(1).sqrt().mean()
-    assert float(values["adversarial/path_length"]) == pytest.approx(0.01 * float(expected), rel=1e-3)
+    assert float(values["adversarial/path_length"]) == pytest.approx(float(expected), rel=1e-3)
+
+
+def test_collapsed_fakes_are_seen_as_such(fit: Callable):
+    """The discriminator learns from the deviation among real images, and that among generated ones, apart."""
+    prior = module(reconstruct=False, ada_target=0.0)
+    picture = torch.nn.Parameter(torch.zeros(1, 3, 32, 32))
+    prior.decoder.generator.synthesis = lambda styles, **_: picture.expand(len(styles), -1, -1, -1)
+    deviations = []
+
+    def note(conv: torch.nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        if conv.weight.requires_grad:  # the discriminator's own step
+            deviations.append(inputs[0][:, -1].detach())
+
+    prior._discriminator.conv.register_forward_pre_hook(note)
+    fit(prior)
+    real, fake = deviations[0], deviations[1]
+    assert fake.max() < 1e-3 < 1e-2 < real.min()
+
+
+@pytest.mark.parametrize("reconstruct", [True, False])
+def test_a_step_in_parts_learns_the_same(fit: Callable, reconstruct: bool):
+    """But for statistics over images of a batch, which a single image has none of."""
+    whole, parts = (
+        module(reconstruct=reconstruct, accumulate=accumulate, r1_every=2, ada_kimg=0.05) for accumulate in (1, 2)
+    )
+    for prior in (whole, parts):
+        prior._discriminator.group_size = 1
+        prior.augmentation.fill_(0.8)
+        fit(prior, batches=4)
+    assert (whole.step, parts.step) == (4, 4)
+    assert float(parts.augmentation) == float(whole.augmentation) != pytest.approx(0.8)
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(parts.state_dict()[name], value, rtol=1e-3, atol=2e-4, msg=name)
+
+
+def test_the_discriminator_has_betas_of_its_own(fit: Callable):
+    prior = module(betas=[0.5, 0.9])
+    fit(prior)
+    generator, discriminator = prior._optimizers()
+    assert [group["betas"] for group in discriminator.param_groups] == [(0.5, 0.9)]
+    assert generator.param_groups[0]["betas"] == (0.9, 0.99)

@@ -17,4 +17,4 @@ def test_on_a_processor(monkeypatch: pytest.MonkeyPatch, avx512_bf16: bool, amx:
 
 
 def test_what_was_asked_for_is_what_runs() -> None:
-    assert fitting_precision("16-mixed", "gpu") == "16-mixed"
+    assert fitting_precision("32-true", "gpu") == "32-true"
