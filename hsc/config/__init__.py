@@ -3,6 +3,7 @@
 from hsc.config.checks import check
 from hsc.config.loading import load, model_from_dict, to_yaml
 from hsc.config.schema import Config, DataConfig, LayerConfig, ModelConfig, StageConfig
+from hsc.config.tasks import task_names, tasks_of
 
 __all__ = [
     "Config",
@@ -13,5 +14,7 @@ __all__ = [
     "check",
     "load",
     "model_from_dict",
+    "task_names",
+    "tasks_of",
     "to_yaml",
 ]

@@ -14,6 +14,7 @@ from hsc.config.schema import (
     ModelConfig,
     StageConfig,
 )
+from hsc.config.tasks import task_names, tasks_of
 from hsc.errors import HscError
 
 FEWEST_FACES = 500  # for distances of distributions
@@ -117,18 +118,18 @@ def _check_stage(path: str, stage: StageConfig, config: Config) -> None:
         raise HscError(f"config: {path}.layers: {stage.layers} is no prefix of the model's layers {names}")
     for layer in [*stage.losses, *stage.weights]:
         _one_of(f"{path}.losses", layer, names)
-    tasks = any(stage.losses.get(layer) for layer in stage.layers or names)
+    tasks = any(tasks_of(stage, config.model).values())
     adversarial = stage.module == "prior" and stage.adversarial.weight > 0
-    if not tasks and not adversarial and set(stage.train) - {"entropy", "gain"}:
-        raise HscError(f"config: {path}.losses: no layer has a task; give weights such as losses: {{basic: {{l2: 1}}}}")
     if stage.module == "prior" or stage.quantise == "none":
         # Nothing is sent, so there are no prefixes: every layer is decoded, under the last one's losses.
         if stage.layers not in ([], names):
             raise HscError(f"config: {path}.layers: a stage without quantisation trains all layers; leave it out")
-        if not adversarial and not any(stage.losses.get(names[-1], {}).values()):
+        if not adversarial and not tasks:
             raise HscError(
                 f"config: {path}.losses: a stage without quantisation needs a task of its last layer {names[-1]!r}"
             )
+    elif not tasks and set(stage.train) - {"entropy", "gain"}:
+        raise HscError(f"config: {path}.losses: no layer has a task; give weights such as losses: {{basic: {{l2: 1}}}}")
     if stage.distillation < 0 or (stage.distillation and (stage.module == "prior" or stage.quantise == "none")):
         raise HscError(f"config: {path}.distillation: 0 or more, and only of codec stages that quantise")
     for key in ("steps", "batch_size", "accumulate", "validate_every", "save_every", "log_every"):
@@ -165,7 +166,7 @@ def _check_betas(path: str, betas: Sequence[float]) -> None:
 
 def _check_judges(config: Config) -> None:
     """A reported identity or landmark judge must not have trained the model, nor taught a judge that did."""
-    trained_on = {task for name in config.run for tasks in config.stages[name].losses.values() for task in tasks}
+    trained_on = task_names(config, config.run)
     for key, judge in (("identity", config.judges.identity), ("landmarks", config.judges.landmarks)):
         if judge in trained_on:
             raise HscError(f"config: judges.{key}: {judge!r} trains the model (losses), so it cannot also report on it")

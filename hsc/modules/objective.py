@@ -24,8 +24,8 @@ class Objective:
         self.layers = layers
         self.weights = {layer: stage.weights.get(layer, 1.0) for layer in layers}
         self.tasks = {
-            layer: {task: w for task, w in stage.losses.get(layer, {}).items() if task in losses and w}
-            for layer in layers
+            layer: {task: w for task, w in stage.losses.get(layer, {}).items() if task in losses and w * weight}
+            for layer, weight in self.weights.items()
         }
         self.losses = losses
         self.distilled = stage.distillation

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hsc.config import Config, StageConfig
+from hsc.config import Config, StageConfig, tasks_of
 from hsc.images import resize
 from hsc.losses import Loss
 from hsc.modules.adversary import NonSaturating
@@ -258,8 +258,7 @@ class PriorModule(TrainableModule):
 
 def reconstructs(config: Config, stage: StageConfig) -> bool:
     """Whether a prior stage also decodes training faces: whether the last layer has losses."""
-    last = list(config.model.layers)[-1]
-    return any(stage.losses.get(last, {}).values())
+    return any(tasks_of(stage, config.model).values())
 
 
 def _as_list(one_or_many: Any) -> list[Any]:

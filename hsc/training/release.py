@@ -11,7 +11,7 @@ from hsc.checkpoints import load_generator, save_generator, weights_file
 from hsc.checkpoints.face_model import FACTOR, MEAN, PRIOR
 from hsc.checkpoints.storage import as_stored, to_store
 from hsc.codec import Codec
-from hsc.config import Config, StageConfig
+from hsc.config import Config, StageConfig, task_names
 from hsc.data.module import FaceDataModule
 from hsc.losses import load_losses, unavailable_losses
 from hsc.modules.codec import CodecModule
@@ -79,7 +79,7 @@ def write_codec(path: Path, config: Config, stage: StageConfig, weights: Path, d
 def judges_that_trained(config: Config) -> list[str]:
     """Judges of the run's losses, and of the weights it started from: what they report about it is marked."""
     stages = [config.stages[name] for name in config.run]
-    tasks = {task for stage in stages for tasks in stage.losses.values() for task in tasks}
+    tasks = task_names(config, config.run)
     judges = {loss.judge for loss in load_losses(tasks - unavailable_losses(tasks).keys()).values() if loss.judge}
     for stage in stages:
         if (start := outside_start(stage)) is not None and weights_file.is_safetensors(start):

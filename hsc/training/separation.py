@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from hsc.config import Config
+from hsc.config import Config, task_names
 from hsc.errors import HscError
 from hsc.judges import NotAvailable, load_judge
 from hsc.losses import load_losses, unavailable_losses
@@ -14,8 +14,7 @@ def check_reporters(config: Config) -> None:
 
     Perceptual judges of a family that trains are reported, and marked.
     """
-    stages = [config.stages[name] for name in config.run]
-    tasks = {task for stage in stages for tasks in stage.losses.values() for task in tasks}
+    tasks = task_names(config, config.run)
     losses = load_losses(sorted(tasks - unavailable_losses(tasks).keys()))
     taught_by = {load_judge(loss.judge).family: name for name, loss in losses.items() if loss.judge}
     for key in ("identity", "landmarks"):

@@ -13,7 +13,7 @@ from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 
 from hsc import __version__
 from hsc.callbacks.fid import distance_names
-from hsc.config import Config, StageConfig
+from hsc.config import Config, StageConfig, task_names
 from hsc.data.module import FaceDataModule
 from hsc.errors import HscError
 from hsc.files import write_atomically
@@ -224,7 +224,7 @@ def _losses(config: Config, name: str) -> dict[str, Loss]:
 
 def _tasks(config: Config, name: str) -> set[str]:
     """Names of the stage's losses."""
-    return {task for tasks in config.stages[name].losses.values() for task in tasks}
+    return task_names(config, [name])
 
 
 def _landmarker(config: Config, name: str) -> Judge | None:

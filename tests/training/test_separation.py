@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from hsc.config import load
+from hsc.config import load, task_names
 from hsc.errors import HscError
+from hsc.losses import load_losses
+from hsc.training.release import judges_that_trained
 from hsc.training.separation import check_reporters
+from hsc.training.stage import data_module
 
 EXPERIMENT = """
 name: x
@@ -49,3 +52,27 @@ def test_a_family_counts_as_one(file: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("override", ["judges.identity=none", "judges.identity=dlib", "judges.landmarks=none"])
 def test_others_report(file: Path, override: str) -> None:
     check_reporters(load([file], [override]))
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "stages.joint.losses.basic.landmarks=0",
+        "stages.joint.weights.basic=0",
+        "stages.joint={module: prior, train: [generator, encoder], losses: {enhanced: {l2: 1}}}",
+    ],
+)
+def test_what_weighs_nothing_trains_nothing(file: Path, override: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No judge is loaded for it, no landmark looked for, and its judge may report."""
+    config = load([file], [override, "judges.landmarks=facemesh", "stages.joint.losses.middle.identity=0"])
+    monkeypatch.setattr("hsc.losses.terms.load_judge", lambda name, *_: pytest.fail(f"{name} was loaded"))
+    check_reporters(config)
+    assert judges_that_trained(config) == []
+    assert data_module(config, "joint").landmarker is None
+    assert load_losses(task_names(config, ["joint"])).keys() == {"l2"}
+
+
+def test_layers_that_a_stage_does_not_train_need_no_judge(file: Path) -> None:
+    config = load([file], ["stages.joint.layers=[basic]", "judges.identity=identity_student", "judges.landmarks=none"])
+    check_reporters(config)
+    assert judges_that_trained(config) == ["facemesh"]
