@@ -62,7 +62,7 @@ def fingerprint(symbols: Iterator[Tensor]) -> str:
 
 def decoded_symbols(codec: Codec, files: list[bytes], batch: int) -> Iterator[Tensor]:
     for start in range(0, len(files), batch):
-        decoded = codec.decode_latents([codec.open(data, strict=True) for data in files[start : start + batch]])
+        decoded = codec.decode(files[start : start + batch], strict=True)
         for index in range(len(decoded.quality)):
             yield from (layer[index] for layer in decoded.symbols)
 
@@ -101,7 +101,7 @@ def main() -> None:
     images = torch.stack([to_tensor(faces.load(name)) for name in faces.names[: arguments.faces]])
     different = 0
     for quality in range(codec.num_qualities):
-        coded = [codec.code(batch, quality) for batch in images.split(BATCH)]
+        coded = [codec.encode(codec.analyse(batch), quality) for batch in images.split(BATCH)]
         files = [data for batch in coded for data in batch.files]
         ideal = torch.cat([batch.bits(len(codec.layers)) for batch in coded]) / 8
         real = torch.tensor([len(data) for data in files], dtype=torch.float64)

@@ -107,7 +107,7 @@ class Layered:
         return self.codec.compress(image)[0]
 
     def turn(self, coded: bytes) -> Turn:
-        entropy = seconds(lambda: self.codec.decode_latents([self.codec.open(coded)]))
+        entropy = seconds(lambda: self.codec.decode([coded]))
         return Turn(entropy, seconds(lambda: self.codec.decompress([coded])))
 
 

@@ -77,7 +77,7 @@ def latents_of(codec: Codec, data: FaceDataModule, split: str) -> list[Tensor]:
     for start in range(0, len(faces), FACES_AT_ONCE):
         images = faces[list(range(start, min(start + FACES_AT_ONCE, len(faces))))]["image"]
         both = [images, images.flip(-1)] if split == "train" else [images]
-        found += [codec.latents(part) for part in both]
+        found += [codec.analyse(part) for part in both]
     return [torch.cat(layer) for layer in zip(*found, strict=True)]
 
 

@@ -30,17 +30,17 @@ def main() -> None:
     mean = [layer.mean(0, keepdim=True) for layer in latents_of(codec, data, "train")]
     faces = data.dataset("validation")
     originals: Tensor = faces[list(range(min(given.faces, len(faces))))]["image"]
-    coded = codec.code(originals, given.quality)
+    coded = codec.encode(codec.analyse(originals), given.quality)
     judges = {name: load_judge(name) for name in ("lpips.vgg", "psnr")}
     print("| layers sent | filled with | " + " | ".join(judges) + " |\n| --- | --- |" + " --- |" * len(judges))
     for sent in range(1, len(codec.layers)):
-        decoded = coded.decoded(sent)
+        decoded = codec.decode(coded, sent)
         means = [layer.expand(len(originals), -1, -1) for layer in mean[sent:]]
         for name, latents in {
-            "conditional mean": codec.filled(decoded),
-            "mean of all faces": [*decoded.latents, *means],
+            "conditional mean": decoded.latents,
+            "mean of all faces": [*decoded.latents[:sent], *means],
         }.items():
-            images = resize(codec.draw(latents, decoded.quality), originals.shape[-1]).clamp(-1, 1)
+            images = resize(codec.synthesise(latents, decoded.quality), originals.shape[-1]).clamp(-1, 1)
             seen = " | ".join(f"{float(judge(originals, images).mean()):.4g}" for judge in judges.values())
             print(f"| {codec.layers[sent - 1]} | {name} | {seen} |", flush=True)
 

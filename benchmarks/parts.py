@@ -51,10 +51,11 @@ def main() -> None:
             switch_off(networks)
             partial = Codec(codec.model, networks, codec.entropy, codec.table)
             with patch.object(quantise, "BIT", 0.0 if part == ROUNDING else quantise.BIT):
-                coded = partial.code(judged.originals, quality)
-            decoded = partial.reconstruct(coded, len(codec.layers))
+                coded = partial.encode(partial.analyse(judged.originals), quality)
+            decoded = partial.decode(coded)
+            shown = partial.synthesise(decoded.latents, decoded.quality)
             size = sum(map(len, coded.files)) / len(coded.files)
-            print(f"| {quality} | {part} | {size:.1f} | {judged.row(decoded)} |", flush=True)
+            print(f"| {quality} | {part} | {size:.1f} | {judged.row(shown)} |", flush=True)
 
 
 if __name__ == "__main__":

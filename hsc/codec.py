@@ -1,38 +1,51 @@
 """The codec at work: faces to files and back, every prefix of a file decodable.
 
 ```
+        analyse                         encode
 image ─encoder─▶ latents of each layer ─LayerCoder─▶ chunks ─container─▶ file
 image ◀─generator─ W+ ◀─heads─ latents, missing layers filled ◀─LayerCoder─ chunks ◀─┘
+        synthesise                      decode
 ```
+`compress` is the first line, `decompress` the second.
+
 Encoder, heads and generator may differ in their last bits from machine to machine; what the two sides must agree on,
 means and scale classes, comes from integer arithmetic (`hsc.nets.entropy_integer`) and a stored table.
 """
 
 import hashlib
+import html
+import itertools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from hsc.coding.container import Container, Header, read, storable_side, write
+from hsc.byte_search import highest_within
+from hsc.coding.container import Container, Header, read, read_file, write
 from hsc.coding.tables import FrequencyTable
 from hsc.config import ModelConfig
 from hsc.errors import HscError
-from hsc.images import resize
-from hsc.layer_coder import CodedLayer, LayerCoder
+from hsc.images import Picture, pictures_at_once, resize, to_tensors
+from hsc.layer_coder import CodedLayer, DecodedLayer, LayerCoder
 from hsc.nets.build import bands, image_size
 from hsc.nets.encoder import PyramidEncoder
 from hsc.nets.entropy import EntropyTransformer
-from hsc.nets.entropy_integer import IntegerEntropyTransformer, Progress
+from hsc.nets.entropy_integer import IntegerEntropyTransformer
 from hsc.nets.generator import Generator
 from hsc.nets.heads import StyleHeads, decode
+from hsc.nets.levels import positions_per_level
 from hsc.nets.quantise import Gain
 
 BYTES_AIMED_AT = 100  # what the default quality is nearest to
+GROWTH = 1.5  # of the bytes from level to level, where nobody has measured them
+LARGEST_PICTURE = 1 << 27  # pixels that a file may ask for; more would let a few bytes take all memory
+FILE = bytes | bytearray | memoryview | str | Path  # a single file
+T = TypeVar("T")
 
 
 class DamagedFile(UserWarning):
@@ -58,44 +71,51 @@ class Networks(NamedTuple):
     generator: Generator
 
 
-class Decoded(NamedTuple):
-    """What a decoder knows, and where the entropy model stands after it."""
-
-    symbols: list[Tensor]  # int64 [N, rows, dim] of each known layer
-    latents: list[Tensor]  # float [N, rows, dim] of each known layer
-    progress: Progress  # before the first unknown layer
-    quality: Tensor  # [N]
-
-
 class Coded(NamedTuple):
-    """Faces coded in memory."""
+    """N faces as an encoder knows them."""
 
     files: list[bytes]
-    prefix_lengths: Tensor  # [N, layers] bytes of the file up to each layer
-    coded: list[CodedLayer]
-    quality: Tensor  # [N]
+    prefix_lengths: Tensor  # int64 [N, layers]: bytes of the file up to each layer
+    layers: list[CodedLayer]
+    headers: list[Header]
+    position: Tensor  # int64 [N], the quality as the headers have it
+    quality: Tensor  # [N] in levels
 
     @property
     def symbols(self) -> list[Tensor]:
-        """int64 [N, rows, dim] of each layer."""
-        return [layer.symbols for layer in self.coded]
+        """int64 [N, rows, dim] of each layer that was coded, on the CPU."""
+        return [layer.symbols for layer in self.layers]
 
     def bits(self, layers: int) -> Tensor:
         """[N] ideal bits of the first `layers` layers."""
-        return torch.cat([layer.row_bits for layer in self.coded[:layers]], 1).sum(1)
-
-    def decoded(self, layers: int) -> Decoded:
-        """What a decoder knows after the first `layers` layers."""
-        known = self.coded[:layers]
-        symbols, latents = [layer.symbols for layer in known], [layer.latents for layer in known]
-        return Decoded(symbols, latents, known[-1].progress, self.quality)
+        return torch.cat([layer.row_bits for layer in self.layers[:layers]], 1).sum(1)
 
 
-class Codec:
-    """A trained codec. `hsc.load` makes one from weights; `export` from networks in training.
+class Decoded(NamedTuple):
+    """N faces as a decoder knows them."""
 
-    layers: their names, in coding order · size: pixels of its own images · num_qualities: levels, 0 has the fewest
-    bytes.
+    latents: list[Tensor]  # [N, rows, dim] of every layer; of those not sent, what is expected of them
+    symbols: list[Tensor]  # int64 [N, rows, dim] of every layer, on the CPU; zeros in those not sent
+    quality: Tensor  # [N] in levels
+    sizes: list[tuple[int, int]]  # (width, height) that each file gives, in pixels
+    held: list[int]  # how many layers of each file were read
+    damage: list[str | None]  # what is wrong with each file after those layers
+
+
+class Codec(nn.Module):
+    """A trained codec. `hsc.load` makes one from weights, `Codec.export` from networks in training.
+
+    `compress` makes files of faces, `decompress` pictures of files. Their four steps are there for whoever needs what
+    lies between: `analyse` (pictures → latents), `encode` (latents → files), `decode` (files → latents) and
+    `synthesise` (latents → pictures). All run where the codec is: `codec.to("cuda")`. What a file decodes to does not
+    depend on the device but for the last bits of a pixel.
+
+    Attributes:
+        layers: Names of the layers, in coding order.
+        size: Side in pixels of the codec's own pictures; others are resized.
+        num_qualities: Trained levels. Quality 0 has the fewest bytes, `num_qualities - 1` the most; fractions lie
+            between two levels.
+        card: What is known of the weights, `bytes_per_face` at each level among it.
     """
 
     def __init__(
@@ -107,13 +127,15 @@ class Codec:
         name: str = "codec",
         card: dict[str, Any] | None = None,
     ) -> None:
-        self.model, self.networks, self.entropy, self.table = model, networks, entropy, table
+        super().__init__()
+        self.encoder, self.gain, self.heads, self.generator = networks
+        self.model, self.entropy, self.table = model, entropy, table
         self.name, self.card = name, card or {}
         self.layers = tuple(model.layers)
         self.size = image_size(model)
         self.num_qualities = len(model.lambdas)
-        rows = [rows for rows, _ in bands(model)]
-        self._coder = LayerCoder(rows, entropy, table, networks.gain)
+        self._coder = LayerCoder([rows for rows, _ in bands(model)], entropy, table, networks.gain)
+        self._per_level = positions_per_level(self.num_qualities)
 
     @classmethod
     def export(
@@ -124,13 +146,14 @@ class Codec:
         return cls(model, networks, IntegerEntropyTransformer.from_float(entropy, table.num_classes), table, name)
 
     @property
-    def generator(self) -> Generator:
-        """The prior, for whoever wants faces of it."""
-        return self.networks.generator
+    def networks(self) -> Networks:
+        """The floating-point parts."""
+        return Networks(self.encoder, self.gain, self.heads, self.generator)
 
     @property
     def device(self) -> torch.device:
-        return next(self.networks.heads.parameters()).device
+        """Where the codec is."""
+        return next(self.heads.parameters()).device
 
     @property
     def default_quality(self) -> int:
@@ -151,143 +174,309 @@ class Codec:
         digest.update(generator.mean_w.cpu().numpy().tobytes() + self.table.frequencies.tobytes())
         return int.from_bytes(digest.digest()[:2])
 
-    def compress(self, images: Tensor, quality: int | None = None, layers: int | None = None) -> list[bytes]:
-        """images [N, 3, S, S] in [-1, 1] → one file each, of the first `layers` layers (default all).
+    @torch.no_grad()
+    def compress(
+        self,
+        faces: Picture | Sequence[Picture],
+        quality: float | None = None,
+        layers: int | None = None,
+        *,
+        bytes: int | None = None,
+        value_range: tuple[float, float] | None = None,
+    ) -> Any:
+        """Make files of faces.
 
-        Images of another size than the codec's are resized; the file keeps their size for the decoder.
-        """
-        return self.code(images, quality, layers).files
+        Args:
+            faces: A PIL image, a path, a uint8 array [H, W, 3], or a tensor [3, H, W], uint8 or floating-point in
+                [-1, 1]; or a list of these, an array [N, H, W, 3] or a tensor [N, 3, H, W]. They are square crops of
+                aligned faces of any size: the codec resizes them, and the file keeps the size for the decoder.
+            quality: 0 to `num_qualities - 1`, fractions included; by default the level nearest to 100 bytes.
+            layers: How many of the first layers to code; by default all.
+            bytes: In place of `quality`: the highest quality whose file has at most so many bytes, for each face.
+            value_range: (black, white) of floating-point tensors that are not in [-1, 1].
 
-    def decompress(
-        self, files: Sequence[bytes], layers: int | None = None, native: bool = False, strict: bool = False
-    ) -> list[Tensor]:
-        """Files → images [3, S, S] in [-1, 1] from their first `layers` layers (default: all that each holds).
+        Returns:
+            The file as `bytes` for a single picture, a list of files otherwise.
 
-        At the size stored in the file, or with `native` at the codec's own. A damaged layer ends what is decoded, with
-        a DamagedFile warning, or with `strict` raises. Raises HscError for bytes that are no file of this model, or
-        hold fewer layers than asked for.
+        Raises:
+            HscError: For what is no square picture; for floats outside their range or, without `value_range`, wholly
+                within [0, 1], which may be meant as that range; and for a quality, a number of layers or a number of
+                bytes that the codec does not have.
+
+        Example:
+            >>> file = codec.compress("face.png", bytes=120)
+            >>> len(file) <= 120
+            True
         """
         self._check_layers(layers)
-        containers = [self.open(data, layers, strict) for data in files]
-        for index, container in enumerate(containers):
-            if container.damage:
-                warnings.warn(DamagedFile(f"file {index}: {container.damage}; decoded the layers before"), stacklevel=2)
-        pictures = self.pictures(containers)
-        if native:
-            return pictures
-        sizes = [container.header.size for container in containers]
-        return [resize(picture[None], size)[0] for picture, size in zip(pictures, sizes, strict=True)]
-
-    def pictures(self, containers: Sequence[Container]) -> list[Tensor]:
-        """What opened files show, [3, size, size] in [-1, 1] at the codec's own size."""
-        images: list[Tensor] = [torch.empty(0)] * len(containers)
-        by_depth: dict[int, list[int]] = {}
-        for index, container in enumerate(containers):
-            by_depth.setdefault(len(container.chunks), []).append(index)
-        for indices in by_depth.values():
-            shown = self.render(self.decode_latents([containers[index] for index in indices]))
-            for index, image in zip(indices, shown, strict=True):
-                images[index] = image
-        return images
-
-    def open(self, data: bytes, layers: int | None = None, strict: bool = False) -> Container:
-        """Parse a file and keep its first `layers` layers; the checks that `decompress` makes."""
-        container = read(data)
-        if container.header.model_id != self.model_id:
-            raise OtherModel(container.header.model_id, f"{self.name} ({self.model_id:04x})")
-        if container.header.quality >= self.num_qualities or len(container.chunks) > len(self.layers):
-            raise HscError(f"the file's header does not fit model {self.name}; it was altered")
-        if strict and container.damage:
-            raise HscError(container.damage)
-        held = len(container.chunks)
-        if held == 0:
-            raise HscError(f"no layer of the file can be decoded: {container.damage or 'it holds none'}")
-        if layers is not None and layers > held:
-            names = ", ".join(self.layers[:held])
-            raise HscError(
-                f"the file holds {held} intact layer{'s' * (held > 1)} ({names}), not {layers}; ask for at most {held}"
-            )
-        return container._replace(chunks=container.chunks[: layers or held])
+        single, pictures = to_tensors(faces, value_range)
+        files = []
+        for batch in _batches(pictures, pictures_at_once(self.size)):
+            latents = self.analyse(torch.cat([self._at_own_size(picture[None]) for picture in batch]))[:layers]
+            sizes = [(picture.shape[-1], picture.shape[-2]) for picture in batch]
+            files += self.encode(latents, quality, bytes=bytes, sizes=sizes).files
+        return files[0] if single else files
 
     @torch.no_grad()
-    def code(self, images: Tensor, quality: int | None = None, layers: int | None = None) -> Coded:
-        """Code images and keep everything that is known on the way; see `compress`."""
-        side = self._check_images(images, quality, layers)
-        level = self.default_quality if quality is None else quality
-        return self.code_latents(self.latents(images)[: layers or len(self.layers)], level, side)
+    def decompress(self, files: Any, layers: int | None = None, native: bool = False, strict: bool = False) -> Any:
+        """Show what files hold.
 
-    def latents(self, images: Tensor) -> list[Tensor]:
-        """What the encoder makes of images of any size: [N, rows, dim] for each layer.
+        Args:
+            files: A file, as `bytes` or as a path, or a list of them.
+            layers: How many of the first layers to decode, at most; by default all that a file holds.
+            native: Give pictures of the codec's own size, not of the size stored in the file.
+            strict: Raise for a torn or altered file; else the layers before the damage are decoded.
 
-        Raises HscError where that is not finite.
+        Returns:
+            A float32 tensor [3, H, W] in [-1, 1] on the codec's device for a single file, a list of them otherwise.
+
+        Raises:
+            HscError: For bytes that are no file of this codec (`OtherModel` says whose they are), that hold no intact
+                layer, or that ask for a picture of more than 2^27 pixels.
+
+        Warns:
+            DamagedFile: Where layers were not decoded because they are torn or altered.
+
+        Example:
+            >>> picture = codec.decompress(file, layers=1)
+            >>> tuple(picture.shape)
+            (3, 128, 128)
+        """
+        single = isinstance(files, FILE)
+        contents = (_content(file) for file in ([files] if single else files))
+        pictures: list[Tensor] = []
+        for batch in _batches(contents, pictures_at_once(self.size)):
+            decoded = self.decode(batch, layers, strict)
+            for index, damage in enumerate(decoded.damage, len(pictures)):
+                if damage:
+                    warnings.warn(DamagedFile(f"file {index}: {damage}; decoded the layers before"), stacklevel=2)
+            shown = self.synthesise(decoded.latents, decoded.quality)
+            pictures += shown if native else map(at_stored_size, shown, decoded.sizes)
+        return pictures[0] if single else pictures
+
+    def analyse(self, faces: Tensor) -> list[Tensor]:
+        """The first step of `compress`: pictures [N, 3, S, S] in [-1, 1] → latents, one [N, rows, dim] a layer.
+
+        Pictures of another size than the codec's are resized. Differentiable. Raises HscError where a picture is not
+        square or a latent not finite.
         """
         with torch.autocast(self.device.type, enabled=False):
-            small = resize(images.to(self.device).float(), self.size).contiguous(memory_format=torch.channels_last)
-            latents: list[Tensor] = self.networks.encoder(small)
+            small = self._at_own_size(faces).contiguous(memory_format=torch.channels_last)
+            latents: list[Tensor] = self.encoder(small)
         if not all(layer.isfinite().all() for layer in latents):
             raise HscError("the encoder gives no finite numbers: an image holds NaN, or training went astray")
         return latents
 
     @torch.no_grad()
-    def code_latents(self, latents: Sequence[Tensor], level: int, side: int) -> Coded:
-        """Quantise and code the latents of the first len(latents) layers, of images of `side` pixels, at a quality."""
-        q = torch.full((len(latents[0]),), level, device=self.device)
-        progress, coded = self._coder.begin(q), []
-        for layer, values in enumerate(latents):
-            coded.append(self._coder.encode(progress, layer, values, q))
-            progress = coded[-1].progress
-        header = Header(self.model_id, level, storable_side(side))
-        chunks = list(zip(*(layer.chunks for layer in coded), strict=True))
-        files = [write(header, chunk) for chunk in chunks]
-        lengths = [[len(write(header, chunk[: k + 1])) for k in range(len(coded))] for chunk in chunks]
-        return Coded(files, torch.tensor(lengths).reshape(len(files), len(coded)), coded, q)
+    def encode(
+        self,
+        latents: Sequence[Tensor],
+        quality: float | Sequence[float] | Tensor | None = None,
+        *,
+        bytes: int | None = None,
+        sizes: Sequence[tuple[int, int]] | None = None,
+    ) -> Coded:
+        """The second step of `compress`: quantise and code the latents of the first len(latents) layers.
 
-    @torch.no_grad()
-    def reconstruct(self, coded: Coded, layers: int) -> Tensor:
-        """What a decoder shows of the first `layers` layers: [N, 3, size, size]."""
-        return self.render(coded.decoded(layers))
+        Args:
+            latents: [N, rows, dim] of each layer to be coded, as `analyse` gives them.
+            quality: As for `compress`, one for all or one for each face.
+            bytes: In place of `quality`: the most bytes of a file.
+            sizes: (width, height) in pixels that each file is to be shown at; by default the codec's own.
 
-    @torch.no_grad()
-    def decode_latents(self, containers: Sequence[Container]) -> Decoded:
-        """Symbols and latents of files with equally many layers."""
-        quality = torch.tensor([container.header.quality for container in containers], device=self.device)
-        progress, layers = self._coder.begin(quality), []
-        for layer in range(len(containers[0].chunks)):
-            chunks = [container.chunks[layer] for container in containers]
-            layers.append(self._coder.decode(progress, layer, chunks, quality))
-            progress = layers[-1].progress
-        return Decoded([layer.symbols for layer in layers], [layer.latents for layer in layers], progress, quality)
+        Returns:
+            The files, and everything known on the way.
 
-    @torch.no_grad()
-    def render(self, decoded: Decoded) -> Tensor:
-        """Latents of the first layers → images [N, 3, size, size]; layers not known are filled."""
-        return self.draw(self.filled(decoded), decoded.quality)
+        Raises:
+            HscError: For a quality or a number of bytes that the codec does not have, and sizes beyond 65,535.
+        """
+        count = len(latents[0])
+        sizes = sizes or [(self.size, self.size)] * count
+        if bytes is None:
+            return self._encode_at(latents, self._positions(quality, count), sizes)
+        if quality is not None:
+            raise HscError("quality and bytes exclude each other; give one of them")
+        tried: list[Coded] = []
 
-    @torch.no_grad()
-    def filled(self, decoded: Decoded) -> list[Tensor]:
-        """The latents of all layers: those known, and what a decoder takes for the others."""
-        latents, progress = list(decoded.latents), decoded.progress
-        for layer in range(len(latents), len(self.layers)):
-            filled = self._coder.fill(progress, layer, decoded.quality)
-            latents.append(filled.latents)
-            progress = filled.progress
-        return latents
+        def size_of(positions: np.ndarray) -> np.ndarray:
+            tried.append(self._encode_at(latents, torch.from_numpy(positions), sizes))
+            return np.array([len(file) for file in tried[-1].files])
 
-    def draw(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
-        """Latents of all layers → images [N, 3, size, size], differentiably."""
-        with torch.autocast(self.device.type, enabled=False):
-            return decode(self.networks.heads, self.networks.generator, latents, quality).float()
-
-    def _check_images(self, images: Tensor, quality: int | None, layers: int | None) -> int:
-        if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] != images.shape[3]:
+        found = torch.from_numpy(highest_within(size_of, count, self._typical_bytes(), bytes))
+        if (found < 0).any():
+            smallest = max(map(len, self._encode_at(latents, torch.zeros_like(found), sizes).files))
             raise HscError(
-                f"images must be square, [N, 3, S, S], not {tuple(images.shape)}; crop and align faces first"
+                f"no quality fits {bytes} bytes: the smallest file has {smallest}; allow more bytes or drop a layer "
+                "(--layers)"
             )
-        if quality is not None and not 0 <= quality < self.num_qualities:
-            raise HscError(f"quality {quality} is not one of 0 … {self.num_qualities - 1}")
+        ready = next((coded for coded in tried if coded.position.equal(found)), None)
+        return ready or self._encode_at(latents, found, sizes)
+
+    @torch.no_grad()
+    def decode(self, files: Sequence[bytes] | Coded, layers: int | None = None, strict: bool = False) -> Decoded:
+        """The first step of `decompress`: files → the latents of all layers; those not sent are expected ones.
+
+        Args:
+            files: N files, or what `encode` gave: then nothing is read again.
+            layers: How many of the first layers to decode, at most.
+            strict: Raise for a torn or altered file.
+
+        Returns:
+            Latents and symbols of all layers, and what the files say of themselves.
+
+        Raises:
+            HscError: As `decompress`.
+        """
         self._check_layers(layers)
-        return images.shape[-1]
+        done: list[CodedLayer | DecodedLayer] = []
+        if isinstance(files, Coded):
+            position, headers = files.position, files.headers
+            damage: list[str | None] = [None] * len(headers)
+            chunks: list[list[bytes]] = []
+            done += files.layers[:layers]
+            held = [len(done)] * len(files.files)
+        else:
+            containers = [self._open(file, strict) for file in files]
+            headers, damage = [one.header for one in containers], [one.damage for one in containers]
+            chunks = [one.chunks[:layers] for one in containers]
+            held = [len(own) for own in chunks]
+            position = torch.tensor([position_of(header, self.num_qualities) for header in headers])
+        progress = done[-1].progress if done else self._coder.begin(position)
+        for layer in range(len(done), len(self.layers)):
+            # What a file lacks is as good as empty.
+            sent = [own[layer] if layer < len(own) else b"" for own in chunks]
+            done.append(self._coder.decode(progress, layer, sent, position))
+            progress = done[-1].progress
+        return Decoded(
+            [layer.latents for layer in done],
+            [layer.symbols for layer in done],
+            self._coder.quality(position),
+            [(header.width, header.height) for header in headers],
+            held,
+            damage,
+        )
+
+    def synthesise(self, latents: Sequence[Tensor], quality: float | Tensor) -> Tensor:
+        """The second step of `decompress`: latents of all layers → pictures [N, 3, size, size], differentiably.
+
+        quality: [N] or one for all, in levels. Values may lie slightly outside [-1, 1].
+        """
+        if not isinstance(quality, Tensor):
+            quality = torch.full((len(latents[0]),), float(quality), device=self.device)
+        with torch.autocast(self.device.type, enabled=False):
+            return decode(self.heads, self.generator, latents, quality).float()
+
+    def __repr__(self) -> str:
+        return (
+            f"Codec {self.name} ({self.model_id:04x}): {self.size}x{self.size} faces, layers {', '.join(self.layers)}, "
+            f"qualities 0 to {self.num_qualities - 1}{self._measured()}, on {self.device}"
+        )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the codec in a line, its layers in a table."""
+        rows = "".join(
+            f"<tr><td>{html.escape(layer)}</td><td>{count}</td><td>{dim}</td><td>{count * dim}</td></tr>"
+            for layer, (count, dim) in zip(self.layers, bands(self.model), strict=True)
+        )
+        head = "<tr><th>layer</th><th>rows</th><th>numbers a row</th><th>numbers</th></tr>"
+        return f"<p>{html.escape(repr(self))}</p><table>{head}{rows}</table>"
+
+    def _measured(self) -> str:
+        measured = self.card.get("bytes_per_face")
+        return f" ({measured[0]:g} to {measured[-1]:g} bytes a face)" if measured else ""
+
+    def _at_own_size(self, faces: Tensor) -> Tensor:
+        """[N, 3, S, S] → [N, 3, size, size] where the codec is. Raises HscError for what is no square picture."""
+        if faces.ndim != 4 or faces.shape[1] != 3:
+            raise HscError(f"pictures must be [N, 3, S, S], not {list(faces.shape)}")
+        height, width = faces.shape[-2:]
+        if height != width:
+            raise HscError(
+                f"a picture of {width}x{height} is not square, and hsc codes square crops of aligned faces: "
+                "`hsc encode --align` and `hsc data prepare` make them"
+            )
+        return resize(faces.to(self.device).float(), self.size)
+
+    def _encode_at(self, latents: Sequence[Tensor], position: Tensor, sizes: Sequence[tuple[int, int]]) -> Coded:
+        progress, coded = self._coder.begin(position), []
+        for layer, values in enumerate(latents):
+            coded.append(self._coder.encode(progress, layer, values, position))
+            progress = coded[-1].progress
+        headers = [
+            Header(self.model_id, where, width, height)
+            for where, (width, height) in zip(position.tolist(), sizes, strict=True)
+        ]
+        prefixes = [
+            [write(header, chunks[: count + 1]) for count in range(len(coded))]
+            for header, chunks in zip(headers, zip(*(layer.chunks for layer in coded), strict=True), strict=True)
+        ]
+        lengths = torch.tensor([[len(prefix) for prefix in own] for own in prefixes])
+        return Coded([own[-1] for own in prefixes], lengths, coded, headers, position, self._coder.quality(position))
+
+    def _open(self, data: bytes, strict: bool) -> Container:
+        """Parse a file. Raises HscError where nothing of it is for this codec."""
+        container = read(data)
+        header = container.header
+        if header.model_id != self.model_id:
+            raise OtherModel(header.model_id, f"{self.name} ({self.model_id:04x})")
+        if position_of(header, self.num_qualities) > self._last_position or len(container.chunks) > len(self.layers):
+            raise HscError(f"the file's header does not fit model {self.name}; it was altered")
+        if strict and container.damage:
+            raise HscError(container.damage)
+        if not container.chunks:
+            raise HscError(f"no layer of the file can be decoded: {container.damage}")
+        return container
+
+    @property
+    def _last_position(self) -> int:
+        return (self.num_qualities - 1) * self._per_level
+
+    def _positions(self, quality: float | Sequence[float] | Tensor | None, count: int) -> Tensor:
+        """[N] the positions nearest to a quality, or to each face's."""
+        levels = torch.as_tensor(self.default_quality if quality is None else quality, dtype=torch.float64).cpu()
+        if not ((levels >= 0) & (levels <= self.num_qualities - 1)).all():
+            raise HscError(f"quality {quality} is not within 0 … {self.num_qualities - 1}")
+        return (levels * self._per_level).round().long().expand(count)
+
+    def _typical_bytes(self) -> np.ndarray:
+        """Bytes of a face's file at every position: between the levels of the card, else as they usually grow."""
+        levels = np.arange(self.num_qualities)
+        measured = self.card.get("bytes_per_face") or BYTES_AIMED_AT * GROWTH ** (levels - self.num_qualities / 2)
+        places = np.arange(self._last_position + 1) / self._per_level
+        return np.maximum.accumulate(np.exp(np.interp(places, levels, np.log(measured))))
 
     def _check_layers(self, layers: int | None) -> None:
         if layers is not None and not 1 <= layers <= len(self.layers):
             raise HscError(f"layers {layers} is not one of 1 … {len(self.layers)} ({', '.join(self.layers)})")
+
+
+def position_of(header: Header, levels: int) -> int:
+    """The position between `levels` levels that a file was coded at; version 1 stored the level."""
+    return header.quality * positions_per_level(levels) if header.version == 1 else header.quality
+
+
+def _content(file: Any) -> bytes:
+    """Of a file given as bytes or as a path."""
+    if isinstance(file, str | Path):
+        return read_file(Path(file))
+    if isinstance(file, bytes | bytearray | memoryview):
+        return bytes(file)
+    raise HscError(f"a {type(file).__name__} is no .hsc file: give bytes or a path")
+
+
+def at_stored_size(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """[3, H, W] at the (width, height) that a file asks for. Raises HscError where that would take all memory."""
+    width, height = size
+    if width * height > LARGEST_PICTURE:
+        raise HscError(
+            f"the file asks for a picture of {width}x{height} pixels: decode it at the codec's own size "
+            "(native=True, --native)"
+        )
+    return resize(picture[None], size)[0]
+
+
+def _batches(items: Iterable[T], count: int) -> Iterator[list[T]]:
+    """Lists of `count` items, the last perhaps of fewer."""
+    waiting = iter(items)
+    while batch := list(itertools.islice(waiting, count)):
+        yield batch

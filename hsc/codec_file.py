@@ -16,20 +16,36 @@ from torch import Tensor, nn
 
 from hsc.checkpoints import weights_file
 from hsc.checkpoints.storage import as_stored, to_store
-from hsc.codec import Codec, Networks
+from hsc.codec import Codec, Networks, position_of
+from hsc.coding.container import Header
 from hsc.coding.tables import FrequencyTable
 from hsc.config import model_from_dict
+from hsc.devices import find_device
 from hsc.errors import HscError
 from hsc.nets.build import build_encoder, build_entropy_twin, build_gain, build_generator, build_heads
-from hsc.released import find_weights, released_names
+from hsc.nets.levels import positions_per_level
+from hsc.released import DEFAULT_MODEL, find_weights, released_names
 
 KIND = "codec"
 MODEL_ID = "model_id"  # of the card
 PREFIXES = ("encoder.net.", "entropy.gain.", "decoder.heads.", "decoder.generator.")  # of Networks
 
 
-def load(model: str | Path = "") -> Codec:
-    """A codec from a released name, a run folder or a weights file; without one, the codec that comes with hsc."""
+def load(model: str | Path = DEFAULT_MODEL, device: str | torch.device = "auto") -> Codec:
+    """Load a codec, ready to code.
+
+    Args:
+        model: A released name, a run folder or a weights file; by default the codec that comes with hsc.
+        device: Where it runs: "auto" (an accelerator where there is one, else the processor), "cpu", "cuda", "cuda:1"…
+
+    Raises:
+        HscError: Where there are no such weights, they are damaged or of another kind, or there is no such device.
+
+    Example:
+        >>> codec = hsc.load("ffhq128")
+        >>> codec.layers
+        ('basic', 'middle', 'enhanced')
+    """
     path = find_weights(model)
     held = weights_file.load(path, KIND)
     config = model_from_dict(held.config)
@@ -44,7 +60,8 @@ def load(model: str | Path = "") -> Codec:
             if name.startswith("table.")
         }
     )
-    return Codec(config, networks, twin, table, path.parent.name if path.stem == KIND else path.stem, held.card)
+    codec = Codec(config, networks, twin, table, path.parent.name if path.stem == KIND else path.stem, held.card)
+    return codec.eval().requires_grad_(False).to(find_device(device))
 
 
 def save(path: str | Path, codec: Codec, entropy: nn.Module, card: Mapping[str, Any] | None = None) -> None:
@@ -68,6 +85,11 @@ class Released(NamedTuple):
 
     name: str
     layers: tuple[str, ...]
+    num_qualities: int
+
+    def quality(self, header: Header) -> float:
+        """Of a file, in levels."""
+        return position_of(header, self.num_qualities) / positions_per_level(self.num_qualities)
 
 
 def released_codec(model_id: int) -> Released | None:
@@ -76,7 +98,7 @@ def released_codec(model_id: int) -> Released | None:
         held = weights_file.describe(find_weights(name))
         # Codec files from before the card kept the id are loaded to compute it.
         if held.kind == KIND and (held.card[MODEL_ID] if MODEL_ID in held.card else load(name).model_id) == model_id:
-            return Released(name, tuple(held.config["layers"]))
+            return Released(name, tuple(held.config["layers"]), len(held.config["lambdas"]))
     return None
 
 
@@ -87,4 +109,3 @@ def _fill(path: Path, part: nn.Module, prefix: str, tensors: Mapping[str, Tensor
     except RuntimeError as error:
         told = "another version of hsc wrote it, or it is damaged: fetch or write it again"
         raise HscError(f"{path}: its tensors do not fit its own config; {told}") from error
-    part.eval().requires_grad_(False)

@@ -1,5 +1,6 @@
 """Images between files, PIL and tensors. Everywhere in hsc images are float32 [N, 3, H, W], RGB, in [-1, 1]."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,18 +12,17 @@ from torch import Tensor
 
 from hsc.errors import HscError
 
+Picture = Image.Image | str | Path | np.ndarray | Tensor
+PIXELS_AT_ONCE = 1 << 20  # of the pictures that go through networks together
+BEYOND = 1e-3  # how far values may lie outside their range: what rounding in low precision adds
+
 
 def load_image(file: str | Path | BinaryIO, name: str | None = None) -> Image.Image:
     """Read an image as upright 8-bit RGB. Raises HscError naming `name` when it is broken or no image."""
     name = name or str(file)
     try:
         with Image.open(file) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I;16"):  # which Pillow would clip at 255
-                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-            elif upright.mode == "I":  # what Pillow makes of a PGM of 16 bits
-                upright = Image.fromarray((np.asarray(upright).clip(0, 65535) >> 8).astype(np.uint8))
-            return upright.convert("RGB")
+            return to_rgb(image)
     except FileNotFoundError as error:
         raise HscError(f"{name}: no such file") from error
     except UnidentifiedImageError as error:
@@ -31,14 +31,24 @@ def load_image(file: str | Path | BinaryIO, name: str | None = None) -> Image.Im
         raise HscError(f"{name}: broken image ({error})") from error
 
 
-def to_tensor(image: Image.Image) -> Tensor:
-    """PIL RGB → float32 [3, H, W] in [-1, 1]."""
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Upright, and 8-bit RGB."""
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I;16"):  # which Pillow would clip at 255
+        upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+    elif upright.mode == "I":  # what Pillow makes of a PGM of 16 bits
+        upright = Image.fromarray((np.asarray(upright).clip(0, 65535) >> 8).astype(np.uint8))
+    return upright.convert("RGB")
+
+
+def to_tensor(image: Image.Image | np.ndarray) -> Tensor:
+    """PIL RGB, or uint8 [H, W, 3] → float32 [3, H, W] in [-1, 1]."""
     return torch.from_numpy(np.array(image, dtype=np.float32)).permute(2, 0, 1).div_(127.5).sub_(1).contiguous()
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
     """[N, 3, H, W] in [-1, 1] → uint8 [N, H, W, 3], rounded and clamped."""
-    scaled = images.detach().float().add(1).mul(127.5).round().clamp(0, 255)
+    scaled = images.detach().float().add(1).mul_(127.5).round_().clamp_(0, 255)  # one copy: pictures may be large
     return scaled.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
 
@@ -47,8 +57,91 @@ def to_pil(image: Tensor) -> Image.Image:
     return Image.fromarray(to_uint8(image[None])[0])
 
 
-def resize(images: Tensor, size: int) -> Tensor:
-    """Square bicubic resize of [N, 3, H, W], antialiased where it shrinks; the same tensor when nothing changes."""
-    if images.shape[-2:] == (size, size):
+def resize(images: Tensor, size: int | tuple[int, int]) -> Tensor:
+    """Bicubic resize of [N, 3, H, W] to a side, or to (width, height), antialiased where it shrinks; the same tensor
+    when nothing changes.
+    """
+    width, height = (size, size) if isinstance(size, int) else size
+    if images.shape[-2:] == (height, width):
         return images
-    return F.interpolate(images, size=(size, size), mode="bicubic", antialias=True, align_corners=False)
+    return F.interpolate(images, size=(height, width), mode="bicubic", antialias=True, align_corners=False)
+
+
+def pictures_at_once(size: int) -> int:
+    """How many pictures of `size` × `size` pixels go through networks together: memory follows the pixels."""
+    return max(1, PIXELS_AT_ONCE // size**2)
+
+
+def to_tensors(
+    pictures: Picture | Sequence[Picture], value_range: tuple[float, float] | None = None
+) -> tuple[bool, Iterator[Tensor]]:
+    """Whatever holds pictures → whether it is a single one, and the pictures one by one, [3, H, W] in [-1, 1].
+
+    A picture is a PIL image, a path, a uint8 array [H, W, 3], or a tensor [3, H, W]: uint8, or floating-point in
+    [-1, 1]. Several are a list of these, an array [N, H, W, 3] or a tensor [N, 3, H, W]. `value_range`: (black, white)
+    of floating-point tensors where it is not (-1, 1). Paths are read when their turn comes.
+
+    Raises HscError for another type or shape, values outside their range or not finite, and, where no `value_range` is
+    given, for floating-point pictures wholly within [0, 1], which might mean that range.
+    """
+    if isinstance(pictures, np.ndarray | Tensor) and pictures.ndim == 4:
+        if isinstance(pictures, Tensor):
+            return False, iter(_from_tensor(pictures, value_range))
+        return False, (_from_array(picture) for picture in pictures)
+    if isinstance(pictures, Sequence) and not isinstance(pictures, str | bytes):
+        return False, (_one_tensor(picture, value_range) for picture in pictures)
+    return True, iter([_one_tensor(pictures, value_range)])
+
+
+def _one_tensor(picture: Picture, value_range: tuple[float, float] | None) -> Tensor:
+    if isinstance(picture, Image.Image):
+        return to_tensor(to_rgb(picture))
+    if isinstance(picture, str | Path):
+        return to_tensor(load_image(picture))
+    if isinstance(picture, np.ndarray):
+        return _from_array(picture)
+    if isinstance(picture, Tensor):
+        if picture.ndim != 3:
+            raise HscError(f"a tensor of shape {tuple(picture.shape)} is no picture: give [3, H, W] or [N, 3, H, W]")
+        return _from_tensor(picture[None], value_range)[0]
+    raise HscError(
+        f"a {type(picture).__name__} is no picture: give a PIL image, a path, a uint8 array [H, W, 3] or a tensor "
+        "[3, H, W]"
+    )
+
+
+def _from_array(picture: np.ndarray) -> Tensor:
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] != 3 or 0 in picture.shape:
+        raise HscError(
+            f"an array of {picture.dtype} {list(picture.shape)} is no picture: give uint8 [H, W, 3], or a tensor "
+            "[3, H, W]"
+        )
+    return to_tensor(picture)
+
+
+def _from_tensor(pictures: Tensor, value_range: tuple[float, float] | None) -> Tensor:
+    """[N, 3, H, W] in [-1, 1]."""
+    if pictures.shape[1] != 3 or 0 in pictures.shape[1:]:
+        raise HscError(
+            f"a tensor of shape {list(pictures.shape[1:])} is no picture: give colours first, [3, H, W] or [N, 3, H, W]"
+        )
+    if pictures.dtype == torch.uint8:
+        return pictures.float().div_(127.5).sub_(1)
+    if not pictures.is_floating_point():
+        raise HscError(f"a tensor of {pictures.dtype} is no picture: give uint8, or floats in [-1, 1]")
+    if len(pictures) == 0:
+        return pictures.float()
+    low, high = (float(value) for value in torch.aminmax(pictures.detach()))
+    black, white = value_range or (-1.0, 1.0)
+    if not black - BEYOND <= low <= high <= white + BEYOND:  # nor is NaN
+        raise HscError(
+            f"a tensor with values from {low:.4g} to {high:.4g} is no picture in [{black:g}, {white:g}]: scale it, or "
+            "say what it is in with value_range=(black, white)"
+        )
+    if value_range is None and low >= 0:
+        raise HscError(
+            "a floating-point tensor wholly within [0, 1] may be a picture in [0, 1] or a bright one in [-1, 1]: say "
+            "which with value_range=(0, 1) or value_range=(-1, 1)"
+        )
+    pictures = pictures.float()
+    return pictures if (black, white) == (-1.0, 1.0) else (pictures - black) * (2 / (white - black)) - 1

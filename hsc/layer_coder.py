@@ -18,6 +18,7 @@ from hsc.coding.chunk import ChunkDecoder, encode_chunk
 from hsc.coding.tables import FrequencyTable
 from hsc.nets.entropy_integer import IntegerEntropyTransformer, IntegerParameters, Progress
 from hsc.nets.fixed_point import LATENT_BITS
+from hsc.nets.levels import positions_per_level
 from hsc.nets.quantise import Gain, economical_round
 
 
@@ -41,7 +42,8 @@ class DecodedLayer(NamedTuple):
 
 
 class LayerCoder:
-    """`rows_per_layer`: rows of each layer, in coding order. `quality` is always the level of each face, int64 [N].
+    """`rows_per_layer`: rows of each layer, in coding order. `position` is always the quality of each face as its file
+    says it (`hsc.nets.levels`), int64 [N].
 
     `progress` is where the entropy model stands before the layer; latents are on the device of `gain`, symbols not.
     """
@@ -51,13 +53,18 @@ class LayerCoder:
     ) -> None:
         self.entropy, self.table, self.gain = entropy, table, gain
         ends = np.cumsum(rows_per_layer).tolist()
+        self._per_level = positions_per_level(len(gain.log[0]))
         self._bands = [range(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
-    def begin(self, quality: Tensor) -> Progress:
+    def begin(self, position: Tensor) -> Progress:
         """Before the first layer."""
-        return self.entropy.begin(quality)
+        return self.entropy.begin(position)
 
-    def encode(self, progress: Progress, layer: int, latents: Tensor, quality: Tensor) -> CodedLayer:
+    def quality(self, position: Tensor) -> Tensor:
+        """[N] in levels, where the gains are."""
+        return position.to(self.gain.log[0].device) / self._per_level
+
+    def encode(self, progress: Progress, layer: int, latents: Tensor, position: Tensor) -> CodedLayer:
         """Quantise and code the latents [N, rows, dim] of a layer."""
         classes: list[Tensor] = []
 
@@ -67,7 +74,7 @@ class LayerCoder:
             residual = scaled - expected.mean / 2**LATENT_BITS
             return economical_round(residual, lambda symbols: self._bits(symbols, expected.scale_class)).long()
 
-        symbols, decoded, progress = self._code(progress, layer, quality, quantise)
+        symbols, decoded, progress = self._code(progress, layer, position, quantise)
         all_classes = torch.cat(classes, 1)
         bits = self._bits(symbols, all_classes).sum(-1)
         pairs = zip(symbols.flatten(1).numpy(), all_classes.flatten(1).numpy(), strict=True)
@@ -77,8 +84,15 @@ class LayerCoder:
     def _bits(self, symbols: Tensor, classes: Tensor) -> Tensor:
         return torch.from_numpy(self.table.bits(symbols.long().numpy(), classes.numpy()))
 
-    def decode(self, progress: Progress, layer: int, chunks: Sequence[bytes], quality: Tensor) -> DecodedLayer:
-        """N chunks → a layer. Raises HscError for a damaged chunk."""
+    def decode(self, progress: Progress, layer: int, chunks: Sequence[bytes], position: Tensor) -> DecodedLayer:
+        """N chunks → a layer; without any, or of empty ones, the layer's conditional mean.
+
+        Raises HscError for a damaged chunk.
+        """
+        if not any(chunks):
+            return DecodedLayer(
+                *self._code(progress, layer, position, lambda expected, *_: torch.zeros_like(expected.mean))
+            )
         decoders = [ChunkDecoder(chunk, self.table) for chunk in chunks]
 
         def read(expected: IntegerParameters, rows: range, gain: Tensor) -> Tensor:
@@ -86,20 +100,16 @@ class LayerCoder:
             integers = np.stack([decoder.decode(c) for decoder, c in zip(decoders, classes, strict=True)])
             return torch.from_numpy(integers.astype(np.int64)).view(expected.mean.shape)
 
-        decoded = DecodedLayer(*self._code(progress, layer, quality, read))
+        decoded = DecodedLayer(*self._code(progress, layer, position, read))
         for decoder in decoders:
             decoder.finish()
         return decoded
-
-    def fill(self, progress: Progress, layer: int, quality: Tensor) -> DecodedLayer:
-        """A layer that was not sent: what a chunk of zeros would decode to, its conditional mean."""
-        return DecodedLayer(*self._code(progress, layer, quality, lambda expected, *_: torch.zeros_like(expected.mean)))
 
     def _code(
         self,
         progress: Progress,
         layer: int,
-        quality: Tensor,
+        position: Tensor,
         symbols_of: Callable[[IntegerParameters, range, Tensor], Tensor],
     ) -> tuple[Tensor, Tensor, Progress]:
         """Symbols, latents and progress of a layer, step by step.
@@ -107,6 +117,7 @@ class LayerCoder:
         `symbols_of`: (what a step is expected to hold, its rows within the layer, their gain [N, rows, dim]) → symbols.
         """
         band, symbols, latents = self._bands[layer], [], []
+        quality = self.quality(position)
         while progress.expected is not None and (rows := self.entropy.step_rows[progress.step]).start in band:
             gain = self.gain.rows(quality, rows)
             within = range(rows.start - band.start, rows.stop - band.start)

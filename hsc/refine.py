@@ -17,6 +17,7 @@ from hsc.judges import load_judge
 from hsc.judges.base import NotAvailable
 from hsc.losses import load_losses
 from hsc.nets.entropy import LOG_SCALE_RANGE
+from hsc.nets.levels import at_quality
 from hsc.nets.quantise import gaussian_bits
 
 # D: as the shipped codec's last layer has it, but for the recogniser, which is the one that comes with hsc.
@@ -35,30 +36,31 @@ class Refined(NamedTuple):
 def refine(
     codec: Codec,
     images: Tensor,
-    quality: int | None = None,
+    quality: float | Tensor | None = None,
     layers: int | None = None,
     iterations: int = 50,
     limit: int | None = None,
 ) -> Refined:
     """Files of images [N, 3, S, S] in [-1, 1] with the least J = λ·(bits of the file) / pixels + D that was found.
 
-    λ is the quality's, D the distortion of what all layers of the file show, pixels those of the codec's own size.
-    A refined file has at most `limit` bytes; where none is better within it, the unrefined one is given. With 0
-    iterations the files are those of `compress`. Refinement serves the whole file: what its first layers show may be
-    worse than those of the unrefined file.
+    λ is that of the face's quality, D the distortion of what all layers of the file show, pixels those of the codec's
+    own size. quality: as `Codec.encode` takes it. A refined file has at most `limit` bytes; where none is better within
+    it, the unrefined one is given. With 0 iterations the files are those of `compress`. Refinement serves the whole
+    file: what its first layers show may be worse than those of the unrefined file.
 
     Raises HscError where a judge of D is missing, and what `compress` raises.
     """
-    level = codec.default_quality if quality is None else quality
-    coded = codec.code(images, level, layers)
+    sizes = [(images.shape[-1], images.shape[-2])] * len(images)
+    with torch.no_grad():
+        latents = codec.analyse(images)[:layers]
+    coded = codec.encode(latents, quality, sizes=sizes)
     search = _Search(codec, images, coded, limit)
-    latents = codec.latents(images)[: len(coded.coded)]
     # In quantisation steps, so that one learning rate fits all.
     scaled = [(layer * gain).requires_grad_() for layer, gain in zip(latents, search.gains, strict=True)]
     optimiser = torch.optim.Adam(scaled, RATE)
     for iteration in range(iterations + 1):
         if iteration:
-            coded = codec.code_latents(search.unscaled(scaled), level, images.shape[-1])
+            coded = codec.encode(search.unscaled(scaled), coded.quality, sizes=sizes)
         objective = search.look_at(coded, scaled)
         if iteration < iterations:
             optimiser.zero_grad()
@@ -81,9 +83,10 @@ class _Search:
         judges = {loss.judge for loss in self.losses.values() if loss.needs_landmarks}
         with torch.no_grad():
             self.landmarks = next((load_judge(judge, codec.device)(self.originals) for judge in judges), None)
-        self.rate_weight = codec.model.lambdas[int(unrefined.quality[0])] / codec.size**2
+        log_lambdas = torch.tensor(codec.model.lambdas, device=codec.device).log()
+        self.rate_weight = at_quality(log_lambdas, unrefined.quality).exp() / codec.size**2
         self.gains: list[Tensor] = []
-        for layer in unrefined.coded:
+        for layer in unrefined.layers:
             start = sum(gain.shape[1] for gain in self.gains)
             rows = range(start, start + layer.latents.shape[1])
             self.gains.append(codec.networks.gain.rows(unrefined.quality, rows).detach())
@@ -98,7 +101,7 @@ class _Search:
         """Take the files that are better; the sum of the objective over images, differentiable in `scaled`."""
         distortion = self._distortion(coded, scaled)
         sizes = torch.tensor([len(file) for file in coded.files])
-        real = self.rate_weight * 8 * sizes + distortion.detach().cpu()
+        real = self.rate_weight.cpu() * 8 * sizes + distortion.detach().cpu()
         if self.before is None:
             self.before, self.best = real, real.clone()
         for index in (real < self.best).nonzero().flatten().tolist():
@@ -108,12 +111,12 @@ class _Search:
 
     def _distortion(self, coded: Coded, scaled: list[Tensor]) -> Tensor:
         """D of each image; rounding passes gradients on as if it were not there."""
-        known = coded.decoded(len(coded.coded))
+        latents = self.codec.decode(coded).latents
         passed = [
             layer + (values - values.detach()) / gain
-            for layer, values, gain in zip(known.latents, scaled, self.gains, strict=True)
+            for layer, values, gain in zip(latents, scaled, self.gains, strict=False)
         ]
-        shown = self.codec.draw(self.codec.filled(known._replace(latents=passed)), coded.quality)
+        shown = self.codec.synthesise([*passed, *latents[len(passed) :]], coded.quality)
         terms = [weight * self.losses[task](shown, self.originals, self.landmarks) for task, weight in TASKS.items()]
         return torch.stack(terms).sum(0)
 
@@ -121,7 +124,7 @@ class _Search:
         """Estimated bits of each image's symbols, were they not rounded; means and scales count as given."""
         low, high = LOG_SCALE_RANGE
         total = torch.zeros(len(self.files), device=self.codec.device)
-        for layer, values, gain in zip(coded.coded, scaled, self.gains, strict=True):
+        for layer, values, gain in zip(coded.layers, scaled, self.gains, strict=True):
             mean = layer.latents * gain - layer.symbols.to(gain.device)
             log_scale = low + (high - low) * layer.classes.to(gain.device) / (self.codec.table.num_classes - 1)
             total = total + gaussian_bits(values - mean, log_scale).flatten(1).sum(1)

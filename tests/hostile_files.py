@@ -9,6 +9,7 @@ import argparse
 import json
 import resource
 import time
+from binascii import crc_hqx
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,23 +36,25 @@ class Original(NamedTuple):
 
 def load_golden() -> tuple[Codec, list[Original]]:
     """The fixed tiny codec and its files."""
-    known = json.loads((GOLDEN / "codec-v1.json").read_text())["files"]
-    files = [Original((GOLDEN / f"codec-v1-{case['name']}.hsc").read_bytes(), case["symbols"]) for case in known]
+    files = []
+    for version in (1, 2):
+        known = json.loads((GOLDEN / f"codec-v{version}.json").read_text())["files"]
+        read_in = [(GOLDEN / f"codec-v{version}-{case['name']}.hsc").read_bytes() for case in known]
+        files += [Original(data, case["symbols"]) for data, case in zip(read_in, known, strict=True)]
     return hsc.load(GOLDEN / "codec-v1.safetensors"), files
 
 
 def outcome(codec: Codec, data: bytes, original: Original) -> str:
     """How a codec takes `data`, which was made from `original`; whatever is not an HscError comes through."""
     try:
-        container = codec.open(data)
-        decoded = codec.decode_latents([container])
-        codec.pictures([container])
+        decoded = codec.decode([data])
+        codec.synthesise(decoded.latents, decoded.quality)
     except HscError:
         return REFUSED
-    symbols = [layer[0].tolist() for layer in decoded.symbols]
-    if container.header != read(original.data).header or symbols != original.symbols[: len(symbols)]:
+    symbols = [layer[0].tolist() for layer in decoded.symbols[: decoded.held[0]]]
+    if read(data).header != read(original.data).header or symbols != original.symbols[: len(symbols)]:
         return SILENT
-    return FLAGGED if container.damage else TRUE
+    return FLAGGED if decoded.damage[0] else TRUE
 
 
 def mutated(data: bytes, generator: np.random.Generator) -> bytes:
@@ -79,23 +82,27 @@ def mutated(data: bytes, generator: np.random.Generator) -> bytes:
 
 def crafted(model_id: int) -> Iterator[tuple[str, bytes]]:
     """Headers and lengths of someone who knows the format; checksums fit wherever that takes the reader further."""
-    header = Header(model_id, 1, 64)
+    header = Header(model_id, 100, 64, 64)
     start = write(header, [])
     for length in (b"\xff" * 9, b"\x80\x00", b"\xff\xff\x7f", b"\xff\xff\xff\x7f", b"\x80", b"\xff\xff\xff\xff\x0f"):
         yield f"length {length.hex()}", start + length + bytes(40)
-    yield "an unknown quality", write(header._replace(quality=255), [b"", b"", b""])
-    yield "another model", write(header._replace(model_id=model_id ^ 0x8000), [b"", b"", b""])
-    yield "the largest side", write(header._replace(size=2040), [b"", b"", b""])
-    yield "no side", start[:4] + b"\0" + write(header, [b""])[5:]
-    yield "more layers than the model has", write(header, [b""] * 4)
-    yield "a hundred thousand layers", write(header, [b""] * 100_000)
+    yield "another model", write(header._replace(model_id=model_id ^ 0x8000), [b""])
+    yield "the largest sides", write(header._replace(width=65535, height=65535), [b""])
+    yield "no side", start[:4] + bytes(5) + write(header, [b""])[5:]
+    yield "a usual size the long way", start[:4] + b"\0\0\x40\0\x40" + write(header, [b""])[5:]
+    yield "more layers than the model has", write(header, [b""] * 3 + [b"\xa5"])
+    yield "a hundred thousand layers", write(header, [b"\xa5"] * 100_000)
+    yield "a hundred thousand empty layers", write(header, [b""] * 100_000 + [b"\xa5"])
+    yield "empty layers at the end", write(header, [b""]) + bytes(100)
+    old = bytes([0xB1, *start[1:3], 2, 8])
+    yield "an unknown level of version 1", old + b"\0" + crc_hqx(old + b"\0", 0xFFFF).to_bytes(2)
     for name, byte in (("zeros", b"\0"), ("ones", b"\xff"), ("a pattern", b"\xa5")):
         for size in (1, 64, 4096, MAX_CHUNK_BYTES):
             yield f"{size} bytes of {name}", write(header, [byte * size])
     yield "an endless escape", write(header, [b"\xff\xff\xff\xfe" + b"\xff" * 1000])
     yield "the longest chunks", write(header, [bytes(MAX_CHUNK_BYTES)] * 15)
     yield "a longer file than any", start + bytes(MAX_FILE_BYTES)
-    for version in (0, 2, 15):
+    for version in (0, 3, 15):
         yield f"version {version}", bytes([0xB0 | version]) + start[1:]
 
 

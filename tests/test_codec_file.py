@@ -162,7 +162,7 @@ def test_a_released_codec_is_found_by_the_id_in_its_card(
     path.with_suffix(".md").touch()
     with monkeypatch.context() as patched:
         patched.setattr(codec_file, "load", None)  # nothing is loaded
-        assert codec_file.released_codec(codec.model_id) == ("mine", codec.layers)
+        assert codec_file.released_codec(codec.model_id) == ("mine", codec.layers, 2)
         assert codec_file.released_codec(codec.model_id ^ 1) is None
     rewritten(path, card={})
-    assert codec_file.released_codec(codec.model_id) == ("mine", codec.layers)
+    assert codec_file.released_codec(codec.model_id) == ("mine", codec.layers, 2)

@@ -26,11 +26,13 @@ def main() -> None:
     quality = int(sys.argv[1]) if len(sys.argv) > 1 else codec.default_quality
     originals = [np.array(Image.open(path).convert("RGB")) for path in sorted((HERE / "portraits").glob("*.png"))]
     faces = to_tensor(originals)
-    coded = codec.code(faces, quality)
+    coded = codec.encode(codec.analyse(faces), quality)
     columns = [("original", faces)]
     for depth, layer in enumerate(codec.layers, start=1):
         lengths = coded.prefix_lengths[:, depth - 1]
-        columns.append((f"{layer}: {lengths.double().mean():.0f} bytes", codec.reconstruct(coded, depth)))
+        decoded = codec.decode(coded, depth)
+        shown = codec.synthesise(decoded.latents, decoded.quality)
+        columns.append((f"{layer}: {lengths.double().mean():.0f} bytes", shown))
     others = [load_anchor("av1").near_bytes(face, int(size))[1] for face, size in zip(originals, lengths, strict=True)]
     mean = np.mean([other.file_bytes for other in others])
     columns.append((f"AV1: {mean:.0f} bytes", to_tensor([other.decoded for other in others])))

@@ -1,8 +1,10 @@
 """`hsc encode` and `hsc decode`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -15,8 +17,14 @@ from hsc.errors import HscError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from hsc.codec import Codec
-    from hsc.coding.container import Container
+
+class Decoded(NamedTuple):
+    """What one file shows."""
+
+    picture: "Tensor"  # [3, size, size] in [-1, 1], at the codec's own size
+    size: tuple[int, int]  # (width, height) stored in the file
+    held: int  # layers decoded
+    damage: str | None  # what is wrong after those
 
 
 class Place(StrEnum):
@@ -30,6 +38,7 @@ Model = Annotated[
     str,
     typer.Option(metavar="MODEL", help="A released name, a run folder or a weights file; default: the shipped codec."),
 ]
+Device = Annotated[str, typer.Option(metavar="DEVICE", help="Where the networks run: auto, cpu, cuda, cuda:1, …")]
 Output = Annotated[
     str | None,
     typer.Option(
@@ -55,13 +64,16 @@ def encode(
         int | None, typer.Option(min=1, metavar="K", help="Only the first K layers; default: all.")
     ] = None,
     quality: Annotated[
-        int | None,
-        typer.Option(min=0, metavar="Q", help="0 is the fewest bytes; default: nearest to 100 bytes at 128x128."),
+        float | None,
+        typer.Option(
+            min=0, metavar="Q", help="0 is the fewest bytes, 2.5 is between 2 and 3; default: near 100 bytes."
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option("--bytes", min=1, metavar="N", help="The highest quality whose file fits N bytes.")
     ] = None,
     model: Model = "",
+    device: Device = "auto",
     align: Annotated[
         bool, typer.Option("--align", help="Find the largest face of a photograph and crop it as FFHQ does.")
     ] = False,
@@ -97,7 +109,7 @@ def encode(
 
     jobs = files.plan(source, output, IMAGE_SUFFIXES, files.ENCODED)
     files.check_outputs(jobs, Path(model), is_coded, force)
-    codec, settings = hsc.load(model), Settings(quality, limit, layers, align, refine)
+    codec, settings = hsc.load(model, device), Settings(quality, limit, layers, align, refine)
     _check_range("--layers", layers, 1, len(codec.layers))
     _check_range("--quality", quality, 0, codec.num_qualities - 1)
     if not align and (warning := alignment_warning([job.source for job in jobs])):
@@ -143,6 +155,7 @@ def decode(
     ] = False,
     model: Model = "",
     force: files.Force = False,
+    device: Device = "auto",
 ) -> None:
     """Decode .hsc files into pictures.
 
@@ -156,24 +169,30 @@ def decode(
       hsc decode coded/ -o decoded/ --native
     """
     import hsc
-    from hsc.images import resize
+    from hsc.codec import at_stored_size
+    from hsc.coding.container import read_file
 
     jobs = files.plan(source, output, {".hsc"}, files.DECODED)
     files.check_outputs(jobs, Path(model), files.made_here, force)
-    codec = hsc.load(model)
+    codec = hsc.load(model, device)
     _check_range("--layers", layers, 1, len(codec.layers))
     settings = {"decode": [layers, native, strict], "model": codec.model_id}
 
-    def work(batch: list[files.Job]) -> list[tuple["Tensor", "Container"]]:
-        opened = [_open(codec, job.source, layers, strict) for job in batch]
-        return list(zip(codec.pictures(opened), opened, strict=True))
+    def work(batch: list[files.Job]) -> list[Decoded]:
+        with _naming_released_models():
+            decoded = codec.decode([read_file(job.source) for job in batch], layers, strict)
+        shown = codec.synthesise(decoded.latents, decoded.quality)
+        return [Decoded(*one) for one in zip(shown, decoded.sizes, decoded.held, decoded.damage, strict=True)]
 
     with _resumed(source, output, files.DECODED, settings) as finished:
-        for job, (image, container) in files.run_batches(jobs, files.in_threads(work), "decoding", finished):
-            if container.damage:
-                complain(f"{job.source}: {container.damage}; decoded from the layers before that")
-            # One at a time: a header may ask for 2040 pixels a side.
-            shown = image if native else resize(image[None], container.header.size)[0]
+        for job, decoded in files.run_batches(jobs, files.in_threads(work), "decoding", finished):
+            if decoded.damage:
+                complain(f"{job.source}: {decoded.damage}; decoded from the layers before that")
+            if layers and decoded.held < layers and not decoded.damage:
+                there = ", ".join(codec.layers[: decoded.held])
+                complain(f"{job.source}: holds no more than {there}; decoded that")
+            # One at a time: a header may ask for many pixels.
+            shown = decoded.picture if native else at_stored_size(decoded.picture, decoded.size)
             files.write_picture(job.target, shown)
             finished.add(job, ())
             files.tell(job, f"{shown.shape[-1]}x{shown.shape[-2]}")
@@ -184,21 +203,22 @@ def _resumed(source: Path, output: str | None, naming: files.Naming, settings: d
     return Finished(files.output_folder(source, output, naming) if source.is_dir() else None, settings)
 
 
-def _open(codec: "Codec", file: Path, layers: int | None, strict: bool) -> "Container":
+@contextmanager
+def _naming_released_models() -> Iterator[None]:
+    """Where a file is refused that a released codec made, say which."""
     from hsc.codec import OtherModel
     from hsc.codec_file import released_codec
-    from hsc.coding.container import read_file
 
     try:
-        return codec.open(read_file(file), layers, strict)
+        yield
     except OtherModel as error:
         if (released := released_codec(error.model_id)) is None:
             raise
         raise HscError(
-            f"{file} was made by {released.name}, this is {error.given}: add --model {released.name}"
+            f"the file was made by {released.name}, this is {error.given}: add --model {released.name}"
         ) from error
 
 
-def _check_range(option: str, value: int | None, lowest: int, highest: int) -> None:
+def _check_range(option: str, value: float | None, lowest: int, highest: int) -> None:
     if value is not None and not lowest <= value <= highest:
         raise typer.BadParameter(f"{option} goes from {lowest} to {highest} with this model, not {value}")

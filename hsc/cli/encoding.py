@@ -1,7 +1,6 @@
 """Pictures to .hsc files, a batch at a time: what `hsc encode` does here and what it sends to a cluster."""
 
 import functools
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +9,7 @@ from hsc.errors import HscError
 from hsc.files import is_stream
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from PIL import Image
 
     from hsc.codec import Codec
     from hsc.data.prepare import Aligner
@@ -21,7 +20,7 @@ LOOKED_AT = 16
 class Settings(NamedTuple):
     """What is asked of every picture; None leaves it to the codec."""
 
-    quality: int | None
+    quality: float | None
     limit: int | None  # bytes, for the highest quality that fits
     layers: int | None
     align: bool = False  # find and crop the face first
@@ -36,27 +35,16 @@ class Encoded(NamedTuple):
 
 
 def encode_batch(codec: "Codec", settings: Settings, batch: list[Job]) -> list[Encoded]:
-    """The file of each job's picture; pictures of one size go through the networks together."""
-    import torch
+    """The file of each job's picture; they go through the networks together."""
+    from hsc.images import load_image
 
-    from hsc.images import load_image, to_tensor
-
-    sources = [job.source for job in batch]
     prepared = _aligner().align if settings.align else lambda image: image
-    images = {source: to_tensor(prepared(load_image(source))) for source in sources}
-    for source, image in images.items():
-        _check_square(source, image)
-    coded: dict[Path, Encoded] = {}
-    for group in group_by(sources, lambda source: images[source].shape):
-        stacked = torch.stack([images[source] for source in group])  # [N, 3, S, S]
-        pixels = stacked[0, 0].numel()
-        coded.update(
-            {
-                source: Encoded(data, pixels)
-                for source, data in zip(group, _files(codec, stacked, settings), strict=True)
-            }
-        )
-    return [coded[source] for source in sources]
+    images = [prepared(load_image(job.source)) for job in batch]
+    if settings.refine:
+        files = _refined(codec, images, settings)
+    else:
+        files = codec.compress(images, settings.quality, settings.layers, bytes=settings.limit)
+    return [Encoded(data, image.width * image.height) for data, image in zip(files, images, strict=True)]
 
 
 def alignment_warning(sources: list[Path]) -> str | None:
@@ -96,47 +84,19 @@ def _aligner() -> "Aligner":
     return Aligner()
 
 
-def _files(codec: "Codec", images: "Tensor", settings: Settings) -> list[bytes]:
-    """The file of each image [N, 3, S, S]."""
-    quality, limit, layers = settings.quality, settings.limit, settings.layers
-    if limit is not None:
-        coded = _compress_within(codec, images, limit, layers)
-    else:
-        level = codec.default_quality if quality is None else quality
-        coded = [(level, data) for data in codec.compress(images, level, layers)]
-    if not settings.refine:
-        return [data for _, data in coded]
+def _refined(codec: "Codec", images: list["Image.Image"], settings: Settings) -> list[bytes]:
+    """The file of each picture after a search; pictures of one size go through it together."""
+    import torch
+
+    from hsc.images import to_tensor
     from hsc.refine import refine
 
-    refined: dict[int, bytes] = {}
-    for group in group_by(range(len(images)), lambda index: coded[index][0]):
-        found = refine(codec, images[group], coded[group[0]][0], layers, settings.refine, limit)
-        refined.update(zip(group, found.files, strict=True))
-    return [refined[index] for index in range(len(images))]
-
-
-def _compress_within(codec: "Codec", images: "Tensor", limit: int, layers: int | None) -> list[tuple[int, bytes]]:
-    """For each image [N, 3, S, S] the highest quality whose file has at most `limit` bytes, and that file.
-
-    Qualities are tried from the highest down, for size need not fall with every step.
-    """
-    best: dict[int, tuple[int, bytes]] = {}
-    waiting, fewest = list(range(len(images))), math.inf
-    for quality in reversed(range(codec.num_qualities)):
-        tried = codec.compress(images[waiting], quality=quality, layers=layers)
-        best.update({index: (quality, data) for index, data in zip(waiting, tried, strict=True) if len(data) <= limit})
-        waiting = [index for index in waiting if index not in best]
-        if not waiting:
-            return [best[index] for index in range(len(images))]
-        fewest = min(fewest, *map(len, tried))
-    raise HscError(
-        f"no quality fits {limit} bytes: the smallest file has {fewest}; allow more bytes or drop a layer with --layers"
-    )
-
-
-def _check_square(source: Path, image: "Tensor") -> None:
-    height, width = image.shape[-2:]
-    if height != width:
-        raise HscError(
-            f"{source} is {width}x{height}, and hsc codes square pictures of aligned faces: --align crops the face"
-        )
+    files: dict[int, bytes] = {}
+    for group in group_by(range(len(images)), lambda index: images[index].size):
+        faces = torch.stack([to_tensor(images[index]) for index in group])
+        quality: float | torch.Tensor | None = settings.quality
+        if settings.limit is not None:
+            quality = codec.encode(codec.analyse(faces)[: settings.layers], bytes=settings.limit).quality
+        refined = refine(codec, faces, quality, settings.layers, settings.refine, settings.limit)
+        files.update(zip(group, refined.files, strict=True))
+    return [files[index] for index in range(len(images))]

@@ -30,8 +30,10 @@ class Report:
     bytes: int
     model: str | None  # name of the released codec it was made with; None for a codec of one's own
     model_id: int
-    quality: int
-    size: int  # pixels along a side
+    quality: float | None  # in levels; None for a codec of one's own, whose number of levels the file does not say
+    quality_byte: int  # of the header
+    width: int  # pixels
+    height: int
     layers: list[LayerReport]
     damage: str | None
 
@@ -70,18 +72,20 @@ def describe(file: Path) -> Report:
     layers, length = [], len(container.write(header, []))
     for index, (name, payload) in enumerate(zip(names, chunks, strict=False)):
         before, length = length, len(container.write(header, chunks[: index + 1]))
-        bpp = 8 * length / header.size**2
+        bpp = 8 * length / (header.width * header.height)
         layers.append(LayerReport(name, length - before, 8 * len(payload), length, round(bpp, 6)))
     model = released.name if released else None
-    return Report(str(file), len(data), model, header.model_id, header.quality, header.size, layers, damage)
+    quality = round(released.quality(header), 3) if released else None
+    about = header.model_id, quality, header.quality, header.width, header.height
+    return Report(str(file), len(data), model, *about, layers, damage)
 
 
 def _as_text(report: Report) -> str:
     lines = [
-        f"{report.file}: {report.bytes} bytes, {8 * report.bytes / report.size**2:.4f} bpp",
+        f"{report.file}: {report.bytes} bytes, {8 * report.bytes / (report.width * report.height):.4f} bpp",
         f"model     {report.model or 'one of your own'}, id {report.model_id:04x}",
-        f"quality   {report.quality}",
-        f"size      {report.size}x{report.size}",
+        f"quality   {'' if report.quality is None else f'{report.quality:g}, '}byte {report.quality_byte}",
+        f"size      {report.width}x{report.height}",
         f"{'layer':<10}{'bytes':>8}{'bits':>8}{'so far':>8}{'bpp':>9}",
     ]
     lines += [

@@ -7,15 +7,17 @@ from typing import NamedTuple
 
 from hsc.errors import HscError
 
-VERSION = 1
+VERSION = 2  # what is written; version 1 is read, too
 _MAGIC = 0xB  # high nibble of the first byte; no common file format, text encoding or control code starts so
-_HEADER_BYTES = 5
+_FIXED_BYTES = 5  # of the header, up to the code of the size
+_SIZE_BYTES = 4  # that follow the code _ANY_SIZE
+_ANY_SIZE = 0
 _CRC_BYTES = 2
 _CRC_START = 0xFFFF
 _SIDE_UNIT = 8
 _MAX_VARINT_BYTES = 3
 MAX_CHUNK_BYTES = (1 << 7 * _MAX_VARINT_BYTES) - 1
-MAX_SIDE = 255 * _SIDE_UNIT
+MAX_SIDE = 0xFFFF
 MAX_FILE_BYTES = 1 << 25  # more than 15 of the longest chunks
 
 
@@ -23,21 +25,18 @@ class Header(NamedTuple):
     """What a decoder must know before the first chunk."""
 
     model_id: int  # 0 … 65535, names the weights
-    quality: int  # 0 … 255
-    size: int  # side of the decoded image in pixels: a multiple of 8 from 8 to 2040
+    quality: int  # 0 … 255: a position between the model's levels; in version 1 a level
+    width: int  # of the picture in pixels, 1 … 65535
+    height: int
+    version: int = VERSION
 
 
 class Container(NamedTuple):
     """What a file holds."""
 
     header: Header
-    chunks: list[bytes]  # payloads of the intact layers, in coding order
+    chunks: list[bytes]  # payloads of the intact layers, in coding order; empty for a layer of zeros
     damage: str | None  # what is wrong after those layers, one clear sentence; None for an intact file
-
-
-def storable_side(side: int) -> int:
-    """The side a file can store for an image of this side: rounded up to a multiple of 8, at most 2040."""
-    return min(-(-side // _SIDE_UNIT) * _SIDE_UNIT, MAX_SIDE)
 
 
 def read_file(path: Path) -> bytes:
@@ -64,18 +63,24 @@ def is_coded(path: Path) -> bool:
 
 
 def write(header: Header, chunks: Iterable[bytes]) -> bytes:
-    """The file of these layers. The file of the first k chunks is its prefix.
+    """The file of these layers. The file of the first k layers is its prefix.
 
-    Raises HscError when a header field or a chunk's length cannot be stored; `storable_side` gives a side that can.
+    Empty layers cost nothing at the end, one byte before a layer that is not empty. The first is always written: its
+    checksum seals the header. Raises HscError when a header field or a chunk's length cannot be stored.
     """
     data = bytearray(_header_bytes(header))
     checksum = crc_hqx(data, _CRC_START)
-    for payload in chunks:
+    skipped = b""
+    for index, payload in enumerate(chunks):
+        if index and not payload:
+            skipped += b"\0"
+            continue
         if len(payload) > MAX_CHUNK_BYTES:
             raise HscError(f"a layer of {len(payload)} bytes does not fit the file format (at most {MAX_CHUNK_BYTES})")
-        chunk = _varint(len(payload)) + payload
+        chunk = skipped + _varint(len(payload)) + payload
         checksum = crc_hqx(chunk, checksum)
         data += chunk + checksum.to_bytes(_CRC_BYTES)
+        skipped = b""
     return bytes(data)
 
 
@@ -85,50 +90,69 @@ def read(data: bytes) -> Container:
     Time and memory are proportional to the file. Raises HscError when it is no .hsc file, of another version, or torn
     inside its header.
     """
-    header = _parse_header(data)
-    checksum = crc_hqx(data[:_HEADER_BYTES], _CRC_START)
+    header, position = _parse_header(data)
+    checksum = crc_hqx(data[:position], _CRC_START)
     chunks: list[bytes] = []
-    position = _HEADER_BYTES
     while position < len(data):
         start = position
+        skipped = 0
+        if header.version > 1 and chunks:
+            while position < len(data) and data[position] == 0:
+                skipped, position = skipped + 1, position + 1
+        number = len(chunks) + skipped + 1
         length, position = _read_varint(data, position)
         end = position + length
         if length < 0 or end + _CRC_BYTES > len(data):
-            return Container(
-                header, chunks, f"layer {len(chunks) + 1} is torn or followed by foreign bytes; get the file again"
-            )
+            return Container(header, chunks, f"layer {number} is torn or followed by foreign bytes; get the file again")
         checksum = crc_hqx(data[start:end], checksum)
         if checksum != int.from_bytes(data[end : end + _CRC_BYTES]):
-            return Container(header, chunks, f"layer {len(chunks) + 1} fails its checksum; get the file again")
-        chunks.append(data[position:end])
+            return Container(header, chunks, f"layer {number} fails its checksum; get the file again")
+        chunks += [b""] * skipped + [data[position:end]]
         position = end + _CRC_BYTES
     return Container(header, chunks, None if chunks else "the file ends before its first layer; get the file again")
 
 
 def _header_bytes(header: Header) -> bytes:
-    if header.size % _SIDE_UNIT or not _SIDE_UNIT <= header.size <= MAX_SIDE:
+    if header.version != VERSION:
+        raise HscError(f"this program writes format version {VERSION}, not {header.version}")
+    if not (1 <= header.width <= MAX_SIDE and 1 <= header.height <= MAX_SIDE):
         raise HscError(
-            f"a file cannot store an image side of {header.size}; resize to {storable_side(max(header.size, 1))}"
+            f"a file cannot store a picture of {header.width}x{header.height}; sides go from 1 to {MAX_SIDE} pixels"
         )
     if not 0 <= header.quality <= 0xFF:
         raise HscError(f"quality {header.quality} is outside 0 … 255")
     if not 0 <= header.model_id <= 0xFFFF:
         raise HscError(f"model id {header.model_id} is outside 0 … 65535")
-    return bytes([_MAGIC << 4 | VERSION, *header.model_id.to_bytes(2), header.quality, header.size // _SIDE_UNIT])
+    start = bytes([_MAGIC << 4 | VERSION, *header.model_id.to_bytes(2), header.quality])
+    units, rest = divmod(header.width, _SIDE_UNIT)
+    if header.width == header.height and rest == 0 and units <= 0xFF:
+        return start + bytes([units])
+    return start + bytes([_ANY_SIZE]) + header.width.to_bytes(2) + header.height.to_bytes(2)
 
 
-def _parse_header(data: bytes) -> Header:
+def _parse_header(data: bytes) -> tuple[Header, int]:
+    """The header, and where it ends."""
     if not data:
         raise HscError("the file is empty; get it again")
     if data[0] >> 4 != _MAGIC:
         raise HscError("this is not an .hsc file; give a file that `hsc encode` wrote")
-    if data[0] & 0xF != VERSION:
-        raise HscError(f"this .hsc file has format version {data[0] & 0xF}, this program reads {VERSION}; update hsc")
-    if len(data) < _HEADER_BYTES:
+    version = data[0] & 0xF
+    if not 1 <= version <= VERSION:
+        raise HscError(f"this .hsc file has format version {version}, this program reads 1 to {VERSION}; update hsc")
+    end = _FIXED_BYTES
+    if version > 1 and len(data) >= end and data[end - 1] == _ANY_SIZE:
+        end += _SIZE_BYTES
+    if len(data) < end:
         raise HscError("the file ends inside its header; get it again")
-    if data[4] == 0:
-        raise HscError("the header is damaged: it gives an image side of 0; get the file again")
-    return Header(int.from_bytes(data[1:3]), data[3], data[4] * _SIDE_UNIT)
+    width = height = data[_FIXED_BYTES - 1] * _SIDE_UNIT
+    if end > _FIXED_BYTES:
+        width, height = (int.from_bytes(data[place : place + 2]) for place in (_FIXED_BYTES, _FIXED_BYTES + 2))
+    if width == 0 or height == 0:
+        raise HscError("the header is damaged: it gives a picture without pixels; get the file again")
+    header = Header(int.from_bytes(data[1:3]), data[3], width, height, version)
+    if version == VERSION and _header_bytes(header) != data[:end]:
+        raise HscError("the header is damaged: it gives its size the long way; get the file again")
+    return header, end
 
 
 def _varint(value: int) -> bytes:

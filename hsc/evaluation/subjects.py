@@ -112,9 +112,10 @@ class LayeredSubject:
 
     def _compress(self, images: Tensor, quality: int, depth: int) -> tuple[list[bytes], Sequence[float | None]]:
         """Files, and the entropy model's ideal bits for each: None from codecs that keep those to themselves."""
-        if not hasattr(self.codec, "code"):
+        if not hasattr(self.codec, "encode"):
             return self.codec.compress(images, quality=quality, layers=depth), [None] * len(images)
-        coded = self.codec.code(images, quality=quality, layers=depth)
+        sizes = [(images.shape[-1], images.shape[-2])] * len(images)
+        coded = self.codec.encode(self.codec.analyse(images)[:depth], quality, sizes=sizes)
         return coded.files, coded.bits(depth).tolist()
 
     def _behaviour(self, probe: Tensor) -> str:

@@ -41,7 +41,7 @@ class CodecModule(TrainableModule):
         self.objective = Objective(stage, self.layer_names, losses)
         self.register_buffer("lambdas", torch.tensor(config.model.lambdas), persistent=False)
         self.lambdas: Tensor
-        self.released: Codec | None = None  # what validation codes with; no Module, so not in checkpoints
+        self._released: tuple[Codec, ...] = ()  # what validation codes with; in a tuple, so not in checkpoints
         self.teacher: Teacher | None = None  # what `distillation` compares with
         self.freeze_untrained()
         self.to(memory_format=torch.channels_last)
@@ -140,26 +140,28 @@ class CodecModule(TrainableModule):
     def on_validation_epoch_start(self) -> None:
         # After the averaging callback has put the average in place.
         if self.coding:
-            self.released = Codec.export(self.config.model, self.networks(), self.entropy.net)
+            self._released = (Codec.export(self.config.model, self.networks(), self.entropy.net),)
 
     def on_validation_epoch_end(self) -> None:
-        self.released = None
+        self._released = ()
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> CodecOutput:  # type: ignore[override]
         originals, names = batch["image"], batch["name"]
-        if self.released is None:
+        if not self._released:
             return self._reconstructions(originals, names)
-        coded = self.released.code(originals, layers=len(self.layer_names))
+        (codec,) = self._released
+        coded = codec.encode(codec.analyse(originals)[: len(self.layer_names)])
         layers = {}
         for j, layer in enumerate(self.layer_names):
-            images = resize(self.released.reconstruct(coded, j + 1), originals.shape[-1])
+            decoded = codec.decode(coded, j + 1)
+            images = resize(codec.synthesise(decoded.latents, decoded.quality), originals.shape[-1])
             layers[layer] = LayerOutput(images, coded.bits(j + 1), coded.prefix_lengths[:, j].double())
         symbols = dict(zip(self.layer_names, coded.symbols, strict=False))
         return CodecOutput(originals, names, layers, symbols, self._bits_of_rows(coded))
 
     def _bits_of_rows(self, coded: Coded) -> Tensor:
         """[N, rows]: estimated bits of each row; those of a grid are one number."""
-        bits = [layer.row_bits for layer in coded.coded]
+        bits = [layer.row_bits for layer in coded.layers]
         if grid(self.config.model) and len(bits) == len(self.config.model.layers):
             bits[-1] = bits[-1].sum(1, keepdim=True)
         return torch.cat(bits, 1)

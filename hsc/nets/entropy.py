@@ -22,6 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hsc.nets.levels import at_quality
+
 LOG_SCALE_RANGE = (math.log(0.08), math.log(32.0))
 
 
@@ -78,8 +80,8 @@ class EntropyTransformer(nn.Module):
         return nn.Parameter(torch.randn(len(rows), width, dims[rows[0]]) * 0.1 / math.sqrt(width))
 
     def begin(self, quality: Tensor) -> Memory:
-        """quality: level of each image, int64 [N] → memory of nothing yet."""
-        embedded = self.quality_embedding(quality)[:, None]
+        """quality: level of each image, or a place between two, [N] → memory of nothing yet."""
+        embedded = at_quality(self.quality_embedding.weight, quality)[:, None]
         nothing = embedded.new_empty(len(quality), self.heads, 0, embedded.shape[-1] // self.heads)
         return Memory(embedded, (nothing,) * len(self.blocks), (nothing,) * len(self.blocks))
 

@@ -25,6 +25,7 @@ from hsc.nets.fixed_point import (
     normalise,
     stream_limit,
 )
+from hsc.nets.levels import positions_per_level
 
 
 class IntegerParameters(NamedTuple):
@@ -51,12 +52,14 @@ class IntegerEntropyTransformer(nn.Module):
     log-scale comes a class of the frequency table, whose `num_classes` scales are log-spaced over LOG_SCALE_RANGE.
     Remembering a step and predicting the next are one pass through the network, and the first prediction is the same
     for all images of a quality: a file takes one pass less than there are steps.
+
+    Qualities are positions (`hsc.nets.levels`): what the network knows of one between two levels is linear in integers.
     """
 
     query_rows: Tensor  # int32 [rows, width]
     quality_rows: Tensor  # int32 [qualities, width]
     exponentials: Tensor  # int32 [EXP_RANGE · EXP_STEPS]: 2^EXP_BITS · exp(−i / EXP_STEPS)
-    _first: Progress | None  # before anything is known, of each level
+    _first: dict[int, Progress]  # before anything is known, by position
 
     def __init__(
         self,
@@ -89,24 +92,32 @@ class IntegerEntropyTransformer(nn.Module):
         twin.load_state_dict(integer_state(net, num_classes))
         return twin
 
-    def begin(self, quality: Tensor) -> Progress:
-        """quality: level of each image, int64 [N] → what the first step is expected to hold."""
-        # It depends on nothing but the level, so it is computed once for every level.
-        if self._first is None:
-            levels = self._quality[:, None]
-            nothing = (np.empty((len(levels), self.heads, 0, levels.shape[-1] // self.heads)),) * len(self.blocks)
-            self._first = self._predict(0, levels[:, :0], levels, nothing, nothing)
-        step, expected, levels, keys, values = self._first
-        assert expected is not None
-        index = quality.cpu()
-        rows = index.numpy()
+    def begin(self, position: Tensor) -> Progress:
+        """position: of each image, int64 [N] → what the first step is expected to hold."""
+        # It depends on nothing but the position, so it is computed once for each.
+        positions, places = np.unique(position.cpu().numpy(), return_inverse=True)
+        for new in positions:
+            if int(new) not in self._first:
+                quality = self._quality_row(int(new))
+                nothing = (np.empty((1, self.heads, 0, quality.shape[-1] // self.heads)),) * len(self.blocks)
+                self._first[int(new)] = self._predict(0, quality[:, :0], quality, nothing, nothing)
+        steps, expected, qualities, keys, values = zip(*(self._first[int(known)] for known in positions), strict=True)
+        index = torch.from_numpy(places)
         return Progress(
-            step,
-            IntegerParameters(*(part[index] for part in expected)),
-            levels[rows],
-            tuple(part[rows] for part in keys),
-            tuple(part[rows] for part in values),
+            steps[0],
+            IntegerParameters(*(torch.cat(part)[index] for part in zip(*expected, strict=True))),
+            np.concatenate(qualities)[places],
+            tuple(np.concatenate(block)[places] for block in zip(*keys, strict=True)),
+            tuple(np.concatenate(block)[places] for block in zip(*values, strict=True)),
         )
+
+    def _quality_row(self, position: int) -> Integers:
+        """[1, 1, width]: linear between the rows of two levels, rounded to nearest."""
+        per_level = positions_per_level(len(self._quality))
+        level, past = divmod(position, per_level)
+        upper = min(level + 1, len(self._quality) - 1)
+        mixed = (per_level - past) * self._quality[level] + past * self._quality[upper]
+        return np.floor((mixed + per_level // 2) / per_level)[None, None]
 
     def advance(self, progress: Progress, latents: Tensor) -> Progress:
         """Remember the rows of the present step, int64 [N, rows, dim] in units of 2^-LATENT_BITS quantisation steps.
@@ -143,7 +154,7 @@ class IntegerEntropyTransformer(nn.Module):
         self._query = as_float64(self.query_rows)
         self._quality = as_float64(self.quality_rows)
         self._exponentials = as_float64(self.exponentials)
-        self._first = None
+        self._first = {}
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> "IntegerEntropyTransformer":
         super()._apply(fn, recurse)

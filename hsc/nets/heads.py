@@ -8,11 +8,12 @@ from torch import Tensor, nn
 
 from hsc.nets.eigenfaces import EigenSynthesis
 from hsc.nets.generator import Generator
+from hsc.nets.levels import at_quality
 
 
 class StyleHeads(nn.Module):
     """latents (one [N, rows, dim] a layer, decoded or filled) and quality [N] → [N, all rows, w_dim], to be added to
-    the generator's mean style.
+    the generator's mean style. Qualities are levels, or lie between two.
 
     Layer k's rows depend on the latents of layers ≤ k only, so that what a later layer adds never moves an earlier
     layer's rows. `eigen`: what draws the linear path's picture. `rows_of_grid`: rows of W+ of a last layer whose
@@ -71,5 +72,5 @@ class LayerHead(nn.Module):
 
     def forward(self, own: Tensor, known: Tensor, quality: Tensor) -> Tensor:
         """own [N, own numbers], known [N, numbers of all layers up to this one], quality [N] → [N, rows, w_dim]."""
-        hidden = F.leaky_relu(self.up(known) + self.quality(quality), 0.2)
+        hidden = F.leaky_relu(self.up(known) + at_quality(self.quality.weight, quality), 0.2)
         return (self.linear(own) + self.down(hidden)).view(len(own), self.rows, -1)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from hsc.nets.levels import at_quality
+
 BIT = 0.1  # what a bit may cost in squared quantisation steps: ln 2 / 6 for fine steps (Gish and Pierce 1968), bit less
 RARE_BITS = 24.0  # what the table's smallest frequency, 2⁻²⁴, costs
 
@@ -13,7 +15,8 @@ RARE_BITS = 24.0  # what the table's smallest frequency, 2⁻²⁴, costs
 class Gain(nn.Module):
     """Quantisation steps per unit of latent, for each quality and each number of each row: learned, positive.
 
-    A gain goes with the rate's weight λ: distortion falls as 1/gain², so a level starts at gain ∝ λ^-½.
+    Between two levels its logarithm is linear. A gain goes with the rate's weight λ: distortion falls as 1/gain², so a
+    level starts at gain ∝ λ^-½.
     """
 
     def __init__(self, lambdas: Sequence[float], dims: Sequence[int], reference: float = 1.0) -> None:
@@ -23,8 +26,8 @@ class Gain(nn.Module):
         self.log = nn.ParameterList(nn.Parameter(start[:, None].repeat(1, dim)) for dim in dims)
 
     def rows(self, quality: Tensor, rows: range) -> Tensor:
-        """[N, rows, dim] for images of the given qualities [N]; the rows must have equal dims."""
-        return torch.stack([self.log[row][quality] for row in rows], 1).exp()
+        """[N, rows, dim] for images of the given qualities [N], integer or not; the rows must have equal dims."""
+        return torch.stack([at_quality(self.log[row], quality) for row in rows], 1).exp()
 
 
 def gaussian_bits(residual: Tensor, log_scale: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 
 from hsc.coding import container
 
-HEADER = container.Header(model_id=0x1234, quality=2, size=128)
+HEADER = container.Header(model_id=0x1234, quality=2, width=128, height=120)
 CHUNKS = [b"basic", b"mid", b"the enhanced layer"]
 
 
@@ -22,12 +22,13 @@ def test_json_accounts_for_every_byte(run, file: Path):
     ended = run("inspect", file, "--json")
     assert (ended.status, ended.err) == (0, "")
     report = json.loads(ended.out)
-    assert (report["model_id"], report["quality"], report["size"], report["damage"]) == (0x1234, 2, 128, None)
+    assert (report["model_id"], report["quality_byte"], report["quality"]) == (0x1234, 2, None)
+    assert (report["width"], report["height"], report["damage"]) == (128, 120, None)
     assert [layer["bits"] for layer in report["layers"]] == [8 * len(chunk) for chunk in CHUNKS]
     prefixes = [len(container.write(HEADER, CHUNKS[:count])) for count in (1, 2, 3)]
     assert [layer["bytes_so_far"] for layer in report["layers"]] == prefixes
     assert report["bytes"] == prefixes[-1] == file.stat().st_size
-    assert report["layers"][-1]["bpp_so_far"] == pytest.approx(8 * report["bytes"] / 128**2, abs=1e-6)
+    assert report["layers"][-1]["bpp_so_far"] == pytest.approx(8 * report["bytes"] / (128 * 120), abs=1e-6)
 
 
 def test_text_names_the_model_and_each_layer(run, file: Path):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsc.coding.container import MAX_CHUNK_BYTES, MAX_SIDE, Container, Header, read, storable_side, write
+from hsc.coding.container import MAX_CHUNK_BYTES, MAX_SIDE, VERSION, Container, Header, read, write
 from hsc.errors import HscError
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "coding-v1.json").read_text())
@@ -17,9 +17,27 @@ headers = st.builds(
     Header,
     model_id=st.integers(0, 65535),
     quality=st.integers(0, 255),
-    size=st.integers(1, 255).map(lambda code: 8 * code),
+    width=st.integers(1, MAX_SIDE),
+    height=st.integers(1, MAX_SIDE),
+    version=st.just(VERSION),
+) | st.builds(
+    lambda model_id, quality, side: Header(model_id, quality, 8 * side, 8 * side),
+    model_id=st.integers(0, 65535),
+    quality=st.integers(0, 255),
+    side=st.integers(1, 255),
 )
-files = st.tuples(headers, st.lists(st.binary(max_size=300), min_size=1, max_size=4))
+payloads = st.binary(max_size=300)
+# Empty layers at the end are not written: the last of several is not empty here.
+files = st.tuples(
+    headers,
+    st.tuples(st.lists(payloads | st.just(b""), max_size=3), payloads.filter(bool)).map(lambda c: [*c[0], c[1]])
+    | st.just([b""]),
+)
+
+
+def header_length(header: Header) -> int:
+    usual = header.width == header.height and header.width % 8 == 0 and header.width <= 2040
+    return 5 if usual else 9
 
 
 def by_the_book(data: bytes, checksum: int = 0xFFFF) -> int:
@@ -40,10 +58,16 @@ def test_reading_gives_back_what_was_written(file):
 @given(files)
 def test_checksums_are_those_of_the_specification(file):
     header, chunks = file
-    data, sealed, position = write(header, chunks), b"", 5
-    for payload in chunks:
+    position = header_length(header)
+    data = write(header, chunks)
+    sealed = data[:position]
+    for index, payload in enumerate(chunks):
+        if index and not payload:
+            assert data[position] == 0
+            sealed, position = sealed + b"\0", position + 1
+            continue
         end = position + (1 if len(payload) < 128 else 2) + len(payload)
-        sealed += data[0:end] if position == 5 else data[position:end]
+        sealed += data[position:end]
         assert int.from_bytes(data[end : end + 2]) == by_the_book(sealed)
         position = end + 2
     assert position == len(data)
@@ -61,11 +85,15 @@ def test_fewer_layers_are_a_prefix(file):
 def test_every_truncation_keeps_the_whole_layers(file):
     header, chunks = file
     whole = write(header, chunks)
-    boundaries = {len(write(header, chunks[:count])): count for count in range(1, len(chunks) + 1)}
+    boundaries = {
+        len(write(header, chunks[:count])): count
+        for count in range(1, len(chunks) + 1)
+        if count == 1 or chunks[count - 1]
+    }
     intact = 0
     for length in range(len(whole)):
         intact = boundaries.get(length, intact)
-        if length < 5:
+        if length < header_length(header):
             with pytest.raises(HscError):
                 read(whole[:length])
         else:
@@ -85,9 +113,10 @@ def test_one_altered_byte_is_always_noticed(file, data):
     try:
         container = read(bytes(whole))
     except HscError:
-        assert position in (0, 4)
+        assert position == 0 or 4 <= position < 9
         return
-    intact = sum(len(write(header, chunks[: count + 1])) <= position for count in range(len(chunks)))
+    written = [count for count in range(1, len(chunks) + 1) if count == 1 or chunks[count - 1]]
+    intact = max((count for count in written if len(write(header, chunks[:count])) <= position), default=0)
     assert container.damage is not None
     assert container.chunks == chunks[:intact]
 
@@ -107,12 +136,12 @@ def test_any_bytes_are_a_container_or_a_clear_error(data):
         container = read(data)
     except HscError:
         return
-    assert data.startswith(write(container.header, container.chunks))
+    assert container.header.version == 1 or not container.chunks or data.startswith(write(*container[:2]))
 
 
 def test_ten_thousand_mutations_pass_unnoticed_as_rarely_as_a_16_bit_checksum_allows():
     generator = np.random.default_rng(0)
-    header = Header(model_id=0x1234, quality=3, size=128)
+    header = Header(model_id=0x1234, quality=3, width=128, height=128)
     chunks = [generator.bytes(size) for size in (21, 34, 55)]
     whole = write(header, chunks)
     silent = 0
@@ -149,9 +178,13 @@ def test_ten_thousand_mutations_pass_unnoticed_as_rarely_as_a_16_bit_checksum_al
         (b"\xff\xd8\xff\xe0", "not an .hsc"),
         (b"hello there", "not an .hsc"),
         (bytes(20), "not an .hsc"),
-        (b"\xb2\0\0\0\x10\0", "version 2"),
+        (b"\xb3\0\0\0\x10\0", "version 3"),
+        (b"\xb0\0\0\0\x10\0", "version 0"),
         (b"\xb1\0\0", "inside its header"),
-        (b"\xb1\0\0\0\0\0\0\0", "side of 0"),
+        (b"\xb1\0\0\0\0\0\0\0", "without pixels"),
+        (b"\xb2\0\0\0\0\0\0", "inside its header"),
+        (b"\xb2\0\0\0\0\0\0\0\x09", "without pixels"),
+        (b"\xb2\0\0\0\0\0\x10\0\x10", "long way"),
     ],
 )
 def test_what_is_no_readable_hsc_file_is_refused(data, message):
@@ -162,42 +195,68 @@ def test_what_is_no_readable_hsc_file_is_refused(data, message):
 @pytest.mark.parametrize(
     "length", [b"\xff" * 9, b"\x80" * 9 + b"\x01", b"\x80\x00", b"\xff\xff\x7f", b"\xff\xff\xff\x7f"]
 )
-def test_hostile_lengths_are_damage(length):
-    container = read(b"\xb1\0\0\0\x10" + length + bytes(50))
+@pytest.mark.parametrize("version", [1, 2])
+def test_hostile_lengths_are_damage(length, version):
+    container = read(bytes([0xB0 | version]) + b"\0\0\0\x10" + length + bytes(50))
     assert container.chunks == []
     assert "layer 1" in container.damage
 
 
 def test_the_longest_chunk_fits_and_no_longer_one():
-    header = Header(0, 0, 128)
+    header = Header(0, 0, 128, 128)
     longest = bytes(MAX_CHUNK_BYTES)
     assert read(write(header, [longest])).chunks == [longest]
     with pytest.raises(HscError, match="does not fit"):
         write(header, [longest + b"\0"])
 
 
-def test_every_multiple_of_eight_is_stored_exactly():
-    for side in range(8, MAX_SIDE + 1, 8):
-        assert read(write(Header(1, 2, side), [b""])).header.size == side
-        assert storable_side(side) == side
+@given(headers)
+def test_every_size_is_stored_exactly_and_usual_ones_in_one_byte(header):
+    data = write(header, [b""])
+    assert read(data).header == header
+    assert len(data) == header_length(header) + 3
 
 
-@pytest.mark.parametrize(("side", "stored"), [(1, 8), (250, 256), (129, 136), (2041, 2040), (4096, 2040)])
-def test_other_sides_are_refused_with_the_one_to_take(side, stored):
-    assert storable_side(side) == stored
-    with pytest.raises(HscError, match=f"resize to {stored}"):
-        write(Header(1, 2, side), [])
+def test_empty_layers_cost_nothing_at_the_end_and_a_byte_in_between():
+    header = Header(1, 2, 128, 128)
+    whole = write(header, [b"basic", b"", b"more"])
+    assert write(header, [b"basic", b""]) == write(header, [b"basic"])
+    assert len(whole) == len(write(header, [b"basic"])) + 1 + 1 + 4 + 2
+    assert read(whole).chunks == [b"basic", b"", b"more"]
+    assert read(write(header, [b"", b""])) == Container(header, [b""], None)
 
 
-@pytest.mark.parametrize("header", [Header(-1, 0, 128), Header(65536, 0, 128), Header(0, 256, 128), Header(0, -1, 128)])
-def test_header_fields_out_of_range_are_refused(header):
+@pytest.mark.parametrize("size", [(0, 8), (8, 0), (65536, 8), (8, -1)])
+def test_sizes_that_no_file_can_store_are_refused(size):
+    with pytest.raises(HscError, match="from 1 to 65535"):
+        write(Header(1, 2, *size), [])
+
+
+@pytest.mark.parametrize("ids", [(-1, 0), (65536, 0), (0, 256), (0, -1)])
+def test_header_fields_out_of_range_are_refused(ids):
     with pytest.raises(HscError, match="outside"):
-        write(header, [])
+        write(Header(*ids, 8, 8), [])
+
+
+def test_version_1_is_not_written():
+    with pytest.raises(HscError, match="version 2, not 1"):
+        write(Header(0, 0, 8, 8, version=1), [])
 
 
 @pytest.mark.parametrize("golden", GOLDEN["files"], ids=lambda golden: golden["name"])
-def test_golden_bytes(golden):
-    header, chunks = Header(**golden["header"]), [bytes.fromhex(chunk) for chunk in golden["chunks"]]
-    data = bytes.fromhex(golden["file"])
-    assert write(header, chunks) == data
-    assert read(data) == Container(header, chunks, None)
+def test_golden_bytes_of_version_1(golden):
+    about, chunks = golden["header"], [bytes.fromhex(chunk) for chunk in golden["chunks"]]
+    header = Header(about["model_id"], about["quality"], about["size"], about["size"], version=1)
+    assert read(bytes.fromhex(golden["file"])) == Container(header, chunks, None)
+
+
+@pytest.mark.parametrize(
+    ("header", "chunks", "data"),
+    [
+        (Header(0, 0, 8, 8), [b""], "b200000001004dcd"),
+        (Header(0xBEEF, 105, 250, 187), [b"\x5e\xa2", b"", b"\xff"], "b2beef690000fa00bb025ea2b9b60001fff904"),
+    ],
+    ids=["usual size", "any size, a layer left out"],
+)
+def test_golden_bytes_of_version_2(header, chunks, data):
+    assert write(header, chunks).hex() == data

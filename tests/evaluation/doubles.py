@@ -50,8 +50,11 @@ class JpegLayers:
             file = file[2 + length :]
         return resize(to_tensor(Image.open(io.BytesIO(chunks[-1])))[None], SIZE)[0]
 
-    def code(self, images, quality=None, layers=None):
-        return JpegCoded(self.compress(images, quality, layers))
+    def analyse(self, images):
+        return [images] * len(self.layers)
+
+    def encode(self, latents, quality=None, *, bytes=None, sizes=None):
+        return JpegCoded(self.compress(latents[0], quality, len(latents)))
 
 
 class JpegCoded(NamedTuple):

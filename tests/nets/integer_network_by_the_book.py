@@ -17,12 +17,18 @@ def normalise(x: list[int]) -> list[int]:
 
 
 class Network:
-    """`state`: the stored integers as nested lists by name; `steps`: rows of each step."""
+    """`state`: the stored integers as nested lists by name; `steps`: rows of each step; `quality`: a byte."""
 
     def __init__(self, state: dict, steps: list[int], heads: int, quality: int) -> None:
         self.state, self.heads = state, heads
         self.rows = [range(sum(steps[:i]), sum(steps[: i + 1])) for i in range(len(steps))]
-        self.quality = state["quality_rows"][quality]
+        levels = state["quality_rows"]
+        apart = 255 // max(len(levels) - 1, 1)
+        level, past = divmod(quality, apart)
+        above = levels[min(level + 1, len(levels) - 1)]
+        self.quality = [
+            ((apart - past) * a + past * b + apart // 2) // apart for a, b in zip(levels[level], above, strict=True)
+        ]
         self.depth = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("blocks"))
         self.memory: list[list[tuple[list[int], list[int]]]] = [[] for _ in range(self.depth)]
         squares = 2**50 - 2**40 - (len(self.quality) * 2**22 + 500_000) // 1_000_000

@@ -23,6 +23,7 @@ from hsc.nets.quantise import gaussian_bits
 
 SHAPE = {"dims": [12] * 7, "steps": [2, 3, 2], "num_qualities": 3, "width": 64, "depth": 2, "heads": 4}
 ONE = 1 << LATENT_BITS
+PER_LEVEL = 127  # positions from level to level, of three
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "entropy-v1.json").read_text())
 
 
@@ -36,7 +37,7 @@ def synthetic_latents(count: int, generator: torch.Generator) -> torch.Tensor:
 
 
 def latent_gain(quality: torch.Tensor) -> torch.Tensor:
-    return torch.tensor([0.6, 1.2, 2.4])[quality][:, None, None]
+    return 0.6 * 2.0 ** quality[:, None, None]
 
 
 @pytest.fixture(scope="module")
@@ -69,15 +70,15 @@ def twin(trained) -> IntegerEntropyTransformer:
 
 @pytest.fixture(scope="module")
 def faces() -> tuple[torch.Tensor, torch.Tensor]:
-    """Qualities and scaled latents of 12 unseen examples."""
+    """Positions, at levels and between, and scaled latents of 12 unseen examples."""
     generator = torch.Generator().manual_seed(2)
-    quality = torch.arange(12) % 3
-    return quality, synthetic_latents(12, generator) * latent_gain(quality)
+    position = torch.arange(12) * 83 % 255
+    return position, synthetic_latents(12, generator) * latent_gain(position / PER_LEVEL)
 
 
-def code(twin, quality, latents):
+def code(twin, position, latents):
     """Symbols, classes and means of all rows, as an encoder finds them: rounding about each step's mean."""
-    progress, symbols, classes, means = twin.begin(quality), [], [], []
+    progress, symbols, classes, means = twin.begin(position), [], [], []
     for rows in twin.step_rows:
         mean, scale_class = progress.expected
         residual = latents[:, rows.start : rows.stop].double() - mean.double() / ONE
@@ -96,7 +97,8 @@ def fingerprint(results) -> str:
 def test_the_rate_is_the_float_networks(trained, twin):
     """Within 0.2 % of the float network's Gaussians, and within 0.05 % when those are coded with the same table."""
     generator = torch.Generator().manual_seed(3)
-    quality = torch.arange(600) % 3
+    position = torch.arange(600) % 255
+    quality = position / PER_LEVEL
     latents = synthetic_latents(600, generator) * latent_gain(quality)
     table, ideal, tabled = FrequencyTable.gaussian(), 0.0, 0.0
     with torch.no_grad():
@@ -108,7 +110,7 @@ def test_the_rate_is_the_float_networks(trained, twin):
             nearest = np.abs(log_scale.flatten().numpy()[:, None] - np.log(table.scales)).argmin(1)
             tabled += table.bits(symbols.flatten().long().numpy(), nearest).sum()
             memory = trained.observe(memory, step, symbols + mean)
-    symbols, classes, _ = code(twin, quality, latents)
+    symbols, classes, _ = code(twin, position, latents)
     actual = table.bits(symbols.flatten().numpy(), classes.flatten().numpy()).sum()
     assert 1 < ideal / symbols.numel() < 4  # bits a number: a rate at which the comparison means something
     assert actual < 1.002 * ideal
@@ -122,8 +124,8 @@ def test_classes_are_rows_of_the_default_table():
 
 
 def test_parameters_follow_the_float_network(trained, twin, faces):
-    quality, latents = faces
-    progress, float_memory = twin.begin(quality), trained.begin(quality)
+    position, latents = faces
+    progress, float_memory = twin.begin(position), trained.begin(position / PER_LEVEL)
     for step, rows in enumerate(twin.step_rows):
         parameters = progress.expected
         with torch.no_grad():
@@ -140,11 +142,11 @@ def test_parameters_follow_the_float_network(trained, twin, faces):
 
 
 def test_the_specification_gives_the_same_integers(twin, faces):
-    quality, latents = faces
-    _, classes, means = code(twin, quality[:2], latents[:2] * 100)
+    position, latents = faces
+    _, classes, means = code(twin, position[:2], latents[:2] * 100)
     state = {name: tensor.tolist() for name, tensor in twin.state_dict().items()}
     for index in range(2):
-        book = Network(state, SHAPE["steps"], SHAPE["heads"], int(quality[index]))
+        book = Network(state, SHAPE["steps"], SHAPE["heads"], int(position[index]))
         for step, rows in enumerate(twin.step_rows):
             expected_means, expected_classes = book.predict(step, 64)
             mine = means[index, rows.start : rows.stop]
@@ -157,24 +159,24 @@ def test_the_specification_gives_the_same_integers(twin, faces):
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("split", [1, 5, 12])
 def test_results_do_not_depend_on_batches_or_threads(twin, faces, threads, split):
-    quality, latents = faces
-    expected = fingerprint(code(twin, quality, latents))
+    position, latents = faces
+    expected = fingerprint(code(twin, position, latents))
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        parts = [code(twin, q, y) for q, y in zip(quality.split(split), latents.split(split), strict=True)]
+        parts = [code(twin, q, y) for q, y in zip(position.split(split), latents.split(split), strict=True)]
     finally:
         torch.set_num_threads(before)
     assert fingerprint(torch.cat(part) for part in zip(*parts, strict=True)) == expected
 
 
 def test_results_do_not_depend_on_memory_layout(twin, faces):
-    quality, latents = faces
-    expected = code(twin, quality, latents)
+    position, latents = faces
+    expected = code(twin, position, latents)
     transposed = latents.permute(2, 1, 0).contiguous().permute(2, 1, 0)
     assert not transposed.is_contiguous()
-    assert fingerprint(code(twin, quality, transposed)) == fingerprint(expected)
-    progress, latents = twin.begin(quality), torch.zeros(12, 2, 12, dtype=torch.int64)
+    assert fingerprint(code(twin, position, transposed)) == fingerprint(expected)
+    progress, latents = twin.begin(position), torch.zeros(12, 2, 12, dtype=torch.int64)
     progress = twin.advance(progress, latents)
     strided = progress._replace(keys=tuple(k.swapaxes(1, 2).copy().swapaxes(1, 2) for k in progress.keys))
     latents = torch.ones(12, 3, 12, dtype=torch.int64)
@@ -183,9 +185,9 @@ def test_results_do_not_depend_on_memory_layout(twin, faces):
 
 def test_results_do_not_depend_on_the_processors_features(twin, faces, tmp_path):
     """Other instruction sets in ATen, oneDNN, MKL and OpenBLAS. A float network's parameters change under these."""
-    quality, latents = faces
+    position, latents = faces
     tensors = {f"twin.{name}": tensor for name, tensor in twin.state_dict().items()}
-    save_file(tensors | {"quality": quality, "latents": latents.contiguous()}, tmp_path / "case.safetensors")
+    save_file(tensors | {"position": position, "latents": latents.contiguous()}, tmp_path / "case.safetensors")
     settings = [
         {
             "ATEN_CPU_CAPABILITY": "default",
@@ -206,28 +208,28 @@ def test_results_do_not_depend_on_the_processors_features(twin, faces, tmp_path)
         for setting in settings
     ]
     printed = [run.communicate(timeout=300)[0].strip() for run in runs]
-    assert printed == [fingerprint(code(twin, quality, latents))] * len(settings)
+    assert printed == [fingerprint(code(twin, position, latents))] * len(settings)
 
 
 def test_a_reloaded_twin_is_the_same(twin, faces):
-    quality, latents = faces
+    position, latents = faces
     reloaded = IntegerEntropyTransformer(**SHAPE)
     reloaded.load_state_dict(twin.state_dict())
     assert not any(tensor.is_floating_point() for tensor in twin.state_dict().values())
-    expected = fingerprint(code(twin, quality, latents))
-    assert fingerprint(code(reloaded, quality, latents)) == expected
-    assert fingerprint(code(reloaded.float(), quality, latents)) == expected
+    expected = fingerprint(code(twin, position, latents))
+    assert fingerprint(code(reloaded, position, latents)) == expected
+    assert fingerprint(code(reloaded.float(), position, latents)) == expected
 
 
 def test_extreme_latents_stay_exact_and_decodable(twin, faces):
     """Clamps, escapes and the longest sums: what an encoder fed nonsense produces still decodes, step by step."""
-    quality, latents = faces
+    position, latents = faces
     latents = latents.sign() * 10.0 ** torch.arange(12)[:, None, None].clamp(max=9)
-    symbols, classes, _ = code(twin, quality, latents)
+    symbols, classes, _ = code(twin, position, latents)
     table = FrequencyTable.gaussian()
     for index in (0, 3, 11):
         payload = encode_chunk(symbols[index].flatten().numpy(), classes[index].flatten().numpy(), table)
-        decoder, progress = ChunkDecoder(payload, table), twin.begin(quality[index : index + 1])
+        decoder, progress = ChunkDecoder(payload, table), twin.begin(position[index : index + 1])
         for rows in twin.step_rows:
             parameters = progress.expected
             decoded = torch.from_numpy(decoder.decode(parameters.scale_class.flatten().numpy())).long()
@@ -249,7 +251,7 @@ def test_golden_parameters():
         state[name] = values.view(tensor.shape).to(tensor.dtype)
     state["exponentials"] = (65536 - 8 * torch.arange(8192)).int()
     twin.load_state_dict(state)
-    first = twin.begin(torch.tensor([1]))
+    first = twin.begin(torch.tensor([255]))  # level 1 of two
     second = twin.advance(first, torch.tensor([[[1024, -3000, 70000, 2**30]]]))
     results = [tensor.flatten().tolist() for tensor in (*first.expected, *second.expected)]
     assert results == GOLDEN["parameters"]
@@ -273,10 +275,10 @@ def main(path: str) -> None:
     from safetensors.torch import load_file
 
     case = load_file(path)
-    quality, latents = case.pop("quality"), case.pop("latents")
+    position, latents = case.pop("position"), case.pop("latents")
     twin = IntegerEntropyTransformer(**SHAPE)
     twin.load_state_dict({name.removeprefix("twin."): tensor for name, tensor in case.items()})
-    parts = [code(twin, q, y) for q, y in zip(quality.split(5), latents.split(5), strict=True)]
+    parts = [code(twin, q, y) for q, y in zip(position.split(5), latents.split(5), strict=True)]
     print(fingerprint(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
