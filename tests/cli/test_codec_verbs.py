@@ -189,7 +189,7 @@ def test_standard_streams(codec_file: Path, face: Path, tmp_path: Path):
     ended = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert "size      64x64" in ended.stdout
     assert ended.stderr.count("\n") == 2, "one line of each verb"
-    assert hsc.load(codec_file).open((tmp_path / "coded").read_bytes()).damage is None
+    assert hsc.load(codec_file).decode([(tmp_path / "coded").read_bytes()]).damage == [None]
     assert Image.open(tmp_path / "out").size == (64, 64)
 
 

@@ -30,7 +30,7 @@ def photograph(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_photograph_is_refused_and_with_align_coded(run, codec_file: Path, photograph: Path):
     refused = run("encode", photograph, "--model", codec_file)
     assert refused.status == 1
-    assert "is 900x700" in refused.err
+    assert "900x700 is not square" in refused.err
     assert "--align crops the face" in refused.err
     coded = run("encode", photograph, "--align", "--model", codec_file)
     assert (coded.status, coded.err) == (0, "")
