@@ -22,7 +22,6 @@ HEAVY = {
     "matplotlib",
     "imageio_ffmpeg",
     "pandas",
-    "bjontegaard",
 }
 
 

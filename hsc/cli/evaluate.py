@@ -1,7 +1,7 @@
 """`hsc evaluate` and `hsc compare`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -91,6 +91,14 @@ def compare(
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where index.html and a curve per metric (SVG, PNG) go.")],
+    reference: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The curve that BD-rates are against; VVC by default, else another anchor."),
+    ] = None,
+    count: Annotated[
+        Literal["files", "pictures"],
+        typer.Option(help="What rates count: whole files, or the coded pictures in them without headers."),
+    ] = "files",
 ) -> None:
     """Draw rate-distortion curves and BD-rates on one page.
 
@@ -101,10 +109,11 @@ def compare(
     Examples:
       hsc compare results/mine results/other published.json --out comparison
       hsc compare sweeps/lambda results/mine --out comparison
+      hsc compare results/mine --reference av1 --count pictures --out comparison
     """
     from hsc.evaluation.compare import compare as draw
 
-    typer.echo(str(draw(results, out)))
+    typer.echo(str(draw(results, out, reference, count)))
 
 
 def _numbers(option: str, comma_separated: str) -> list[float]:

@@ -1,33 +1,42 @@
 """Bjøntegaard deltas: how many bits, or how much quality, one codec saves over another on average.
 
-Bjøntegaard, VCEG-M33 (2001), with Akima interpolation (Herglotz et al. 2024, package bjontegaard), after what the
-package asks of its input: points sorted by rate and only those that no cheaper point surpasses. Where two curves share
-too little, an average over the shared part would say nothing about them, so it is refused, with the reason.
+Bjøntegaard, VCEG-M33 (2001), with monotone cubic interpolation (PCHIP): it never swings beyond its points, where
+polynomials and Akima's interpolant do so wildly on points that lie close together. Averaged is over what two curves
+share; where they share too little, an average would say nothing about them, so it is refused, with the reason.
+
+Intervals are bootstrapped over images: both curves are means over the same resampled images, and everything is computed
+again from them.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from hsc.errors import HscError
-from hsc.evaluation.quantities import quantity
-from hsc.evaluation.results import Curve
+from hsc.evaluation.counting import COUNTS
+from hsc.evaluation.pchip import pchip_integral
+from hsc.evaluation.quantities import Quantity, quantity
+from hsc.evaluation.results import CONFIDENCE, Curve
 
 MINIMUM_POINTS = 4  # as in VCEG-M33
 MINIMUM_OVERLAP = 0.3  # shared range ÷ the shorter of the two ranges
+NEAR = 0.01  # points closer than this share of their curve's range count as one
+MINIMUM_RESAMPLES = 0.95  # share of the resamples that must give a value for an interval
 
 
 @dataclass(frozen=True)
 class Delta:
     """Test codec against reference. `value` is None where `refusal` says why.
 
-    overlap: the shared range ÷ the shorter of the two, where there is a value.
+    overlap: the shared range ÷ the shorter of the two, where there is a value. low, high: the confidence interval, None
+    where single images are not known or too many resamples gave no value.
     """
 
     value: float | None
     refusal: str = ""
     overlap: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 def bd_rate(reference: Curve, test: Curve, metric: str) -> Delta:
@@ -46,11 +55,8 @@ def pareto_front(rates: np.ndarray, qualities: np.ndarray) -> tuple[np.ndarray, 
     `qualities`: larger is better.
     """
     finite = np.isfinite(rates) & np.isfinite(qualities) & (rates > 0)
-    rates, qualities = rates[finite], qualities[finite]
-    order = np.lexsort((-qualities, rates))
-    rates, qualities = rates[order], qualities[order]
-    before = np.concatenate([[-np.inf], np.maximum.accumulate(qualities)[:-1]])
-    return rates[qualities > before], qualities[qualities > before]
+    rates, qualities, improves = _sorted(rates[None, finite], qualities[None, finite])
+    return rates[improves], qualities[improves]
 
 
 def on_front(metric: str, rates: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -60,46 +66,128 @@ def on_front(metric: str, rates: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.array([point in front for point in zip(rates.tolist(), qualities.tolist(), strict=True)], dtype=bool)
 
 
+def in_noise(curve: Curve, metric: str) -> np.ndarray:
+    """bool [points]: which are so good in the metric that their differences tell nothing."""
+    noise, values = _known(metric).noise, curve.values[metric]
+    if noise is None:
+        return np.zeros(len(values), dtype=bool)
+    return values > noise if _known(metric).higher_is_better else values < noise
+
+
+class _Bundle:
+    """R versions of a curve, each reduced to what is interpolated: where, `kept`, its points lie on the axis that is
+    averaged over, and how high, all [R, points]."""
+
+    def __init__(self, curve: Curve, metric: str, over_quality: bool, rates: np.ndarray, values: np.ndarray) -> None:
+        usable = np.isfinite(curve.bpp) & (curve.bpp > 0) & np.isfinite(curve.values[metric]) & ~in_noise(curve, metric)
+        qualities = _as_quality(metric, values[:, usable])
+        rates, qualities, improves = _sorted(rates[:, usable], qualities)
+        if over_quality:
+            self.axis, self.height = qualities, np.log(rates)
+            self.kept = _apart(self.axis, improves)
+        else:
+            self.axis, self.height = np.log(rates), qualities
+            # From the other end, so that of near points the better one stays.
+            self.kept = _apart(-self.axis[:, ::-1], improves[:, ::-1])[:, ::-1]
+        self.low = np.where(self.kept, self.axis, np.inf).min(axis=1, initial=np.inf)
+        self.high = np.where(self.kept, self.axis, -np.inf).max(axis=1, initial=-np.inf)
+
+    def integral(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """[R] of each version between its `low` and `high`; NaN where it has fewer than two points."""
+        result = np.full(len(self.axis), np.nan)
+        for pattern in np.unique(self.kept, axis=0):
+            if pattern.sum() >= 2:
+                rows = (self.kept == pattern).all(axis=1)
+                points = np.ix_(rows, pattern)
+                result[rows] = pchip_integral(self.axis[points], self.height[points], low[rows], high[rows])
+        return result
+
+
 def _delta(reference: Curve, test: Curve, metric: str, over_quality: bool) -> Delta:
-    if metric not in reference.values or metric not in test.values:
+    pair = reference, test
+    if any(metric not in curve.values for curve in pair):
         return Delta(None, "not measured for both")
-    fronts = [pareto_front(curve.bpp, _as_quality(metric, curve.values[metric])) for curve in (reference, test)]
-    fewest = min(len(rates) for rates, _ in fronts)
+    if not all(np.isfinite(curve.bpp).any() for curve in pair):
+        return Delta(None, f"{COUNTS[test.count]} are not counted for both")
+    one, other = (_Bundle(curve, metric, over_quality, curve.bpp[None], curve.values[metric][None]) for curve in pair)
+    fewest = min(bundle.kept.sum() for bundle in (one, other))
     if fewest < MINIMUM_POINTS:
         said = "1 point improves" if fewest == 1 else f"{fewest} points improve"
         return Delta(None, f"only {said} with rate, {MINIMUM_POINTS} needed")
-    axes = [qualities if over_quality else np.log10(rates) for rates, qualities in fronts]
-    shared = min(axis.max() for axis in axes) - max(axis.min() for axis in axes)
-    overlap = max(shared, 0) / min(np.ptp(axis) for axis in axes)
+    shared = min(one.high[0], other.high[0]) - max(one.low[0], other.low[0])
+    overlap = max(shared, 0) / min(bundle.high[0] - bundle.low[0] for bundle in (one, other))
     if overlap < MINIMUM_OVERLAP:
         what = "quality" if over_quality else "rate"
         return Delta(None, f"curves share {overlap:.0%} of their {what} range, {MINIMUM_OVERLAP:.0%} needed")
-    bjontegaard = _package()
-    function = bjontegaard.bd_rate if over_quality else bjontegaard.bd_psnr
-    settings = {"method": "akima", "require_matching_points": False, "min_overlap": 0}
-    value = float(function(*fronts[0], *fronts[1], **settings))
-    if not over_quality and _is_inverted(metric):
-        value = -value
-    return Delta(value, overlap=overlap) if math.isfinite(value) else Delta(None, "interpolation failed")
+    (value,) = _in_units(_mean_difference(one, other), metric, over_quality)
+    return Delta(float(value), "", float(overlap), *_interval(reference, test, metric, over_quality))
+
+
+def _mean_difference(reference: _Bundle, test: _Bundle) -> np.ndarray:
+    """[R]: how much higher each version of `test` lies over what it shares with its counterpart; NaN where nothing."""
+    low, high = np.maximum(reference.low, test.low), np.minimum(reference.high, test.high)
+    shares = high > low
+    low, high = np.where(shares, low, 0), np.where(shares, high, 1)
+    difference = (test.integral(low, high) - reference.integral(low, high)) / (high - low)
+    return np.where(shares, difference, np.nan)
+
+
+def _in_units(difference: np.ndarray, metric: str, over_quality: bool) -> np.ndarray:
+    if over_quality:
+        return 100 * np.expm1(difference)
+    return difference if _known(metric).higher_is_better else -difference
+
+
+def _interval(reference: Curve, test: Curve, metric: str, over_quality: bool) -> tuple[float, float] | tuple[()]:
+    """Bounds; nothing where single images are not known."""
+    one, other = reference.images_of, test.images_of
+    if one is None or other is None or one.names != other.names or reference.data_key != test.data_key:
+        return ()
+    if metric not in one.values or metric not in other.values:
+        return ()
+    bundles = (
+        _Bundle(curve, metric, over_quality, images.resampled["bpp"], images.resampled[metric])
+        for curve, images in ((reference, one), (test, other))
+    )
+    values = _in_units(_mean_difference(*bundles), metric, over_quality)
+    if np.isfinite(values).mean() < MINIMUM_RESAMPLES:
+        return ()
+    low, high = np.nanquantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
+def _sorted(rates: np.ndarray, qualities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points [R, points] by rising rate, and which of them are better than all before them."""
+    order = np.lexsort((-qualities, rates), axis=1)
+    rates, qualities = (np.take_along_axis(values, order, axis=1) for values in (rates, qualities))
+    best = np.maximum.accumulate(qualities, axis=1)
+    before = np.concatenate([np.full((len(best), 1), -np.inf), best[:, :-1]], axis=1)
+    return rates, qualities, qualities > before
+
+
+def _apart(axis: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """bool [R, points]: of the candidates along an axis, the first and those that are not near the last one taken."""
+    if not axis.shape[1]:
+        return candidates
+    lowest = np.where(candidates, axis, np.inf).min(axis=1)
+    highest = np.where(candidates, axis, -np.inf).max(axis=1)
+    step, last = NEAR * (highest - lowest), np.full(len(axis), -np.inf)
+    taken = np.zeros_like(candidates)
+    for place in range(axis.shape[1]):
+        taken[:, place] = candidates[:, place] & (axis[:, place] - last > step)
+        last = np.where(taken[:, place], axis[:, place], last)
+    return taken
 
 
 def _as_quality(metric: str, values: np.ndarray) -> np.ndarray:
     """On a scale where larger is better; MS-SSIM in decibels, whose upper end is not squeezed."""
     if metric.partition(".")[0] == "ms_ssim":
         return -10 * np.log10(np.maximum(1 - values, 1e-12))
-    return -values if _is_inverted(metric) else values
+    return values if _known(metric).higher_is_better else -values
 
 
-def _is_inverted(metric: str) -> bool:
+def _known(metric: str) -> Quantity:
     known = quantity(metric)
     if known is None:
         raise HscError(f"whether more of {metric} is better is not known")
-    return not known.higher_is_better
-
-
-def _package():
-    try:
-        import bjontegaard
-    except ModuleNotFoundError as error:
-        raise HscError("BD-rate needs the package bjontegaard: pip install 'hsc[anchors]'") from error
-    return bjontegaard
+    return known

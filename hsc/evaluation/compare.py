@@ -9,25 +9,28 @@ from pathlib import Path
 import numpy as np
 
 from hsc.errors import HscError
+from hsc.evaluation.counting import COUNTS, counted
 from hsc.evaluation.curves import draw, png, svg
 from hsc.evaluation.page_data import read_gallery
 from hsc.evaluation.quantities import sort_key
-from hsc.evaluation.report import build_page
+from hsc.evaluation.report import View, build_page
 from hsc.evaluation.results import GENERATED, Curve, read_about, read_results
 from hsc.evaluation.runs import FROM_TRAINING, read_runs
 from hsc.evaluation.tables import Table, delta_table, equal_rate_table, front_table, time_table
 from hsc.files import write_atomically
 
-PREFERRED_REFERENCES = ("vvc", "av1", "hevc", "jpeg")
+# Codecs that deltas are against unless told otherwise, best first, as result files call them and their encoders.
+PREFERRED_REFERENCES = (r"vvc|vvenc|vtm|h\.?266", r"av1|libaom|aom", r"hevc|x265|hm|h\.?265", r"jpe?g")
 EQUAL_RATES = 3  # tables at equal rate
 
 
-def compare(results: Sequence[str | Path], out: str | Path, reference: str | None = None) -> Path:
+def compare(results: Sequence[str | Path], out: str | Path, reference: str | None = None, count: str = "files") -> Path:
     """Compare result files (hsc's or CompressAI's) or folders of them, run folders, sweeps and W&B's offline runs;
     returns the path of index.html.
 
     Writes to `out`: METRIC.svg and METRIC.png for every metric, tables.md, tables.tex and index.html. `reference` names
-    the curve that BD-rates are against: by default VVC, else another anchor, else the first curve.
+    the curve that BD-rates are against: by default VVC, else another anchor, else the first curve. `count`, a key of
+    `hsc.evaluation.counting.COUNTS`, is what rates count in all of them; the page can be switched.
     Raises HscError when nothing can be drawn.
     """
     curves = unique_names(list(chain.from_iterable(map(read_curves, results))))
@@ -35,23 +38,18 @@ def compare(results: Sequence[str | Path], out: str | Path, reference: str | Non
     if not metrics:
         raise HscError(f"{', '.join(map(str, results))}: no known metric in these results, nothing to compare")
     chosen = find_reference(curves, reference)
-    out = Path(out)
+    views = [_view([counted(curve, one) for curve in curves], curves.index(chosen), metrics) for one in COUNTS]
+    views = sorted(filter(View.has_points, views), key=lambda view: view.count != count)
+    if not views or views[0].count != count:
+        raise HscError(f"no result here counts {COUNTS[count]}; give results of hsc evaluate, or another --count")
+    out, warnings = Path(out), warnings_about(curves)
     for metric in metrics:
-        _draw(out, metric, curves)
-    saved = delta_table(curves, chosen, metrics, of_rate=True)
-    equal = [equal_rate_table(curves, metrics, rate) for rate in equal_rates(curves, chosen)]
-    fronts = [front_table(curve, metrics) for curve in curves if curve.labels]
-    times = [table for table in [time_table(curves)] if table]
-    more = [delta_table(curves, chosen, metrics, of_rate=False), *equal, *fronts, *times]
-    warnings = warnings_about(curves)
-    _write_tables(out, [saved, *more], warnings)
-    middle = len(equal) // 2
-    headline = [saved, max(equal[middle:] + equal[:middle], key=lambda table: len(table.rows))]
-    others = [table for table in more if table not in headline]
+        _draw(out, metric, views[0].curves)
+    _write_tables(out, [*views[0].headline, *views[0].tables], warnings)
     beside = chosen.codec.partition(" (")[0]
     galleries = [gallery for path in results if (gallery := read_gallery(Path(path), beside)) is not None]
     runs = [{"results": Path(path).name, **about} for path in results if (about := read_about(path))]
-    page = build_page(curves, metrics, headline, others, _lead(curves, chosen), warnings, galleries, runs)
+    page = build_page(views, metrics, warnings, galleries, runs)
     write_atomically(out / "index.html", page.encode())
     return out / "index.html"
 
@@ -87,9 +85,10 @@ def find_reference(curves: Sequence[Curve], name: str | None) -> Curve:
         if name not in names:
             raise HscError(f"there is no curve '{name}' to compare with; there are: {', '.join(names)}")
         return curves[names.index(name)]
+    ladders = [curve for curve in curves if not curve.targets]
     for codec in PREFERRED_REFERENCES:
-        for curve in curves:
-            if curve.codec.partition(" (")[0] == codec:
+        for curve in ladders:
+            if re.match(rf"({codec})(?![a-z0-9])", curve.codec, re.IGNORECASE):
                 return curve
     return next((curve for curve in curves if not curve.layer), curves[0])
 
@@ -98,7 +97,8 @@ def equal_rates(curves: Sequence[Curve], reference: Curve) -> list[float]:
     """Rates for tables: points of the first layered codec's last layer, else of the reference, evenly chosen."""
     layered = [curve for curve in curves if curve.layer]
     first = [curve for curve in layered if curve.codec == layered[0].codec]
-    rates = np.unique((first[-1] if first else reference).bpp)
+    rates = (first[-1] if first else reference).bpp
+    rates = np.unique(rates[np.isfinite(rates)])
     places = np.linspace(0, len(rates) - 1, min(EQUAL_RATES, len(rates))).round().astype(int)
     return rates[np.unique(places)].tolist()
 
@@ -157,10 +157,25 @@ def _write_tables(out: Path, tables: Sequence[Table], warnings: Sequence[str]) -
     write_atomically(out / "tables.tex", "\n".join(latex).encode())
 
 
+def _view(curves: Sequence[Curve], reference: int, metrics: Sequence[str]) -> View:
+    """The tables of curves that count their rates alike; `reference` is the place of one of them."""
+    chosen = curves[reference]
+    saved = delta_table(curves, chosen, metrics, of_rate=True)
+    equal = [equal_rate_table(curves, metrics, rate) for rate in equal_rates(curves, chosen)]
+    middle = len(equal) // 2
+    first = sorted(equal[middle:] + equal[:middle], key=lambda table: -len(table.rows))[:1]
+    fronts = [front_table(curve, metrics) for curve in curves if curve.labels and np.isfinite(curve.bpp).any()]
+    times = [table for table in [time_table(curves)] if table]
+    others = [table for table in equal if table not in first]
+    gained = delta_table(curves, chosen, metrics, of_rate=False)
+    return View(chosen.count, curves, _lead(curves, chosen), [saved, *first], [gained, *others, *fronts, *times])
+
+
 def _lead(curves: Sequence[Curve], reference: Curve) -> str:
+    headers = ", headers included" if reference.count == "files" else ", without headers"
     images = {curve.images for curve in curves if curve.images}
     measured = f"Means over {images.pop()} images. " if len(images) == 1 else ""
     return (
-        f"{measured}Rates count whole files, headers included. BD-rates are against {reference.name}: "
+        f"{measured}Rates count {COUNTS[reference.count]}{headers}. BD-rates are against {reference.name}: "
         "the average difference of bits at equal quality, negative where bits are saved."
     )

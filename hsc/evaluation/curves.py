@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hsc.errors import HscError
+from hsc.evaluation.counting import COUNTS
 from hsc.evaluation.quantities import quantity
 from hsc.evaluation.results import GENERATED, Curve
 
@@ -101,7 +102,7 @@ def draw(metric: str, curves: Sequence[Curve]) -> "Figure":
                     shown = _scatter(axes, metric, shown, style, described.scale)
                 lines[number] = _draw_curve(axes, number, shown, style, described.scale)
         axes.set_xscale("log")
-        axes.set_xlabel("Rate (bits per pixel, whole file)")
+        axes.set_xlabel(f"Rate (bits per pixel, {COUNTS[curves[0].count]})")
         axes.set_ylabel(f"{described.axis} {described.arrow}")
         axes.grid(True)
         _label_rates(axes)

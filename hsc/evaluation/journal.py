@@ -8,6 +8,8 @@ from pathlib import Path
 
 from hsc.errors import HscError
 
+WHOLE = "all"  # the layer of codecs that have none
+
 
 @dataclass(frozen=True)
 class Row:

@@ -7,9 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from hsc.evaluation.journal import Row
+from hsc.evaluation.journal import WHOLE, Row
 from hsc.evaluation.results import CONFIDENCE
-from hsc.evaluation.subjects import WHOLE
 from hsc.files import write_atomically
 from hsc.metrics.bootstrap import bootstrap_interval
 

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +10,27 @@ import numpy as np
 
 from hsc.errors import HscError
 from hsc.evaluation.bdrate import on_front
+from hsc.evaluation.counting import COUNTS
 from hsc.evaluation.curves import MARKERS, Style, points, styles
 from hsc.evaluation.quantities import known
 from hsc.evaluation.results import Curve
 
 
-def script_data(curves: Sequence[Curve], metrics: Sequence[str], galleries: Sequence[dict]) -> str:
-    """JSON for a script element; chart.js and faces.js say what is in it."""
+def script_data(views: Mapping[str, Sequence[Curve]], metrics: Sequence[str], galleries: Sequence[dict]) -> str:
+    """JSON for a script element; chart.js and faces.js say what is in it. views: the same curves under every count."""
+    curves = next(iter(views.values()))
     sizes = {curve.pixels for curve in curves}
     content = {
+        "counts": {count: COUNTS[count] for count in views},
         "pixels": sizes.pop() if len(sizes) == 1 else None,
         "curves": [_curve(curve, style) for curve, style in zip(curves, styles(curves), strict=True)],
         "metrics": [
             {
                 "axis": f"{known(metric).axis} {known(metric).arrow}",
-                "points": {number: _points(curve, metric) for number, curve in enumerate(curves)},
+                "points": {
+                    count: {number: _points(curve, metric) for number, curve in enumerate(counted)}
+                    for count, counted in views.items()
+                },
             }
             for metric in metrics
         ],

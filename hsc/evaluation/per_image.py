@@ -1,19 +1,42 @@
-"""The table of single images, as CSV and as Parquet."""
+"""The table of single images, as CSV and as Parquet, and read again for intervals of what two curves differ in."""
 
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hsc.evaluation.journal import Row
-from hsc.evaluation.quantities import sort_key
+import numpy as np
+
+from hsc.errors import HscError
+from hsc.evaluation.journal import WHOLE, Row
+from hsc.evaluation.quantities import quantity, sort_key
 from hsc.files import write_atomically
 
 _TEXTS = ("image", "codec", "layer")
 _INTEGERS = ("quality", "target_bytes", "bytes", "slice_bytes", "width", "height")
 
 Table = dict[str, list[Any]]
+
+
+@dataclass
+class ImageValues:
+    """What a curve's points are means of. `values` [points, images] by the names the curve has for them, NaN where not
+    known; `names` of the images, sorted."""
+
+    points: list[int]
+    names: list[str]
+    values: dict[str, np.ndarray]
+
+    @cached_property
+    def resampled(self) -> dict[str, np.ndarray]:
+        """Means [resamples, points] of the values over images drawn with replacement, the same for equal names."""
+        from hsc.metrics.bootstrap import resampled_means
+
+        means = resampled_means(np.concatenate(list(self.values.values())))
+        return dict(zip(self.values, np.split(means, len(self.values), axis=1), strict=True))
 
 
 def per_image_table(rows: Sequence[Row], size: tuple[int, int]) -> Table:
@@ -52,3 +75,36 @@ def write_parquet(path: Path, table: Table) -> None:
     buffer = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table(columns), buffer)
     write_atomically(path, buffer.getvalue())
+
+
+def read_images(path: Path) -> dict[tuple[str, str], ImageValues]:
+    """What `write_csv` wrote, by codec and layer (empty for codecs without); nothing where there is no such file.
+
+    Raises HscError when it is damaged.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+        groups: dict[tuple[str, str], list[dict[str, str]]] = {}
+        for row in rows:
+            layer = "" if row["layer"] == WHOLE else row["layer"]
+            groups.setdefault((row["codec"], layer), []).append(row)
+        return {curve: _image_values(own) for curve, own in groups.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+        raise HscError(f"{path} is damaged: run hsc evaluate again, or delete it to go without intervals") from error
+
+
+def _image_values(rows: Sequence[dict[str, str]]) -> ImageValues:
+    """Of one curve. Raises KeyError when an image is missing at some point."""
+    by_point: dict[int, dict[str, dict[str, str]]] = {}
+    for row in rows:
+        by_point.setdefault(int(row["target_bytes"] or row["quality"]), {})[row["image"]] = row
+    names = sorted(next(iter(by_point.values())))
+    columns = [name for name in rows[0] if name in ("bpp", "slice_bytes") or quantity(name) is not None]
+    values = {
+        column: np.array([[float(of[name][column] or np.nan) for name in names] for of in by_point.values()])
+        for column in columns
+    }
+    return ImageValues(list(by_point), names, values)

@@ -1,18 +1,22 @@
 """The quantities result files hold: how each is called, which way is better, and how it is shown."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A metric as readers see it: `label` names it with its judge, shown numbers are `scale` × the stored ones."""
+    """A metric as readers see it: `label` names it with its judge, shown numbers are `scale` × the stored ones.
+
+    noise: stored values better than this tell nothing apart.
+    """
 
     label: str
     higher_is_better: bool
     unit: str = ""
     decimals: int = 3
     scale: float = 1.0
+    noise: float | None = None
 
     @property
     def axis(self) -> str:
@@ -40,7 +44,7 @@ _QUANTITIES = {
     "verification_auc": Quantity("Verification AUC", True, decimals=4),
     "verification_tar": Quantity("True accept rate", True, "%", 1, 100),
     "verification_identified": Quantity("Person identified", True, "%", 1, 100),
-    "landmark_nme": Quantity("Landmark error (NME)", False, "%", 2, 100),
+    "landmark_nme": Quantity("Landmark error (NME)", False, "%", 2, 100, noise=0.013),
     "detection_rate": Quantity("Detection rate", True, "%", 1, 100),
     "fid": Quantity("FID", False, decimals=2),
     "kid": Quantity("KID", False, decimals=4),
@@ -75,7 +79,7 @@ def quantity(metric: str) -> Quantity | None:
         return known
     judge, _, gallery = detail.partition("@")
     detail = f"{judge}, gallery of {gallery}" if gallery else judge
-    return Quantity(f"{known.label}, {detail}", known.higher_is_better, known.unit, known.decimals, known.scale)
+    return replace(known, label=f"{known.label}, {detail}")
 
 
 def known(metric: str) -> Quantity:

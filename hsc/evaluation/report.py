@@ -2,11 +2,15 @@
 
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from itertools import groupby
 from typing import Any
 
+import numpy as np
+
+from hsc.evaluation.counting import COUNTS
 from hsc.evaluation.curves import Style, styles
 from hsc.evaluation.page_data import script_data
 from hsc.evaluation.portraits import WEBP_QUALITY
@@ -17,34 +21,49 @@ from hsc.evaluation.tables import Table
 SCRIPTS = ("chart.js", "faces.js", "page.js")
 
 
+@dataclass(frozen=True)
+class View:
+    """What the page shows where rates count one thing.
+
+    count: a key of `COUNTS`. headline, tables: what stands above and below the curves.
+    """
+
+    count: str
+    curves: Sequence[Curve]
+    lead: str
+    headline: Sequence[Table]
+    tables: Sequence[Table]
+
+    def has_points(self) -> bool:
+        return any(np.isfinite(curve.bpp).any() for curve in self.curves)
+
+
 def build_page(
-    curves: Sequence[Curve],
+    views: Sequence[View],
     metrics: Sequence[str],
-    headline: Sequence[Table],
-    tables: Sequence[Table],
-    lead: str,
     warnings: Sequence[str],
     galleries: Sequence[dict[str, Any]] = (),
     runs: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """The page's HTML.
 
-    headline, tables: shown above and below the curves. galleries: pictures as `read_gallery` gives them. runs: what
-    result files say about how they were made.
+    views: of the same curves; the first is shown until another is chosen. galleries: pictures as `read_gallery` gives
+    them. runs: what result files say about how they were made.
     """
+    curves = views[0].curves
     parts = {
-        "LEAD": html.escape(lead),
+        "LEAD": _switched(views, lambda view: html.escape(view.lead), "span"),
+        "COUNTS": "".join(f'<option value="{view.count}">{COUNTS[view.count]}</option>' for view in views),
+        "ONE": "hidden" if len(views) == 1 else "",
         "WARNINGS": "\n".join(f'<p class="warning">{html.escape(warning)}</p>' for warning in warnings),
-        "HEADLINE": "\n".join(map(_titled, headline)),
+        "HEADLINE": _switched(views, lambda view: "\n".join(map(_titled, view.headline))),
         "METRICS": "".join(f'<option value="{n}">{_axis(metric)}</option>' for n, metric in enumerate(metrics)),
         "CODECS": "".join(map(_chip, range(len(curves)), curves, styles(curves))),
         "FACES": _faces(galleries),
         "BREAKDOWN": _breakdown(curves),
-        "TABLES": "\n".join(
-            f"<details><summary>{html.escape(table.title)}</summary>{_table(table)}</details>" for table in tables
-        ),
+        "TABLES": _switched(views, lambda view: "\n".join(map(_folded, view.tables))),
         "RUN": _runs(runs),
-        "DATA": script_data(curves, metrics, galleries),
+        "DATA": script_data({view.count: view.curves for view in views}, metrics, galleries),
         "STYLE": _template("page.css"),
         "SCRIPT": "\n".join(map(_template, SCRIPTS)),
     }
@@ -132,6 +151,19 @@ def _said(value: Any) -> str:
     return html.escape(str(value))
 
 
+def _switched(views: Sequence[View], content: Callable[[View], str], element: str = "div") -> str:
+    """What each view has in this place, all but the first hidden."""
+    parts = [
+        f'<{element} data-count="{view.count}"{" hidden" if view is not views[0] else ""}>{content(view)}</{element}>'
+        for view in views
+    ]
+    return "\n".join(parts)
+
+
+def _folded(table: Table) -> str:
+    return f"<details><summary>{html.escape(table.title)}</summary>{_table(table)}</details>"
+
+
 def _titled(table: Table) -> str:
     return f"<h3>{html.escape(table.title)}</h3>{_table(table)}"
 
@@ -140,7 +172,7 @@ def _table(table: Table) -> str:
     head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in table.header)
     rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in table.rows)
     grid = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-    summary = '<details class="why"><summary>Overlaps, and why cells hold a dash</summary>'
+    summary = '<details class="why"><summary>Overlaps, intervals, and why cells hold a dash</summary>'
     return grid + _notes(table.notes) + (f"{summary}{_notes(table.details)}</details>" if table.details else "")
 
 

@@ -7,14 +7,15 @@ CompressAI's format has no place for (confidence intervals, qualities, which ima
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hsc.errors import HscError
+from hsc.evaluation.per_image import ImageValues, read_images
 from hsc.evaluation.quantities import canonical_name, quantity
 from hsc.files import write_atomically
 
@@ -46,6 +47,8 @@ class Curve:
     generated: bool = False
     trained_on: list[str] = field(default_factory=list)  # metrics the codec was trained with
     source: Path | None = None  # the file it was read from
+    images_of: ImageValues | None = None  # what the means are of, where known
+    count: str = "files"  # what `bpp` counts, a key of `hsc.evaluation.counting.COUNTS`
 
     def point_name(self, place: int) -> str:
         """What a reader knows the point at `place` by; empty where nothing tells."""
@@ -92,10 +95,20 @@ def read_results(path: str | Path) -> list[Curve]:
         raise HscError(f"{path} is not a JSON result file ({error})") from error
     entries = content.get("entries", [content]) if isinstance(content, dict) else content
     try:
-        return [_curve(entry, path) for entry in entries]
+        curves = [_curve(entry, path) for entry in entries]
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         wanted = '{"name", "results": {"bpp": [...], METRIC: [...]}}'
         raise HscError(f"{path} is not a result file in CompressAI's format, {wanted}") from error
+    known = read_images(path.with_name("per_image.csv")) if path.name == "results.json" else {}
+    return [replace(curve, images_of=_images_of(curve, known)) for curve in curves]
+
+
+def _images_of(curve: Curve, known: Mapping[tuple[str, str], ImageValues]) -> ImageValues | None:
+    """The single images that the curve's means are of; None where the table beside it has others."""
+    images = known.get((curve.codec, curve.layer))
+    if images is None or images.points != (curve.targets or curve.qualities):
+        return None
+    return images if np.allclose(images.values["bpp"].mean(axis=1), curve.bpp, rtol=1e-6, atol=0) else None
 
 
 def read_about(path: str | Path) -> dict[str, Any]:

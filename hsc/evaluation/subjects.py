@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hsc.coding.container import read
 from hsc.errors import HscError
 from hsc.evaluation.anchors import Anchor, AnchorResult
+from hsc.evaluation.journal import WHOLE
 from hsc.images import resize, to_uint8
 
 if TYPE_CHECKING:
     from hsc.codec import Codec
-
-WHOLE = "all"  # the layer of codecs that have none
 
 
 @dataclass
@@ -104,7 +104,7 @@ class LayeredSubject:
             [quality] * count,
             as_eight_bit(resize(decoded, images.shape[-1])),
             [path.stat().st_size for path in paths],
-            [None] * count,
+            [payload_bytes(file) for file in files],
             estimated,
             [(encoded - started) / count] * count,
             [(finished - reading) / count] * count,
@@ -120,7 +120,7 @@ class LayeredSubject:
 
     def _behaviour(self, probe: Tensor) -> str:
         """Hash of what the codec makes of one image: retrained weights under an old name do not go unnoticed."""
-        digest = hashlib.sha256(repr((self.name, self.layers)).encode())
+        digest = hashlib.sha256(repr((self.name, self.layers, "payload")).encode())
         for quality in self.points:
             files = self.codec.compress(probe, quality=quality)
             digest.update(files[0])
@@ -181,6 +181,14 @@ class SizedAnchorSubject(AnchorSubject):
 
     def code_one(self, image: np.ndarray, point: int) -> tuple[int, AnchorResult]:
         return self.anchor.near_bytes(image, point)
+
+
+def payload_bytes(file: bytes) -> int | None:
+    """What the layers of an .hsc file hold, without header, lengths and checksums; None of other files."""
+    try:
+        return sum(map(len, read(file).chunks))
+    except HscError:
+        return None
 
 
 def anchor_pool() -> ThreadPoolExecutor:

@@ -5,10 +5,9 @@ from itertools import groupby
 
 import numpy as np
 
-from hsc.evaluation.journal import Row
+from hsc.evaluation.journal import WHOLE, Row
 from hsc.evaluation.quantities import sort_key
 from hsc.evaluation.results import CONFIDENCE, GENERATED, Curve
-from hsc.evaluation.subjects import WHOLE
 
 Column = Callable[[Row], float | None]
 

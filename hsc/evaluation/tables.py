@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hsc.evaluation.bdrate import bd_metric, bd_rate, on_front
+from hsc.evaluation.bdrate import Delta, bd_metric, bd_rate, in_noise, on_front
+from hsc.evaluation.counting import COUNTS
 from hsc.evaluation.curves import points
 from hsc.evaluation.quantities import known
-from hsc.evaluation.results import Curve
+from hsc.evaluation.results import CONFIDENCE, Curve
 
 TRAINED_ON = "†"
 NOTHING = "–"
@@ -58,8 +59,9 @@ def delta_table(curves: Sequence[Curve], reference: Curve, metrics: Sequence[str
     """BD-rate (percent) or BD-metric (the metric's own units) of every curve against `reference`.
 
     A cell is empty where one of the two lacks the metric, and a dash where the notes say why there is no value.
+    Behind a value stands its confidence interval, where single images are known.
     """
-    rows, refusals, overlaps = [], [], []
+    rows, refusals, overlaps, intervals = [], [], [], False
     for curve in curves:
         if curve is reference:
             continue
@@ -74,15 +76,17 @@ def delta_table(curves: Sequence[Curve], reference: Curve, metrics: Sequence[str
             if delta.overlap is not None:
                 shared.append(f"{_label(metric)} {delta.overlap:.0%}")
             mark = TRAINED_ON if metric in curve.trained_on else ""
-            cells.append(NOTHING if delta.value is None else _signed(delta.value, metric, of_rate) + mark)
+            cells.append(_delta_cell(delta, metric, of_rate, mark))
+            intervals |= delta.low is not None
         rows.append(cells)
         if shared:
             overlaps.append(f"{curve.name}: {', '.join(shared)}.")
+    against = f"{reference.name}, {COUNTS[reference.count]}"
     if of_rate:
-        title = f"BD-rate against {reference.name}: percent of bits more (+) or fewer (−) at equal quality"
+        title = f"BD-rate against {against}: percent of bits more (+) or fewer (−) at equal quality"
         header = [_label(metric) for metric in metrics]
     else:
-        title = f"BD-metric against {reference.name}: mean difference at equal rate"
+        title = f"BD-metric against {against}: mean difference at equal rate"
         header = [f"{known(metric).axis} {known(metric).arrow}" for metric in metrics]
         header = [
             "MS-SSIM (dB) ↑" if metric == "ms_ssim" else text for metric, text in zip(metrics, header, strict=True)
@@ -90,7 +94,13 @@ def delta_table(curves: Sequence[Curve], reference: Curve, metrics: Sequence[str
     if overlaps:
         what = "quality" if of_rate else "log rate"
         overlaps[0] = f"Range of {what} shared with {reference.name} ÷ the shorter range. {overlaps[0]}"
-    return Table(title, ["codec", *header], rows, _trained_note(curves, metrics), _refusal_notes(refusals) + overlaps)
+    notes = _trained_note(curves, metrics)
+    if intervals:
+        notes.append(
+            f"In brackets {CONFIDENCE:.0%} intervals: both curves from the same images, drawn again and again."
+        )
+    details = _refusal_notes(refusals) + _noise_notes(curves, metrics) + overlaps
+    return Table(title, ["codec", *header], rows, notes, details)
 
 
 def equal_rate_table(curves: Sequence[Curve], metrics: Sequence[str], bpp: float) -> Table:
@@ -113,6 +123,8 @@ def equal_rate_table(curves: Sequence[Curve], metrics: Sequence[str], bpp: float
     pixels = {curve.pixels for curve in curves}
     size = next(iter(pixels)) if len(pixels) == 1 else None
     title = f"At {bpp:.4f} bpp" + (f" ({bpp * size / 8:.0f} bytes a face)" if size else "")
+    if curves[0].count != "files":
+        title += f", {COUNTS[curves[0].count]}"
     header = ["codec", *(f"{known(metric).axis} {known(metric).arrow}" for metric in metrics)]
     notes = [f"Not measured around this rate: {', '.join(elsewhere)}."] if elsewhere else []
     return Table(title, header, rows, _trained_note(curves, metrics) + notes)
@@ -155,6 +167,16 @@ def value_at(curve: Curve, metric: str, bpp: float) -> float | None:
     return float(np.interp(np.log(bpp), np.log(shown.bpp), shown.value))
 
 
+def _delta_cell(delta: Delta, metric: str, of_rate: bool, mark: str) -> str:
+    if delta.value is None:
+        return NOTHING
+    text = _signed(delta.value, metric, of_rate) + mark
+    if delta.low is None or delta.high is None:
+        return text
+    low, high = (_signed(bound, metric, of_rate).removesuffix(" %") for bound in (delta.low, delta.high))
+    return f"{text} [{low}, {high}]"
+
+
 def _signed(value: float, metric: str, of_rate: bool) -> str:
     if of_rate:
         text = f"{value:+.1f} %"
@@ -169,6 +191,24 @@ def _trained_note(curves: Sequence[Curve], metrics: Sequence[str]) -> list[str]:
     if any(metric in curve.trained_on for curve in curves for metric in metrics):
         return [f"{TRAINED_ON} The codec was trained on this metric."]
     return []
+
+
+def _noise_notes(curves: Sequence[Curve], metrics: Sequence[str]) -> list[str]:
+    """Which points are left out because they are too good to be told apart."""
+    notes = []
+    for metric in metrics:
+        if (noise := known(metric).noise) is None:
+            continue
+        left_out = [f"{curve.name} {count}" for curve in curves if (count := _count_in_noise(curve, metric))]
+        if left_out:
+            side = "above" if known(metric).higher_is_better else "below"
+            limit = f"{known(metric).show(noise)} {known(metric).unit}".strip()
+            notes.append(f"Points {side} a {_label(metric)} of {limit} are noise and left out: {', '.join(left_out)}.")
+    return notes
+
+
+def _count_in_noise(curve: Curve, metric: str) -> int:
+    return int(in_noise(curve, metric).sum()) if metric in curve.values else 0
 
 
 def _refusal_notes(refusals: Sequence[tuple[str, str, str]]) -> list[str]:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hsc.coding.container import read
+
 
 @pytest.fixture
 def faces(tmp_path: Path) -> Path:
@@ -45,13 +47,18 @@ def test_measured_and_compared(run, codec_file: Path, faces: Path, tmp_path: Pat
     assert {row["codec"] for row in rows} == {"tiny", "jpeg"}
     assert {row["image"] for row in rows} == {"0.png", "1.png"}
     assert {row["layer"] for row in rows if row["codec"] == "tiny"} == {"basic", "middle", "enhanced"}
+    for row in rows:
+        if row["codec"] == "tiny":
+            (file,) = results.glob(f"files/tiny/quality-{row['quality']}/{row['layer']}/{row['image']}.hsc")
+            assert int(row["slice_bytes"]) == sum(map(len, read(file.read_bytes()).chunks)) < int(row["bytes"])
     curve = json.loads((results / "results.json").read_text())
     assert len(curve["results"]["bpp"]) == 4, "a point a quality"
     assert len(curve["results"]["psnr"]) == 4
 
-    ended = run("compare", results, "--out", page)
+    ended = run("compare", results, "--reference", "tiny basic", "--count", "pictures", "--out", page)
     assert ended.status == 0, ended.err
     assert ended.out == f"{page / 'index.html'}\n"
+    assert "BD-rate against tiny basic, coded pictures alone" in (page / "tables.md").read_text()
     for name in ("index.html", "psnr.svg", "psnr.png"):
         assert (page / name).stat().st_size > 1000
 

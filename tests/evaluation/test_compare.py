@@ -11,12 +11,12 @@ from PIL import Image
 
 from hsc.errors import HscError
 from hsc.evaluation.compare import compare, equal_rates, find_reference, unique_names, warnings_about
+from hsc.evaluation.counting import COUNTS
 from hsc.evaluation.curves import draw, png, points, styles, svg
 from hsc.evaluation.quantities import quantity
 from hsc.evaluation.results import Curve, read_about, read_results, write_results
 from hsc.evaluation.tables import Table, delta_table, equal_rate_table, value_at
 
-pytest.importorskip("bjontegaard")
 RATES = np.array([0.05, 0.1, 0.2, 0.4, 0.8])
 ACCURACY = "identity_accuracy.dlib@500"
 
@@ -109,7 +109,7 @@ def script_data(page: str) -> dict:
 def test_page_has_the_numbers_of_every_point(compared):
     data = script_data((compared / "index.html").read_text())
     assert [one["name"] for one in data["curves"][:3]] == ["ours basic", "ours middle", "ours enhanced"]
-    psnr = data["metrics"][2]["points"]
+    psnr = data["metrics"][2]["points"]["files"]
     assert [len(psnr[str(number)]) for number in range(5)] == [5] * 5
     first = psnr["2"][0]
     assert first["text"] == "quality 0\n0.0350 bpp, 71.7 bytes\nPSNR: 17.03 dB"
@@ -117,8 +117,8 @@ def test_page_has_the_numbers_of_every_point(compared):
     assert "95 %: 16.53 to 17.53" in psnr["3"][0]["text"]
     assert psnr["3"][0]["high"] - psnr["3"][0]["low"] == pytest.approx(1, abs=1e-3)
     assert "low" not in first
-    assert not data["metrics"][1]["points"]["0"]  # MS-SSIM was measured for the published curve alone
-    assert "trained on this metric" in data["metrics"][0]["points"]["2"][0]["text"]
+    assert not data["metrics"][1]["points"]["files"]["0"]  # MS-SSIM was measured for the published curve alone
+    assert "trained on this metric" in data["metrics"][0]["points"]["files"]["2"][0]["text"]
 
 
 def test_names_in_result_files_cannot_inject_markup(tmp_path):
@@ -145,6 +145,38 @@ def test_times_stand_where_they_were_taken(compared):
     (table,) = re.findall(r"### Milliseconds an image\n\n((?:\|.*\n)+)", text)
     assert table.splitlines()[2:] == ["| mbt2018 | 100.0 | 300.0 |"]
     assert "Milliseconds an image" in (compared / "index.html").read_text()
+
+
+def with_sizes(one: Curve, headers: float) -> Curve:
+    one.values["slice_bytes"] = one.bpp * one.pixels / 8 - headers
+    return one
+
+
+def test_tables_and_page_count_coded_pictures_alone(tmp_path):
+    """The reference pays 83 bytes of headers a file and would need as many bytes without; JPEG does not tell."""
+    ours, vvc = with_sizes(curve("ours all", layer="all"), 0), with_sizes(curve("vvc"), 83)
+    vvc.values["slice_bytes"] = ours.values["slice_bytes"]
+    vvc.values["bpp"] = ours.bpp + 8 * 83 / ours.pixels
+    write_results(tmp_path / "results.json", [ours, vvc, curve("jpeg")], ours, {})
+    texts = {}
+    for count in COUNTS:
+        page = compare([tmp_path], tmp_path / count, count=count).read_text()
+        assert re.findall(r'<div data-count="(\w+)"( hidden)?>', page)[0] == (count, "")
+        points = script_data(page)["metrics"][0]["points"]
+        assert (len(points["files"]["2"]), len(points["pictures"]["2"])) == (5, 0)
+        texts[count] = (tmp_path / count / "tables.md").read_text()
+    assert "| ours all | +0.0 % |" in texts["pictures"]
+    assert "| ours all | +0.0 % |" not in texts["files"]
+    assert "| jpeg | – |" in texts["pictures"]
+    assert "– coded pictures alone are not counted for both" in texts["pictures"]
+    assert "coded pictures alone" in (tmp_path / "pictures" / "lpips.svg").read_text()
+
+
+def test_coded_pictures_that_nobody_counted_are_refused(tmp_path):
+    write_results(tmp_path / "results.json", [curve("a"), curve("b")], curve("a"), {})
+    with pytest.raises(HscError, match="no result here counts coded pictures alone"):
+        compare([tmp_path], tmp_path / "out", count="pictures")
+    assert "pictures" not in script_data(compare([tmp_path], tmp_path / "out").read_text())["counts"]
 
 
 def test_latex_escapes_what_latex_reads():
@@ -183,6 +215,14 @@ def test_reference_is_vvc_unless_told(curves):
     assert find_reference(curves[:3], None).name == "ours basic"
     with pytest.raises(HscError, match=r"there is no curve 'h264'.*ours basic"):
         find_reference(curves, "h264")
+
+
+@pytest.mark.parametrize("name", ["VTM", "VTM-20.0", "VVC (a)", "H.266"])
+def test_the_standard_under_another_name_is_the_reference(name):
+    others = [curve("AV1"), curve("JPEG2000"), curve("vvc at bytes", targets=[1, 2, 3, 4, 5]), curve("hmm")]
+    assert find_reference([*others, curve(name, codec=name)], None).name == name
+    assert find_reference(others, None).name == "AV1"
+    assert find_reference(others[1:2], None).name == "JPEG2000"
 
 
 def test_same_anchor_twice_is_one_curve_and_namesakes_are_told_apart(tmp_path):

@@ -125,6 +125,29 @@ def test_results_hold_means_and_intervals_of_the_rows(finished):
                 assert high - low == pytest.approx(2 * 1.96 * np.std(own) / COUNT**0.5, rel=0.25)
 
 
+def test_curves_know_the_images_they_are_means_of(finished, tmp_path):
+    for curve in read_results(finished):
+        assert curve.images_of.names == [f"{number:03}.png" for number in range(COUNT)]
+        for metric in ("bpp", *curve.metrics):
+            np.testing.assert_allclose(curve.images_of.values[metric].mean(axis=1), curve.values[metric], rtol=1e-6)
+        means = curve.images_of.resampled["psnr"]
+        assert means.std(axis=0) == pytest.approx(curve.images_of.values["psnr"].std(axis=1) / COUNT**0.5, rel=0.1)
+
+
+def test_a_table_of_other_images_gives_no_intervals_and_a_damaged_one_is_named(finished, tmp_path):
+    shutil.copy(finished / "results.json", tmp_path)
+    assert all(curve.images_of is None for curve in read_results(tmp_path))
+    table = (finished / "per_image.csv").read_text()
+    header, *rows = table.splitlines()
+    (tmp_path / "per_image.csv").write_text("\n".join([header, *rows[: len(rows) // 2]]))
+    assert any(curve.images_of is None for curve in read_results(tmp_path))
+    (tmp_path / "per_image.csv").write_text("\n".join([header, *rows[:2], rows[-1]]).replace("jpeg-layers", "j"))
+    assert all(curve.images_of is None for curve in read_results(tmp_path))
+    (tmp_path / "per_image.csv").write_text("\n".join([header, *rows[:-1]]))
+    with pytest.raises(HscError, match=r"per_image\.csv is damaged: run hsc evaluate again, or delete it"):
+        read_results(tmp_path)
+
+
 def test_top_of_results_is_what_compressai_plots(finished):
     content = json.loads((finished / "results.json").read_text())
     assert content["name"] == "jpeg-layers enhanced"

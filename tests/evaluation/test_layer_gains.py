@@ -2,9 +2,8 @@
 
 import pytest
 
-from hsc.evaluation.journal import Row
+from hsc.evaluation.journal import WHOLE, Row
 from hsc.evaluation.layer_gains import layer_gains
-from hsc.evaluation.subjects import WHOLE
 
 
 def row(image: str, layer: str, size: int, **metrics: float | None) -> Row:

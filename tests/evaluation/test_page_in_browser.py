@@ -13,7 +13,6 @@ from hsc.evaluation.compare import compare
 from hsc.evaluation.evaluate import evaluate
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'hsc[dev]'")
-pytest.importorskip("bjontegaard")
 CHROMIUM = os.environ.get("HSC_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "has_touch": True}
 

@@ -1,6 +1,7 @@
 "use strict";
-// The curves: a small SVG chart drawn from data = {pixels, curves: [{name, colour, dash, width, marker, cloud}],
-// metrics: [{axis, points: {curve: [{x, y, low, high, text}]}}]}, all values as they are shown.
+// The curves: a small SVG chart drawn from data = {counts: {count: words}, pixels,
+// curves: [{name, colour, dash, width, marker, cloud}], metrics: [{axis, points: {count: {curve: [{x, y, low, high, text}]}}}]},
+// all values as they are shown.
 function startChart(data) {
   const SVG = "http://www.w3.org/2000/svg";
   const MARKS = [
@@ -9,6 +10,7 @@ function startChart(data) {
   ];
   const holder = document.getElementById("chart");
   const metric = document.getElementById("metric");
+  const count = document.getElementById("count");
   const log = document.getElementById("log");
   const boxes = [...document.querySelectorAll(".chips input")];
   const tip = document.getElementById("tip");
@@ -27,7 +29,7 @@ function startChart(data) {
   }
 
   function shownSeries() {
-    const points = data.metrics[Number(metric.value)].points;
+    const points = data.metrics[Number(metric.value)].points[count.value];
     return boxes.filter((box) => box.checked && (points[box.value] || []).length)
       .map((box) => ({ number: Number(box.value), curve: data.curves[box.value], points: points[box.value] }));
   }
@@ -105,7 +107,7 @@ function startChart(data) {
       element("text", { x: x(tick), y: box.bottom + 18, "text-anchor": "middle" }, svg, plain(tick));
     });
     const middle = (box.left + box.right) / 2;
-    element("text", { x: middle, y: box.bottom + 38, "text-anchor": "middle", class: "axis" }, svg, "Bits per pixel, whole file");
+    element("text", { x: middle, y: box.bottom + 38, "text-anchor": "middle", class: "axis" }, svg, `Bits per pixel, ${data.counts[count.value]}`);
     element("line", { x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom, class: "rule" }, svg);
     if (!data.pixels) return;
     const bytes = (size) => x((size * 8) / data.pixels);
@@ -197,6 +199,7 @@ function startChart(data) {
   }
 
   metric.addEventListener("change", draw);
+  count.addEventListener("change", draw);
   log.addEventListener("change", draw);
   boxes.forEach((one) => one.addEventListener("change", draw));
   holder.addEventListener("pointermove", byHand(point));
