@@ -105,6 +105,11 @@ def cache_dir() -> Path:
     return Path(os.environ.get("HSC_CACHE") or Path.home() / ".cache" / "hsc")
 
 
+def weights_dir() -> Path:
+    """Where fetched weights are kept and users put their own."""
+    return cache_dir() / "weights"
+
+
 def data_dir() -> Path | None:
     """Where face data sets are looked up: HSC_DATA, else ../shared/data when it exists, else None."""
     if configured := os.environ.get("HSC_DATA"):

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from hsc import files
 from hsc.errors import HscError
 
 ASSETS = Path(__file__).parent / "assets"
 DEFAULT_MODEL = "ffhq128"
 DEFAULT_PRIOR = "prior64"
+FETCHED = ("ffhq1024",)  # priors that do not come with hsc: `hsc weights fetch` makes them
 
 
 def released_names() -> list[str]:
@@ -15,11 +17,13 @@ def released_names() -> list[str]:
 
 
 def find_weights(name: str | Path) -> Path:
-    """A released name, a run folder (its last finished stage) or a weights file → the file.
+    """A released or fetched name, a run folder (its last finished stage) or a weights file → the file.
 
-    Raises HscError, naming what there is, when there is none.
+    Raises HscError, naming what there is or what to do, when there is none.
     """
     path = Path(name or DEFAULT_MODEL)
+    if str(path) in FETCHED and not path.exists():
+        return _fetched(str(path))
     if (asset := ASSETS / f"{path.name}.safetensors").is_file() and len(path.parts) == 1:
         return asset
     if path.is_dir():
@@ -32,3 +36,10 @@ def find_weights(name: str | Path) -> Path:
     raise HscError(
         f"no weights {str(path)!r}: give a file, a run folder or one of {', '.join(released_names()) or '(none here)'}"
     )
+
+
+def _fetched(name: str) -> Path:
+    place = files.weights_dir() / f"{name}.safetensors"
+    if not place.is_file():
+        raise HscError(f"{name} is not here: run `hsc weights fetch {name}`, or put {place.name} at {place}")
+    return place

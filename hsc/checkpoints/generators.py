@@ -1,10 +1,12 @@
-"""StyleGAN2 generators in and out of files: hsc's own, NVlabs', rosinality's and pSp's."""
+"""Generators in and out of files: hsc's own, StyleGAN2 of NVlabs, rosinality and pSp, and MobileStyleGAN."""
 
 import math
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,7 +25,7 @@ _SHOWN = 60  # characters of a stranger's tensor name in a message
 
 
 def load_generator(path: str | Path) -> Generator:
-    """A generator in eval mode on the CPU from any of the four layouts, told apart by content.
+    """A generator in eval mode on the CPU from any of the layouts, told apart by content.
 
     Size, channels, mapping depth and widths come from the tensors. A mean style that is not in the file is measured
     from 10,000 seeded samples. Nothing stored in the file is executed. Raises HscError, in one line, for files that are
@@ -57,6 +59,8 @@ def load_discriminator(path: str | Path) -> dict[str, Tensor]:
 
     Raises HscError for what cannot be read.
     """
+    if mobile_stylegan.is_package(path):
+        return {}
     if not weights_file.is_safetensors(path):
         return discriminators.find_discriminator(inert.read(path), str(path))
     held, inside = weights_file.load(path), discriminators.INSIDE
@@ -106,6 +110,8 @@ def _load(path: str | Path) -> tuple[Generator, str]:
         state = {_nvlabs_name(key): value for key, value in held.items()}
         mean_w = state.pop("mapping.w_avg", None)
         return _build(layouts.without_filters(state, ".resample_filter", 1, name), mean_w, name), "hsc"
+    if mobile_stylegan.is_package(path):
+        return _build(mobile_stylegan.from_package(path), None, name), mobile_stylegan.LAYOUT
     found = layouts.find(inert.read(path), name)
     return _build(found.state, found.mean_w, name), found.layout
 
@@ -194,9 +200,10 @@ def _compare(given: Mapping[str, Tensor], expected: Mapping[str, torch.Size], na
 
 
 def _measured_mean(generator: Generator) -> Tensor:
-    z = torch.randn(_MEAN_SAMPLES, generator.z_dim, generator=torch.Generator().manual_seed(0))
+    # In double precision, so that every machine gets the same numbers.
+    z = torch.from_numpy(np.random.default_rng(0).standard_normal((_MEAN_SAMPLES, generator.z_dim)))
     with torch.no_grad():
-        return generator.mapping_network(z).mean(0)
+        return deepcopy(generator.mapping_network).double()(z).mean(0)
 
 
 def _hsc_name(nvlabs: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from hsc.checkpoints import mobile_stylegan
 from hsc.checkpoints.inert import Array, Inert
 from hsc.errors import HscError
 from hsc.nets.stylegan2 import resampling_kernel
@@ -18,8 +19,8 @@ from hsc.nets.stylegan2 import resampling_kernel
 class Found(NamedTuple):
     """A generator in a checkpoint.
 
-    layout: "NVlabs", "rosinality" or "pSp" · state: by NVlabs' names, float32, without the resampling filters ·
-    mean_w: [w_dim], None when the checkpoint does not say.
+    layout: "NVlabs", "rosinality", "pSp" or "MobileStyleGAN" · state: by NVlabs' names, float32, without the
+    resampling filters · mean_w: [w_dim], None when the checkpoint does not say.
     """
 
     layout: str
@@ -33,6 +34,8 @@ def find(content: Any, name: str) -> Found:
     Raises HscError when there is none, naming what the file holds instead where that can be told.
     """
     holder = content if isinstance(content, dict) else {}
+    if parts := mobile_stylegan.find_student(holder):
+        return Found(mobile_stylegan.LAYOUT, mobile_stylegan.from_author(*parts, name), None)
     network = next((holder[key] for key in ("G_ema", "g_ema", "state_dict") if key in holder), content)
     state = tensors_of(network, name)
     if "synthesis.b4.const" in state:
@@ -47,7 +50,10 @@ def find(content: Any, name: str) -> Found:
         return Found(layout, from_rosinality(state, name), None if mean_w is None else _one_row(mean_w))
     if "synthesis.input.freqs" in state:
         raise HscError(f"{name}: a StyleGAN3 generator; hsc needs a StyleGAN2 one")
-    raise HscError(f"{name}: holds no StyleGAN2 generator; give NVlabs' .pkl, rosinality's or pSp's .pt, or hsc's file")
+    raise HscError(
+        f"{name}: holds no StyleGAN2 generator; give NVlabs' .pkl, rosinality's or pSp's .pt, MobileStyleGAN's .ckpt "
+        "or wheel, or hsc's file"
+    )
 
 
 def tensors_of(network: Any, name: str) -> dict[str, Tensor]:

