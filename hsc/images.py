@@ -1,6 +1,10 @@
 """Images between files, PIL and tensors. Everywhere in hsc images are float32 [N, 3, H, W], RGB, in [-1, 1]."""
 
+import io
+import os
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,7 +14,11 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from hsc.errors import HscError
+from hsc.errors import FileRefused, HscError
+
+_HEIC_BRANDS = {b"hei", b"hev", b"mif", b"msf"}  # the first three letters, that profiles share
+# What Pillow tells programmers about odd files; users are told what matters in HscErrors.
+warnings.filterwarnings("ignore", module="PIL")
 
 Picture = Image.Image | str | Path | np.ndarray | Tensor
 PIXELS_AT_ONCE = 1 << 20  # of the pictures that go through networks together
@@ -18,27 +26,70 @@ BEYOND = 1e-3  # how far values may lie outside their range: what rounding in lo
 
 
 def load_image(file: str | Path | BinaryIO, name: str | None = None) -> Image.Image:
-    """Read an image as upright 8-bit RGB. Raises HscError naming `name` when it is broken or no image."""
-    name = name or str(file)
+    """Read an image as upright 8-bit RGB; see `to_rgb`. Of an animated one, the first frame.
+
+    Raises HscError naming `name` when it is broken, no image or too large, FileRefused when it cannot be read at all.
+    """
+    name = name or os.fsencode(str(file)).decode(errors="replace")
     try:
-        with Image.open(file) as image:
+        with (
+            open(file, "rb") if isinstance(file, str | Path) else nullcontext(file) as stream,
+            _open_image(stream if stream.seekable() else io.BytesIO(stream.read())) as image,
+        ):
             return to_rgb(image)
     except FileNotFoundError as error:
-        raise HscError(f"{name}: no such file") from error
+        raise FileRefused(f"{name}: no such file") from error
     except UnidentifiedImageError as error:
         raise HscError(f"{name}: not an image that Pillow can read") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise HscError(f"{name}: too large ({error}); scale it down") from error
+    except HscError as error:
+        raise HscError(f"{name}: {error}") from error
+    except Exception as error:  # Pillow's plugins raise anything for damaged files; only the system sets errno
+        if isinstance(error, OSError) and error.errno is not None:
+            raise FileRefused(f"{name}: cannot be read ({error.strerror})") from error
         raise HscError(f"{name}: broken image ({error})") from error
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Upright, and 8-bit RGB."""
+    """Upright 8-bit RGB of any image. Transparent pixels lie over white, 16 bits are scaled to 8.
+
+    Raises HscError for numbers of 32 bits, which do not say what white is.
+    """
+    if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
+        kind = "floats" if image.mode == "F" else "integers"
+        raise HscError(f"32-bit {kind} do not say what white is; save it with 8 or 16 bits")
     upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I;16"):  # which Pillow would clip at 255
-        upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-    elif upright.mode == "I":  # what Pillow makes of a PGM of 16 bits
-        upright = Image.fromarray((np.asarray(upright).clip(0, 65535) >> 8).astype(np.uint8))
+    if upright.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255
+        return Image.fromarray((np.asarray(upright).clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
+    if upright.has_transparency_data:
+        white = Image.new("RGBA", upright.size, "white")
+        upright = Image.alpha_composite(white, upright.convert("RGBA"))
     return upright.convert("RGB")
+
+
+def read_heic() -> bool:
+    """Teach Pillow to read HEIC, where pillow-heif is installed; whether it is."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return False
+    pillow_heif.register_heif_opener()
+    return True
+
+
+def _open_image(stream: BinaryIO) -> Image.Image:
+    """Opened by its content, whatever it is called. HEIC's reader is imported when it is wanted."""
+    try:
+        return Image.open(stream)
+    except UnidentifiedImageError:
+        stream.seek(0)
+        if (start := stream.read(12))[4:8] != b"ftyp" or start[8:11] not in _HEIC_BRANDS:
+            raise
+        if not read_heic():
+            raise HscError("a HEIC photograph: pip install pillow-heif") from None
+        stream.seek(0)
+        return Image.open(stream)
 
 
 def to_tensor(image: Image.Image | np.ndarray) -> Tensor:

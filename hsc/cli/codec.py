@@ -104,10 +104,10 @@ def encode(
         raise typer.BadParameter("--quality and --bytes exclude each other")
     import hsc
     from hsc.coding.container import is_coded
-    from hsc.data.faces import IMAGE_SUFFIXES
+    from hsc.data.pictures import pictures_among
     from hsc.files import is_stream, write_atomically
 
-    jobs = files.plan(source, output, IMAGE_SUFFIXES, files.ENCODED)
+    jobs = files.plan(source, output, pictures_among, files.ENCODED)
     files.check_outputs(jobs, Path(model), is_coded, force)
     codec, settings = hsc.load(model, device), Settings(quality, limit, layers, align, refine)
     _check_range("--layers", layers, 1, len(codec.layers))
@@ -172,7 +172,7 @@ def decode(
     from hsc.codec import at_stored_size
     from hsc.coding.container import read_file
 
-    jobs = files.plan(source, output, {".hsc"}, files.DECODED)
+    jobs = files.plan(source, output, files.coded_among, files.DECODED)
     files.check_outputs(jobs, Path(model), files.made_here, force)
     codec = hsc.load(model, device)
     _check_range("--layers", layers, 1, len(codec.layers))

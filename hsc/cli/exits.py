@@ -1,6 +1,8 @@
 """How the command ends: 0 done, 1 failed (one line on standard error), 2 wrong usage, 130 Ctrl-C, 143 SIGTERM."""
 
+import codecs
 import errno
+import io
 import os
 import signal
 import sys
@@ -21,6 +23,7 @@ def tidy_exits() -> Iterator[None]:
     With HSC_DEBUG=1 failures keep their traceback. Wrong usage (2) is the argument parser's own.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    _print_anything()
     try:
         try:
             yield
@@ -50,6 +53,20 @@ def tidy_exits() -> Iterator[None]:
 def complain(message: str) -> None:
     """One line on standard error."""
     print(f"hsc: {' '.join(message.split())}", file=sys.stderr)
+
+
+def _print_anything() -> None:
+    """File names may hold what a stream cannot: bytes that are no UTF-8, or letters that the locale lacks."""
+    codecs.register_error("hsc.replace", _replace)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="hsc.replace")
+
+
+def _replace(error: UnicodeError) -> tuple[bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "\ufffd".encode(error.encoding, "replace"), error.end
 
 
 def _explain(error: Exception) -> str:

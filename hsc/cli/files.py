@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 import typer
 
 from hsc.cli.exits import complain
+from hsc.data.pictures import files_below, is_hidden
 from hsc.data.progress import progress
 from hsc.errors import HscError
 from hsc.files import STDIN, STDOUT, is_stream, refuse_overwriting, write_atomically
@@ -49,20 +50,20 @@ def source_path(given: str) -> Path:
     return STDIN if given == "-" else Path(given)
 
 
-def plan(source: Path, output: str | None, endings: Collection[str], naming: Naming) -> list[Job]:
+def plan(
+    source: Path, output: str | None, pick: Callable[[Iterable[str], Path], list[str]], naming: Naming
+) -> list[Job]:
     """Pair every file with its result.
 
     A single file goes to `output`, or into it when that is a folder (which one that ends in a slash becomes), or beside
-    itself. A folder keeps its structure in `output`, by default a folder beside it; there only files with one of
-    `endings` count, and hidden ones do not. `-` is standard output, where results of standard input go by default.
+    itself. A folder keeps its structure in `output`, by default a folder beside it; there those files count that `pick`
+    takes of all names in the folder. `-` is standard output, where results of standard input go by default.
     """
     if source.is_dir():
         folder, target = source.resolve(), output_folder(source, output, naming)
-        inside = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in endings)
-        found = sorted(path for path in inside if not any(part.startswith(".") for part in path.parts))
+        inside = files_below(folder)
+        found = [inside[name] for name in pick(inside, source)]
         jobs = [Job(folder / path, target / path.with_suffix(naming.file)) for path in found]
-        if not jobs:
-            raise HscError(f"{source} holds no file that ends in {', '.join(sorted(endings))}")
         _refuse_collisions(jobs)
         return jobs
     if not source.exists():
@@ -73,6 +74,14 @@ def plan(source: Path, output: str | None, endings: Collection[str], naming: Nam
         return [Job(source, source.with_suffix(naming.beside))]
     into = output.endswith(os.sep) or Path(output).is_dir()
     return [Job(source, Path(output, f"{source.stem}{naming.file}") if into else Path(output))]
+
+
+def coded_among(names: Iterable[str], folder: Path) -> list[str]:
+    """The names of .hsc files that are not hidden, sorted. Raises HscError where there is none."""
+    coded = sorted(name for name in names if name.lower().endswith(".hsc") and not is_hidden(name))
+    if not coded:
+        raise HscError(f"{folder} holds no file that ends in .hsc")
+    return coded
 
 
 def check_outputs(jobs: Sequence[Job], model: Path, own: Callable[[Path], bool], force: bool) -> None:

@@ -1,12 +1,14 @@
 """`hsc encode --on ray`: batches of pictures through Ray Data, each worker with the codec loaded once."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from hsc.cli.encoding import Encoded, Settings, encode_batch
 from hsc.cli.files import Job, attempt
+from hsc.data.pictures import readable
 from hsc.errors import HscError
 
 if TYPE_CHECKING:
@@ -27,14 +29,14 @@ class Worker:
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """A batch's number and its pictures' paths → for each picture its file and pixels, or what is wrong with it."""
-        batch = [Job(Path(source), Path()) for source in row["sources"]]
+        batch = [Job(Path(os.fsdecode(source)), Path()) for source in row["sources"]]
         outcomes = attempt(batch, lambda jobs: encode_batch(self.codec, self.settings, jobs))
         coded = [Encoded(b"", 0) if isinstance(result, HscError) else result for _, result in outcomes]
         return {
             "number": row["number"],
             "files": [file.data for file in coded],
             "pixels": [file.pixels for file in coded],
-            "errors": [str(result) if isinstance(result, HscError) else "" for _, result in outcomes],
+            "errors": [readable(str(result)) if isinstance(result, HscError) else "" for _, result in outcomes],
         }
 
 
@@ -60,7 +62,7 @@ def in_cluster(
             ray.init(log_to_driver=False, logging_level=logging.WARNING)
         ray.data.DataContext.get_current().enable_progress_bars = False  # the verb shows its own
         rows = [
-            {"number": number, "sources": [str(job.source.resolve()) for job in batch]}
+            {"number": number, "sources": [os.fsencode(job.source.resolve()) for job in batch]}
             for number, batch in enumerate(batches)
         ]
         workers = max(1, min(len(batches), int(ray.cluster_resources().get("CPU", 1))))

@@ -59,6 +59,4 @@ def prepare(
     typer.echo(f"{out}: {sum(report.splits.values())} faces of {report.photographs} photographs ({kept})")
     if report.skipped:
         typer.echo("skipped: " + ", ".join(f"{reason} {count}" for reason, count in report.skipped.items()))
-    if report.strangers:
-        typer.echo(f"passed over: {report.strangers} files that are no pictures")
     typer.echo(f"{report.manifest}\n{report.sheet}")

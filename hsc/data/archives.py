@@ -1,6 +1,10 @@
 """What every archive of pictures must keep to, whoever made it, and how hsc's own are written."""
 
+import lzma
+import stat
+import tarfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from hsc.errors import HscError
@@ -10,6 +14,13 @@ MAX_MEMBER_BYTES = 256 * 2**20
 # Photographs hardly shrink in an archive; members that together claim far more than the archive has are a bomb.
 MAX_EXPANSION = 200
 HARMLESS_BYTES = 2**30
+# What reading a damaged member of an archive raises.
+DAMAGED_MEMBER = (
+    EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError,
+)  # fmt: skip
+_KNOWN_COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA} | (
+    {zipfile.ZIP_ZSTANDARD} if hasattr(zipfile, "ZIP_ZSTANDARD") else set()  # from Python 3.14 on
+)
 
 
 def refuse_unsafe_member(archive: Path, name: str, size: int, known: bool) -> None:
@@ -21,6 +32,32 @@ def refuse_unsafe_member(archive: Path, name: str, size: int, known: bool) -> No
         raise HscError(f"{label}: claims {size:,} bytes, more than the {MAX_MEMBER_BYTES:,} allowed")
     if known:
         raise HscError(f"{label}: is in the archive twice; make the archive again with unique names")
+
+
+def zip_members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """The files of a zip by posix name, in the order they have there; backslashes, which Windows writes, are folders.
+
+    Raises HscError for members that are unsafe, links, encrypted, or compressed in a way that cannot be undone.
+    """
+    found: dict[str, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        name = info.filename.replace("\\", "/")
+        if name.endswith("/"):
+            continue
+        refuse_unsafe_member(path, name, info.file_size, known=name in found)
+        label = f"{path}: {name}"
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise HscError(f"{label}: is a link; make the archive again from the files themselves")
+        if info.flag_bits & 0x1:
+            raise HscError(f"{label}: encrypted; make the archive again without a password")
+        if info.compress_type not in _KNOWN_COMPRESSIONS:
+            names: dict[int, str] = zipfile.compressor_names  # type: ignore[attr-defined]
+            method = names.get(info.compress_type, f"method {info.compress_type}")
+            raise HscError(
+                f"{label}: compressed by {method}, which cannot be read; make the archive again with deflate"
+            )
+        found[name] = info
+    return found
 
 
 def refuse_bomb(archive: Path, claimed: int) -> None:

@@ -1,48 +1,57 @@
 """Finding images that do not decode, once a data set."""
 
 import json
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from hsc.cache import write_to_cache
 from hsc.data.faces import Faces
+from hsc.data.pictures import say_once
 from hsc.data.progress import progress_lines
-from hsc.errors import HscError
+from hsc.errors import FileRefused, HscError
 from hsc.files import cache_dir
 
 
 def without_broken(faces: Faces) -> Faces:
     """The images that decode. All are read once; which do not is kept in `hsc.files.cache_dir()` for the next time.
 
-    Says on standard error what is left out. Raises HscError when nothing is left.
+    What the file system refuses to give, a dangling link or for want of a permission, is left out too but not kept:
+    it is asked for again the next time. Says on standard error what is left out. Raises HscError when nothing is left.
     """
-    known = cache_dir() / "broken" / f"{faces.content_key}.json"
+    refused = faces.unreadable
+    left = faces.select(set(faces.names) - refused)
+    known = cache_dir() / "broken" / f"{left.content_key}.json"
     if known.is_file():
-        broken = json.loads(known.read_text(encoding="utf-8"))
+        broken = set(json.loads(known.read_text(encoding="utf-8")))
     else:
-        broken = _find_broken(faces)
-        write_to_cache(known, json.dumps(broken).encode())
-    if len(broken) == len(faces):
+        broken, newly_refused = _find_broken(left)
+        refused |= newly_refused
+        if not newly_refused:
+            write_to_cache(known, json.dumps(sorted(broken)).encode())
+    if len(broken | refused) == len(faces):
         raise HscError(f"{faces.path}: none of the {len(faces)} images can be read; make the data set again")
-    if broken:
-        shown = ", ".join(broken[:5]) + (", …" if len(broken) > 5 else "")
-        print(f"{faces.path}: leaving out {len(broken)} broken images: {shown}", file=sys.stderr)
-    return faces.select(set(faces.names) - set(broken))
+    for names, what in ((broken, "broken images"), (refused, "images that the file system does not give")):
+        if names:
+            shown = ", ".join(sorted(names)[:5]) + (", …" if len(names) > 5 else "")
+            say_once(f"{faces.path}: leaving out {len(names)} {what}: {shown}")
+    return faces.select(set(faces.names) - broken - refused)
 
 
-def _find_broken(faces: Faces) -> list[str]:
-    tell, broken = progress_lines(len(faces), "looking for broken images"), []
+def _find_broken(faces: Faces) -> tuple[set[str], set[str]]:
+    """Names of images that are broken, and of those that the file system refused."""
+    tell = progress_lines(len(faces), "looking for broken images")
+    faults: dict[str, HscError] = {}
     with ThreadPoolExecutor() as pool:
-        for done, fine in enumerate(pool.map(lambda name: _decodes(faces, name), faces.names), start=1):
-            if not fine:
-                broken.append(faces.names[done - 1])
+        for done, (name, fault) in enumerate(pool.map(lambda name: (name, _fault(faces, name)), faces.names), start=1):
+            if fault is not None:
+                faults[name] = fault
             tell(done)
-    return broken
+    refused = {name for name, fault in faults.items() if isinstance(fault, FileRefused)}
+    return faults.keys() - refused, refused
 
 
-def _decodes(faces: Faces, name: str) -> bool:
+def _fault(faces: Faces, name: str) -> HscError | None:
     try:
         faces.load(name)
-    except HscError:
-        return False
-    return True
+    except HscError as error:
+        return error
+    return None

@@ -27,7 +27,7 @@ def checksums(root: Path, states: Mapping[str, str], read: Callable[[str], bytes
     """
     file = cache_dir() / "checksums" / f"{hashlib.sha256(_bytes(root.resolve())).hexdigest()}.json"
     known = _known(file)
-    unread = [name for name, state in states.items() if known.get(name, ("", ""))[0] != state]
+    unread = [name for name, state in states.items() if name not in known or known[name][0] != state]
     found = {name: known[name][1] for name in states.keys() - set(unread)}
 
     def add(name: str) -> tuple[str, str]:

@@ -8,24 +8,21 @@ import hashlib
 import io
 import os
 import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
 from PIL import Image
 
-from hsc.data.archives import refuse_unsafe_member
-from hsc.data.checksums import checksum, checksums
+from hsc.data.archives import DAMAGED_MEMBER, zip_members
+from hsc.data.checksums import UNREADABLE, checksum, checksums
+from hsc.data.pictures import files_below, pictures_among
 from hsc.data.splits import Spec, select_names
 from hsc.data.stream import ShardSource
-from hsc.errors import HscError
+from hsc.errors import FileRefused, HscError
 from hsc.files import data_dir
 from hsc.images import load_image
 
-IMAGE_SUFFIXES = frozenset(
-    {".avif", ".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"},
-)
 # A hidden file, so that it survives unzipping and every reader ignores it as an image.
 GENERATED_MARKER = ".generated-faces"
 
@@ -84,33 +81,35 @@ class Faces:
         if name not in self._known:
             raise HscError(f"{label}: no such image; names are listed in .names")
         try:
-            with self._source.open(name) as file:
-                return load_image(file, label)
-        except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+            file = self._source.open(name)
+        except OSError as error:
+            raise FileRefused(f"{label}: cannot be read ({error.strerror or error}); mend or remove it") from error
+        except DAMAGED_MEMBER as error:
             raise HscError(f"{label}: cannot be read ({error}); replace it or leave it out") from error
+        with file:
+            return load_image(file, label)
+
+    @property
+    def unreadable(self) -> set[str]:
+        """The names of images that the file system refuses to give now."""
+        return {name for name, found in self._checksums.items() if found == UNREADABLE}
 
     def select(self, names: Iterable[str]) -> "Faces":
         """The same set with only these images."""
         return Faces(self.path, self._source, names, self.generated)
 
 
-def open_faces(path: str | Path, split: Spec | None = None, skip_broken: bool = False) -> Faces:
+def open_faces(path: str | Path, split: Spec | None = None) -> Faces:
     """The faces of a folder (with its subfolders), a zip or tar shards, or what `split` selects (`hsc.data.splits`).
 
-    Hidden files and `__MACOSX` are ignored. Any other file without an image's extension is refused by name, or ignored
-    with `skip_broken`. Raises HscError when the path is missing, no archive, encrypted, or holds no images.
+    Other files are passed over, with a line on standard error where they are not hidden. Raises HscError when the path
+    is missing, no archive, encrypted, or holds no images.
     """
     found = resolve_data(path)
     source = _source(found)
     members = source.members()
     generated = any(PurePosixPath(name).name == GENERATED_MARKER for name in members)
-    visible = {name for name in members if not is_hidden(name)}
-    images = {name for name in visible if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES}
-    if len(images) < len(visible) and not skip_broken:
-        raise HscError(_describe_strangers(found, sorted(visible - images)))
-    if not images:
-        raise HscError(f"{found}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
-    faces = Faces(found, source, images, generated)
+    faces = Faces(found, source, pictures_among(members, found), generated)
     return faces if split is None else faces.select(select_names(faces.names, split))
 
 
@@ -145,14 +144,10 @@ def is_generated(faces: Faces) -> bool:
 class _Folder:
     def __init__(self, root: Path):
         self.root = root
+        self._paths = files_below(root)
 
-    def members(self) -> list[str]:
-        found = []
-        for folder, folders, files in os.walk(self.root):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            for file in files:
-                found.append(Path(folder, file).relative_to(self.root).as_posix())
-        return found
+    def members(self) -> Iterable[str]:
+        return self._paths.keys()
 
     def checksums(self, names: Iterable[str]) -> dict[str, str]:
         return checksums(
@@ -167,7 +162,7 @@ class _Folder:
         return f"{status.st_size}-{status.st_mtime_ns}"
 
     def _path(self, name: str) -> Path:
-        return self.root / name
+        return self.root / self._paths[name]
 
     def open(self, name: str) -> BinaryIO:
         return open(self._path(name), "rb")
@@ -181,25 +176,20 @@ class _Zip:
     def __getstate__(self) -> dict:
         return {"path": self.path, "_opened": None}
 
-    def members(self) -> set[str]:
-        found: set[str] = set()
-        for info in self._archive().infolist():
-            if not info.is_dir():
-                if info.flag_bits & 0x1:
-                    raise HscError(
-                        f"{self.path}: {info.filename}: encrypted; make the archive again without a password"
-                    )
-                refuse_unsafe_member(self.path, info.filename, info.file_size, known=info.filename in found)
-                found.add(info.filename)
-        return found
+    def members(self) -> Iterable[str]:
+        return self._members.keys()
 
     def checksums(self, names: Iterable[str]) -> dict[str, str]:
-        members = ((name, self._archive().getinfo(name)) for name in names)
+        members = ((name, self._members[name]) for name in names)
         return {name: checksum(info.file_size, info.CRC) for name, info in members}
 
     def open(self, name: str) -> BinaryIO:
         # Whole: JPEG decoders seek, which is slow inside a compressed member.
-        return io.BytesIO(self._archive().read(name))
+        return io.BytesIO(self._archive().read(self._members[name]))
+
+    @functools.cached_property
+    def _members(self) -> dict[str, zipfile.ZipInfo]:
+        return zip_members(self.path, self._archive())
 
     def _archive(self) -> zipfile.ZipFile:
         """This process's own handle: a forked worker shares its parent's file position."""
@@ -213,13 +203,3 @@ class _Zip:
 
 def _hash(lines: Iterable[str]) -> str:
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def is_hidden(name: str) -> bool:
-    """Whether an archiver or a system put the file there, or somebody hid it."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
-
-
-def _describe_strangers(path: Path, names: list[str]) -> str:
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return f"{path}: not images: {shown}; remove them or set skip_broken"

@@ -26,7 +26,7 @@ class FaceDataModule(pl.LightningDataModule):
     train, validation: specs (see `hsc.data.splits`) that must not overlap; validation None trains without looking.
     batch_size: images a training step, over all processes together. validation_limit: the first so many, None for all.
     flips: mirror half the training images. workers: processes that read images, when they do not fit in RAM.
-    skip_broken: leave out files that are no images, or broken ones, instead of stopping.
+    skip_broken: leave out broken images instead of stopping.
     landmarker: judge whose landmarks training batches carry. seed: of shuffling and flips. accumulate: parts in which
     each process gets its images of a step.
 
@@ -67,7 +67,7 @@ class FaceDataModule(pl.LightningDataModule):
     def faces(self, split: str) -> Faces:
         """The images of `train` or `validation`."""
         if not self._faces:
-            everything = open_faces(self.path, skip_broken=self.skip_broken)
+            everything = open_faces(self.path)
             for name, names in split_names(everything.names, self.specs).items():
                 chosen = everything.select(names[: self.validation_limit] if name == "validation" else names)
                 self._faces[name] = without_broken(chosen) if self.skip_broken else chosen

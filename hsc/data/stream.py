@@ -15,6 +15,7 @@ from typing import BinaryIO, NamedTuple
 
 from hsc.data.archives import refuse_unsafe_member
 from hsc.data.checksums import checksums
+from hsc.data.pictures import readable
 from hsc.data.tars import members_of
 from hsc.errors import HscError
 
@@ -75,7 +76,7 @@ class ShardSource:
                 for member in members_of(archive):
                     if member.isdir() or Path(member.name).suffix.lower() in self.NOTES:
                         continue
-                    name = prefix + member.name
+                    name = prefix + readable(member.name)
                     refuse_unsafe_member(shard, member.name, member.size, name in self._places)
                     if not member.isreg() or member.issparse():
                         raise HscError(f"{shard}: {member.name}: is no plain file; make the shard again from files")

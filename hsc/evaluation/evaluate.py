@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 import hsc
+from hsc.data.broken import without_broken
 from hsc.data.faces import Faces, open_faces, resolve_data
 from hsc.data.splits import Spec
 from hsc.errors import HscError
@@ -71,7 +72,7 @@ def evaluate(
     out = Path(out)
     loaded = hsc.load(codec) if isinstance(codec, str | Path) else codec
     split = split or _own_split(loaded, codec, data)
-    faces = open_faces(data, split)
+    faces = without_broken(open_faces(data, split))
     batches = batches_of(faces.names[:limit])
     first = load(faces, batches[0].names[:1])
     with ExitStack() as stack:

@@ -193,6 +193,20 @@ def test_standard_streams(codec_file: Path, face: Path, tmp_path: Path):
     assert Image.open(tmp_path / "out").size == (64, 64)
 
 
+def test_names_of_any_bytes_and_any_length(run, codec_file: Path, face: Path, tmp_path: Path):
+    folder, coded = tmp_path / "faces", tmp_path / "coded"
+    folder.mkdir()
+    names = (b"caf\xe9.png", b"x" * 251 + b".png")
+    for name in names:
+        os.link(face, os.path.join(os.fsencode(folder), name))
+    ended = run("encode", folder, "-o", coded, "--model", codec_file)
+    assert (ended.status, ended.err) == (0, "")
+    assert "caf\ufffd.hsc: " in ended.out
+    assert sorted(os.listdir(os.fsencode(coded))) == [name.removesuffix(b".png") + b".hsc" for name in names]
+    assert run("decode", coded, "-o", tmp_path / "decoded", "--model", codec_file).status == 0
+    assert sorted(os.listdir(os.fsencode(tmp_path / "decoded"))) == sorted(names)
+
+
 def test_pictures_that_cannot_be_coded_are_refused(run, codec_file: Path, tmp_path: Path):
     wide, broken = tmp_path / "wide.png", tmp_path / "broken.png"
     picture(0, 64, 48).save(wide)

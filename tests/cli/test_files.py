@@ -6,13 +6,12 @@ import pytest
 
 from hsc.cli import files
 from hsc.cli.files import Job
+from hsc.data.pictures import pictures_among
 from hsc.errors import HscError
-
-ENDINGS = {".png", ".jpg"}
 
 
 def plan(source: Path, output: Path | str | None = None) -> list[Job]:
-    return files.plan(source, None if output is None else str(output), ENDINGS, files.ENCODED)
+    return files.plan(source, None if output is None else str(output), pictures_among, files.ENCODED)
 
 
 def touch(*paths: Path) -> None:
@@ -54,6 +53,16 @@ def test_a_folder_keeps_its_structure(tmp_path: Path):
     assert [job.target for job in plan(faces, tmp_path / "out")] == [tmp_path / "out/a/1.hsc", tmp_path / "out/b.hsc"]
 
 
+def test_linked_folders_are_part_of_it_and_circles_end(tmp_path: Path):
+    faces = tmp_path / "faces"
+    touch(faces / "a.png", tmp_path / "other" / "b.png")
+    (faces / "linked").symlink_to("../other")
+    (tmp_path / "other" / "back").symlink_to(faces)
+    (faces / "x.png").mkdir()
+    targets = [job.target.relative_to(tmp_path).as_posix() for job in plan(faces)]
+    assert targets == ["faces-hsc/a.hsc", "faces-hsc/linked/b.hsc"]
+
+
 def test_the_working_folder_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     touch(tmp_path / "faces" / "a.png")
     monkeypatch.chdir(tmp_path / "faces")
@@ -63,7 +72,7 @@ def test_the_working_folder_has_a_name(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_decoded_picture_never_replaces_its_original(tmp_path: Path):
     face, coded = tmp_path / "face.png", tmp_path / "face.hsc"
     touch(face, coded)
-    (job,) = files.plan(coded, None, {".hsc"}, files.DECODED)
+    (job,) = files.plan(coded, None, files.coded_among, files.DECODED)
     assert job.target != face
 
 
@@ -75,7 +84,7 @@ def test_two_files_that_would_become_one_are_refused(tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["nowhere.png", "."])
 def test_nothing_to_do_is_an_error(tmp_path: Path, name: str):
-    with pytest.raises(HscError, match=r"no such file|holds no file"):
+    with pytest.raises(HscError, match=r"no such file|holds no images"):
         plan(tmp_path / name)
 
 

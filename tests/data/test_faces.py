@@ -1,5 +1,6 @@
 """Sets of faces in folders and zips."""
 
+import errno
 import io
 import os
 import pickle
@@ -15,7 +16,8 @@ from torch.utils.data import DataLoader, Dataset
 from hsc.data.archives import MAX_MEMBER_BYTES
 from hsc.data.broken import without_broken
 from hsc.data.faces import Faces, is_generated, open_faces, resolve_data
-from hsc.errors import HscError
+from hsc.errors import FileRefused, HscError
+from hsc.images import load_image
 
 
 def encode(picture: np.ndarray, format: str = "PNG") -> bytes:
@@ -85,11 +87,42 @@ def test_clutter_of_archivers_is_ignored(tmp_path, members):
     assert open_faces(tmp_path / "folder").names == ["1.png"]
 
 
-def test_other_files_are_refused_by_name_or_skipped(tmp_path, members):
-    path = write_zip(tmp_path / "faces.zip", members | {"README.txt": b"hello"})
-    with pytest.raises(HscError, match=r"faces\.zip: not images: README\.txt"):
+def test_other_files_are_passed_over_with_a_line(tmp_path, members, capsys):
+    path = write_zip(tmp_path / "faces.zip", members | {"README.txt": b"hello", "dataset.json": b"{}"})
+    for _ in range(2):
+        assert open_faces(path).names == sorted(members)
+    assert capsys.readouterr().err == f"{path}: 2 files that are no pictures passed over: README.txt, dataset.json\n"
+
+
+def test_backslashes_in_a_zip_are_folders(tmp_path, members):
+    """Windows writes them; a person's folder decides the split."""
+    windows = {name.replace("/", "\\"): content for name, content in members.items()} | {"empty\\": b""}
+    faces = open_faces(write_zip(tmp_path / "faces.zip", windows))
+    assert faces.names == sorted(members)
+    assert mean_of(faces, "a/1.png") == 10
+    assert faces.content_key == open_faces(write_zip(tmp_path / "unix.zip", members)).content_key
+    with pytest.raises(HscError, match="twice"):
+        open_faces(write_zip(tmp_path / "both.zip", {"a/1.png": encoded(), "a\\1.png": encoded()}))
+
+
+def test_a_compression_that_cannot_be_undone_is_named(tmp_path):
+    path = write_zip(tmp_path / "faces.zip", {"1.png": encoded()})
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 10] = 9  # the method in the central directory
+    path.write_bytes(content)
+    with pytest.raises(HscError, match=r"1\.png: compressed by deflate64.*make the archive again with deflate"):
         open_faces(path)
-    assert open_faces(path, skip_broken=True).names == sorted(members)
+
+
+def test_names_that_are_not_utf8_can_be_read_split_and_told_apart(tmp_path):
+    for byte, value in ((b"\xe8", 1), (b"\xe9", 2)):
+        with open(os.path.join(os.fsencode(tmp_path), b"caf" + byte + b".png"), "wb") as file:
+            file.write(encoded(value))
+    faces = open_faces(tmp_path)
+    assert faces.names == ["caf\ufffd-2.png", "caf\ufffd.png"]
+    assert [mean_of(faces, name) for name in faces.names] == [2, 1]
+    assert len(faces.content_key) == 64
+    assert sum(len(open_faces(tmp_path, split=name)) for name in faces.names) == 2
 
 
 def test_a_set_without_images_is_refused(tmp_path):
@@ -151,6 +184,45 @@ def test_broken_images_are_left_out_once_known(tmp_path, members, monkeypatch, c
     assert "bad.png" in capsys.readouterr().err
     monkeypatch.setattr(Faces, "load", None)  # the second time nothing is read
     assert without_broken(faces).names == sorted(members)
+
+
+def test_what_the_file_system_refuses_is_left_out_and_asked_for_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.png").write_bytes(encoded(number))
+    (folder / "3.png").write_bytes(b"?")
+    (folder / "4.png").symlink_to("nowhere")
+    with monkeypatch.context() as patched:
+        whole = Faces.load
+
+        def refused(self, name):
+            if name == "1.png":
+                raise FileRefused("Too many open files")
+            return whole(self, name)
+
+        patched.setattr(Faces, "load", refused)
+        assert without_broken(open_faces(folder)).names == ["0.png", "2.png"]
+    assert "leaving out 2 images that the file system does not give: 1.png, 4.png" in capsys.readouterr().err
+    assert without_broken(open_faces(folder)).names == ["0.png", "1.png", "2.png"]
+    (folder / "nowhere").write_bytes(encoded(4))
+    assert "4.png" in without_broken(open_faces(folder)).names
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.EMFILE, errno.ESTALE])
+def test_a_refusal_of_the_file_system_is_no_broken_image(tmp_path, code, monkeypatch):
+    (tmp_path / "1.png").write_bytes(encoded())
+    faces = open_faces(tmp_path)
+
+    def refuse(*arguments):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(FileRefused, match=rf"1\.png: cannot be read \({os.strerror(code)}\)"):
+        faces.load("1.png")
+    with pytest.raises(FileRefused, match=os.strerror(code)):
+        load_image(tmp_path / "1.png")
 
 
 def test_a_set_of_nothing_but_broken_images_is_refused(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
-"""Archives of strangers: what is hostile is refused as a whole, what is broken is a word about one file."""
+"""Archives of unknown origin: what is hostile is refused as a whole, what is broken is a word about one file."""
 
 import io
+import os
 import struct
 import tarfile
 import zipfile
@@ -99,9 +100,41 @@ def test_a_picture_twice_is_refused(tmp_path: Path):
         Photographs(tarred(tmp_path / "a.tar", member("a.jpg"), member("a.jpg")))
 
 
-def test_hidden_files_are_nothing_and_strangers_are_counted(tmp_path: Path):
+def test_hidden_files_are_nothing_and_others_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     found = Photographs(zipped(tmp_path / "a.zip", {"b.jpg": b"1", ".x": b"", "__MACOSX/._b.jpg": b"", "read.me": b""}))
-    assert (found.names, found.strangers) == (["b.jpg"], 1)
+    assert found.names == ["b.jpg"]
+    assert capsys.readouterr().err == f"{tmp_path}/a.zip: 1 file that is no picture passed over: read.me\n"
+
+
+def test_names_of_any_bytes_and_folders_of_windows(tmp_path: Path):
+    windows = Photographs(zipped(tmp_path / "a.zip", {"anna\\1.jpg": b"1", "anna\\": b"", "bert\\1.jpg": b"2"}))
+    assert [(photo.name, photo.content) for photo in windows.read()] == [("anna/1.jpg", b"1"), ("bert/1.jpg", b"2")]
+    (tmp_path / "d").mkdir()
+    with open(os.fsencode(tmp_path / "d") + b"/caf\xe9.jpg", "wb") as file:
+        file.write(b"abc")
+    (photo,) = Photographs(tmp_path / "d").read()
+    assert (photo.name, photo.content) == ("caf\ufffd.jpg", b"abc")
+    latin = tarred(tmp_path / "a.tar", member("caf\udce9.jpg"))
+    assert [(photo.name, len(photo.content)) for photo in Photographs(latin).read()] == [("caf\ufffd.jpg", 3)]
+
+
+def test_a_compression_that_cannot_be_undone_is_named(tmp_path: Path):
+    content = bytearray(zipped(tmp_path / "a.zip", {"a.jpg": b"x"}).read_bytes())
+    content[content.index(b"PK\x01\x02") + 10] = 9
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(HscError, match="compressed by deflate64"):
+        Photographs(tmp_path / "a.zip")
+
+
+def test_a_dangling_link_is_a_word_about_one_photograph_and_a_pipe_is_nothing(tmp_path: Path):
+    (tmp_path / "a.jpg").symlink_to("nowhere")
+    (tmp_path / "b.jpg").write_bytes(b"abc")
+    os.mkfifo(tmp_path / "c.jpg")
+    photographs = Photographs(tmp_path)
+    dangling, whole = photographs.read()
+    assert (dangling.name, dangling.refused, photographs.gives("a.jpg")) == ("a.jpg", True, False)
+    assert "No such file" in dangling.error
+    assert (whole.content, whole.refused) == (b"abc", False)
 
 
 def test_a_tar_that_ends_in_a_zip_is_a_tar(tmp_path: Path):

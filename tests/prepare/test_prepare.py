@@ -30,7 +30,7 @@ def manifest_of(out: Path) -> list[dict]:
 def prepared(album: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("prepared") / "faces.zip"
     report = prepare(album, out, SETTINGS, workers=1)
-    assert (report.photographs, sum(report.splits.values()), report.strangers) == (7, 3, 1)
+    assert (report.photographs, sum(report.splits.values())) == (7, 3)
     assert report.skipped == {"blurred": 1, "broken image": 1, "near-duplicate": 1, "no face": 1}
     return out
 
@@ -132,16 +132,31 @@ def test_killed_midway_it_goes_on_to_the_same_bytes(album: Path, prepared: Path,
         assert (tmp_path / file.name).read_bytes() == file.read_bytes()
 
 
+def gives(name: str) -> bool:
+    """A file system that gives everything."""
+    return True
+
+
 def test_other_settings_begin_anew(tmp_path: Path):
     aligned = Aligned({"source": "a.jpg", "faces": []}, [])
-    with Spool(tmp_path, "these") as spool:
+    with Spool(tmp_path, "these", gives) as spool:
         spool.append(aligned)
         with pytest.raises(HscError, match="another process works in"):
-            Spool(tmp_path, "these")
-    with Spool(tmp_path, "these") as spool:
+            Spool(tmp_path, "these", gives)
+    with Spool(tmp_path, "these", gives) as spool:
         assert (spool.done, [record["source"] for record in spool.records()]) == (1, ["a.jpg"])
-    with Spool(tmp_path, "others") as spool:
+    with Spool(tmp_path, "others", gives) as spool:
         assert (spool.done, list(spool.records())) == (0, [])
+
+
+def test_what_the_file_system_refused_is_asked_for_again(tmp_path: Path):
+    with Spool(tmp_path, "key", gives) as spool:
+        for name, refused in (("a.jpg", False), ("b.jpg", True), ("c.jpg", False)):
+            spool.append(Aligned({"source": name, "faces": [], "refused": refused}, []))
+    with Spool(tmp_path, "key", lambda name: False) as spool:
+        assert spool.done == 3
+    with Spool(tmp_path, "key", gives) as spool:
+        assert (spool.done, [record["source"] for record in spool.records()]) == (1, ["a.jpg"])
 
 
 def test_all_faces_of_a_group(portrait, tmp_path: Path):

@@ -48,7 +48,8 @@ class Aligner:
                 raise HscError(photograph.error)
             image = load_image(io.BytesIO(photograph.content), photograph.name)
         except HscError as error:
-            return Aligned(record | {"skipped": str(error).removeprefix(f"{photograph.name}: "), "faces": []}, [])
+            record |= {"skipped": str(error).removeprefix(f"{photograph.name}: "), "faces": []}
+            return Aligned(record | {"refused": photograph.refused}, [])
         record |= {"photograph": list(image.size)}
         found = self._find(image, settings.faces == "all")
         if not found:

@@ -30,7 +30,6 @@ class Report(NamedTuple):
     photographs: int
     splits: dict[str, int]
     skipped: dict[str, int]
-    strangers: int  # files that are no pictures
     manifest: Path
     sheet: Path
 
@@ -48,7 +47,7 @@ def prepare(source: str | Path, out: str | Path, settings: Settings, workers: in
     out = Path(out)
     check_output(out)
     photographs = Photographs(source)
-    with Spool(out.with_name(f".{out.name}.preparing"), _key(photographs, settings)) as spool:
+    with Spool(out.with_name(f".{out.name}.preparing"), _key(photographs, settings), photographs.gives) as spool:
         with progress(len(photographs), "photographs") as advance:
             advance(spool.done)
             for aligned in align_all(photographs.read(spool.done), settings, workers or len(os.sched_getaffinity(0))):
@@ -100,7 +99,7 @@ class _Finisher:
         kept = {split: self._kept[split] for split in ("train", "validation", "test") if self._kept[split]}
         skipped = dict(sorted(self._skipped.items(), key=lambda item: (-item[1], item[0])))
         write_atomically(sheet, contact_sheet(self._out.stem, kept, skipped, self._shown, self._refused))
-        return Report(len(self._photographs), kept, skipped, self._photographs.strangers, manifest, sheet)
+        return Report(len(self._photographs), kept, skipped, manifest, sheet)
 
     def _decide(self) -> tuple[dict[tuple[str, int], str], list[str]]:
         """Faults of near-duplicates, by source and number of the face; the identity of every face that is kept."""

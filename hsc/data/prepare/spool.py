@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,11 +20,13 @@ class Spool:
 
     A photograph counts when its line in the journal is whole and the crops it speaks of are; whatever follows the last
     such line is cut off. Line i is photograph i, whoever worked on it. `key` covers all that decides the lines: with
-    another key everything begins anew. Raises HscError while another process has the folder.
+    another key everything begins anew. A photograph that the file system refused is asked for again (`gives`, by its
+    name): work goes on from the first that it now gives. Raises HscError while another process has the folder.
     """
 
-    def __init__(self, folder: Path, key: str) -> None:
+    def __init__(self, folder: Path, key: str, gives: Callable[[str], bool]) -> None:
         self.folder = folder
+        self._gives = gives
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(folder)
         if not (folder / KEY).is_file() or (folder / KEY).read_text() != key:
@@ -81,10 +83,11 @@ class Spool:
         self._journal.seek(0)
         for line in self._journal:
             try:
-                end = json.loads(line)["end"] if line.endswith(b"\n") else None
-            except (ValueError, KeyError, TypeError):
-                end = None
-            if not isinstance(end, int) or end > held:
+                record = json.loads(line) if line.endswith(b"\n") else {}
+                end, refused = record["end"], record.get("refused", False)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                break
+            if not isinstance(end, int) or end > held or (refused and self._gives(record["source"])):
                 break
             count, whole, crops = count + 1, whole + len(line), end
         self._journal.truncate(whole)

@@ -1,0 +1,97 @@
+"""Which files of a folder or an archive are pictures, and what is said of those that are not."""
+
+import functools
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from hsc.errors import HscError
+from hsc.images import read_heic
+
+HEIC_SUFFIXES = frozenset({".heic", ".heif"})
+IMAGE_SUFFIXES = HEIC_SUFFIXES | {
+    ".avif", ".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
+}  # fmt: skip
+_SHOWN = 3
+
+
+def pictures_among(names: Iterable[str], holder: Path) -> list[str]:
+    """The names of pictures, sorted. One line on standard error says what else `holder` has, one which HEIC photographs
+    it would take pillow-heif to read; hidden files and `__MACOSX` are nothing.
+
+    Raises HscError where there is no picture.
+    """
+    visible = sorted(name for name in names if not is_hidden(name))
+    pictures = [name for name in visible if _suffix(name) in IMAGE_SUFFIXES]
+    strangers = [name for name in visible if _suffix(name) not in IMAGE_SUFFIXES]
+    heic = [name for name in pictures if _suffix(name) in HEIC_SUFFIXES]
+    if heic and not read_heic():
+        pictures = [name for name in pictures if _suffix(name) not in HEIC_SUFFIXES]
+        s = "s" if len(heic) > 1 else ""
+        say_once(f"{holder}: {len(heic)} HEIC photograph{s} passed over: pip install pillow-heif")
+    if not pictures:
+        raise HscError(f"{holder}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    if strangers:
+        shown = ", ".join(strangers[:_SHOWN]) + (", …" if len(strangers) > _SHOWN else "")
+        what = "files that are no pictures" if len(strangers) > 1 else "file that is no picture"
+        say_once(f"{holder}: {len(strangers)} {what} passed over: {shown}")
+    return pictures
+
+
+def is_hidden(name: str) -> bool:
+    """Whether an archiver or a system put the file there, or somebody hid it."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+
+
+def files_below(root: Path) -> dict[str, Path]:
+    """The files of a folder and its subfolders: posix name → path, both relative to `root`, in order.
+
+    Linked folders are followed, except to one that the link lies in; hidden ones are not entered. Dangling links are
+    files that cannot be read; devices, pipes and sockets are nothing. A name is its path, with replacement characters
+    for what is not UTF-8 (and a number where that makes two names equal), so that it can be printed and stored.
+    """
+    found: list[str] = []
+    waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
+    while waiting:
+        inside, above = waiting.pop()
+        try:
+            status = os.stat(root / inside)
+            entries = list(os.scandir(root / inside))
+        except OSError as error:
+            say_once(f"{root / inside}: cannot be listed ({error.strerror}), passed over")
+            continue
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            continue
+        for entry in entries:
+            path = os.path.join(inside, entry.name)
+            there = Path(entry) if entry.is_symlink() else entry  # which raises for links that lead in circles
+            if there.is_dir():
+                if not entry.name.startswith("."):
+                    waiting.append((path, above | {here}))
+            elif there.is_file() or not os.path.exists(entry):
+                found.append(path)
+    names: dict[str, Path] = {}
+    for path in sorted(found, key=lambda path: (readable(path) != path, path)):
+        name, number = readable(path), 1
+        while name in names:
+            number += 1
+            name = str(PurePosixPath(readable(path)).with_stem(f"{PurePosixPath(readable(path)).stem}-{number}"))
+        names[name] = Path(path)
+    return dict(sorted(names.items()))
+
+
+def readable(name: str) -> str:
+    """A file's name as people can read it: what is not UTF-8 is shown as replacement characters."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+@functools.cache
+def say_once(line: str) -> None:
+    """One line on standard error, however often a process comes by."""
+    print(readable(line), file=sys.stderr)
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
