@@ -11,6 +11,7 @@ from hsc.checkpoints import weights_file
 from hsc.checkpoints.generators import load_generator
 from hsc.config import model_from_dict
 from hsc.nets.build import bands, build_heads, row_dims
+from hsc.nets.generator import Generator
 from hsc.nets.heads import decode
 
 PRIOR = "prior"
@@ -18,11 +19,15 @@ MEAN, FACTOR = "latents.mean", "latents.factor"
 
 
 class FaceModel(NamedTuple):
-    """draw(z [N, z_dim] standard normal, truncation in [0, 1]) → images [N, 3, size, size]."""
+    """draw(z [N, z_dim] standard normal, truncation in [0, 1]) → images [N, 3, size, size].
+
+    `generator`: whose mapping network makes styles of z; None where faces are drawn from latents.
+    """
 
     draw: Callable[[Tensor, float], Tensor]
     z_dim: int
     size: int
+    generator: Generator | None = None
 
     @property
     def batch(self) -> int:
@@ -44,7 +49,9 @@ def load_face_model(path: str | Path) -> FaceModel:
     generator = load_generator(path)
     held = weights_file.load(path) if weights_file.is_safetensors(path) else None
     if held is None or FACTOR not in held.tensors:
-        return FaceModel(lambda z, truncation: generator(z, truncation).float(), generator.z_dim, generator.size)
+        return FaceModel(
+            lambda z, truncation: generator(z, truncation).float(), generator.z_dim, generator.size, generator
+        )
     model = model_from_dict(held.config)
     heads = build_heads(model).eval().requires_grad_(False)
     own = {name: value for name, value in held.tensors.items() if name.startswith("decoder.heads.")}

@@ -29,20 +29,35 @@ def sample(
     seed: Annotated[int, typer.Option(metavar="S", help="The same seed gives the same faces.")] = 0,
     generator: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="A generator of any layout; default: the prior that comes with hsc."),
+        typer.Option(
+            metavar="FILE",
+            help="A generator's file or name; default: the prior that comes with hsc.",
+        ),
     ] = None,
     truncation: Annotated[
         float, typer.Option(min=0, max=1, metavar="T", help="1: all the variety; towards 0: the average face.")
     ] = 0.7,
+    truncation_to: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, metavar="T", help="Draw each face's own, up to T."),
+    ] = None,
+    mixing: Annotated[
+        float, typer.Option(min=0, max=1, metavar="P", help="The probability that a face mixes two styles.")
+    ] = 0.0,
     size: Annotated[int | None, typer.Option(min=8, metavar="S", help="Pixels; default: the generator's own.")] = None,
 ) -> None:
     """Write a zip of generated faces: something to try every verb on without a data set.
 
+    The styles that they are drawn from lie beside them.
+
     \b
-    Example:
+    Examples:
       hsc data sample faces.zip --count 200 --seed 1
+      hsc data sample ffhq.zip --count 4000 --generator ffhq1024 --size 128 --truncation-to 1 --mixing 0.5
     """
+    from hsc.data.sample import Recipe
     from hsc.data.sample import sample as generate
 
-    generate(out, count, seed, generator, truncation, size)
+    recipe = Recipe(seed, (truncation, truncation if truncation_to is None else truncation_to), mixing)
+    generate(out, count, recipe, generator, size)
     typer.echo(f"{out}: {count} generated faces")

@@ -10,7 +10,7 @@ app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
 @app.callback()
 def weights(context: typer.Context) -> None:
-    """List the weights of judges and priors that do not come with hsc, or fetch them.
+    """List the weights of judges and priors, or fetch them.
 
     Present or not, source, licence, and what they make possible.
 

@@ -4,11 +4,13 @@ import io
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
+from torch import Tensor
 
 from hsc.checkpoints import FaceModel, load_face_model
 from hsc.data.archives import zip_member
@@ -17,53 +19,114 @@ from hsc.data.progress import progress_lines
 from hsc.errors import HscError
 from hsc.files import write_atomically
 from hsc.images import resize, to_uint8
+from hsc.nets.generator import Generator
 from hsc.released import DEFAULT_PRIOR, find_weights
+
+STYLES = ".generated-styles.npy"  # hidden, as the marker is
+
+
+class Recipe(NamedTuple):
+    """How face i is drawn, as a function of seed and i.
+
+    truncation: from 0, the average face, to 1, all the variety; drawn evenly between two bounds for each face. mixing:
+    the probability that a face has two styles, the second from a random row on.
+    """
+
+    seed: int = 0
+    truncation: tuple[float, float] = (0.7, 0.7)
+    mixing: float = 0.0
+
+    @property
+    def plain(self) -> bool:
+        """Whether a face is a function of one z and one truncation, the same for all."""
+        low, high = self.truncation
+        return low == high and not self.mixing
 
 
 def sample(
-    out: str | Path,
-    count: int,
-    seed: int = 0,
-    generator: str | Path | None = None,
-    truncation: float = 0.7,
-    size: int | None = None,
+    out: str | Path, count: int, recipe: Recipe, generator: str | Path | None = None, size: int | None = None
 ) -> None:
-    """Write `count` faces as `00000.png`, … into the zip `out`, marked as generated (`hsc.data.faces.is_generated`).
+    """Write `count` faces as `00000.png`, … into the zip `out`, marked as generated (`hsc.data.faces.is_generated`),
+    and beside them, as `.generated-styles.npy`, the W+ that they are drawn from: float16 [count, rows, w_dim]. A prior
+    that draws from latents has none.
 
-    generator: a released name, or a weights file that `hsc.checkpoints.load_face_model` reads; by default the prior
-    that comes with hsc. truncation: from 0, the average face, to 1, all the variety. size: pixels, by default the
-    prior's own.
-    Face i is a function of generator, seed and i alone, and equal arguments give equal bytes. Raises HscError for an
+    generator: a released or fetched name, or a weights file that `hsc.checkpoints.load_face_model` reads; by default
+    the prior that comes with hsc. size: pixels; below the prior's own, which is the default, the mean over areas.
+    Face i is a function of generator, recipe and i alone, and equal arguments give equal bytes. Raises HscError for an
     unreadable generator or an impossible argument; an interrupted run leaves no file.
     """
-    if count < 1 or not 0 <= truncation <= 1 or (size is not None and size < 1):
-        raise HscError(f"cannot draw {count} faces at truncation {truncation}: give 1 or more, and 0 to 1")
+    low, high = recipe.truncation
+    if count < 1 or not 0 <= low <= high <= 1 or not 0 <= recipe.mixing <= 1 or (size is not None and size < 1):
+        raise HscError(f"cannot draw {count} faces at truncation {low} to {high}: give 1 or more, and 0 to 1")
     weights = find_weights(generator or DEFAULT_PRIOR)
     network = load_face_model(weights)
+    if network.generator is None and not recipe.plain:
+        raise HscError(f"{weights.stem}: draws from latents, so no styles can be mixed and truncation is one number")
     origin = weights.stem
 
     def write(file: BinaryIO) -> None:
         tell = progress_lines(count, "generated faces")
+        styles = []
         with zipfile.ZipFile(file, "w") as archive:
-            note = f"generated faces: {origin}, seed {seed}, truncation {truncation:g}\n"
-            archive.writestr(zip_member(GENERATED_MARKER), note.encode())
-            for index, face in enumerate(_faces(network, count, seed, truncation, size)):
+            archive.writestr(zip_member(GENERATED_MARKER), f"generated faces: {origin}, {_said(recipe)}\n".encode())
+            for index, (face, ws) in enumerate(_faces(network, count, recipe, size)):
                 archive.writestr(zip_member(f"{index:05d}.png"), _png(face))
+                styles.append(ws)
                 tell(index + 1)
+            if network.generator is not None:
+                archive.writestr(zip_member(STYLES), _npy(np.stack(styles)))
 
     write_atomically(out, write)
 
 
 @torch.inference_mode()
 def _faces(
-    network: FaceModel, count: int, seed: int, truncation: float, size: int | None
-) -> Iterator[np.ndarray]:  # uint8 [S, S, 3]
+    network: FaceModel, count: int, recipe: Recipe, size: int | None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:  # uint8 [S, S, 3], float16 [rows, w_dim]
     for start in range(0, count, network.batch):
         # Always a full batch: kernels may round differently for other sizes, and a face must not depend on `count`.
-        indices = range(start, start + network.batch)
-        z = np.stack([np.random.default_rng([seed, i]).standard_normal(network.z_dim, np.float32) for i in indices])
-        images = network.draw(torch.from_numpy(z), truncation)
-        yield from to_uint8(images if size is None else resize(images, size))[: count - start]
+        randoms = [np.random.default_rng([recipe.seed, i]) for i in range(start, start + network.batch)]
+        if network.generator is None:
+            z = np.stack([random.standard_normal(network.z_dim, np.float32) for random in randoms])
+            images = network.draw(torch.from_numpy(z), recipe.truncation[0])
+            ws = torch.zeros(len(images))
+        else:
+            ws = _styles(network.generator, randoms, recipe)
+            images = network.generator.synthesis(ws).float()
+        if size is not None:
+            images = F.interpolate(images, size, mode="area") if size < network.size else resize(images, size)
+        yield from list(zip(to_uint8(images), ws.half().numpy(), strict=True))[: count - start]
+
+
+def _styles(generator: Generator, randoms: list[np.random.Generator], recipe: Recipe) -> Tensor:
+    """W+ [N, rows, w_dim], one for each source of random numbers."""
+    first = _normal(generator, randoms)
+    if recipe.plain:
+        return generator.mapping(first, recipe.truncation[0])
+    second = _normal(generator, randoms)
+    mixed = [random.random() < recipe.mixing for random in randoms]
+    cuts = [int(random.integers(1, generator.num_rows)) for random in randoms]
+    psi = torch.tensor([random.uniform(*recipe.truncation) for random in randoms]).float()[:, None, None]
+    ends = torch.tensor([cut if mix else generator.num_rows for cut, mix in zip(cuts, mixed, strict=True)])
+    of_first = (torch.arange(generator.num_rows) < ends[:, None])[..., None]
+    ws = torch.where(of_first, generator.mapping(first), generator.mapping(second))
+    return generator.mean_w + psi * (ws - generator.mean_w)
+
+
+def _normal(generator: Generator, randoms: list[np.random.Generator]) -> Tensor:
+    return torch.from_numpy(np.stack([random.standard_normal(generator.z_dim, np.float32) for random in randoms]))
+
+
+def _said(recipe: Recipe) -> str:
+    low, high = recipe.truncation
+    said = f"seed {recipe.seed}, truncation {low:g}" + (f" to {high:g}" if high > low else "")
+    return said + (f", styles mixed in {recipe.mixing:.0%}" if recipe.mixing else "")
+
+
+def _npy(values: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, values, allow_pickle=False)
+    return buffer.getvalue()
 
 
 def _png(face: np.ndarray) -> bytes:
