@@ -1,52 +1,109 @@
-"""Combinations that cannot work, refused by the key's full path before anything is computed."""
+"""Combinations that cannot work or mean nothing, refused by the key's full path before anything is computed.
 
-from collections.abc import Iterable, Sequence
+What a single field may be stands in its type (`schema`).
+"""
 
-from hsc.config.schema import (
-    ARCHITECTURES,
-    MOBILE_STYLEGAN_ROWS,
-    MODULES,
-    PARTS,
-    PRECISIONS,
-    QUANTISERS,
-    AdversarialConfig,
-    Config,
-    ModelConfig,
-    StageConfig,
-)
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from omegaconf import MISSING
+
+from hsc.config.schema import MOBILE_STYLEGAN_ROWS, Config, ModelConfig, StageConfig
 from hsc.config.tasks import task_names, tasks_of
+from hsc.config.validation import unknown
 from hsc.errors import HscError
 
-FEWEST_FACES = 500  # for distances of distributions
 TRAINABLE = {
     "prior": {"encoder", "heads", "generator", "mapping", "discriminator"},
     "codec": {"encoder", "gain", "entropy", "heads", "generator"},
+}
+_FOLDER_NAME = re.compile(r"\w[\w.+-]{0,99}")
+
+# Field of a stage → whether a stage has a use for it, and why not where it has none.
+USED: dict[str, tuple[Callable[[StageConfig], bool], str]] = {
+    "adversarial": (lambda stage: stage.module == "prior", "only prior stages train against a discriminator"),
+    "quantise": (lambda stage: stage.module == "codec", "a prior stage does not quantise"),
+    "layers": (lambda stage: stage.module == "codec", "a prior stage trains all layers"),
+    "round_after": (
+        lambda stage: stage.module == "codec" and stage.quantise == "noise",
+        "only codec stages with quantise: noise go over to rounding",
+    ),
+    "prefixes": (
+        lambda stage: stage.module == "codec" and stage.quantise != "none",
+        "a stage without quantisation decodes all layers",
+    ),
+    "distillation": (
+        lambda stage: stage.module == "codec" and stage.quantise != "none",
+        "only codec stages that quantise are taught by their starting weights",
+    ),
 }
 
 
 def check(config: Config) -> None:
     """Raise HscError for the first thing that cannot work."""
+    _check_names(config)
+    check_model(config.model)
+    for name in config.run:
+        _check_stage(name, config.stages[name], config)
+    _check_judges(config)
+
+
+def check_use(config: Config, written: Mapping[str, Any]) -> None:
+    """Raise HscError for the first field that is set for a stage which ignores it. `written`: keys of files and words.
+
+    Fields under `defaults`, and those that repeat them, are for the stages that have a use for them.
+    """
+    defaults = written.get("defaults") or {}
+    for name in config.run:
+        own = (written.get("stages") or {}).get(name) or {}
+        for path in _leaves(own):
+            if _at(own, path) == _at(defaults, path):
+                continue
+            if reason := _why_ignored(path, _at(own, path), config.stages.get(name, StageConfig()), config):
+                raise HscError(
+                    f"config: stages.{name}.{'.'.join(path)}: {reason}; remove it, or write it under defaults for the "
+                    "stages that use it"
+                )
+
+
+def _why_ignored(path: Sequence[str], value: Any, stage: StageConfig, config: Config) -> str:
+    """Why the stage has no use for a field; empty where it has."""
+    field, *below = path
+    if field in USED:
+        used, reason = USED[field]
+        return "" if used(stage) else reason
+    if field == "rates" and below and below[0] not in stage.train:
+        return f"the stage does not train {below[0]}"
+    if field in ("losses", "weights") and below and value:
+        layers = list(config.model.layers)
+        trained = layers[-1:] if _all_at_once(stage) else stage.layers or layers
+        if below[0] in layers and below[0] not in trained:
+            return f"only losses and weights of {', '.join(trained)} count in this stage"
+    return ""
+
+
+def _check_names(config: Config) -> None:
+    if config.name == MISSING:
+        raise HscError("config: name: must be given, such as my-run: it names the run's folder")
+    if any(part in ("", ".", "..") or "\0" in part for part in config.name.split("/")):
+        raise HscError(f"config: name: must be the name of a folder in `runs` (not {config.name!r})")
     if not config.run:
         raise HscError(
             "config: run: lists no stage; name the stages to train, such as run: [basic, middle, enhanced, joint]"
         )
-    for name in config.run:
-        _one_of(f"run names stage {name!r}", name, config.stages)
-    check_model(config.model)
-    for name in config.run:
-        _check_stage(f"stages.{name}", config.stages[name], config)
-    _one_of("logging.wandb", config.logging.wandb, ("auto", "online", "offline", "disabled"))
-    _check_judges(config)
+    for place, name in enumerate(config.run):
+        if name not in config.stages:
+            raise HscError(f"config: run: {unknown('stage', name, list(config.stages))}")
+        if name in config.run[:place]:
+            raise HscError(f"config: run: names stage {name!r} twice")
+        if not _FOLDER_NAME.fullmatch(name):
+            raise HscError(f"config: stages: {name!r} cannot name a folder; use letters, digits, '-', '_' and '.'")
 
 
 def check_model(model: ModelConfig) -> None:
     """Raise HscError for the first thing about the networks that cannot work."""
     generator = model.generator
-    _one_of("model.generator.architecture", generator.architecture, ARCHITECTURES)
-    if len(generator.channels) < 2:
-        raise HscError(
-            "config: model.generator.channels: needs a width for 4² and one for each doubling up to full size"
-        )
     rows = sum(layer.rows for layer in model.layers.values())
     if rows != generator.num_rows:
         what = f"a {generator.resolutions[-1]}² {generator.architecture}"
@@ -56,14 +113,10 @@ def check_model(model: ModelConfig) -> None:
             f"config: model.encoder.channels: {len(model.encoder.channels)} widths, "
             f"but the generator has {len(generator.resolutions)} resolutions, from 4² to full size"
         )
-    if any(width % 8 for width in model.encoder.channels):
-        raise HscError("config: model.encoder.channels: widths must be multiples of 8 (normalisation groups)")
     if model.entropy.width % model.entropy.heads:
         raise HscError(
             f"config: model.entropy.heads: {model.entropy.heads} does not divide width {model.entropy.width}"
         )
-    if not 1 <= len(model.lambdas) <= 256 or any(weight <= 0 for weight in model.lambdas):
-        raise HscError("config: model.lambdas: give 1 to 256 positive weights")
     if sorted(model.lambdas, reverse=True) != list(model.lambdas):
         raise HscError("config: model.lambdas: must fall, so that quality 0 has the fewest bytes")
     if generator.architecture == "mobilestylegan":
@@ -72,8 +125,6 @@ def check_model(model: ModelConfig) -> None:
     if model.picture and model.picture not in sizes:
         raise HscError(f"config: model.picture: {model.picture} is none of 0 and the generator's resolutions {sizes}")
     _check_grids(model)
-    _one_of("model.generator.input", model.generator.input, ("const", "style"))
-    _one_of("model.entropy.context", model.entropy.context, ("layer", "row"))
 
 
 def _check_mobile_stylegan(model: ModelConfig) -> None:
@@ -102,66 +153,53 @@ def _check_grids(model: ModelConfig) -> None:
         raise HscError(f"config: model.layers.{last}.grid: it refines a picture smaller than {size}: set model.picture")
 
 
-def _check_stage(path: str, stage: StageConfig, config: Config) -> None:
-    _one_of(f"{path}.module", stage.module, MODULES)
-    _one_of(f"{path}.quantise", stage.quantise, QUANTISERS)
-    _one_of(f"{path}.precision", stage.precision, PRECISIONS)
-    _one_of(f"{path}.prefixes", stage.prefixes, ("sample", "all"))
-    for part in [*stage.train, *stage.rates]:
-        _one_of(f"{path}.train", part, PARTS)
-        if part not in TRAINABLE[stage.module]:
-            raise HscError(f"config: {path}.train: a {stage.module!r} stage has no part {part!r}")
+def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
+    def refuse(key: str, why: str) -> None:
+        raise HscError(f"config: {_where(config, name, key)}: {why}")
+
     if not stage.train:
-        raise HscError(f"config: {path}.train: names no part; a stage must train something")
+        refuse("train", "names no part; a stage must train something")
+    for part in stage.train:
+        if part not in TRAINABLE[stage.module]:
+            refuse("train", f"a {stage.module!r} stage has no part {part!r}")
     names = list(config.model.layers)
     if stage.layers != names[: len(stage.layers)]:
-        raise HscError(f"config: {path}.layers: {stage.layers} is no prefix of the model's layers {names}")
-    for layer in [*stage.losses, *stage.weights]:
-        _one_of(f"{path}.losses", layer, names)
-    tasks = any(tasks_of(stage, config.model).values())
-    adversarial = stage.module == "prior" and stage.adversarial.weight > 0
-    if stage.module == "prior" or stage.quantise == "none":
-        # Nothing is sent, so there are no prefixes: every layer is decoded, under the last one's losses.
-        if stage.layers not in ([], names):
-            raise HscError(f"config: {path}.layers: a stage without quantisation trains all layers; leave it out")
-        if not adversarial and not tasks:
-            raise HscError(
-                f"config: {path}.losses: a stage without quantisation needs a task of its last layer {names[-1]!r}"
-            )
-    elif not tasks and set(stage.train) - {"entropy", "gain"}:
-        raise HscError(f"config: {path}.losses: no layer has a task; give weights such as losses: {{basic: {{l2: 1}}}}")
-    if stage.distillation < 0 or (stage.distillation and (stage.module == "prior" or stage.quantise == "none")):
-        raise HscError(f"config: {path}.distillation: 0 or more, and only of codec stages that quantise")
-    for key in ("steps", "batch_size", "accumulate", "validate_every", "save_every", "log_every"):
-        if getattr(stage, key) < 1:
-            raise HscError(f"config: {path}.{key}: must be at least 1")
+        refuse("layers", f"{stage.layers} is no prefix of the model's layers {names}")
+    for key in ("losses", "weights"):
+        for layer in getattr(stage, key):
+            if layer not in names:
+                refuse(key, f"{layer!r} is none of {', '.join(names)}")
+    _check_tasks(stage, config.model, refuse)
+    if stage.data.path == MISSING:
+        refuse("data.path", "must be given: a folder or zip of aligned faces")
     if stage.batch_size % (config.devices * stage.accumulate):
         times = f" × accumulate={stage.accumulate}" if stage.accumulate > 1 else ""
-        raise HscError(
-            f"config: {path}.batch_size: {stage.batch_size} is no multiple of devices={config.devices}{times}"
-        )
-    if adversarial:
-        _check_adversarial(f"{path}.adversarial", stage.adversarial, config.model)
-    if stage.patience < 0:
-        raise HscError(f"config: {path}.patience: must be 0 (never stop early) or more")
-    _check_betas(f"{path}.betas", stage.betas)
-    if not 0 <= stage.round_after <= 1:
-        raise HscError(f"config: {path}.round_after: a fraction between 0 and 1")
+        refuse("batch_size", f"{stage.batch_size} is no multiple of devices={config.devices}{times}")
+    if stage.module == "prior" and stage.adversarial.weight:
+        blocks = len(config.model.generator.resolutions) - 1
+        if stage.adversarial.freeze_blocks > blocks:
+            refuse("adversarial.freeze_blocks", f"the discriminator has {blocks} blocks; freeze 0 to {blocks}")
+        if stage.compile and stage.adversarial.path_weight:
+            refuse("compile", "path lengths need second derivatives, which compiled networks have not; set one to 0")
 
 
-def _check_adversarial(path: str, adversarial: AdversarialConfig, model: ModelConfig) -> None:
-    for key in ("r1_every", "path_every"):
-        if getattr(adversarial, key) < 1:
-            raise HscError(f"config: {path}.{key}: must be at least 1")
-    _check_betas(f"{path}.betas", adversarial.betas)
-    blocks = len(model.generator.resolutions) - 1
-    if not 0 <= adversarial.freeze_blocks <= blocks:
-        raise HscError(f"config: {path}.freeze_blocks: the discriminator has {blocks} blocks; freeze 0 to {blocks}")
+def _check_tasks(stage: StageConfig, model: ModelConfig, refuse: Callable[[str, str], None]) -> None:
+    """There must be something to minimise."""
+    tasks = any(tasks_of(stage, model).values())
+    if not _all_at_once(stage):
+        if not tasks and set(stage.train) - {"entropy", "gain"}:
+            refuse("losses", "no layer has a task; give weights such as losses: {basic: {l2: 1}}")
+        return
+    if stage.layers not in ([], list(model.layers)):
+        refuse("layers", "a stage without quantisation trains all layers; leave it out")
+    if not tasks and not (stage.module == "prior" and stage.adversarial.weight):
+        last = list(model.layers)[-1]
+        refuse("losses", f"a stage without quantisation needs a task of its last layer {last!r}")
 
 
-def _check_betas(path: str, betas: Sequence[float]) -> None:
-    if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
-        raise HscError(f"config: {path}: must be two numbers from 0 to below 1, such as [0.9, 0.99]")
+def _all_at_once(stage: StageConfig) -> bool:
+    """Nothing is sent, so there are no prefixes: every layer is decoded, under the last one's losses."""
+    return stage.module == "prior" or stage.quantise == "none"
 
 
 def _check_judges(config: Config) -> None:
@@ -170,11 +208,31 @@ def _check_judges(config: Config) -> None:
     for key, judge in (("identity", config.judges.identity), ("landmarks", config.judges.landmarks)):
         if judge in trained_on:
             raise HscError(f"config: judges.{key}: {judge!r} trains the model (losses), so it cannot also report on it")
-    if config.judges.distribution != "none" and config.judges.distribution_faces < FEWEST_FACES:
-        raise HscError(f"config: judges.distribution_faces: fewer than {FEWEST_FACES} faces say nothing")
 
 
-def _one_of(path: str, value: str, allowed: Iterable[str]) -> None:
-    allowed = list(allowed)
-    if value not in allowed:
-        raise HscError(f"config: {path}: {value!r} is none of {', '.join(allowed)}")
+def _where(config: Config, name: str, key: str) -> str:
+    """The key's path as it was written: under `defaults` where the stage has it from there."""
+    own, inherited, plain = (_attribute(stage, key) for stage in (config.stages[name], config.defaults, StageConfig()))
+    return f"defaults.{key}" if own == inherited != plain else f"stages.{name}.{key}"
+
+
+def _attribute(stage: StageConfig, key: str) -> Any:
+    value: Any = stage
+    for part in key.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, (*path, key))
+        else:
+            yield (*path, key)
+
+
+def _at(tree: Any, path: Sequence[str]) -> Any:
+    """The value at a path; None where there is none."""
+    for key in path:
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    return tree

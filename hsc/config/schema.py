@@ -1,36 +1,67 @@
-"""Every field of an experiment's YAML, with its default and a line on what it does.
+"""Every field of an experiment's YAML, with its default, what it may be, and a line on what it does.
 
 `stages:` is a mapping of named stages that each inherit from `defaults:`; `run:` lists the order in which they are
-trained.
+trained. A number's range stands in its type; what fields must be to each other is in `checks`.
 """
 
 from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
 
 from omegaconf import MISSING
+from pydantic import BeforeValidator, ConfigDict, Field
 
-MODULES = ("prior", "codec")
-QUANTISERS = ("none", "noise", "round")
-PRECISIONS = ("auto", "32-true", "bf16-mixed")
-ARCHITECTURES = ("stylegan2", "mobilestylegan")
+from hsc.config.ranges import Range, shown
+
+Part = Literal["encoder", "gain", "entropy", "heads", "generator", "mapping", "discriminator"]
+
+Count = Annotated[int, Range(1, 10**9)]
+Width = Annotated[int, Range(1, 4096)]
+Weight = Annotated[float, Range(0, 10**6)]
+Rate = Annotated[float, Range(0, 1, above=True)]
+Share = Annotated[float, Range(0, 1)]
+Beta = Annotated[float, Range(0, 1, below=True)]
+
+
+def _split(value: Any) -> Any:
+    parts = value if isinstance(value, list) else [value]
+    if not parts or not all(isinstance(part, str) and part for part in parts):
+        raise ValueError(
+            f"must be a range of names, a glob, a file of names, a percentage, or a list of these; "
+            f"numbers in quotes (not {shown(value)})"
+        )
+    return value
+
+
+Split = Annotated[Any, BeforeValidator(_split)]
+"""A text of `hsc.data.splits`, or a list of them."""
+
+
 MOBILE_STYLEGAN_ROWS = 16
-PARTS = ("encoder", "gain", "entropy", "heads", "generator", "mapping", "discriminator")
+
+
+class Section:
+    """A mapping of the YAML file."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
 
 
 @dataclass
-class GeneratorConfig:
+class GeneratorConfig(Section):
     """The generative prior."""
 
-    architecture: str = "stylegan2"
+    architecture: Literal["stylegan2", "mobilestylegan"] = "stylegan2"
     """"stylegan2", or "mobilestylegan": StyleGAN2 distilled to depthwise-separable convolutions."""
-    channels: list[int] = field(default_factory=lambda: [192, 192, 128, 64, 32])
+    channels: Annotated[list[Width], Field(min_length=2, max_length=10)] = field(
+        default_factory=lambda: [192, 192, 128, 64, 32]
+    )
     """Widths from 4² to full size (stylegan2; 5: 64², 6: 128²) or to half of it (mobilestylegan; 5: 128², 8: 1024²)."""
-    z_dim: int = 128
+    z_dim: Width = 128
     """Numbers in the Gaussian input of the mapping network."""
-    w_dim: int = 128
+    w_dim: Width = 128
     """Numbers in one row of W+."""
-    mapping_layers: int = 4
+    mapping_layers: Annotated[int, Range(1, 64)] = 4
     """Depth of the mapping network."""
-    input: str = "style"
+    input: Literal["const", "style"] = "style"
     """stylegan2's 4×4 input: "const" (imported checkpoints) or "style" (const + an affine map of W+'s first row)."""
 
     @property
@@ -45,54 +76,58 @@ class GeneratorConfig:
 
 
 @dataclass
-class EncoderConfig:
+class EncoderConfig(Section):
     """The pyramid encoder."""
 
-    channels: list[int] = field(default_factory=lambda: [24, 48, 64, 128, 160])
+    channels: list[Annotated[int, Range(8, 4096, multiple_of=8)]] = field(
+        default_factory=lambda: [24, 48, 64, 128, 160]
+    )
     """Widths from full size down to 4²: as many entries as the generator's."""
-    pyramid_channels: int = 128
+    pyramid_channels: Annotated[int, Range(16, 4096, multiple_of=16)] = 128
     """Width of the top-down pathway."""
 
 
 @dataclass
-class EntropyConfig:
+class EntropyConfig(Section):
     """The layer-wise scalable entropy transformer."""
 
-    width: int = 96
+    width: Width = 96
     """Width of a token."""
-    depth: int = 3
+    depth: Annotated[int, Range(1, 64)] = 3
     """Number of blocks."""
-    heads: int = 4
+    heads: Annotated[int, Range(1, 256)] = 4
     """Attention heads; divides `width`."""
-    context: str = "layer"
+    context: Literal["layer", "row"] = "layer"
     """What is coded together: "layer" (one network call a layer) or "row" (one call a row, more context)."""
 
 
 @dataclass
-class LayerConfig:
+class LayerConfig(Section):
     """One layer of the file."""
 
-    rows: int = MISSING
+    rows: Annotated[int, Range(1, 20)]
     """Rows of W+ that the layer carries."""
-    dim: int = 48
+    dim: Width = 48
     """Latent numbers for each of its rows, or for each cell of its grid."""
-    grid: int = 0
+    grid: Annotated[int, Range(0, 1024)] = 0
     """Side of a grid of latents over the picture, such as 8, for the last layer to say what is where; 0: none."""
 
 
 @dataclass
-class ModelConfig:
+class ModelConfig(Section):
     """The networks of the codec."""
 
     layers: dict[str, LayerConfig] = field(
         default_factory=lambda: {"basic": LayerConfig(3), "middle": LayerConfig(4), "enhanced": LayerConfig(3)}
     )
     """The layers in coding order; their rows add up to the generator's: 2·log2(size) − 2, or 16 of a mobilestylegan."""
-    lambdas: list[float] = field(default_factory=lambda: [1.2, 0.6, 0.3, 0.15])
+    lambdas: Annotated[list[Annotated[float, Range(0, 10**6, above=True)]], Field(min_length=1, max_length=256)] = (
+        field(default_factory=lambda: [1.2, 0.6, 0.3, 0.15])
+    )
     """Weight of a bit per pixel for each quality, from the fewest bytes (quality 0) to the most."""
-    heads_hidden: int = 256
+    heads_hidden: Width = 256
     """Hidden width of the decoder heads."""
-    picture: int = 0
+    picture: Annotated[int, Range(0, 2048)] = 0
     """Side of the linear path's picture: latents start as principal components of faces this small; 0: no such path."""
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
@@ -100,106 +135,106 @@ class ModelConfig:
 
 
 @dataclass
-class DataConfig:
+class DataConfig(Section):
     """Aligned faces: a folder or a zip."""
 
     path: str = MISSING
     """Folder or zip; looked up as given, then under HSC_DATA (default ../shared/data)."""
-    train: str = "00000-03999"
-    """Training images: a range of names, a glob, a file of names, or a percentage."""
-    validation: str = "04000-04499"
+    train: Split = "00000-03999"
+    """Training images: a range of names, a glob, a file of names, a percentage, or a list of these."""
+    validation: Split = "04000-04499"
     """Validation images, in the same words; never overlapping the training images."""
-    validation_limit: int = 200
+    validation_limit: Count = 200
     """At most this many validation images are decoded and judged at each validation."""
     flips: bool = True
     """Mirror half of the training images."""
-    workers: int = 0
+    workers: Annotated[int, Range(0, 256)] = 0
     """Loader processes; 0 is fastest for sets that fit in memory, which are decoded and resized once."""
     skip_broken: bool = False
     """Skip files that are no images, or broken ones, instead of stopping."""
 
 
 @dataclass
-class AdversarialConfig:
+class AdversarialConfig(Section):
     """The GAN part of a `prior` stage (StyleGAN2, ADA)."""
 
-    weight: float = 1.0
+    weight: Weight = 1.0
     """Weight of the generator's adversarial loss; 0 trains on reconstruction alone."""
-    learning_rate: float = 0.002
+    learning_rate: Rate = 0.002
     """Adam's rate for the discriminator."""
-    betas: list[float] = field(default_factory=lambda: [0.0, 0.99])
+    betas: Annotated[list[Beta], Field(min_length=2, max_length=2)] = field(default_factory=lambda: [0.0, 0.99])
     """Adam's β₁ and β₂ for the discriminator; without momentum, since its target moves with each step."""
-    r1_gamma: float = 0.05
+    r1_gamma: Weight = 0.05
     """Weight of the R1 gradient penalty (0.0002 · size² ÷ batch is a good start)."""
-    r1_every: int = 16
+    r1_every: Count = 16
     """Steps between two R1 penalties."""
-    path_weight: float = 0.0
+    path_weight: Weight = 0.0
     """Weight of path-length regularisation (StyleGAN2: 2); it pays from about a million images on; 0: left out."""
-    path_every: int = 4
+    path_every: Count = 4
     """Steps between two path-length penalties."""
-    freeze_blocks: int = 0
+    freeze_blocks: Annotated[int, Range(0, 9)] = 0
     """Blocks of the discriminator, from full size down, that keep their weights: freeze-D, for few faces."""
-    style_mixing: float = 0.5
+    style_mixing: Share = 0.5
     """Probability of mixing two styles in a generated image."""
-    ada_target: float = 0.6
+    ada_target: Share = 0.6
     """Adaptive augmentation keeps the mean sign of the discriminator's output on real images here; 0 turns it off."""
-    ada_kimg: float = 100.0
+    ada_kimg: Annotated[float, Range(0, 10**6, above=True)] = 100.0
     """Thousands of images in which the augmentation probability can go from 0 to 1."""
 
 
 @dataclass
-class StageConfig:
+class StageConfig(Section):
     """One training phase."""
 
-    module: str = "codec"
+    module: Literal["prior", "codec"] = "codec"
     """"prior" (the generator, by reconstruction and adversarial training) or "codec" (rate–distortion)."""
-    train: list[str] = field(default_factory=lambda: ["encoder", "gain", "entropy", "heads"])
+    train: list[Part] = field(default_factory=lambda: ["encoder", "gain", "entropy", "heads"])
     """Parts that learn; the others are frozen. Of: encoder, gain, entropy, heads, generator, mapping, discriminator."""
     layers: list[str] = field(default_factory=list)
     """Prefix of the layers that is trained; empty: all."""
-    weights: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, Weight] = field(default_factory=dict)
     """Weight of each layer's term in the objective; default 1."""
-    losses: dict[str, dict[str, float]] = field(default_factory=dict)
+    losses: dict[str, dict[str, Weight]] = field(default_factory=dict)
     """For each layer the weight of each task, such as {basic: {landmarks: 1, lpips.alex: 1}}."""
-    distillation: float = 0.0
+    distillation: Weight = 0.0
     """Weight of the squared difference to what the starting weights decode of the same face: against forgetting."""
-    quantise: str = "noise"
+    quantise: Literal["none", "noise", "round"] = "noise"
     """"none" (latents pass as they are), "noise" (rate from noise, reconstruction from rounding) or "round" (both)."""
-    round_after: float = 1.0
+    round_after: Share = 1.0
     """Fraction of the steps after which "noise" becomes "round"."""
-    prefixes: str = "sample"
+    prefixes: Literal["sample", "all"] = "sample"
     """"sample": each image of a batch is decoded from one prefix drawn at random (cheap); "all": from every prefix."""
-    steps: int = 1000
+    steps: Count = 1000
     """Optimisation steps."""
-    batch_size: int = 32
+    batch_size: Annotated[int, Range(1, 65536)] = 32
     """Images in a step, over all processes."""
-    accumulate: int = 1
+    accumulate: Annotated[int, Range(1, 65536)] = 1
     """Parts in which a process computes its images of a step, to need less memory; gradients add up."""
-    learning_rate: float = 1e-3
+    learning_rate: Rate = 1e-3
     """Adam's peak rate; multiplied by `rates` for single parts."""
-    rates: dict[str, float] = field(default_factory=dict)
+    rates: dict[Part, Annotated[float, Range(0, 1000)]] = field(default_factory=dict)
     """Factor on the learning rate of a part, such as {generator: 0.1}."""
-    warmup: int = 100
+    warmup: Annotated[int, Range(0, 10**9)] = 100
     """Steps of linear warm-up."""
-    final_rate: float = 0.05
+    final_rate: Share = 0.05
     """The rate falls along a cosine to this fraction of its peak."""
-    betas: list[float] = field(default_factory=lambda: [0.9, 0.99])
+    betas: Annotated[list[Beta], Field(min_length=2, max_length=2)] = field(default_factory=lambda: [0.9, 0.99])
     """Adam's β₁ and β₂."""
-    clip: float = 1.0
+    clip: Weight = 1.0
     """Norm to which gradients are clipped; 0: not clipped."""
-    average_kimg: float = 10.0
+    average_kimg: Weight = 10.0
     """Half-life of the weights' running average, in thousands of images; the average is validated and released."""
-    precision: str = "auto"
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     """Lightning's 32-true or bf16-mixed; "auto": bf16-mixed where the device computes it, else 32-true."""
     compile: bool = False
     """Train through torch.compile: faster after some minutes of compiling, where a compiler is at hand."""
-    validate_every: int = 500
+    validate_every: Count = 500
     """Steps between validations; the last step is always validated."""
-    save_every: int = 250
+    save_every: Count = 250
     """Steps between checkpoints."""
-    log_every: int = 25
+    log_every: Count = 25
     """Steps between logged training values."""
-    patience: int = 0
+    patience: Annotated[int, Range(0, 10**9)] = 0
     """Validations in a row without a better `watch` after which the stage ends, with its best weights; 0: never."""
     watch: str = "val/enhanced/lpips_vgg"
     """What early stopping watches: any value that validation logs."""
@@ -210,7 +245,7 @@ class StageConfig:
 
 
 @dataclass
-class JudgesConfig:
+class JudgesConfig(Section):
     """Frozen networks that report at validation. They must not have trained the model."""
 
     identity: str = "dlib"
@@ -221,15 +256,15 @@ class JudgesConfig:
     """Image distances."""
     distribution: str = "none"
     """Feature net of the Fréchet distance and KID, such as vgg16 (needs 500 validation images)."""
-    distribution_faces: int = 2000
+    distribution_faces: Annotated[int, Range(500, 10**6)] = 2000
     """Faces that a prior dreams up at each validation, to be compared with as many training faces; at least 500."""
 
 
 @dataclass
-class LoggingConfig:
+class LoggingConfig(Section):
     """Where values go. A CSV file is always written."""
 
-    wandb: str = "auto"
+    wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
     """"auto" (online when logged in, else offline), "online", "offline" or "disabled"."""
     project: str = "hsc"
     """W&B project."""
@@ -240,18 +275,18 @@ class LoggingConfig:
 
 
 @dataclass
-class Config:
+class Config(Section):
     """An experiment."""
 
     name: str = MISSING
     """Name of the run; its folder is `runs`/`name`."""
     runs: str = "runs"
     """Where run folders are kept."""
-    seed: int = 0
+    seed: Annotated[int, Range(0, 2**32 - 1)] = 0
     """Everything random follows from it."""
-    device: str = "auto"
-    """Lightning's accelerator: auto, cpu or gpu."""
-    devices: int = 1
+    device: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
+    """Lightning's accelerator: auto, cpu, gpu, cuda or mps."""
+    devices: Annotated[int, Range(1, 4096)] = 1
     """Processes (DDP when more than one)."""
     title: str = ""
     """A line for plots and reports."""

@@ -40,7 +40,7 @@ class TrainableModule(pl.LightningModule):
         return self.samples_before + self.step * self.stage.batch_size
 
     def parts(self) -> Mapping[str, nn.Module]:
-        """The parts of PARTS that this module has, by name."""
+        """The parts (`hsc.config.schema.Part`) that this module has, by name."""
         raise NotImplementedError
 
     def freeze_untrained(self) -> None:

@@ -3,23 +3,26 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import hsc.compat  # noqa: F401  isort: skip  torchvision beside CPU torch, before Lightning imports it
 import numpy as np
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
-from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import MISSING
 from pytorch_lightning.loggers import CSVLogger
 from safetensors.torch import save
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from hsc.cache import cached_file
+from hsc.config.ranges import Range
+from hsc.config.reading import merged, read_words, read_yaml, resolved
+from hsc.config.schema import Count, Rate, Section, Split, Weight
+from hsc.config.validation import build
 from hsc.data.faces import Faces, open_faces
 from hsc.data.progress import progress_lines
 from hsc.errors import HscError
@@ -36,31 +39,31 @@ MARGIN = 3  # pixels by which training views are moved
 
 
 @dataclass
-class DistilData:
+class DistilData(Section):
     """Aligned faces: a folder or a zip, and which of them teach and test."""
 
     path: str = MISSING
-    train: str = "00000-03999"
-    validation: str = "04000-04499"
+    train: Split = "00000-03999"
+    validation: Split = "04000-04499"
 
 
 @dataclass
-class DistilConfig:
+class DistilConfig(Section):
     """A distillation."""
 
     teacher: str = "faceres"
     """A recogniser, and none that reports results."""
     data: DistilData = field(default_factory=DistilData)
-    views: int = 2
+    views: Annotated[int, Range(1, 64)] = 2
     """Pictures of each face: itself, and degraded ones, which the teacher sees degraded as well."""
-    steps: int = 2000
-    batch_faces: int = 24
+    steps: Count = 2000
+    batch_faces: Annotated[int, Range(1, 65536)] = 24
     """Faces in a step, each in all its views."""
-    learning_rate: float = 2e-3
-    relational: float = 4.0
+    learning_rate: Rate = 2e-3
+    relational: Weight = 4.0
     """Weight of the differences between the two judges' cosines of all pairs in a step, beside 1 − cosine to the
     teacher's descriptor."""
-    seed: int = 0
+    seed: Annotated[int, Range(0, 2**32 - 1)] = 0
 
 
 class Views(TensorDataset):
@@ -106,12 +109,15 @@ def distil(file: str | Path, out: Path, overrides: Sequence[str] = ()) -> dict[s
 
 
 def load_config(file: str | Path, overrides: Sequence[str]) -> DistilConfig:
-    """The YAML file and `key=value` words over the defaults. Raises HscError for what is unknown or of a wrong type."""
-    try:
-        written = OmegaConf.merge(OmegaConf.load(file), OmegaConf.from_dotlist(list(overrides)))
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(DistilConfig), written))  # type: ignore[return-value]
-    except (OSError, OmegaConfBaseException) as error:
-        raise HscError(f"{file}: {str(error).splitlines()[0]}") from error
+    """The YAML file and `key=value` words over the defaults.
+
+    Raises HscError for what is unknown, of a wrong type or out of range.
+    """
+    written = merged(read_yaml(file), read_words(overrides))
+    config = build(DistilConfig, resolved(merged(asdict(DistilConfig()), written), str(file)), str(file))
+    if config.data.path == MISSING:
+        raise HscError(f"{file}: data.path: must be given: a folder or zip of aligned faces")
+    return config
 
 
 @torch.inference_mode()

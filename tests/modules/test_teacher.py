@@ -6,8 +6,6 @@ import pytest
 import torch
 from tiny_model import LAYERS, SIZE, tiny_config
 
-from hsc.config import check
-from hsc.errors import HscError
 from hsc.losses import load_losses
 from hsc.modules.codec import CodecModule
 from hsc.modules.teacher import Teacher
@@ -58,9 +56,3 @@ def test_the_teacher_stays_as_it_was(fit: Callable):
     fit(module, batches=3)
     after = module.teacher.codec.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
-
-
-@pytest.mark.parametrize("stage", [{"distillation": -1.0}, {"distillation": 1.0, "quantise": "none"}])
-def test_where_there_is_nothing_to_remember_it_is_refused(stage: dict):
-    with pytest.raises(HscError, match=r"stages\.only\.distillation: 0 or more, and only of codec stages"):
-        check(tiny_config(**stage))

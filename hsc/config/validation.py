@@ -1,0 +1,81 @@
+"""Plain mappings → dataclasses whose fields are what their types say, or one line that names the key."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import is_dataclass
+from functools import cache
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from hsc.config.ranges import shown
+from hsc.errors import HscError
+
+AnyConfig = TypeVar("AnyConfig")
+Place = Sequence[str | int]
+
+
+def build(kind: type[AnyConfig], values: Any, what: str = "config") -> AnyConfig:
+    """An object of the dataclass `kind`, with its nested ones. Raises HscError for the first value that does not fit:
+    `WHAT: KEY.PATH: must be from A to B (not X)`.
+    """
+    try:
+        return _adapter(kind).validate_python(values)  # type: ignore[arg-type]
+    except ValidationError as error:
+        found = error.errors(include_url=False)[0]
+    place = [part for part in found["loc"] if part != "[key]"]
+    if found["type"] == "unexpected_keyword_argument":
+        raise HscError(f"{what}: {unknown('key', place[-1], _fields(kind, place[:-1]), place[:-1])}")
+    raise HscError(f"{what}: {path_of(place)}: {_complaint(found)}")
+
+
+def unknown(what: str, name: Any, known: Sequence[str], place: Place = ()) -> str:
+    """`unknown key 'stages.a.stepz', did you mean 'stages.a.steps'?`, or with all that is known."""
+    text = f"unknown {what} {path_of([*place, name])!r}"
+    if near := difflib.get_close_matches(str(name), known, 1, 0.5):
+        return f"{text}, did you mean {path_of([*place, near[0]])!r}?"
+    return f"{text} (known: {', '.join(known)})"
+
+
+def path_of(place: Place) -> str:
+    """`model.lambdas[0]`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter:
+    return TypeAdapter(kind)
+
+
+def _complaint(found: Any) -> str:
+    kind, value = found["type"], found["input"]
+    if kind == "value_error":
+        return str(found["ctx"]["error"])
+    if kind == "missing":
+        return "must be given"
+    if kind in ("dataclass_type", "dict_type"):
+        if value is None:
+            return "is empty; write its keys below it, or leave it out"
+        return f"must be a mapping of keys, such as {{key: value}} (not {shown(value)})"
+    if kind == "list_type":
+        example = shown(value) if isinstance(value, str | int | float) else "first, second"
+        return f"must be a list, such as [{example}] (not {shown(value)})"
+    if kind == "literal_error":
+        return f"must be {found['ctx']['expected'].replace(chr(39), '')} (not {shown(value)})"
+    if kind in ("too_short", "too_long"):
+        limits = found["ctx"]
+        bound = f"at least {limits['min_length']}" if kind == "too_short" else f"at most {limits['max_length']}"
+        return f"must have {bound} entries (not {limits['actual_length']})"
+    if kind.startswith("string_"):
+        return f"must be text (not {shown(value)})"
+    if kind.startswith("bool_"):
+        return f"must be true or false (not {shown(value)})"
+    return f"{found['msg']} (not {shown(value)})"
+
+
+def _fields(kind: Any, place: Place) -> list[str]:
+    """The keys of the dataclass at `place` below `kind`."""
+    for part in place:
+        hints = get_type_hints(kind) if is_dataclass(kind) else {}
+        kind = hints[str(part)] if hints else get_args(kind)[-1]
+    return [name for name in get_type_hints(kind) if not name.startswith("_")]

@@ -1,0 +1,84 @@
+"""What fields must be to each other, and which of them a stage has no use for."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hsc import config
+from hsc.errors import HscError
+
+LOSSES = {layer: {"l2": 1} for layer in ("basic", "middle", "enhanced")}
+EXPERIMENT = {
+    "name": "test",
+    "defaults": {"data": {"path": "faces.zip"}, "losses": LOSSES},
+    "stages": {
+        "prior": {"module": "prior", "train": ["encoder", "heads", "generator", "mapping", "discriminator"]},
+        "inversion": {"quantise": "none", "train": ["encoder", "heads"]},
+        "basic": {"layers": ["basic"]},
+        "joint": {},
+    },
+    "run": ["prior", "inversion", "basic", "joint"],
+}
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Path:
+    path = tmp_path / "experiment.yaml"
+    path.write_text(yaml.safe_dump(EXPERIMENT))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["stages.joint.adversarial.weight=1"], "stages.joint.adversarial.weight: only prior stages train against"),
+        (["stages.basic.adversarial={r1_gamma: 1}"], "stages.basic.adversarial.r1_gamma: only prior stages"),
+        (["stages.joint.rates.generator=0.1"], "stages.joint.rates.generator: the stage does not train generator"),
+        (["stages.prior.round_after=0.5"], "stages.prior.round_after: only codec stages with quantise: noise"),
+        (["stages.joint.quantise=round", "stages.joint.round_after=0.5"], "stages.joint.round_after: only codec"),
+        (["stages.inversion.prefixes=all"], "stages.inversion.prefixes: a stage without quantisation"),
+        (["stages.inversion.distillation=1"], "stages.inversion.distillation: only codec stages that quantise"),
+        (["stages.prior.distillation=1"], "stages.prior.distillation: only codec stages that quantise"),
+        (["stages.prior.quantise=noise"], "stages.prior.quantise: a prior stage does not quantise"),
+        (["stages.basic.losses.middle.l2=2"], "only losses and weights of basic count in this stage"),
+        (["stages.inversion.weights.basic=2"], "only losses and weights of enhanced count in this stage"),
+    ],
+)
+def test_fields_that_a_stage_ignores_are_refused(experiment: Path, words: list[str], message: str) -> None:
+    with pytest.raises(HscError) as caught:
+        config.load([experiment], words)
+    assert message in str(caught.value)
+    assert "remove it" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["adversarial.weight=0.5", "rates.generator=0.1", "round_after=0.5", "prefixes=all", "distillation=1"],
+)
+def test_defaults_are_for_the_stages_that_use_them(experiment: Path, tmp_path: Path, word: str) -> None:
+    loaded = config.load([experiment], [f"defaults.{word}"])
+    resolved = tmp_path / "resolved.yaml"  # which repeats the defaults in every stage
+    resolved.write_text(config.to_yaml(loaded))
+    assert config.load([resolved]) == loaded
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["stages.prior.compile=true", "stages.prior.adversarial.path_weight=2"], "stages.prior.compile: path lengths"),
+        (["defaults.batch_size=30", "devices=4"], "defaults.batch_size: 30 is no multiple of devices=4"),
+        (["stages.joint.batch_size=30", "devices=4"], "stages.joint.batch_size: 30 is no multiple"),
+        (["stages.joint.accumulate=3"], "stages.joint.batch_size: 32 is no multiple of devices=1 × accumulate=3"),
+        (["defaults.data.path=???"], "data.path: must be given"),
+        (["name=???"], "name: must be given"),
+        (["name=.."], "name: must be the name of a folder"),
+        (["model.layers.more.dim=4"], "model.layers.more.rows: must be given"),
+        (["model.entropy.heads=5"], "model.entropy.heads: 5 does not divide width 96"),
+        (["model.encoder.channels=[8,8]"], "model.encoder.channels: 2 widths, but the generator has 5 resolutions"),
+    ],
+)
+def test_fields_that_do_not_fit_each_other_are_refused(experiment: Path, words: list[str], message: str) -> None:
+    with pytest.raises(HscError) as caught:
+        config.load([experiment], words)
+    assert message in str(caught.value)
