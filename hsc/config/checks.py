@@ -49,22 +49,30 @@ def check(config: Config) -> None:
     _check_judges(config)
 
 
-def check_use(config: Config, written: Mapping[str, Any]) -> None:
-    """Raise HscError for the first field that is set for a stage which ignores it. `written`: keys of files and words.
+def check_written(config: Config, written: Mapping[str, Any]) -> None:
+    """Raise HscError for what is not given, and for the first field that is set for a stage which ignores it.
 
-    Fields under `defaults`, and those that repeat them, are for the stages that have a use for them.
+    `written`: keys of files and words. Fields under `defaults`, and those that repeat them, are for the stages that
+    have a use for them.
     """
-    defaults = written.get("defaults") or {}
+    if config.name == MISSING:
+        raise HscError("config: name: must be given, such as my-run: it names the run's folder")
     for name in config.run:
-        own = (written.get("stages") or {}).get(name) or {}
-        for path in _leaves(own):
-            if _at(own, path) == _at(defaults, path):
-                continue
-            if reason := _why_ignored(path, _at(own, path), config.stages.get(name, StageConfig()), config):
+        if config.stages[name].data.path == MISSING:
+            raise HscError("config: defaults.data.path: must be given: a folder or zip of aligned faces")
+        for path, value in _own_fields(name, written):
+            if reason := _why_ignored(path, value, config.stages[name], config):
                 raise HscError(
                     f"config: stages.{name}.{'.'.join(path)}: {reason}; remove it, or write it under defaults for the "
                     "stages that use it"
                 )
+
+
+def _own_fields(name: str, written: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Path and value of each field that is set for a stage itself, to something else than `defaults` sets."""
+    for path, value in _leaves(_at(written, ("stages", name)) or {}):
+        if value != _at(written, ("defaults", *path)):
+            yield path, value
 
 
 def _why_ignored(path: Sequence[str], value: Any, stage: StageConfig, config: Config) -> str:
@@ -84,8 +92,6 @@ def _why_ignored(path: Sequence[str], value: Any, stage: StageConfig, config: Co
 
 
 def _check_names(config: Config) -> None:
-    if config.name == MISSING:
-        raise HscError("config: name: must be given, such as my-run: it names the run's folder")
     if any(part in ("", ".", "..") or "\0" in part for part in config.name.split("/")):
         raise HscError(f"config: name: must be the name of a folder in `runs` (not {config.name!r})")
     if not config.run:
@@ -170,8 +176,6 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
             if layer not in names:
                 refuse(key, f"{layer!r} is none of {', '.join(names)}")
     _check_tasks(stage, config.model, refuse)
-    if stage.data.path == MISSING:
-        refuse("data.path", "must be given: a folder or zip of aligned faces")
     if stage.batch_size % (config.devices * stage.accumulate):
         times = f" × accumulate={stage.accumulate}" if stage.accumulate > 1 else ""
         refuse("batch_size", f"{stage.batch_size} is no multiple of devices={config.devices}{times}")
@@ -223,12 +227,12 @@ def _attribute(stage: StageConfig, key: str) -> Any:
     return value
 
 
-def _leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def _leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     for key, value in tree.items():
         if isinstance(value, dict):
             yield from _leaves(value, (*path, key))
         else:
-            yield (*path, key)
+            yield (*path, key), value
 
 
 def _at(tree: Any, path: Sequence[str]) -> Any:

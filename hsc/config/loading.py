@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from hsc.config.checks import check, check_model, check_use
+from hsc.config.checks import check, check_model, check_written
 from hsc.config.reading import Tree, merged, read_words, read_yaml, resolved
 from hsc.config.schema import Config, ModelConfig
 from hsc.config.validation import build, unknown
@@ -28,8 +28,8 @@ def load(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Config:
     if any("layers" in _section(tree, "model") for tree in read):
         defaults["model"]["layers"] = {}  # a file that names layers names all of them
     config = build(Config, resolved(_inheriting(merged(defaults, written))))
-    check_use(config, written)
     check(config)
+    check_written(config, written)
     return config
 
 
