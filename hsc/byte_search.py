@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-PASSES = 6  # at most; two or three are usual
+PASSES = 5  # at most; the caller may need one more to code what is found
 CLOSE = 0.99  # share of the bytes allowed at which a search ends
+AIM = 0.995  # share of the bytes allowed that is aimed at: a pass that misses it by a little still fits
 
 
 def highest_within(
@@ -25,7 +26,7 @@ def highest_within(
         searching = exceeds - fits > 1
         if not searching.any():
             break
-        aim = np.searchsorted(typical, limit / factor, side="right") - 1
+        aim = np.searchsorted(typical, AIM * limit / factor, side="right") - 1
         position = np.where(searching, aim.clip(fits + 1, exceeds - 1), fits.clip(0))
         if last:
             position[fits < 0] = 0

@@ -209,11 +209,11 @@ class Codec(nn.Module):
             True
         """
         self._check_layers(layers)
-        single, pictures = to_tensors(faces, value_range)
+        single, prepared = self.prepare(faces, value_range)
         files = []
-        for batch in _batches(pictures, pictures_at_once(self.size)):
-            latents = self.analyse(torch.cat([self._at_own_size(picture[None]) for picture in batch]))[:layers]
-            sizes = [(picture.shape[-1], picture.shape[-2]) for picture in batch]
+        for batch in _batches(prepared, pictures_at_once(self.size)):
+            pictures, sizes = zip(*batch, strict=True)
+            latents = self.analyse(torch.stack(pictures))[:layers]
             files += self.encode(latents, quality, bytes=bytes, sizes=sizes).files
         return files[0] if single else files
 
@@ -242,7 +242,7 @@ class Codec(nn.Module):
             >>> tuple(picture.shape)
             (3, 128, 128)
         """
-        single = isinstance(files, FILE)
+        single = isinstance(files, FILE) or not isinstance(files, Sequence)
         contents = (_content(file) for file in ([files] if single else files))
         pictures: list[Tensor] = []
         for batch in _batches(contents, pictures_at_once(self.size)):
@@ -253,6 +253,19 @@ class Codec(nn.Module):
             shown = self.synthesise(decoded.latents, decoded.quality)
             pictures += shown if native else map(at_stored_size, shown, decoded.sizes)
         return pictures[0] if single else pictures
+
+    def prepare(
+        self, faces: Picture | Sequence[Picture], value_range: tuple[float, float] | None = None
+    ) -> tuple[bool, Iterator[tuple[Tensor, tuple[int, int]]]]:
+        """What `compress` takes → whether it is a single picture, and for each [3, size, size] in [-1, 1] at the
+        codec's own size, and its (width, height). Paths are read when their turn comes.
+
+        Raises HscError as `compress` does.
+        """
+        single, pictures = to_tensors(faces, value_range)
+        return single, (
+            (self._at_own_size(picture[None])[0], (picture.shape[-1], picture.shape[-2])) for picture in pictures
+        )
 
     def analyse(self, faces: Tensor) -> list[Tensor]:
         """The first step of `compress`: pictures [N, 3, S, S] in [-1, 1] → latents, one [N, rows, dim] a layer.

@@ -5,6 +5,7 @@ compression"). Every iterate is really quantised and coded, and the best file is
 objective never gets worse. Decoders need not know.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from hsc.codec import Codec, Coded
 from hsc.errors import HscError
-from hsc.images import resize
+from hsc.images import Picture
 from hsc.judges import load_judge
 from hsc.judges.base import NotAvailable
 from hsc.losses import load_losses
@@ -35,25 +36,27 @@ class Refined(NamedTuple):
 
 def refine(
     codec: Codec,
-    images: Tensor,
+    faces: Picture | Sequence[Picture],
     quality: float | Tensor | None = None,
     layers: int | None = None,
     iterations: int = 50,
     limit: int | None = None,
 ) -> Refined:
-    """Files of images [N, 3, S, S] in [-1, 1] with the least J = λ·(bits of the file) / pixels + D that was found.
+    """Files of faces with the least J = λ·(bits of the file) / pixels + D that was found.
 
-    λ is that of the face's quality, D the distortion of what all layers of the file show, pixels those of the codec's
-    own size. quality: as `Codec.encode` takes it. A refined file has at most `limit` bytes; where none is better within
+    faces and layers: as `Codec.compress` takes them. quality: as `Codec.encode` takes it; without one, and with a
+    `limit`, the highest that fits it. λ is that of the face's quality, D the distortion of what all layers of the file
+    show, pixels those of the codec's own size. A refined file has at most `limit` bytes; where none is better within
     it, the unrefined one is given. With 0 iterations the files are those of `compress`. Refinement serves the whole
     file: what its first layers show may be worse than those of the unrefined file.
 
     Raises HscError where a judge of D is missing, and what `compress` raises.
     """
-    sizes = [(images.shape[-1], images.shape[-2])] * len(images)
+    pictures, sizes = zip(*codec.prepare(faces)[1], strict=True)
+    images = torch.stack(pictures)
     with torch.no_grad():
         latents = codec.analyse(images)[:layers]
-    coded = codec.encode(latents, quality, sizes=sizes)
+    coded = codec.encode(latents, quality, bytes=limit if quality is None else None, sizes=sizes)
     search = _Search(codec, images, coded, limit)
     # In quantisation steps, so that one learning rate fits all.
     scaled = [(layer * gain).requires_grad_() for layer, gain in zip(latents, search.gains, strict=True)]
@@ -79,7 +82,7 @@ class _Search:
         except NotAvailable as reason:
             raise HscError(f"--refine needs the judges it refines for: {reason}") from reason
         self.codec, self.limit = codec, limit
-        self.originals = resize(images.to(codec.device).float(), codec.size)
+        self.originals = images
         judges = {loss.judge for loss in self.losses.values() if loss.needs_landmarks}
         with torch.no_grad():
             self.landmarks = next((load_judge(judge, codec.device)(self.originals) for judge in judges), None)

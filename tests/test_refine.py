@@ -59,6 +59,8 @@ def test_files_stay_within_the_limit(codec: Codec, faces: torch.Tensor):
     plain = codec.compress(faces, 1)
     limit = max(map(len, plain))
     assert max(map(len, refine(codec, faces, 1, iterations=10, limit=limit).files)) <= limit
+    within = refine(codec, faces, iterations=0, limit=limit - 5)
+    assert within.files == codec.compress(faces, bytes=limit - 5)
 
 
 def test_a_missing_judge_is_named(codec: Codec, faces: torch.Tensor, monkeypatch: pytest.MonkeyPatch):

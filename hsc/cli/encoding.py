@@ -4,13 +4,11 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hsc.cli.files import Job, group_by
+from hsc.cli.files import Job
 from hsc.errors import HscError
 from hsc.files import is_stream
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from hsc.codec import Codec
     from hsc.data.prepare import Aligner
 
@@ -36,15 +34,19 @@ class Encoded(NamedTuple):
 
 def encode_batch(codec: "Codec", settings: Settings, batch: list[Job]) -> list[Encoded]:
     """The file of each job's picture; they go through the networks together."""
+    from hsc.coding.container import read
     from hsc.images import load_image
 
-    prepared = _aligner().align if settings.align else lambda image: image
-    images = [prepared(load_image(job.source)) for job in batch]
+    # Pictures are read one by one, unless they are cut out of photographs, which bounds their size.
+    faces = [_aligner().align(load_image(job.source)) if settings.align else job.source for job in batch]
     if settings.refine:
-        files = _refined(codec, images, settings)
+        from hsc.refine import refine
+
+        files = refine(codec, faces, settings.quality, settings.layers, settings.refine, settings.limit).files
     else:
-        files = codec.compress(images, settings.quality, settings.layers, bytes=settings.limit)
-    return [Encoded(data, image.width * image.height) for data, image in zip(files, images, strict=True)]
+        files = codec.compress(faces, settings.quality, settings.layers, bytes=settings.limit)
+    headers = [read(data).header for data in files]
+    return [Encoded(data, header.width * header.height) for data, header in zip(files, headers, strict=True)]
 
 
 def alignment_warning(sources: list[Path]) -> str | None:
@@ -82,21 +84,3 @@ def _aligner() -> "Aligner":
     from hsc.data.prepare import Aligner
 
     return Aligner()
-
-
-def _refined(codec: "Codec", images: list["Image.Image"], settings: Settings) -> list[bytes]:
-    """The file of each picture after a search; pictures of one size go through it together."""
-    import torch
-
-    from hsc.images import to_tensor
-    from hsc.refine import refine
-
-    files: dict[int, bytes] = {}
-    for group in group_by(range(len(images)), lambda index: images[index].size):
-        faces = torch.stack([to_tensor(images[index]) for index in group])
-        quality: float | torch.Tensor | None = settings.quality
-        if settings.limit is not None:
-            quality = codec.encode(codec.analyse(faces)[: settings.layers], bytes=settings.limit).quality
-        refined = refine(codec, faces, quality, settings.layers, settings.refine, settings.limit)
-        files.update(zip(group, refined.files, strict=True))
-    return [files[index] for index in range(len(images))]

@@ -31,7 +31,7 @@ def test_a_photograph_is_refused_and_with_align_coded(run, codec_file: Path, pho
     refused = run("encode", photograph, "--model", codec_file)
     assert refused.status == 1
     assert "900x700 is not square" in refused.err
-    assert "--align crops the face" in refused.err
+    assert "`hsc encode --align`" in refused.err
     coded = run("encode", photograph, "--align", "--model", codec_file)
     assert (coded.status, coded.err) == (0, "")
     shown = run("decode", photograph.with_suffix(".hsc"), "--model", codec_file).out
