@@ -16,6 +16,7 @@ from hsc.errors import HscError
 
 TRAINABLE = {
     "prior": {"encoder", "heads", "generator", "mapping", "discriminator"},
+    "image_head": {"image_head", "generator"},
     "codec": {"encoder", "gain", "entropy", "heads", "generator"},
 }
 _FOLDER_NAME = re.compile(r"\w[\w.+-]{0,99}")
@@ -23,8 +24,8 @@ _FOLDER_NAME = re.compile(r"\w[\w.+-]{0,99}")
 # Field of a stage → whether a stage has a use for it, and why not where it has none.
 USED: dict[str, tuple[Callable[[StageConfig], bool], str]] = {
     "adversarial": (lambda stage: stage.module == "prior", "only prior stages train against a discriminator"),
-    "quantise": (lambda stage: stage.module == "codec", "a prior stage does not quantise"),
-    "layers": (lambda stage: stage.module == "codec", "a prior stage trains all layers"),
+    "quantise": (lambda stage: stage.module == "codec", "only codec stages quantise"),
+    "layers": (lambda stage: stage.module == "codec", "only codec stages train some layers"),
     "round_after": (
         lambda stage: stage.module == "codec" and stage.quantise == "noise",
         "only codec stages with quantise: noise go over to rounding",
@@ -176,6 +177,11 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
             if layer not in names:
                 refuse(key, f"{layer!r} is none of {', '.join(names)}")
     _check_tasks(stage, config.model, refuse)
+    if stage.module == "image_head":
+        if config.model.generator.architecture != "mobilestylegan":
+            refuse("module", "image heads are of a mobilestylegan; set model.generator.architecture")
+        if stage.data.flips:
+            refuse("data.flips", "a mirrored face is not what its W+ draws; set it to false")
     if stage.batch_size % (config.devices * stage.accumulate):
         times = f" × accumulate={stage.accumulate}" if stage.accumulate > 1 else ""
         refuse("batch_size", f"{stage.batch_size} is no multiple of devices={config.devices}{times}")
@@ -203,7 +209,7 @@ def _check_tasks(stage: StageConfig, model: ModelConfig, refuse: Callable[[str, 
 
 def _all_at_once(stage: StageConfig) -> bool:
     """Nothing is sent, so there are no prefixes: every layer is decoded, under the last one's losses."""
-    return stage.module == "prior" or stage.quantise == "none"
+    return stage.module != "codec" or stage.quantise == "none"
 
 
 def _check_judges(config: Config) -> None:

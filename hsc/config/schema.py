@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from hsc.config.ranges import Range, shown
 
-Part = Literal["encoder", "gain", "entropy", "heads", "generator", "mapping", "discriminator"]
+Part = Literal["encoder", "gain", "entropy", "heads", "generator", "image_head", "mapping", "discriminator"]
 
 Count = Annotated[int, Range(1, 10**9)]
 Width = Annotated[int, Range(1, 4096)]
@@ -186,10 +186,12 @@ class AdversarialConfig(Section):
 class StageConfig(Section):
     """One training phase."""
 
-    module: Literal["prior", "codec"] = "codec"
-    """"prior" (the generator, by reconstruction and adversarial training) or "codec" (rate–distortion)."""
+    module: Literal["prior", "image_head", "codec"] = "codec"
+    """"prior" (the generator, by reconstruction and adversarial training), "image_head" (a smaller size of a generator,
+    from faces that it drew) or "codec" (rate–distortion)."""
     train: list[Part] = field(default_factory=lambda: ["encoder", "gain", "entropy", "heads"])
-    """Parts that learn; the others are frozen. Of: encoder, gain, entropy, heads, generator, mapping, discriminator."""
+    """Parts that learn; the others are frozen. Of: encoder, gain, entropy, heads, generator, image_head, mapping,
+    discriminator."""
     layers: list[str] = field(default_factory=list)
     """Prefix of the layers that is trained; empty: all."""
     weights: dict[str, Weight] = field(default_factory=dict)

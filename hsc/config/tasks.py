@@ -8,7 +8,7 @@ from hsc.config.schema import Config, ModelConfig, StageConfig
 def tasks_of(stage: StageConfig, model: ModelConfig) -> dict[str, dict[str, float]]:
     """The weight of each task by layer, without tasks and layers that weigh nothing and those that are not trained."""
     names = stage.layers or list(model.layers)
-    if stage.module == "prior" or stage.quantise == "none":
+    if stage.module != "codec" or stage.quantise == "none":
         names = list(model.layers)[-1:]  # nothing is sent, so only the whole is decoded
     weighing = (name for name in names if stage.weights.get(name, 1.0))
     return {name: _weighing(stage.losses.get(name, {})) for name in weighing}

@@ -26,7 +26,8 @@ class FaceDataset(Dataset):
     """Square faces at one size.
 
     `dataset[i]` is a dict: `image` float32 [3, S, S] in [-1, 1], `index` i, `name`, and `landmarks` [P, 2] in pixels
-    where a landmark cache is attached. Key `n + i`, n being the length, is image i mirrored, with its own landmarks.
+    where a landmark cache is attached, and float32 `styles` [rows, w_dim] where W+ of the images (`styles`) are. Key
+    `n + i`, n being the length, is image i mirrored, with its own landmarks; a mirrored image has no W+.
     `dataset[[i, j, …]]` is a whole batch: the same entries, with `image` [B, 3, S, S], `index` [B] and a list of names.
 
     Pixels are rounded to 8 bits after resizing, so that small sets can be held in RAM (`cache`; by default when S ≤ 128
@@ -35,11 +36,16 @@ class FaceDataset(Dataset):
     """
 
     def __init__(
-        self, faces: Faces, size: int | None = None, landmarks: "LandmarkCache | None" = None, cache: bool | None = None
+        self,
+        faces: Faces,
+        size: int | None = None,
+        landmarks: "LandmarkCache | None" = None,
+        cache: bool | None = None,
+        styles: np.ndarray | None = None,
     ):
         self.faces = faces
         self.size = size or faces.load(faces.names[0]).width
-        self.landmarks = landmarks
+        self.landmarks, self.styles = landmarks, styles
         self._own_size = size is None
         if landmarks is not None and (len(landmarks), landmarks.size) != (len(faces), self.size):
             raise HscError(
@@ -77,6 +83,8 @@ class FaceDataset(Dataset):
         }
         if self.landmarks is not None:
             batch["landmarks"] = torch.from_numpy(self.landmarks[index, mirrored])
+        if self.styles is not None and not flips.any():
+            batch["styles"] = torch.from_numpy(self.styles[index]).float()
         return batch
 
     def _read(self, index: int) -> np.ndarray:

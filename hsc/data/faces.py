@@ -12,7 +12,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
+import numpy as np
+import safetensors.numpy
 from PIL import Image
+from safetensors import SafetensorError
 
 from hsc.data.archives import DAMAGED_MEMBER, zip_members
 from hsc.data.checksums import UNREADABLE, checksum, checksums
@@ -25,6 +28,8 @@ from hsc.images import load_image
 
 # A hidden file, so that it survives unzipping and every reader ignores it as an image.
 GENERATED_MARKER = ".generated-faces"
+# W+ of generated faces: safetensors, one tensor [rows, w_dim] for each image by its name.
+STYLES = ".styles.safetensors"
 
 
 class _Source(Protocol):
@@ -93,6 +98,21 @@ class Faces:
     def unreadable(self) -> set[str]:
         """The names of images that the file system refuses to give now."""
         return {name for name, found in self._checksums.items() if found == UNREADABLE}
+
+    def styles(self) -> np.ndarray:
+        """W+ [n, rows, w_dim] of the images, in the order of `names`, which generated sets keep beside them.
+
+        Raises HscError where the set has none, or not of every image.
+        """
+        remedy = "write the set with `hsc data sample --styles`"
+        try:
+            with self._source.open(STYLES) as file:
+                held = safetensors.numpy.load(file.read())
+            return np.stack([held[name] for name in self.names])
+        except (OSError, KeyError) as error:
+            raise HscError(f"{self.path}: holds no W+ of its images ({STYLES}); {remedy}") from error
+        except (SafetensorError, ValueError) as error:
+            raise HscError(f"{self.path}: {STYLES} is damaged; {remedy}") from error
 
     def select(self, names: Iterable[str]) -> "Faces":
         """The same set with only these images."""

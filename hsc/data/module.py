@@ -28,7 +28,7 @@ class FaceDataModule(pl.LightningDataModule):
     flips: mirror half the training images. workers: processes that read images, when they do not fit in RAM.
     skip_broken: leave out broken images instead of stopping.
     landmarker: judge whose landmarks training batches carry. seed: of shuffling and flips. accumulate: parts in which
-    each process gets its images of a step.
+    each process gets its images of a step. styles: batches carry the W+ that generated faces have beside them.
 
     The Trainer needs `use_distributed_sampler=False`: the samplers share the images out themselves. Training batches
     begin at the LightningModule's `batches_seen`, where it has that.
@@ -49,13 +49,14 @@ class FaceDataModule(pl.LightningDataModule):
         landmarker: Landmarker | None = None,
         seed: int = 0,
         accumulate: int = 1,
+        styles: bool = False,
     ):
         super().__init__()
         self.path, self.size, self.judge_size = path, size, judge_size
         self.specs = {"train": train} | ({} if validation is None else {"validation": validation})
         self.batch_size, self.validation_limit, self.flips = batch_size, validation_limit, flips
         self.workers, self.skip_broken, self.landmarker, self.seed = workers, skip_broken, landmarker, seed
-        self.accumulate = accumulate
+        self.accumulate, self.styles = accumulate, styles
         self._faces: dict[str, Faces] = {}
         self._datasets: dict[str, FaceDataset] = {}
 
@@ -77,12 +78,13 @@ class FaceDataModule(pl.LightningDataModule):
         """`train` at the training size with landmarks, or `validation` at the judges' size."""
         if split not in self._datasets:
             faces = self.faces(split)
+            styles = faces.styles() if self.styles else None
             if split == "train":
                 judge = self.landmarker
                 landmarks = None if judge is None else landmark_cache(faces, self.size, judge)
-                self._datasets[split] = FaceDataset(faces, self.size, landmarks)
+                self._datasets[split] = FaceDataset(faces, self.size, landmarks, styles=styles)
             else:
-                self._datasets[split] = FaceDataset(faces, self.judge_size)
+                self._datasets[split] = FaceDataset(faces, self.judge_size, styles=styles)
         return self._datasets[split]
 
     def train_dataloader(self) -> DataLoader:

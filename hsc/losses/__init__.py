@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable
 
 from hsc.errors import HscError
 from hsc.judges.base import NotAvailable, import_class
-from hsc.losses.terms import IdentityLoss, L2Loss, LandmarkLoss, Loss, PerceptualLoss
+from hsc.losses.terms import IdentityLoss, L1Loss, L2Loss, LandmarkLoss, Loss, PerceptualLoss
 
 __all__ = [
     "IdentityLoss",
+    "L1Loss",
     "L2Loss",
     "LandmarkLoss",
     "Loss",
@@ -18,6 +19,7 @@ __all__ = [
 ]
 
 _LOSSES: dict[str, Callable[[], Loss]] = {
+    "l1": L1Loss,
     "l2": L2Loss,
     "lpips": lambda: PerceptualLoss("lpips", "lpips.alex"),
     # Small models are judged at 128 pixels, where LPIPS looks at other frequencies than at their own size.

@@ -36,6 +36,15 @@ class L2Loss(Loss):
         return (image.float() - original.float()).square().mean((1, 2, 3))
 
 
+class L1Loss(Loss):
+    """`l1`: mean absolute error of an image."""
+
+    name = "l1"
+
+    def forward(self, image: Tensor, original: Tensor, landmarks: Tensor | None = None) -> Tensor:
+        return (image.float() - original.float()).abs().mean((1, 2, 3))
+
+
 class PerceptualLoss(Loss):
     """The distance that a differentiable perceptual judge sees, of both images resized to `size` where given."""
 

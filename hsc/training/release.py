@@ -30,7 +30,7 @@ def write_prior(path: Path, config: Config, stage: StageConfig, weights: Path, d
     that was trained without reconstruction is its generator alone.
     """
     card = {"title": config.title, "judges": judges_that_trained(config)}
-    if stage.module == "prior" and not reconstructs(config, stage):
+    if stage.module == "image_head" or (stage.module == "prior" and not reconstructs(config, stage)):
         save_generator(path, load_generator(weights), card)
         return
     held = weights_file.load(weights).tensors

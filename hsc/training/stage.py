@@ -20,6 +20,7 @@ from hsc.files import write_atomically
 from hsc.judges import Judge, NotAvailable, load_judge
 from hsc.losses import Loss, load_losses, unavailable_losses
 from hsc.modules.codec import CodecModule
+from hsc.modules.image_heads import ImageHeadModule
 from hsc.modules.prior import PriorModule
 from hsc.modules.teacher import Teacher
 from hsc.modules.trainable import TrainableModule
@@ -34,6 +35,7 @@ from hsc.training.weights import fingerprint, load_start, save_stage
 
 MODULES: dict[str, Callable[[Config, StageConfig, Mapping[str, Loss], int], TrainableModule]] = {
     "prior": PriorModule,
+    "image_head": ImageHeadModule,
     "codec": CodecModule,
 }
 
@@ -180,6 +182,7 @@ def data_module(config: Config, name: str, landmarks: bool = True) -> FaceDataMo
         landmarker=_landmarker(config, name) if landmarks else None,
         seed=config.seed,
         accumulate=stage.accumulate,
+        styles=stage.module == "image_head",
     )
 
 
@@ -202,7 +205,7 @@ def stage_key(config: Config, name: str, start: Path | None, data: FaceDataModul
 def _decisive_model(config: Config, name: str) -> dict:
     """Of the model's config what the stage uses: sweeps over λ or the entropy model do not train the prior again."""
     model = asdict(config.model)
-    if config.stages[name].quantise == "none" or config.stages[name].module == "prior":
+    if config.stages[name].quantise == "none" or config.stages[name].module != "codec":
         model["lambdas"] = len(model["lambdas"])
         del model["entropy"]
     return model

@@ -33,8 +33,8 @@ class ColourIdentity(IdentityLoss):
 class BlindIdentity(IdentityLoss):
     judge = "my_losses:Blind"
 
-class L1(Loss):
-    name = "l1"
+class Mine(Loss):
+    name = "mine"
 
     def forward(self, image, original, landmarks=None):
         return (image - original).abs().mean((1, 2, 3))
@@ -126,14 +126,14 @@ def test_a_recogniser_without_gradients_cannot_teach(my_losses) -> None:
 
 
 def test_a_users_own_term_is_named_by_its_path(my_losses, originals) -> None:
-    (term,) = load_losses(["my_losses:L1"]).values()
+    (term,) = load_losses(["my_losses:Mine"]).values()
     torch.testing.assert_close(term(originals + 0.25, originals), torch.full((3,), 0.25))
 
 
 def test_an_unknown_term_lists_those_there_are() -> None:
-    with pytest.raises(HscError, match="no loss is called 'ssim'; there are l2, lpips"):
+    with pytest.raises(HscError, match="no loss is called 'ssim'; there are l1, l2, lpips"):
         load_losses(["ssim"])
-    named = {"l2", "lpips", "lpips_128", "lpips_vgg", "dists", "landmarks", "identity", "faceres"}
+    named = {"l1", "l2", "lpips", "lpips_128", "lpips_vgg", "dists", "landmarks", "identity", "faceres"}
     assert set(loss_names()) == named
 
 

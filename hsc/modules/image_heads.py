@@ -1,0 +1,69 @@
+"""Image heads in training: small sizes of a large generator, distilled from what it draws.
+
+```
+W+ of a generated face ─┬─ large generator, once, averaged to `size` ──▶ picture (the data set)
+                        └─ trunk up to size/2 ─ image head ────────────▶ image ──▶ L1, LPIPS, …
+```
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hsc.config import Config, StageConfig
+from hsc.losses import Loss
+from hsc.modules.objective import Objective
+from hsc.modules.trainable import TrainableModule
+from hsc.nets.build import build_generator
+from hsc.outputs import CodecOutput, LayerOutput
+
+LAYERS_THAT_LEARN = 2  # of the trunk: those whose features have half and a quarter of the image's size
+
+
+class ImageHeadModule(TrainableModule):
+    """Teaches a generator of a smaller size to draw the area-averaged pictures of a larger one for the same W+.
+
+    Fine detail is made by layers that the smaller generator lacks, so its last layers ("generator") learn beside its
+    image head ("image_head"); those before stay as they are, and with them what can be shared between sizes.
+    Batches carry `styles` [N, rows, w_dim], as `hsc data sample --styles` writes them.
+    """
+
+    def __init__(self, config: Config, stage: StageConfig, losses: Mapping[str, Loss], samples_before: int = 0) -> None:
+        super().__init__(config, stage, samples_before)
+        self.decoder = nn.ModuleDict({"generator": build_generator(config.model)})
+        self.objective = Objective(stage, self.layer_names, losses)
+        self.freeze_untrained()
+        self.to(memory_format=torch.channels_last)
+
+    @property
+    def generator(self) -> Any:
+        return self.decoder["generator"]
+
+    def parts(self) -> Mapping[str, nn.Module]:
+        synthesis = self.generator.synthesis_network
+        return {"image_head": synthesis.heads, "generator": synthesis.layers[-LAYERS_THAT_LEARN:]}
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        images = self.generator.synthesis(batch["styles"]).float()
+        total, parts = self.objective.distortion(self._last_layer, images, batch["image"], batch.get("landmarks"))
+        self.add_part(parts | {"objective": total.detach()})
+        if self.all_parts_added:
+            self.count_step(self.mean_of_parts())
+        return total
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> CodecOutput:  # type: ignore[override]
+        """What the generator draws, as the last layer's images; there is no file, so no rate."""
+        images = self.generator.synthesis(batch["styles"]).float()
+        nothing = torch.full((len(images),), torch.nan, dtype=torch.float64)
+        layers = {self._last_layer: LayerOutput(images, nothing, nothing)}
+        return CodecOutput(batch["image"], batch["name"], layers, {}, torch.empty(len(images), 0))
+
+    @property
+    def _last_layer(self) -> str:
+        return self.layer_names[-1]
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.Adam(self.parameter_groups(list(self.parts())), betas=self.betas, eps=1e-8)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.schedule(optimizer), "interval": "step"}}
