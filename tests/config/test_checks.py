@@ -40,7 +40,7 @@ def experiment(tmp_path: Path) -> Path:
         (["stages.inversion.prefixes=all"], "stages.inversion.prefixes: a stage without quantisation"),
         (["stages.inversion.distillation=1"], "stages.inversion.distillation: only codec stages that quantise"),
         (["stages.prior.distillation=1"], "stages.prior.distillation: only codec stages that quantise"),
-        (["stages.prior.quantise=noise"], "stages.prior.quantise: a prior stage does not quantise"),
+        (["stages.prior.quantise=noise"], "stages.prior.quantise: only codec stages quantise"),
         (["stages.basic.losses.middle.l2=2"], "only losses and weights of basic count in this stage"),
         (["stages.inversion.weights.basic=2"], "only losses and weights of enhanced count in this stage"),
     ],
