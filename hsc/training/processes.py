@@ -27,9 +27,21 @@ def launched() -> Launched | None:
     return None
 
 
-def check_processes(devices: int) -> None:
-    """Raise HscError where other processes run than `devices` asks for: they would train past each other."""
+def check_devices(device: str, devices: int) -> None:
+    """Raise HscError where `device` is not there, or fewer of them than `devices`, or where other processes run than
+    `devices` asks for: they would train past each other.
+    """
     found = launched()
+    there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    there["gpu"] = max(there.values())
+    here = devices if found is None else devices // found.nodes
+    if device == "auto" and there["gpu"]:
+        device = "gpu"
+    if device in there and there[device] < here:
+        what = f"has {there[device]}" if there[device] else "has none"
+        raise HscError(
+            f"config: device: {device}: this machine {what}, and devices is {devices}; give device=cpu or auto"
+        )
     if found is not None and found.processes != devices:
         raise HscError(
             f"config: devices is {devices}, but {found.by} runs {found.processes} processes; "

@@ -11,7 +11,7 @@ from hsc.config import Config
 from hsc.files import write_atomically
 from hsc.slurm import requeue_when_preempted
 from hsc.training.loggers import run_loggers
-from hsc.training.processes import check_processes
+from hsc.training.processes import check_devices
 from hsc.training.quiet import hush_lightning
 from hsc.training.release import write_codec, write_prior
 from hsc.training.reuse import DONE
@@ -30,7 +30,7 @@ def train(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Path:
     requeue_when_preempted()
     hush_lightning()
     config = with_model_of(configuration.load(files, overrides))
-    check_processes(config.devices)
+    check_devices(config.device, config.devices)
     _check_stages(config)
     config, folder = as_trial(config)
     _begin(config, folder)

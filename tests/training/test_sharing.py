@@ -9,7 +9,7 @@ from test_two_processes import start
 
 from hsc.config import load
 from hsc.errors import HscError
-from hsc.training.processes import check_processes
+from hsc.training.processes import check_devices
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +62,23 @@ def test_steps_that_cannot_be_shared_out_are_refused(experiment):
 def test_processes_that_were_not_asked_for_are_refused(monkeypatch: pytest.MonkeyPatch):
     for name, value in {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "4", "GROUP_WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
-    check_processes(4)
+    check_devices("cpu", 4)
     with pytest.raises(HscError, match="devices is 1, but torchrun runs 4 processes; give devices=4, or start 1"):
-        check_processes(1)
+        check_devices("cpu", 1)
     assert torch.distributed.is_torchelastic_launched()
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps", "gpu"])
+def test_a_device_that_is_not_there_is_one_line(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(HscError, match=f"config: device: {device}: this machine has none"):
+        check_devices(device, 1)
+
+
+def test_no_more_devices_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    check_devices("auto", 2)
+    check_devices("cpu", 4)
+    with pytest.raises(HscError, match="this machine has 2, and devices is 4"):
+        check_devices("auto", 4)
