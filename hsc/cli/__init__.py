@@ -7,6 +7,7 @@ import typer
 
 from hsc.cli import codec, data, doctor, evaluate, inspect, prior, sweep, train, weights
 from hsc.cli.exits import tidy_exits
+from hsc.memory import keep_freed_memory
 
 app = typer.Typer(
     name="hsc",
@@ -50,5 +51,6 @@ def _options(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; always ends in SystemExit."""
+    keep_freed_memory()
     with tidy_exits():
         app(arguments, prog_name="hsc")

@@ -77,6 +77,9 @@ def encode(
     align: Annotated[
         bool, typer.Option("--align", help="Find the largest face of a photograph and crop it as FFHQ does.")
     ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Say of the first pictures whether they look like aligned faces.")
+    ] = False,
     refine: Annotated[
         int,
         typer.Option(min=0, metavar="N", help="Search N steps for a better file: some 0.1 s each a face, 50 are many."),
@@ -112,7 +115,7 @@ def encode(
     codec, settings = hsc.load(model, device), Settings(quality, limit, layers, align, refine)
     _check_range("--layers", layers, 1, len(codec.layers))
     _check_range("--quality", quality, 0, codec.num_qualities - 1)
-    if not align and (warning := alignment_warning([job.source for job in jobs])):
+    if check and (warning := alignment_warning([job.source for job in jobs])):
         complain(warning)
     if place is Place.RAY and is_stream(source):
         raise typer.BadParameter("--on ray reads files that every node sees, no stream")

@@ -7,13 +7,18 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from hsc.errors import HscError
-from hsc.images import read_heic
 
 HEIC_SUFFIXES = frozenset({".heic", ".heif"})
 IMAGE_SUFFIXES = HEIC_SUFFIXES | {
     ".avif", ".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
 }  # fmt: skip
 _SHOWN = 3
+
+
+def _heic_is_read() -> bool:
+    from hsc.images import read_heic  # imports torch, which `hsc --help` need not wait for
+
+    return read_heic()
 
 
 def pictures_among(names: Iterable[str], holder: Path) -> list[str]:
@@ -26,7 +31,7 @@ def pictures_among(names: Iterable[str], holder: Path) -> list[str]:
     pictures = [name for name in visible if _suffix(name) in IMAGE_SUFFIXES]
     strangers = [name for name in visible if _suffix(name) not in IMAGE_SUFFIXES]
     heic = [name for name in pictures if _suffix(name) in HEIC_SUFFIXES]
-    if heic and not read_heic():
+    if heic and not _heic_is_read():
         pictures = [name for name in pictures if _suffix(name) not in HEIC_SUFFIXES]
         s = "s" if len(heic) > 1 else ""
         say_once(f"{holder}: {len(heic)} HEIC photograph{s} passed over: pip install pillow-heif")

@@ -56,9 +56,3 @@ def codec_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("codec") / "tiny.safetensors"
     save(path, Codec.export(model, networks, entropy), entropy, {"bytes_per_face": [22, 24, 26, 28]})
     return path
-
-
-@pytest.fixture(autouse=True)
-def _noise_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures here are noise, which does not look like an aligned face; see test_encode_align.py."""
-    monkeypatch.setattr("hsc.cli.codec.alignment_warning", lambda sources: None)

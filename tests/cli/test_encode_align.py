@@ -7,18 +7,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from hsc.cli import encoding
 from hsc.images import load_image
 
 
 @pytest.fixture
-def photograph(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def photograph(data_dir: Path, tmp_path: Path) -> Path:
     """A face that fills a sixth of a picture."""
     path = data_dir / "portraits1024.zip"
     if not path.is_file():
         pytest.skip("needs portraits1024.zip in HSC_DATA")
     pytest.importorskip("dlib", reason="needs the judges extra: make env")
-    monkeypatch.setattr("hsc.cli.codec.alignment_warning", encoding.alignment_warning)
     with zipfile.ZipFile(path) as archive:
         portrait = Image.open(io.BytesIO(archive.read("female-00.jpg"))).convert("RGB").resize((400, 400))
     picture = Image.new("RGB", (900, 700), "grey")
@@ -46,13 +44,13 @@ def test_square_pictures_that_are_not_aligned_are_told(run, codec_file: Path, ph
 
     image = load_image(photograph)
     Aligner().align(image, 256).save(faces / "aligned.png")
-    good = run("encode", faces / "aligned.png", "-o", tmp_path / "a.hsc", "--model", codec_file)
+    good = run("encode", faces / "aligned.png", "-o", tmp_path / "a.hsc", "--check", "--model", codec_file)
     assert (good.status, good.err) == (0, "")
     image.crop((200, 0, 900, 700)).save(faces / "odd.png")
-    odd = run("encode", faces / "odd.png", "-o", tmp_path / "b.hsc", "--model", codec_file)
+    odd = run("encode", faces / "odd.png", "-o", tmp_path / "b.hsc", "--check", "--model", codec_file)
     assert odd.status == 0
     assert "odd.png does not look like an aligned face" in odd.err
-    both = run("encode", faces, "-o", tmp_path / "coded", "--model", codec_file)
+    both = run("encode", faces, "-o", tmp_path / "coded", "--check", "--model", codec_file)
     assert "1 of the first 2 pictures (odd.png, …)" in both.err
 
 

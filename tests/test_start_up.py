@@ -1,0 +1,75 @@
+"""Commands begin at once: what they do not need is not imported; and freed memory is kept where that can be said."""
+
+import ctypes
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hsc.memory import keep_freed_memory
+
+SLOW = ("scipy", "dlib", "sklearn", "pytorch_lightning", "torchmetrics", "torchvision", "lpips", "wandb", "matplotlib")
+
+
+def imported(code: str) -> set[str]:
+    """Packages that a fresh process has imported after `code`."""
+    report = "import sys, json; print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
+    done = subprocess.run([sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_the_command_line_and_the_package_import_no_torch():
+    assert "torch" not in imported("import hsc, hsc.cli")
+
+
+def test_encoding_imports_nothing_slow_but_torch(tmp_path: Path):
+    face = tmp_path / "face.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(face)
+    packages = imported(
+        "from hsc.cli import main\n"
+        f"try: main(['encode', {str(face)!r}])\nexcept SystemExit as ended: assert not ended.code"
+    )
+    assert face.with_suffix(".hsc").exists()
+    assert "torch" in packages
+    assert not packages & set(SLOW)
+
+
+@pytest.fixture
+def mallopt(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """What a stand-in of the C library is told; it refuses thresholds that old releases refuse."""
+    told: list[tuple[int, int]] = []
+
+    class Library:
+        gnu_get_libc_version = None
+
+        def __init__(self, name: None) -> None: ...
+
+        def mallopt(self, parameter: int, value: int) -> int:
+            told.append((parameter, value))
+            return int(parameter != -3 or value <= 1 << 25)
+
+    monkeypatch.setattr(ctypes, "CDLL", Library)
+    return told
+
+
+def test_thresholds_are_raised_as_far_as_the_library_goes(mallopt: list, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("HSC_MALLOPT", raising=False)
+    assert keep_freed_memory()
+    assert mallopt == [(-1, 2**31 - 1), (-3, 1 << 30), (-3, 1 << 25)]
+
+
+def test_the_environment_turns_it_off(mallopt: list, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HSC_MALLOPT", "0")
+    assert not keep_freed_memory()
+    assert not mallopt
+
+
+@pytest.mark.parametrize("attributes", [{}, {"mallopt": print}])
+def test_other_libraries_are_left_alone(attributes: dict, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("HSC_MALLOPT", raising=False)
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: type("Library", (), attributes))
+    assert not keep_freed_memory()
