@@ -7,6 +7,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +15,8 @@ from typing import BinaryIO
 from hsc.errors import HscError
 
 STDIN, STDOUT = Path("/dev/stdin"), Path("/dev/stdout")
+ZIP_COMMENT = b"made by hsc"
+LONGEST_NAME = 255  # bytes, on all common file systems
 Content = bytes | Callable[[BinaryIO], object]
 
 
@@ -76,13 +79,18 @@ def refuse_overwriting(
         )
 
 
-def claim_folder(folder: Path, verb: str, names: Iterable[str], force: bool = False) -> None:
+def claim_folder(
+    folder: Path, verb: str, names: Iterable[str], inputs: Iterable[Path] = (), force: bool = False
+) -> None:
     """Make `folder` and mark it as holding results of `verb`.
 
-    Raises HscError when it is a file or, without the mark and without `force`, holds any of `names` (globs), which the
-    results would replace.
+    Raises HscError when it is a file, is or lies in one of the `inputs` or, without the mark and without `force`, holds
+    any of `names` (globs), which the results would replace.
     """
     mark = folder / f".hsc-{verb}"
+    for path in inputs:
+        if path.is_dir() and folder.resolve().is_relative_to(path.resolve()):
+            raise HscError(f"{folder}: the results would lie among the inputs in {path}; name a folder outside")
     if folder.exists() and not folder.is_dir():
         raise HscError(f"{folder} is a file: name a folder for the results")
     if not mark.exists():
@@ -92,6 +100,23 @@ def claim_folder(folder: Path, verb: str, names: Iterable[str], force: bool = Fa
                 "name another folder, or replace it with --force"
             )
         write_atomically(mark, b"")
+
+
+def zip_made_here(path: Path) -> bool:
+    """Whether a zip, or what is one below its name, has the comment that hsc's own have (`ZIP_COMMENT`)."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.comment == ZIP_COMMENT
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False
+
+
+def hidden_beside(path: Path, ending: str) -> Path:
+    """`.NAME` + `ending` in the folder of `path`: the place of work on it. Names that would be too long are hashed."""
+    name = f".{path.name}{ending}"
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        name = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}{ending}"
+    return path.with_name(name)
 
 
 def sha256(path: str | Path) -> str:

@@ -1,6 +1,8 @@
 """Generators in and out of files: hsc's own, StyleGAN2 of NVlabs, rosinality and pSp, and MobileStyleGAN."""
 
+import io
 import math
+import zipfile
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -12,7 +14,7 @@ from torch import Tensor
 
 from hsc.checkpoints import discriminators, inert, layouts, mobile_stylegan, weights_file
 from hsc.errors import HscError
-from hsc.files import sha256, write_atomically
+from hsc.files import ZIP_COMMENT, sha256, write_atomically
 from hsc.nets.generator import Generator
 from hsc.nets.mobile_stylegan import MobileStyleGAN
 from hsc.nets.stylegan2 import StyleGAN2, resampling_kernel
@@ -67,6 +69,15 @@ def load_discriminator(path: str | Path) -> dict[str, Tensor]:
     return {key.removeprefix(inside): value for key, value in held.tensors.items() if key.startswith(inside)}
 
 
+def is_imported(path: str | Path) -> bool:
+    """Whether `import_generator` wrote this file; a generator that was trained here is none."""
+    try:
+        held = weights_file.describe(path)
+    except HscError:
+        return False
+    return held.kind == KIND and "layout" in held.card
+
+
 def export_generator(file: str | Path, out: str | Path, layout: str) -> str:
     """Write the generator in `file` (any layout) as a `.pt` of another project: "rosinality" (`g_ema`, `latent_avg`),
     "psp" (`state_dict` with `decoder.*`, without an encoder) or "nvlabs" (the bare state dict of `G_ema`).
@@ -87,8 +98,11 @@ def export_generator(file: str | Path, out: str | Path, layout: str) -> str:
         raise HscError(f"{file}: {what}, which no other project's layout can hold")
     if layout != "nvlabs" and generator.z_dim != generator.w_dim:
         raise HscError(f"{file}: z has {generator.z_dim} numbers and w {generator.w_dim}; only 'nvlabs' can hold that")
-    content = _checkpoint(state, config, layout)
-    write_atomically(out, lambda stream: torch.save(content, stream))
+    stream = io.BytesIO()
+    torch.save(_checkpoint(state, config, layout), stream)
+    with zipfile.ZipFile(stream, "a") as archive:  # as which torch saves
+        archive.comment = ZIP_COMMENT
+    write_atomically(out, stream.getvalue())
     return f"{describe(generator)} → {out}; {_constructor(generator, config, layout)}"
 
 

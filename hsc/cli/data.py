@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from hsc.cli.files import Force
 from hsc.cli.prepare import prepare
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -45,6 +46,7 @@ def sample(
         float, typer.Option(min=0, max=1, metavar="P", help="The probability that a face mixes two styles.")
     ] = 0.0,
     size: Annotated[int | None, typer.Option(min=8, metavar="S", help="Pixels; default: the generator's own.")] = None,
+    force: Force = False,
 ) -> None:
     """Write a zip of generated faces: something to try every verb on without a data set.
 
@@ -57,7 +59,9 @@ def sample(
     """
     from hsc.data.sample import Recipe
     from hsc.data.sample import sample as generate
+    from hsc.files import refuse_overwriting, zip_made_here
 
+    refuse_overwriting([out], [Path(generator or "")], zip_made_here, force)
     recipe = Recipe(seed, (truncation, truncation if truncation_to is None else truncation_to), mixing)
     generate(out, count, recipe, generator, size)
     typer.echo(f"{out}: {count} generated faces")

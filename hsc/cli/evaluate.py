@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from hsc.cli.files import Force
+
 
 def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A released name, a run folder or a weights file.")],
@@ -48,6 +50,7 @@ def evaluate(
     people: Annotated[
         bool, typer.Option("--people", help="Each folder holds one person's pictures: verify and identify people too.")
     ] = False,
+    force: Force = False,
 ) -> None:
     """Measure a codec, layer by layer, beside other codecs.
 
@@ -62,9 +65,12 @@ def evaluate(
       hsc evaluate runs/mine --data ffhq128.zip --split 04000-04499 --out results/mine
       hsc evaluate runs/mine --data faces.zip --qualities 0,3 --judges vgg16,dlib --out results/mine
     """
-    from hsc.evaluation.evaluate import JUDGES
+    from hsc.data.faces import resolve_data
+    from hsc.evaluation.evaluate import JUDGES, OUTPUTS
     from hsc.evaluation.evaluate import evaluate as measure
+    from hsc.files import claim_folder
 
+    claim_folder(out, "evaluate", OUTPUTS, [resolve_data(data)], force)
     results = measure(
         model,
         data,
@@ -99,6 +105,7 @@ def compare(
         Literal["files", "pictures"],
         typer.Option(help="What rates count: whole files, or the coded pictures in them without headers."),
     ] = "files",
+    force: Force = False,
 ) -> None:
     """Draw rate-distortion curves and BD-rates on one page.
 
@@ -111,8 +118,11 @@ def compare(
       hsc compare sweeps/lambda results/mine --out comparison
       hsc compare results/mine --reference av1 --count pictures --out comparison
     """
+    from hsc.evaluation.compare import OUTPUTS
     from hsc.evaluation.compare import compare as draw
+    from hsc.files import claim_folder
 
+    claim_folder(out, "compare", OUTPUTS, force=force)
     typer.echo(str(draw(results, out, reference, count)))
 
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from hsc.cli.files import Force
+
 
 def prepare(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="Photographs: a folder, a zip or a tar.")],
@@ -35,6 +37,7 @@ def prepare(
     test: Annotated[str, typer.Option(metavar="N|P%", help="The same for testing.")] = "10%",
     per_shard: Annotated[int, typer.Option(min=1, metavar="N", help="Faces in a shard.")] = 1000,
     workers: Annotated[int | None, typer.Option(min=1, metavar="N", help="Processes; default: one a core.")] = None,
+    force: Force = False,
 ) -> None:
     """Make a set of aligned faces from photographs.
 
@@ -54,7 +57,7 @@ def prepare(
     settings = Settings(
         size, faces, kind, min_side, min_sharpness, max_turn, max_nod, max_distance, validation, test, per_shard
     )
-    report = make(source, out, settings, workers)
+    report = make(source, out, settings, workers, force)
     kept = ", ".join(f"{split} {count}" for split, count in report.splits.items())
     typer.echo(f"{out}: {sum(report.splits.values())} faces of {report.photographs} photographs ({kept})")
     if report.skipped:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hsc.cli.files import Force
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -30,6 +32,7 @@ def prior() -> None:
 def import_(
     file: Checkpoint,
     out: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="The weights file to write.")],
+    force: Force = False,
 ) -> None:
     """Convert a generator to hsc's weights file; nothing stored in FILE is executed.
 
@@ -37,8 +40,10 @@ def import_(
     Example:
       hsc prior import stylegan2-ffhq.pkl prior.safetensors
     """
-    from hsc.checkpoints import import_generator
+    from hsc.checkpoints import import_generator, is_imported
+    from hsc.files import refuse_overwriting
 
+    refuse_overwriting([out], [file], is_imported, force)
     typer.echo(import_generator(file, out))
 
 
@@ -47,6 +52,7 @@ def export(
     file: Checkpoint,
     out: Annotated[Path, typer.Argument(metavar="OUT.pt", help="The checkpoint to write.")],
     layout: Annotated[str, typer.Option(metavar="NAME", help="rosinality, psp or nvlabs.")] = "rosinality",
+    force: Force = False,
 ) -> None:
     """Write a generator as another project's checkpoint.
 
@@ -55,9 +61,11 @@ def export(
       hsc prior export prior.safetensors prior.pt --layout psp
     """
     from hsc.checkpoints import LAYOUTS, export_generator
+    from hsc.files import refuse_overwriting, zip_made_here
 
     if layout not in LAYOUTS:
         raise typer.BadParameter(f"--layout is one of {', '.join(LAYOUTS)}, not {layout}")
+    refuse_overwriting([out], [file], zip_made_here, force)
     typer.echo(export_generator(file, out, layout))
 
 
@@ -70,6 +78,7 @@ def sample(
     truncation: Annotated[
         float, typer.Option(min=0, max=1, metavar="T", help="1: all the variety; towards 0: the average face.")
     ] = 0.7,
+    force: Force = False,
 ) -> None:
     """Draw faces from a generator.
 
@@ -80,9 +89,11 @@ def sample(
     import torch
 
     from hsc.checkpoints import load_face_model
-    from hsc.cli.files import write_picture
+    from hsc.cli.files import made_here, write_picture
+    from hsc.files import refuse_overwriting
     from hsc.released import find_weights
 
+    refuse_overwriting([out], [find_weights(file)], made_here, force)
     faces = load_face_model(find_weights(file))
     z = torch.randn(count, faces.z_dim, generator=torch.Generator().manual_seed(seed))
     with torch.inference_mode():

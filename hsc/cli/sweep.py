@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from hsc.cli.files import Force
+
 PLACES = ("local", "wandb", "ray")
 
 
@@ -35,6 +37,7 @@ def sweep(
         typer.Option(metavar="HOST:PORT", help="On ray: the cluster (default RAY_ADDRESS, else here)."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file and show the trials' commands.")] = False,
+    force: Force = False,
 ) -> None:
     """Train an experiment many times, with other values of its fields.
 
@@ -69,7 +72,7 @@ def sweep(
     else:
         try:
             if file is not None:
-                place = run.start(file, folder, settings, say)
+                place = run.start(file, folder, settings, say, force)
             else:
                 place = run.resume(resume or Path(), count, jobs, say)
         except KeyboardInterrupt:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from hsc.cli.files import Force
+
 app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
 
@@ -54,6 +56,7 @@ def distil(
     out: Annotated[
         Path, typer.Option("--out", help="The student's weights; its agreement with the teacher beside.")
     ] = Path("identity.safetensors"),
+    force: Force = False,
 ) -> None:
     """Train the small identity judge from a large one that reports on nothing.
 
@@ -61,8 +64,11 @@ def distil(
     Example:
       hsc weights distil experiments/judges-identity.yaml --out identity.safetensors
     """
+    from hsc.files import refuse_overwriting
     from hsc.training.distil import distil as run
+    from hsc.training.distil import is_distilled
 
+    refuse_overwriting([out, out.with_suffix(".json")], [Path(experiment)], is_distilled, force)
     for name, value in run(experiment, out, overrides or ()).items():
         typer.echo(f"{name:<22}{value if isinstance(value, str) else f'{value:.4g}'}")
     typer.echo(f"weights: {out}")

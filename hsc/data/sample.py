@@ -17,7 +17,7 @@ from hsc.data.archives import zip_member
 from hsc.data.faces import GENERATED_MARKER
 from hsc.data.progress import progress_lines
 from hsc.errors import HscError
-from hsc.files import write_atomically
+from hsc.files import ZIP_COMMENT, write_atomically
 from hsc.images import resize, to_uint8
 from hsc.nets.generator import Generator
 from hsc.released import DEFAULT_PRIOR, find_weights
@@ -68,6 +68,7 @@ def sample(
         tell = progress_lines(count, "generated faces")
         styles = []
         with zipfile.ZipFile(file, "w") as archive:
+            archive.comment = ZIP_COMMENT
             archive.writestr(zip_member(GENERATED_MARKER), f"generated faces: {origin}, {_said(recipe)}\n".encode())
             for index, (face, ws) in enumerate(_faces(network, count, recipe, size)):
                 archive.writestr(zip_member(f"{index:05d}.png"), _png(face))

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from hsc.codec import Codec
     from hsc.judges import Judge
 
+OUTPUTS = ("results.json", "per_image.*", "layer_gains.csv", "journal.jsonl", "files", "faces", "features")
 JUDGES = ("lpips.alex", "lpips.vgg", "dists", "ms_ssim", "psnr", "dlib", "dlib68", "vgg16")
 
 

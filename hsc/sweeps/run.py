@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from hsc.errors import HscError
-from hsc.files import write_atomically
+from hsc.files import claim_folder, refuse_overwriting, write_atomically
 from hsc.sweeps.command import command, experiment
 from hsc.sweeps.controller import Controller, Launcher
 from hsc.sweeps.outcome import read_outcome
@@ -24,6 +24,7 @@ from hsc.sweeps.trials import SweepFolder, Trial, unfinished
 
 DEFAULT_JOBS = {"local": 1, "wandb": 1, "ray": 0}  # 0: as many as there is room for
 MOST_SHOWN = 20
+OUTPUTS = ("sweep.*", "index.html", "trials*", "records", "logs", "rate_distortion_*", "best")
 
 
 @dataclass
@@ -43,8 +44,13 @@ class Settings:
     address: str | None = None
 
 
-def start(file: Path, folder: Path | None, settings: Settings, say: Callable[[str], None]) -> SweepFolder:
-    """Begin a sweep in a folder of its own and run it to its end; returns that folder."""
+def start(
+    file: Path, folder: Path | None, settings: Settings, say: Callable[[str], None], force: bool = False
+) -> SweepFolder:
+    """Begin a sweep in a folder of its own and run it to its end; returns that folder.
+
+    Raises HscError where a sweep is there already or, without `force`, files that its own would replace.
+    """
     sweep = read_sweep(file)
     check(sweep, settings)
     place = SweepFolder(folder or Path("runs/sweeps") / sweep.name)
@@ -53,6 +59,8 @@ def start(file: Path, folder: Path | None, settings: Settings, say: Callable[[st
             f"{place.path}: a sweep is there already; continue it with: hsc sweep --resume {place.path}, "
             "or name another folder with --dir"
         )
+    refuse_overwriting([place.path / "sweep.yaml"], [file], lambda path: True)
+    claim_folder(place.path, "sweep", OUTPUTS, force=force)
     write_atomically(place.path / "sweep.yaml", yaml.safe_dump(dict(sweep.content), sort_keys=False).encode())
     kept = {"identity": secrets.token_hex(4), "name": sweep.name, "settings": asdict(settings), "folder": os.getcwd()}
     write_atomically(place.path / "sweep.json", json.dumps(kept, indent=1).encode())

@@ -108,6 +108,15 @@ def distil(file: str | Path, out: Path, overrides: Sequence[str] = ()) -> dict[s
     return report
 
 
+def is_distilled(path: Path) -> bool:
+    """Whether `distil` wrote these weights, or this report on the weights beside it."""
+    try:
+        known = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
+        return path.suffix == ".json" or known == sha256(path)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def load_config(file: str | Path, overrides: Sequence[str]) -> DistilConfig:
     """The YAML file and `key=value` words over the defaults.
 

@@ -9,11 +9,14 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from hsc.data.archives import zip_member
+from hsc.data.prepare.sheet import SHEET_START
 from hsc.errors import HscError
+from hsc.files import LONGEST_NAME, ZIP_COMMENT, hidden_beside, refuse_overwriting, zip_made_here
 
+MANIFEST_START = '{"name": '
 SHARD = "{split}-{number:06d}.tar"
 
 
@@ -24,14 +27,42 @@ class Output(Protocol):
         """name: posix, beginning with the split. about: what a reader of shards finds beside the picture."""
 
 
-def check_output(out: Path) -> None:
-    """Raise HscError where the result could not be put in its place."""
+class Places(NamedTuple):
+    """Where the results go."""
+
+    faces: Path  # OUT.zip, or the folder OUT of shards
+    manifest: Path
+    sheet: Path
+
+
+def places_of(out: Path) -> Places:
+    """The faces' own, and two beside it."""
+    return Places(out, *(out.with_name(out.stem + ending) for ending in (".manifest.jsonl", ".html")))
+
+
+def check_output(source: Path, out: Path, force: bool) -> None:
+    """Raise HscError where the results could not be put in their places, or would replace what is not theirs.
+
+    A folder that holds anything is never replaced.
+    """
+    places = places_of(out)
     if out.suffix not in (".zip", ""):
         raise HscError(f"{out}: name a file that ends in .zip, or a folder (without an ending) for WebDataset shards")
-    if out.suffix == ".zip" and out.is_dir():
-        raise HscError(f"{out} is a folder: remove it or choose another name")
     if out.suffix == "" and out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise HscError(f"{out} is there already: remove it or choose another name for the shards")
+    if len(os.fsencode(places.manifest.name)) > LONGEST_NAME:
+        raise HscError(f"{places.manifest}: too long a name for a file; give OUT a shorter one")
+    refuse_overwriting(places if out.suffix else places[1:], [source], _made_here, force)
+
+
+def _made_here(path: Path) -> bool:
+    if path.suffix == ".zip":
+        return zip_made_here(path)
+    with open(path, "rb") as file:
+        start = file.readline(10_000)
+    if path.suffix == ".html":
+        return start.strip() == SHEET_START.encode()
+    return start.startswith(MANIFEST_START.encode())
 
 
 @contextmanager
@@ -43,13 +74,14 @@ def zip_output(file: Any) -> Iterator[Output]:
             archive.writestr(zip_member(name), content)
 
     with zipfile.ZipFile(file, "w") as archive:
+        archive.comment = ZIP_COMMENT
         yield _Zip()
 
 
 @contextmanager
 def shard_output(out: Path, per_shard: int) -> Iterator[Output]:
     """Shards `train-000000.tar`, … of `per_shard` faces each; the folder appears when all of them are complete."""
-    temporary = out.with_name(f".{out.name}.writing")
+    temporary = hidden_beside(out, ".writing")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     shards = _Shards(temporary, per_shard)

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import hsc
 from hsc.data.prepare.decisions import Names, SeenFaces, common_folder, faces_of, identity_of, splits
-from hsc.data.prepare.outputs import Output, check_output, shard_output, zip_output
+from hsc.data.prepare.outputs import Output, check_output, places_of, shard_output, zip_output
 from hsc.data.prepare.photographs import Photographs
 from hsc.data.prepare.settings import Settings
 from hsc.data.prepare.sheet import MOST_KEPT, MOST_SKIPPED, Shown, contact_sheet
@@ -19,7 +19,7 @@ from hsc.data.prepare.spool import Spool
 from hsc.data.prepare.workers import align_all
 from hsc.data.progress import progress
 from hsc.errors import HscError
-from hsc.files import write_atomically
+from hsc.files import hidden_beside, write_atomically
 
 DECIDING_PACKAGES = ("dlib-bin", "dlib", "pillow", "numpy", "scipy")
 
@@ -34,20 +34,23 @@ class Report(NamedTuple):
     sheet: Path
 
 
-def prepare(source: str | Path, out: str | Path, settings: Settings, workers: int | None = None) -> Report:
+def prepare(
+    source: str | Path, out: str | Path, settings: Settings, workers: int | None = None, force: bool = False
+) -> Report:
     """Find, align, judge and split the faces of all photographs in `source` (a folder, a zip or a tar).
 
     Writes OUT.zip, or a folder OUT of WebDataset shards where `out` has no ending; beside it OUT.manifest.jsonl, a line
     a face or skipped photograph, and OUT.html, a contact sheet. Equal photographs and settings give equal bytes. A run
     that was killed goes on where it stopped; until the end its work is in `.OUT.preparing`. workers: processes, by
     default as many as this process may use cores.
-    Raises HscError when the source is refused, nothing is kept, or what is needed is not installed. A photograph that
-    cannot be read is a line of the manifest.
+    force: replace files of these names that hsc did not make, too.
+    Raises HscError when the source is refused or is itself one of the results, when these are somebody else's files,
+    nothing is kept, or what is needed is not installed. A photograph that cannot be read is a line of the manifest.
     """
     out = Path(out)
-    check_output(out)
+    check_output(Path(source), out, force)
     photographs = Photographs(source)
-    with Spool(out.with_name(f".{out.name}.preparing"), _key(photographs, settings), photographs.gives) as spool:
+    with Spool(hidden_beside(out, ".preparing"), _key(photographs, settings), photographs.gives) as spool:
         with progress(len(photographs), "photographs") as advance:
             advance(spool.done)
             for aligned in align_all(photographs.read(spool.done), settings, workers or len(os.sched_getaffinity(0))):
@@ -94,7 +97,7 @@ class _Finisher:
         self._refused: list[Shown] = []
 
     def finish(self) -> Report:
-        manifest, sheet = (self._out.with_name(self._out.stem + ending) for ending in (".manifest.jsonl", ".html"))
+        _, manifest, sheet = places_of(self._out)
         self._write(manifest)
         kept = {split: self._kept[split] for split in ("train", "validation", "test") if self._kept[split]}
         skipped = dict(sorted(self._skipped.items(), key=lambda item: (-item[1], item[0])))

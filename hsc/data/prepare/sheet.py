@@ -12,6 +12,7 @@ from hsc.images import load_image
 
 THUMBNAIL = 96
 MOST_KEPT, MOST_SKIPPED = 300, 200
+SHEET_START = '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="generator" content="hsc data prepare">'
 
 _STYLE = """
 body { font: 15px/1.4 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem }
@@ -38,7 +39,7 @@ def contact_sheet(
     """counts: of each split. reasons: how often each kind of fault was found."""
     faces, faults = sum(counts.values()), sum(reasons.values())
     parts = [
-        '<!doctype html><html lang="en"><meta charset="utf-8">',
+        SHEET_START,
         f"<title>{escape(title)}</title><style>{_STYLE}</style><h1>{escape(title)}</h1>",
         _table("split", counts),
         _table("skipped because", reasons) if reasons else "",

@@ -1,0 +1,139 @@
+"""No verb destroys what it did not write: its inputs by any name, and files of others."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from hsc.checkpoints import export_generator, import_generator, is_imported, save_generator
+from hsc.files import sha256, zip_made_here
+from hsc.nets.stylegan2 import StyleGAN2
+from hsc.training.distil import is_distilled
+
+
+@pytest.fixture(scope="module")
+def generator() -> StyleGAN2:
+    torch.manual_seed(0)
+    return StyleGAN2([8, 8, 8], z_dim=16, w_dim=16, mapping_layers=2).eval()
+
+
+@pytest.fixture
+def prior(generator: StyleGAN2, tmp_path: Path) -> Path:
+    """A trained generator of one's own."""
+    save_generator(tmp_path / "prior.safetensors", generator)
+    return tmp_path / "prior.safetensors"
+
+
+def refused(ended, *words: str) -> None:
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err.count("\n") == 1
+    for word in words:
+        assert word in ended.err
+
+
+def commands(prior: Path, tmp_path: Path) -> dict[str, tuple]:
+    """Verbs that write one file, given without its name."""
+    return {
+        "import": ("prior", "import", prior),
+        "export": ("prior", "export", prior),
+        "sample": ("prior", "sample", prior),
+        "data-sample": ("data", "sample", "--count", 1, "--generator", prior),
+    }
+
+
+@pytest.mark.parametrize("verb", ["import", "export", "sample", "data-sample"])
+def test_inputs_and_foreign_files_stay_and_own_ones_are_replaced(run, prior: Path, tmp_path: Path, verb: str):
+    command = commands(prior, tmp_path)[verb]
+    (tmp_path / "link").symlink_to(prior)
+    os.link(prior, tmp_path / "hard")
+    before = prior.read_bytes()
+    for name in (prior, tmp_path / "link", tmp_path / "hard"):
+        refused(run(*command, name, "--force"), "input and output are the same file")
+    out = tmp_path / {"sample": "out.png", "data-sample": "out.zip"}.get(verb, "out.pt")
+    out.write_bytes(b"precious")
+    refused(run(*command, out), str(out), "--force")
+    assert (prior.read_bytes(), out.read_bytes()) == (before, b"precious")
+    assert run(*command, out, "--force").status == 0
+    assert run(*command, out).status == 0, "its own"
+
+
+def test_a_trained_generator_is_no_imported_one(prior: Path, tmp_path: Path):
+    assert not is_imported(prior)
+    import_generator(prior, tmp_path / "imported.safetensors")
+    assert is_imported(tmp_path / "imported.safetensors")
+    assert not is_imported(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("layout", ["nvlabs", "rosinality", "psp"])
+def test_the_mark_of_an_export_is_nothing_to_those_who_load_it(prior: Path, tmp_path: Path, layout: str):
+    export_generator(prior, tmp_path / "out.pt", layout)
+    assert zip_made_here(tmp_path / "out.pt")
+    mapped = torch.load(tmp_path / "out.pt", weights_only=True, mmap=True)
+    torch.save(torch.load(tmp_path / "out.pt", weights_only=True), tmp_path / "again.pt")
+    assert mapped.keys() == torch.load(tmp_path / "again.pt", weights_only=True).keys()
+    assert not zip_made_here(tmp_path / "again.pt")
+    assert not zip_made_here(prior)
+
+
+def test_prepare_replaces_neither_its_source_nor_files_of_others(run, tmp_path: Path):
+    photographs = tmp_path / "photographs.zip"
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    shutil.make_archive(str(photographs.with_suffix("")), "zip", tmp_path, "a.png")
+    before = photographs.read_bytes()
+    (tmp_path / "link.zip").symlink_to(photographs)
+    for out in (photographs, tmp_path / "link.zip"):
+        refused(run("data", "prepare", photographs, out, "--size", 32, "--force"), "same file")
+    for name in ("faces.zip", "faces.html", "faces.manifest.jsonl"):
+        (tmp_path / name).write_bytes(b"precious\n")
+        refused(run("data", "prepare", photographs, tmp_path / "faces.zip", "--size", 32), name, "--force")
+        assert (tmp_path / name).read_bytes() == b"precious\n"
+        (tmp_path / name).unlink()
+    long = tmp_path / f"{'x' * 250}.zip"
+    refused(run("data", "prepare", photographs, long, "--size", 32), "too long a name")
+    assert photographs.read_bytes() == before
+
+
+def test_results_of_evaluations_and_comparisons_have_folders_of_their_own(run, codec_file: Path, tmp_path: Path):
+    faces, out = tmp_path / "faces", tmp_path / "out"
+    faces.mkdir()
+    out.mkdir()
+    Image.new("RGB", (32, 32)).save(faces / "a.png")
+    (tmp_path / "link").symlink_to(faces)
+    for inside in (faces, faces / "results", tmp_path / "link"):
+        refused(run("evaluate", codec_file, "--data", faces, "--out", inside), "among the inputs")
+    assert os.listdir(faces) == ["a.png"]
+    (out / "results.json").write_text("precious")
+    refused(run("evaluate", codec_file, "--data", faces, "--out", out), "results.json", "--force")
+    shutil.copy(faces / "a.png", out / "own figure.png")
+    refused(run("compare", out, "--out", out), "own figure.png", "--force")
+    refused(run("evaluate", codec_file, "--data", faces, "--out", out / "results.json"), "is a file")
+    assert (out / "results.json").read_text() == "precious"
+    assert sorted(os.listdir(out)) == ["own figure.png", "results.json"]
+
+
+def test_a_sweep_replaces_neither_its_file_nor_those_of_others(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    sweep = tmp_path / "sweep.yaml"
+    sweep.write_text("program: true\nmethod: grid\nmetric: {name: x}\nparameters: {a: {values: [1]}}\n")
+    monkeypatch.setattr("hsc.sweeps.run.check", lambda sweep, settings: None)
+    before = sweep.read_text()
+    refused(run("sweep", sweep, "--dir", tmp_path, "--force"), "same file")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("precious")
+    refused(run("sweep", sweep, "--dir", tmp_path / "site"), "index.html", "--force")
+    assert (sweep.read_text(), os.listdir(tmp_path / "site")) == (before, ["index.html"])
+
+
+def test_distilled_weights_are_known_by_the_report_beside_them(run, tmp_path: Path):
+    weights, report = tmp_path / "identity.safetensors", tmp_path / "identity.json"
+    weights.write_bytes(b"weights")
+    refused(run("weights", "distil", tmp_path / "experiment.yaml", "--out", weights), str(weights), "--force")
+    report.write_text(json.dumps({"sha256": sha256(weights)}))
+    assert is_distilled(report)
+    assert is_distilled(weights)
+    weights.write_bytes(b"others")
+    assert not is_distilled(weights)
