@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from hsc.cli.exits import FAILED
 from hsc.cli.files import Force
 
 PLACES = ("local", "wandb", "ray")
@@ -78,7 +79,8 @@ def sweep(
         except KeyboardInterrupt:
             say(f"interrupted; continue with: hsc sweep --resume {resume or folder or 'runs/sweeps/NAME'}")
             raise
-        report(place)
+        if not report(place):
+            raise typer.Exit(FAILED)
 
 
 def say(line: str) -> None:

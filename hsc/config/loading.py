@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from hsc.config.checks import check, check_model, check_written
-from hsc.config.reading import Tree, merged, read_words, read_yaml, resolved
+from hsc.config.reading import Tree, merged, read_arguments, read_words, read_yaml, resolved
 from hsc.config.schema import Config, ModelConfig
 from hsc.config.validation import build, unknown
 from hsc.errors import HscError
@@ -17,10 +17,13 @@ from hsc.errors import HscError
 def load(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Config:
     """Merge YAML files in order, then `key=value` words; check everything; return plain dataclasses.
 
+    A `.json` file holds words, by dotted keys, as W&B agents write them for `${args_json_file}`.
     Raises HscError, in one line with the full path of the key, for a missing file, an unknown key (with the nearest
     known one), a wrong type, a value out of range or an impossible combination: before anything is computed.
     """
-    read, words = [read_yaml(file) for file in files], read_words(overrides)
+    given = [file for file in files if Path(file).suffix == ".json"]
+    read = [read_yaml(file) for file in files if file not in given]
+    words = merged(*[read_arguments(file) for file in given], read_words(overrides))
     _refuse_hydra([*read, words])
     _check_stage_names(read, words)
     written = merged(*read, words)

@@ -51,11 +51,20 @@ def read_words(words: Sequence[str]) -> Tree:
             )
         except UNREADABLE as error:
             raise HscError(f"config: {shown(word)}: not readable as YAML: {_one_line(error)}") from error
-        branch = value["value"]
-        for name in reversed(keys):
-            branch = {name: branch}
-        tree = merged(tree, branch)
+        tree = merged(tree, _branch(keys, value["value"]))
     return tree
+
+
+def read_arguments(file: str | Path) -> Tree:
+    """A JSON file of values by dotted keys, which W&B agents write for `${args_json_file}`, as nested keys."""
+    return merged(*[_branch(key.split("."), value) for key, value in read_yaml(file).items()])
+
+
+def _branch(keys: Sequence[str], value: Any) -> Tree:
+    """`{a: {b: value}}` of the keys a, b."""
+    for key in reversed(keys):
+        value = {key: value}
+    return value
 
 
 def merged(*trees: Mapping[str, Any]) -> Tree:

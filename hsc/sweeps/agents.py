@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable
 
 from hsc.errors import HscError
-from hsc.sweeps.command import command, experiment
+from hsc.sweeps.command import checked
 from hsc.sweeps.search import propose
 from hsc.sweeps.sweep_file import Sweep
 
@@ -23,7 +23,7 @@ def run(sweep: Sweep, agents: int, count: int | None, say: Callable[[str], None]
 
     first = propose(sweep, [])
     assert first is not None
-    experiment(command(sweep, first))
+    checked(sweep, first)
     if os.environ.get("WANDB_MODE") in ("offline", "disabled") or not wandb.login(prompt=False):
         raise HscError("no W&B account: run `wandb login` first, or use --on local, which needs none")
     project = str(sweep.content.get("project") or DEFAULT_PROJECT)

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hsc import config as configuration
@@ -16,8 +17,10 @@ from hsc.files import write_atomically
 from hsc.sweeps.parameters import nested
 from hsc.sweeps.sweep_file import Sweep
 
+ARGUMENTS = "arguments.json"  # what `${args_json_file}` names
 
-def command(sweep: Sweep, values: Mapping[str, Any], folder: Path | None = None) -> list[str]:
+
+def command(sweep: Sweep, values: Mapping[str, Any], folder: Path) -> list[str]:
     """The words that a W&B agent would run for these values of the parameters.
 
     `folder`: where `${args_json_file}` is written, if the command wants one.
@@ -29,19 +32,31 @@ def command(sweep: Sweep, values: Mapping[str, Any], folder: Path | None = None)
     macros: dict[str, list[str]] = utils.create_sweep_command_args({"args": arguments})
     macros |= {"env": ["/usr/bin/env"], "interpreter": [sys.executable], "program": [str(sweep.program)]}
     words = utils.create_sweep_command(list(sweep.command) if sweep.command else None)
-    if "${args_json_file}" in words and folder is not None:
-        file = folder / "arguments.json"
-        write_atomically(file, json.dumps(macros["args_dict"]).encode())
+    given = macros.pop("args_dict")
+    if "${args_json_file}" in words:
+        file = folder / ARGUMENTS
+        write_atomically(file, json.dumps(given).encode())
         macros["args_json_file"] = [str(file)]
     result: list[str] = []
     for word in words:
         if word.startswith("${") and word.endswith("}"):
             if word[2:-1] not in macros:
-                raise HscError(f"sweep: command: W&B's agents know no {word}")
+                raise HscError(f"sweep: command: W&B's agents know no {word} (they know {', '.join(sorted(macros))})")
             result += macros[word[2:-1]]
         else:
             result.append(word)
     return result
+
+
+def checked(sweep: Sweep, values: Mapping[str, Any]) -> list[str]:
+    """The words for these values, with the file of `${args_json_file}` by its name alone.
+
+    Raises HscError where they could not work.
+    """
+    with TemporaryDirectory() as folder:
+        words = command(sweep, values, Path(folder))
+        experiment(words)
+    return [ARGUMENTS if word == str(Path(folder) / ARGUMENTS) else word for word in words]
 
 
 def experiment(words: list[str]) -> Config | None:
@@ -53,6 +68,6 @@ def experiment(words: list[str]) -> Config | None:
         return None
     arguments = [word.removeprefix("--") for word in words[words.index("train") + 1 :]]
     files = [word for word in arguments if "=" not in word]
-    if not files or not all(Path(file).suffix in (".yaml", ".yml") for file in files):
+    if not files or not all(Path(file).suffix in (".yaml", ".yml", ".json") for file in files):
         return None
     return configuration.load(files, [word for word in arguments if "=" in word])

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from hsc.errors import HscError
 from hsc.files import write_atomically
-from hsc.sweeps.command import command
+from hsc.sweeps.command import command, experiment
 from hsc.sweeps.outcome import Outcome, read_outcome, why_unfinished
 from hsc.sweeps.processes import GRACE
 from hsc.sweeps.search import Known, propose, to_stop
@@ -17,6 +17,7 @@ from hsc.sweeps.sweep_file import Sweep
 from hsc.sweeps.trials import Attempt, SweepFolder, Trial, unfinished
 
 SECONDS_BETWEEN_LOOKS = 0.5
+CONFIG_ERROR = "hsc: config: "  # how the last line of a training begins that its config keeps from starting
 HOPELESS = 3  # so many trials in a row that fail from the start of the sweep end it
 
 
@@ -58,7 +59,7 @@ class Controller:
         self.trials = self.folder.load()
         self.live: dict[int, Running] = {}
         try:
-            while self._fill() or self.live:
+            while not self._hopeless() and (self._fill() or self.live):
                 time.sleep(SECONDS_BETWEEN_LOOKS)
                 self._look()
         finally:
@@ -91,6 +92,10 @@ class Controller:
         if not (run / "wandb-id").exists():
             write_atomically(run / "wandb-id", f"{self.identity}-{trial.name}".encode())
         words = command(self.sweep, trial.values, run)
+        try:
+            experiment(words)
+        except HscError as error:
+            raise HscError(f"the sweep ends at trial {trial.name}, which cannot be trained: {error}") from error
         environment = {
             "HSC_RUN_FOLDER": str(run.resolve()),
             "WANDB_RUN_GROUP": f"sweep-{self.identity}",
@@ -125,23 +130,24 @@ class Controller:
             value = outcome.value(self.sweep.metric)
             reused = f", reused {', '.join(outcome.reused)}" if outcome.reused else ""
             self.say(f"{trial.name} finished after {trial.seconds:.0f} s: {self.sweep.metric.name} {value:.4g}{reused}")
+        elif (last := " ".join(self.folder.last_lines(trial, 1))).startswith(CONFIG_ERROR):
+            trial.state = "failed"
+            self.folder.save(trial)
+            raise HscError(
+                f"the sweep ends at trial {trial.name}, which cannot be trained: {last.removeprefix('hsc: ')}"
+            )
         elif len(trial.attempts) <= self.retries:
             trial.state = "waiting"
             self.say(f"{trial.name} {attempt.ended}; it will be resumed")
         else:
             trial.state = "failed"
-            last = self.folder.last_lines(trial, 1)
-            self.say(f"{trial.name} failed, {attempt.ended}: {' '.join(last)}")
+            self.say(f"{trial.name} failed, {attempt.ended}: {last}")
         self.folder.save(trial)
-        self._give_up_if_hopeless()
 
-    def _give_up_if_hopeless(self) -> None:
+    def _hopeless(self) -> bool:
+        """Whether all of the first trials have failed."""
         over = [trial.state for trial in self.trials if trial.over]
-        if len(over) >= HOPELESS and set(over) == {"failed"}:
-            raise HscError(
-                f"the first {len(over)} trials all failed; see the end of {self.folder.log(self.trials[0])}, "
-                f"mend the cause and remove {self.folder.path / 'records'} to try again"
-            )
+        return len(over) >= HOPELESS and set(over) == {"failed"}
 
     def _stop_early(self, trial: Trial) -> None:
         if trial.number not in self.live:

@@ -1,11 +1,12 @@
 """The `parameters` of a sweep file: what values a hyperparameter can take, in W&B's words."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
+from hsc.config.ranges import shown
 from hsc.errors import HscError
 
 # What a distribution needs and what it falls back to; with `q` (default 1) it is rounded to multiples of that.
@@ -29,6 +30,8 @@ DISTRIBUTIONS: dict[str, dict[str, float | None]] = {
     "beta": {"a": 1, "b": 1},
     "q_beta": {"a": 1, "b": 1, "q": 1},
 }
+LARGEST = 1e300  # numbers beyond are none that floating point can calculate with
+LARGEST_LOGARITHM = 690
 EDGE = 1e-9  # how near to 0 and 1 distributions without bounds are asked
 
 
@@ -50,7 +53,7 @@ class Parameter:
         return self.distribution == "constant"
 
     @property
-    def choices(self) -> list[Any] | None:
+    def choices(self) -> Sequence[Any] | None:
         """The values of a parameter that can be gone through one by one; None where there is a continuum."""
         given = self.settings
         if self.constant:
@@ -58,7 +61,7 @@ class Parameter:
         if self.distribution == "categorical":
             return list(given["values"])
         if self.distribution == "int_uniform":
-            return list(range(given["min"], given["max"] + 1))
+            return range(given["min"], given["max"] + 1)
         if self.distribution == "q_uniform":  # as W&B counts: without the upper end
             count = math.ceil((given["max"] - given["min"]) / given["q"] - EDGE)
             return [given["min"] + step * given["q"] for step in range(count)]
@@ -87,8 +90,11 @@ def read_parameters(content: Mapping[str, Any], path: tuple[str, ...] = ()) -> l
 
     Raises HscError for what W&B would refuse.
     """
+    if not isinstance(content, Mapping) or not content:
+        where = ".".join(("parameters", *path))
+        raise HscError(f"sweep: {where}: must be a mapping of names, such as {{seed: {{values: [0, 1]}}}}")
     found: list[Parameter] = []
-    for key, settings in sorted(content.items()):
+    for key, settings in sorted(content.items(), key=lambda item: str(item[0])):
         here = (*path, str(key))
         if not isinstance(settings, Mapping):
             raise HscError(
@@ -112,8 +118,9 @@ def nested(parameters: list[Parameter], values: Mapping[str, Any]) -> dict[str, 
     return result
 
 
-def _read_parameter(path: tuple[str, ...], settings: dict[str, Any]) -> Parameter:
+def _read_parameter(path: tuple[str, ...], settings: dict[Any, Any]) -> Parameter:
     where = f"sweep: parameters.{'.'.join(path)}"
+    settings = {str(key): value for key, value in settings.items()}
     distribution = str(settings.pop("distribution", None) or _implied(settings))
     if distribution not in DISTRIBUTIONS:
         raise HscError(f"{where}: distribution {distribution!r} is none of {', '.join(DISTRIBUTIONS)}")
@@ -142,19 +149,43 @@ def _check(where: str, distribution: str, settings: Mapping[str, Any]) -> None:
         raise HscError(f"{where}: values must be a list of at least one")
     if "probabilities" in settings:
         shares = settings["probabilities"]
-        if len(shares) != len(settings["values"]) or abs(sum(shares) - 1) > 1e-6 or min(shares) < 0:
-            raise HscError(f"{where}: give each value a probability; they add up to 1")
+        listed = isinstance(shares, list) and len(shares) == len(settings["values"]) and all(map(_is_number, shares))
+        if not listed or abs(sum(shares) - 1) > 1e-6 or min(shares) < 0:
+            raise HscError(f"{where}: probabilities: give each value one, such as [0.5, 0.5]; they add up to 1")
     for key, value in settings.items():
-        if key not in ("value", "values", "probabilities") and (
-            not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value)
-        ):
-            raise HscError(f"{where}: {key}: {value!r} is no number (YAML wants 1.0e-3, not 1e-3)")
+        if key in ("value", "values"):
+            if not _is_plain(value):
+                raise HscError(f"{where}: {key}: put dates and the like in quotes")
+        elif key != "probabilities" and not _is_number(value):
+            raise HscError(f"{where}: {key}: {shown(value)} is no number (YAML wants 1.0e-3, not 1e-3)")
+    if distribution == "int_uniform" and not all(type(settings[key]) is int for key in ("min", "max")):
+        raise HscError(f"{where}: int_uniform needs whole numbers for min and max")
     if "min" in settings and settings["min"] >= settings["max"]:
         raise HscError(f"{where}: min must be less than max")
     if "log_uniform_values" in distribution and settings["min"] <= 0:
         raise HscError(f"{where}: min must be above 0")
+    if distribution.removeprefix("q_") in ("log_uniform", "inv_log_uniform", "log_normal"):
+        bounds = [settings[key] for key in ("min", "max") if key in settings]
+        bounds = bounds or [settings["mu"] - 6 * settings["sigma"], settings["mu"] + 6 * settings["sigma"]]
+        if max(map(abs, bounds)) > LARGEST_LOGARITHM:
+            raise HscError(
+                f"{where}: {distribution} takes logarithms; for the values themselves write log_uniform_values"
+            )
     if settings.get("q", 1) <= 0 or settings.get("sigma", 1) < 0 or min(settings.get("a", 1), settings.get("b", 1)) < 0:
         raise HscError(f"{where}: q must be above 0; sigma, a and b must not be below")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it can be written as JSON, as trials are."""
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str | int) for key in value) and all(map(_is_plain, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | int | float)
 
 
 def _weighted(values: list[Any], probabilities: list[float], share: float) -> Any:

@@ -24,18 +24,18 @@ LAST_LINES = 3
 WIDTH_OF_FILES = 200
 
 
-def report(folder: SweepFolder) -> None:
+def report(folder: SweepFolder) -> bool:
     """Write the result of a sweep into its folder and show it on the terminal.
 
     Leaves `trials.csv`, `trials.parquet`, `rate_distortion_METRIC.svg` and `.png`, `index.html` and, where a trial has
-    finished, `best`: a link to its run folder.
+    finished, `best`: a link to its run folder. Returns whether one has.
     """
     from rich.console import Console
 
     sweep, _ = opened(folder)
     results = read_results(sweep, folder)
     if not results:
-        return
+        return False
     chosen = best(results)
     tables = write_tables(sweep, folder, results)
     drawings = _write_figures(folder, results, chosen)
@@ -53,6 +53,10 @@ def report(folder: SweepFolder) -> None:
         console.print(
             f"best: {chosen.trial.name}; next: hsc evaluate {folder.path}/best {data}", markup=False, soft_wrap=True
         )
+    else:
+        again = f"mend the cause and remove {folder.path / 'records'} to try again"
+        console.print(f"no trial finished of {len(results)} that were started; {again}", markup=False, soft_wrap=True)
+    return chosen is not None
 
 
 def failures(folder: SweepFolder, results: Sequence[Result]) -> list[str]:

@@ -14,7 +14,7 @@ import yaml
 
 from hsc.errors import HscError
 from hsc.files import claim_folder, refuse_overwriting, write_atomically
-from hsc.sweeps.command import command, experiment
+from hsc.sweeps.command import checked
 from hsc.sweeps.controller import Controller, Launcher
 from hsc.sweeps.outcome import read_outcome
 from hsc.sweeps.processes import Processes, end_leftover
@@ -96,7 +96,7 @@ def check(sweep: Sweep, settings: Settings) -> None:
         raise HscError(f"sweep: method {sweep.method} has no end; give run_cap in the file, or --count N")
     first = propose(sweep, [])
     assert first is not None  # a sweep without values is refused when it is read
-    experiment(command(sweep, first))
+    checked(sweep, first)
 
 
 def planned(sweep: Sweep, settings: Settings) -> int:
@@ -114,10 +114,8 @@ def preview(sweep: Sweep, settings: Settings) -> list[str]:
     known: list[Known] = []
     lines = []
     while len(known) < number and (values := propose(sweep, known)) is not None:
-        words = command(sweep, values)
-        experiment(words)
+        lines.append(shlex.join(checked(sweep, values)))
         known.append(Known(Trial(len(known), values), []))
-        lines.append(shlex.join(words))
     return [*lines, f"{planned(sweep, settings)} trials by {sweep.method}; best {sweep.metric.name} wins"]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from hsc.config.ranges import shown
 from hsc.errors import HscError
 from hsc.sweeps.parameters import Parameter, read_parameters
 
@@ -18,6 +19,9 @@ KEYS = {
 }  # fmt: skip
 HYPERBAND_KEYS = {"type", "min_iter", "max_iter", "s", "eta", "strict"}
 MOST_BANDS = 100
+LARGEST_GRID = 10**6
+LARGEST_COUNT = 10**9
+UNREADABLE_BY_TRAIN = ("${args_no_equals}", "${args_json}", "${args_append_hydra}", "${args_override_hydra}")
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,14 @@ def read_sweep(path: str | Path) -> Sweep:
         content = yaml.safe_load(Path(path).read_text())
     except OSError as error:
         raise HscError(f"{path}: no such sweep file; sweeps/ holds the ones that come with hsc") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise HscError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from error
-    return parse_sweep(content, Path(path).stem)
+    try:
+        return parse_sweep(content, Path(path).stem)
+    except RecursionError as error:
+        raise HscError(
+            f"{path}: something in it holds itself (an anchor such as &a that is used below itself)"
+        ) from error
 
 
 def parse_sweep(content: Any, name: str) -> Sweep:
@@ -83,6 +92,9 @@ def parse_sweep(content: Any, name: str) -> Sweep:
         raise HscError(
             f"sweep: unknown key {', '.join(map(str, sorted(unknown, key=str)))} (known: {', '.join(sorted(KEYS))})"
         )
+    for key in ("name", "project", "entity", "program"):
+        if not isinstance(content.get(key), str | int | None):
+            raise HscError(f"sweep: {key}: must be text, such as my-sweep")
     if content.get("method") not in METHODS:
         raise HscError(f"sweep: method: {content.get('method')!r} is none of {', '.join(METHODS)}")
     if not isinstance(content.get("parameters"), Mapping) or not content["parameters"]:
@@ -104,7 +116,24 @@ def parse_sweep(content: Any, name: str) -> Sweep:
         content=content,
     )
     _check_method(sweep)
+    _check_macros(sweep)
     return sweep
+
+
+def _check_macros(sweep: Sweep) -> None:
+    """What `hsc train` would not see, or see otherwise than the sweep's table says."""
+    words = sweep.command or []
+    if "${args_no_boolean_flags}" in words:
+        for parameter in sweep.parameters:
+            values = parameter.settings.get("values", [parameter.settings.get("value")])
+            if any(isinstance(value, bool) for value in values):
+                raise HscError(
+                    f"sweep: parameters.{parameter.name}: ${{args_no_boolean_flags}} leaves out what is false: such "
+                    "a trial would train with what the experiment says; write ${args} in the command"
+                )
+    for word in words:
+        if "train" in words and word in UNREADABLE_BY_TRAIN:
+            raise HscError(f"sweep: command: hsc train reads no {word}; write ${{args}} or ${{args_json_file}}")
 
 
 def _check_method(sweep: Sweep) -> None:
@@ -114,6 +143,8 @@ def _check_method(sweep: Sweep) -> None:
                 raise HscError(
                     f"sweep: parameters.{parameter.name}: method grid needs values, not {parameter.distribution}"
                 )
+        if math.prod(len(parameter.choices or ()) for parameter in sweep.parameters) > LARGEST_GRID:
+            raise HscError(f"sweep: parameters: a grid of more than {LARGEST_GRID} trials; use method: random")
     elif not sweep.searched:
         raise HscError(f"sweep: parameters: method {sweep.method} needs one that is not constant")
 
@@ -124,7 +155,9 @@ def _metric(content: Any) -> Metric:
     if content.get("goal", "minimize") not in ("minimize", "maximize"):
         raise HscError(f"sweep: metric.goal: {content['goal']!r} is neither minimize nor maximize")
     if unknown := content.keys() - {"name", "goal"}:
-        raise HscError(f"sweep: metric: {', '.join(sorted(unknown))} only works on W&B's own server; leave it out")
+        raise HscError(
+            f"sweep: metric: {', '.join(sorted(map(str, unknown)))} only works on W&B's own server; leave it out"
+        )
     return Metric(str(content["name"]), content.get("goal") == "maximize")
 
 
@@ -132,13 +165,15 @@ def _hyperband(content: Any) -> Hyperband:
     if not isinstance(content, Mapping) or content.get("type") != "hyperband":
         raise HscError("sweep: early_terminate.type: must be hyperband")
     if unknown := content.keys() - HYPERBAND_KEYS:
-        raise HscError(f"sweep: early_terminate: unknown key {', '.join(sorted(unknown))}")
+        raise HscError(f"sweep: early_terminate: unknown key {', '.join(sorted(map(str, unknown)))}")
     eta = content.get("eta", 3)
-    if not isinstance(eta, int | float) or eta <= 1:
-        raise HscError("sweep: early_terminate.eta: must be a number above 1")
+    if not isinstance(eta, int | float) or isinstance(eta, bool) or not 1 < eta <= 1000:
+        raise HscError(f"sweep: early_terminate.eta: must be a number above 1 and up to 1000 (not {shown(eta)})")
+    if not isinstance(content.get("strict", True), bool):
+        raise HscError(f"sweep: early_terminate.strict: must be true or false (not {shown(content['strict'])})")
     if "max_iter" in content:
         last, count = _count("early_terminate.max_iter", content["max_iter"]), content.get("s")
-        steps = [last / eta**power for power in range(1, _count("early_terminate.s", count) + 1)]
+        steps = [last / eta**power for power in range(1, min(_count("early_terminate.s", count), MOST_BANDS) + 1)]
         bands = sorted(int(step) for step in steps if step >= 1)
     else:
         first = _count("early_terminate.min_iter", content.get("min_iter"))
@@ -150,6 +185,6 @@ def _hyperband(content: Any) -> Hyperband:
 
 
 def _count(key: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise HscError(f"sweep: {key}: must be a whole number from 1")
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST_COUNT:
+        raise HscError(f"sweep: {key}: must be a whole number from 1 to {LARGEST_COUNT} (not {shown(value)})")
     return value

@@ -122,7 +122,7 @@ def test_a_killed_trial_is_resumed_where_it_was(write_sweep, folder, number):
 
 def test_a_trial_that_always_dies_is_given_up(write_sweep, folder):
     parameters = {"x": {"value": 0.0}, "die": {"value": "9@0"}, "always": {"value": "die"}, "steps": {"value": 9}}
-    assert hsc("sweep", write_sweep(parameters), "--dir", folder.path, "--retries", 1) == 0
+    assert hsc("sweep", write_sweep(parameters), "--dir", folder.path, "--retries", 1) == 1
     assert states(folder) == ["failed"]
     assert attempts(folder, 0) == ["0", "1"]
     assert "killed by SIGKILL" in (folder.load()[0].attempts[-1].ended or "")
@@ -141,8 +141,28 @@ def test_failed_trials_are_listed_with_their_last_lines(write_sweep, folder, cap
 def test_a_sweep_in_which_everything_fails_ends_early(write_sweep, folder, capsys):
     file = write_sweep({"x": {"values": [f"no number {n}" for n in range(9)]}})
     assert hsc("sweep", file, "--dir", folder.path, "--retries", 0) == 1
-    assert "the first 3 trials all failed" in capsys.readouterr().err
+    assert capsys.readouterr().out.splitlines()[-1].startswith("no trial finished of 3 that were started; mend")
     assert len(folder.load()) == 3
+
+
+def test_a_config_error_ends_a_sweep_at_once(write_sweep, folder, tmp_path, capsys):
+    complain = "import sys; sys.exit('hsc: config: seed: must be from 0 to 4294967295 (not -1)')"
+    command = ["${interpreter}", "-c", complain]
+    file = write_sweep({"x": {"values": [1, 2, 3]}}, command=command)
+    assert hsc("sweep", file, "--dir", folder.path, "--retries", 2) == 1
+    said = capsys.readouterr().err
+    assert "the sweep ends at trial 000, which cannot be trained: config: seed: must be from 0" in said
+    assert [len(trial.attempts) for trial in folder.load()] == [1]
+
+
+def test_a_later_trial_s_config_is_checked_before_it_starts(write_sweep, folder, tmp_path, monkeypatch, capsys):
+    (tmp_path / "tiny.yaml").write_text(
+        "{name: x, defaults: {data: {path: p}, losses: {enhanced: {l2: 1}}}, stages: {a: {}}, run: [a]}"
+    )
+    monkeypatch.chdir(tmp_path)
+    file = write_sweep({"seed": {"values": [0, -1]}}, command=["true", "train", "tiny.yaml", "${args}"])
+    assert hsc("sweep", file, "--dir", folder.path, "--retries", 0) == 1
+    assert "the sweep ends at trial 001, which cannot be trained: config: seed: must be" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

@@ -1,6 +1,7 @@
 """Sweep files: those that come with hsc, what is refused, and values drawn from distributions."""
 
 import contextlib
+import datetime
 import math
 from pathlib import Path
 
@@ -10,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsc.errors import HscError
-from hsc.sweeps.command import command
+from hsc.sweeps.command import command, experiment
 from hsc.sweeps.parameters import DISTRIBUTIONS, nested, read_parameters
 from hsc.sweeps.run import Settings, preview
-from hsc.sweeps.sweep_file import parse_sweep, read_sweep
+from hsc.sweeps.sweep_file import KEYS, parse_sweep, read_sweep
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SHIPPED = sorted((ROOT / "sweeps").glob("*.yaml"))
@@ -69,6 +70,20 @@ def test_a_trial_that_hsc_train_would_refuse_is_refused_before_it_starts(monkeyp
         ({"early_terminate": {"type": "hyperband", "min_iter": 1, "eta": 1}}, "eta"),
         ({"early_terminate": {"type": "hyperband", "max_iter": 2, "s": 1, "eta": 3}}, "leaves no value"),
         ({"paramters": {}}, "unknown key paramters"),
+        ({"parameters": {"x": {"values": [1, 2], "probabilities": 0.5}}}, "parameters.x: probabilities: give each"),
+        ({"parameters": {"x": {"values": [1, 2], "probabilities": ["a", "b"]}}}, "parameters.x: probabilities: give"),
+        ({"parameters": {1: {"value": 1}, "x": 2}}, "parameters.x: write"),
+        ({"parameters": {"x": {"value": 1, 2: 3}}}, "parameters.x: constant has no 2"),
+        ({"parameters": {"x": {"parameters": [1]}}}, "parameters.x: must be a mapping"),
+        ({"parameters": {"x": {"value": datetime.date(2026, 1, 1)}}}, "parameters.x: value: put dates"),
+        ({"parameters": {"x": {"min": 10**400, "max": 1}}}, "parameters.x: min"),
+        ({"parameters": {"x": {"distribution": "log_uniform", "min": 0, "max": 1000}}}, "log_uniform_values"),
+        ({"parameters": {"x": {"distribution": "int_uniform", "min": 0.5, "max": 3}}}, "x: int_uniform needs whole"),
+        ({"method": "grid", "parameters": {"x": {"min": 0, "max": 10**12}}}, "a grid of more than"),
+        ({"program": ["a"]}, "program: must be text"),
+        ({"metric": {"name": "loss", 1: 2, "x": 3}}, "metric: 1, x only works"),
+        ({"early_terminate": {"type": "hyperband", "min_iter": True}}, "early_terminate.min_iter: must be a whole"),
+        ({"early_terminate": {"type": "hyperband", "min_iter": 1, "eta": math.nan}}, "early_terminate.eta"),
     ],
 )
 def test_a_mistake_is_named(change, said):
@@ -82,21 +97,83 @@ def test_a_search_without_end_needs_a_count():
     assert len(preview(parse_sweep(VALID, "x"), Settings(count=3))) == 4
 
 
-@settings(max_examples=200, deadline=None)
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.text(max_size=5),
-        lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.dictionaries(st.sampled_from(["type", "name", "goal", "min", "max", "values", "x", "eta"]), inner)
-        ),
-        max_leaves=8,
+yaml_values = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(),
+        st.text(max_size=5),
+        st.dates(),
+        st.sampled_from([*DISTRIBUTIONS, "grid", "random", "bayes", 10**400]),
     ),
-    st.sampled_from(["method", "metric", "parameters", "command", "run_cap", "early_terminate", "name"]),
-)
-def test_nothing_but_a_sweep_or_a_clear_error_comes_of_a_file(content, key):
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["type", "name", "goal", "min", "max", "values", "value", "x", "eta", "mu", "q", "parameters",
+                 "distribution", "probabilities", "min_iter", "s", 1, None, True]
+            ),
+            inner,
+        )
+    ),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(yaml_values, st.sampled_from([*sorted(KEYS), "parameters", "parameters"]), st.sampled_from(["grid", "random"]))
+def test_nothing_but_a_sweep_or_a_clear_error_comes_of_a_file(content, key, method):
     with contextlib.suppress(HscError):
-        assert parse_sweep(VALID | {key: content}, "x").metric.name
+        preview(parse_sweep(VALID | {"method": method} | {key: content}, "x"), Settings(count=2))
+
+
+@settings(max_examples=200, deadline=None)
+@given(yaml_values)
+def test_nothing_but_a_parameter_or_a_clear_error_comes_of_its_settings(content):
+    with contextlib.suppress(HscError):
+        preview(parse_sweep(VALID | {"parameters": {"x": content}}, "x"), Settings(count=2))
+
+
+@pytest.mark.parametrize(
+    "text", ["parameters: &a {x: *a}", "a: 2026-13-45", "? [1]\n: 2", "a: !!python/name:os.system"]
+)
+def test_a_file_that_yaml_cannot_make_sense_of_is_one_line(tmp_path, text):
+    (tmp_path / "sweep.yaml").write_text(f"method: random\nprogram: x\nmetric: {{name: loss}}\n{text}\n")
+    with pytest.raises(HscError) as caught:
+        read_sweep(tmp_path / "sweep.yaml")
+    assert "\n" not in str(caught.value)
+
+
+TINY = "{name: x, defaults: {data: {path: p}, losses: {enhanced: {l2: 1}}}, stages: {a: {}}, run: [a]}"
+
+
+def with_macro(macro, parameters):
+    return VALID | {"method": "grid", "parameters": parameters, "command": ["hsc", "train", "tiny.yaml", macro]}
+
+
+def test_arguments_may_come_in_a_json_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    parameters = {"stages.a.steps": {"values": [5]}, "defaults": {"parameters": {"batch_size": {"values": [2, 4]}}}}
+    sweep = parse_sweep(with_macro("${args_json_file}", parameters), "x")
+    assert preview(sweep, Settings())[0] == "hsc train tiny.yaml arguments.json"
+    words = command(sweep, {"defaults.batch_size": 4, "stages.a.steps": 5}, tmp_path)
+    config = experiment(words)
+    assert (config.stages["a"].batch_size, config.stages["a"].steps) == (4, 5)
+    with pytest.raises(HscError, match=r"defaults\.batch_size: must be from 1"):
+        preview(
+            parse_sweep(with_macro("${args_json_file}", {"defaults.batch_size": {"values": [2, 0]}}), "x"), Settings()
+        )
+
+
+def test_macros_that_hsc_train_would_misread_are_refused():
+    flips = {"defaults": {"parameters": {"data": {"parameters": {"flips": {"values": [True, False]}}}}}}
+    with pytest.raises(HscError, match=r"parameters\.defaults\.data\.flips: .*leaves out what is false"):
+        parse_sweep(with_macro("${args_no_boolean_flags}", flips), "x")
+    parse_sweep(with_macro("${args_no_boolean_flags}", {"seed": {"values": [1, 2]}}), "x")
+    with pytest.raises(HscError, match="hsc train reads no"):
+        parse_sweep(with_macro("${args_no_equals}", flips), "x")
 
 
 @settings(deadline=None)  # the first beta loads scipy
@@ -111,7 +188,7 @@ def test_quantiles_are_monotone_and_within_bounds(name, one, other):
         assert 1 - 1e-9 <= low <= 4 + 1e-9
 
 
-def test_nested_keys_reach_the_command_as_an_agent_passes_them():
+def test_nested_keys_reach_the_command_as_an_agent_passes_them(tmp_path):
     content = {
         "method": "grid",
         "metric": {"name": "loss"},
@@ -125,9 +202,9 @@ def test_nested_keys_reach_the_command_as_an_agent_passes_them():
     assert [parameter.name for parameter in sweep.parameters] == ["a.x", "a.y", "b.c"]
     values = {"a.x": True, "a.y": [1, 2], "b.c": 1e-05}
     assert nested(sweep.parameters, values) == {"a": {"x": True, "y": [1, 2]}, "b.c": 1e-05}
-    assert command(sweep, values) == [
+    assert command(sweep, values, tmp_path) == [
         "run", "--a={'x': True, 'y': [1, 2]}", "--b.c=1e-05", "a={'x': True, 'y': [1, 2]}", "b.c=1e-05", "--",
         '{"a": {"x": true, "y": [1, 2]}, "b.c": 1e-05}',
     ]  # fmt: skip
     with pytest.raises(HscError, match="arguments"):
-        command(parse_sweep(content | {"command": ["run", "${arguments}"]}, "x"), values)
+        command(parse_sweep(content | {"command": ["run", "${arguments}"]}, "x"), values, tmp_path)
