@@ -11,7 +11,7 @@ PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.13; do \
 # -qq keeps errors and drops pip's notes about what it already knows.
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -qq -c constraints.txt
 
-.PHONY: help env quickstart test lint
+.PHONY: help env quickstart test lint docs
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,3 +39,7 @@ lint: env ## check style, types and the direction of imports
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+docs: env ## write the API pages of the Python interface to build/api/, from its docstrings
+	@$(BIN)/python -W error::UserWarning -m pdoc -d google -o build/api hsc.codec hsc.codec_file hsc.images hsc.refine
+	@echo "build/api/index.html"

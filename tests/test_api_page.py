@@ -1,0 +1,54 @@
+"""The API page: built from docstrings that say what each verb takes and gives, with examples that run."""
+
+import doctest
+import inspect
+from pathlib import Path
+
+import pytest
+import torch
+
+import hsc
+from hsc import codec, codec_file
+from hsc.codec import Codec
+from hsc.images import to_pil
+
+ROOT = Path(__file__).resolve().parent.parent
+VERBS = ("compress", "decompress", "prepare", "analyse", "encode", "decode", "synthesise")
+
+
+def test_a_codec_has_these_verbs_and_no_others():
+    own = {name for name, value in vars(Codec).items() if not name.startswith("_") and inspect.isfunction(value)}
+    assert own == set(VERBS)
+    assert all(inspect.getdoc(getattr(Codec, verb)) for verb in VERBS)
+
+
+def test_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    noise = torch.rand(3, 128, 128, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    to_pil(noise).save("face.png")
+    names: dict = {"hsc": hsc}
+    runner = doctest.DocTestRunner()
+    finder, found = doctest.DocTestFinder(recurse=False), 0
+    # In the order of a session: what one example makes the next one uses.
+    for example in (codec_file.load, Codec.compress, Codec.decompress):
+        for test in finder.find(example, example.__qualname__):
+            test.globs = names
+            runner.run(test, clear_globs=False)
+            found += len(test.examples)
+    assert found >= 6
+    assert runner.summarize(verbose=False).failed == 0
+
+
+def test_the_page_shows_every_verb(tmp_path: Path):
+    pdoc = pytest.importorskip("pdoc", reason="needs the dev extra: make env")
+    from pdoc import render
+
+    (command,) = [line for line in (ROOT / "Makefile").read_text().splitlines() if " pdoc " in line]
+    modules = [word for word in command.split() if word.startswith("hsc.")]
+    assert codec.__name__ in modules
+    render.configure(docformat="google")
+    pdoc.pdoc(*modules, output_directory=tmp_path)
+    page = (tmp_path / "hsc" / "codec.html").read_text()
+    for verb in VERBS:
+        assert f'id="Codec.{verb}"' in page
+    assert "Arguments:" in page, "sections of docstrings are read as such"
