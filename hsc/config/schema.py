@@ -151,7 +151,7 @@ class DataConfig(Section):
     workers: Annotated[int, Range(0, 256)] = 0
     """Loader processes; 0 is fastest for sets that fit in memory, which are decoded and resized once."""
     skip_broken: bool = False
-    """Skip files that are no images, or broken ones, instead of stopping."""
+    """Leave out broken images, and what the file system does not give, instead of stopping."""
 
 
 @dataclass

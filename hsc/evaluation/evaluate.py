@@ -16,6 +16,7 @@ from torch import Tensor
 import hsc
 from hsc.data.broken import without_broken
 from hsc.data.faces import Faces, open_faces, resolve_data
+from hsc.data.pictures import readable
 from hsc.data.splits import Spec
 from hsc.errors import HscError
 from hsc.evaluation.anchors import AnchorNotAvailable, load_anchor
@@ -216,7 +217,7 @@ def _about(measuring: Measuring, subjects: Sequence[Subject], split: Spec | None
     """How it was measured, for whoever wants to do it again."""
     faces, distances = measuring.faces, measuring.distances
     return {
-        "data": faces.path.name,
+        "data": readable(faces.path.name),
         "split": split or "*",
         "note": GENERATED if faces.generated else "",
         "first_image": measuring.batches[0].names[0],

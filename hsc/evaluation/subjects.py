@@ -22,6 +22,7 @@ from hsc.coding.container import read
 from hsc.errors import HscError
 from hsc.evaluation.anchors import Anchor, AnchorResult
 from hsc.evaluation.journal import WHOLE
+from hsc.files import LONGEST_NAME
 from hsc.images import resize, to_uint8
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class LayeredSubject:
         self.points = tuple(range(codec.num_qualities) if qualities is None else qualities)
         if missing := [quality for quality in self.points if not 0 <= quality < codec.num_qualities]:
             raise HscError(f"{codec.name} has no quality {missing[0]}: they go from 0 to {codec.num_qualities - 1}")
-        self.folder = folder / _as_file_name(codec.name)
+        self.folder = folder / codec.name.replace("/", "_")
         self.about = f"hsc codec {codec.name}, {codec.size}×{codec.size}, every layer prefix a real file"
         self.identity = self._behaviour(probe)
 
@@ -90,7 +91,7 @@ class LayeredSubject:
         streams, estimated = self._compress(images, quality, depth)
         encoded = time.perf_counter()
         layer = self.layers[depth - 1]
-        paths = [self.folder / f"quality-{quality}" / layer / f"{_as_file_name(name)}.hsc" for name in names]
+        paths = [self.folder / f"quality-{quality}" / layer / _file_of(name) for name in names]
         for path, stream in zip(paths, streams, strict=True):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(stream)
@@ -201,6 +202,9 @@ def as_eight_bit(images: Tensor) -> Tensor:
     return images.detach().float().cpu().add(1).mul(127.5).round().clamp(0, 255).div(127.5).sub(1)
 
 
-def _as_file_name(name: str) -> str:
-    """A member name such as s01/01.pgm as one file name."""
-    return name.replace("/", "_").replace(os.sep, "_")
+def _file_of(name: str) -> Path:
+    """Where the file of an image goes, s01/01.pgm.hsc for s01/01.pgm; names that would be too long are hashed."""
+    path = Path(f"{name}.hsc")
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        return path.with_name(f"{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}.hsc")
+    return path

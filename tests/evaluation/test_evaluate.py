@@ -286,6 +286,25 @@ def test_generated_faces_are_said_to_flatter(codec, tmp_path, judges):
     assert all(curve.generated for curve in read_results(tmp_path / "out"))
 
 
+def test_a_folder_as_people_have_them_is_measured(codec, pictures, tmp_path, judges, capsys, monkeypatch):
+    """Broken images and other files cost a line each; every image has a file of its own, whatever it is called."""
+    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "caf\udce9"
+    with zipfile.ZipFile(pictures) as archive:
+        archive.extractall(folder)
+    for number, name in enumerate(("a_b.png", "a/b.png", "caf\udce9.png", f"{'x' * 251}.png")):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / f"{number:03}.png").rename(folder / name)
+    (folder / "004.png").write_bytes(b"?")
+    (folder / "LICENSE.txt").touch()
+    evaluate(codec, folder, tmp_path / "out", judges=("psnr",), qualities=[0])
+    assert len({row["image"] for row in read_rows(tmp_path / "out")}) == 23
+    assert len(list((tmp_path / "out" / "files").rglob("*.hsc"))) == 23 * 3
+    said = capsys.readouterr().err
+    assert "leaving out 1 broken images: 004.png" in said
+    assert "passed over: LICENSE.txt" in said
+
+
 def test_images_of_different_sizes_are_refused(codec, pictures, tmp_path, judges):
     with zipfile.ZipFile(pictures, "a") as archive, archive.open("003b.png", "w") as file:
         Image.new("RGB", (SIZE, SIZE * 2)).save(file, "PNG")
