@@ -211,7 +211,7 @@ class Codec(nn.Module):
         self._check_layers(layers)
         single, prepared = self.prepare(faces, value_range)
         files = []
-        for batch in _batches(prepared, pictures_at_once(self.size)):
+        for batch in batches(prepared, pictures_at_once(self.size)):
             pictures, sizes = zip(*batch, strict=True)
             latents = self.analyse(torch.stack(pictures))[:layers]
             files += self.encode(latents, quality, bytes=bytes, sizes=sizes).files
@@ -245,7 +245,7 @@ class Codec(nn.Module):
         single = isinstance(files, FILE) or not isinstance(files, Sequence)
         contents = (_content(file) for file in ([files] if single else files))
         pictures: list[Tensor] = []
-        for batch in _batches(contents, pictures_at_once(self.size)):
+        for batch in batches(contents, pictures_at_once(self.size)):
             decoded = self.decode(batch, layers, strict)
             for index, damage in enumerate(decoded.damage, len(pictures)):
                 if damage:
@@ -276,7 +276,7 @@ class Codec(nn.Module):
         with torch.autocast(self.device.type, enabled=False):
             small = self._at_own_size(faces).contiguous(memory_format=torch.channels_last)
             latents: list[Tensor] = self.encoder(small)
-        if not all(layer.isfinite().all() for layer in latents):
+        if not torch.stack([layer.isfinite().all() for layer in latents]).all():  # asks the device once
             raise HscError("the encoder gives no finite numbers: an image holds NaN, or training went astray")
         return latents
 
@@ -446,7 +446,9 @@ class Codec(nn.Module):
 
     def _positions(self, quality: float | Sequence[float] | Tensor | None, count: int) -> Tensor:
         """[N] the positions nearest to a quality, or to each face's."""
-        levels = torch.as_tensor(self.default_quality if quality is None else quality, dtype=torch.float64).cpu()
+        if isinstance(quality, Tensor):
+            quality = quality.tolist()  # first: not every device has float64
+        levels = torch.tensor(self.default_quality if quality is None else quality, dtype=torch.float64)
         if not ((levels >= 0) & (levels <= self.num_qualities - 1)).all():
             raise HscError(f"quality {quality} is not within 0 … {self.num_qualities - 1}")
         return (levels * self._per_level).round().long().expand(count)
@@ -488,7 +490,7 @@ def at_stored_size(picture: Tensor, size: tuple[int, int]) -> Tensor:
     return resize(picture[None], size)[0]
 
 
-def _batches(items: Iterable[T], count: int) -> Iterator[list[T]]:
+def batches(items: Iterable[T], count: int) -> Iterator[list[T]]:
     """Lists of `count` items, the last perhaps of fewer."""
     waiting = iter(items)
     while batch := list(itertools.islice(waiting, count)):

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from tiny_model import SIZE, tiny_codec
 
+from hsc import images
 from hsc.codec import Codec
 from hsc.errors import HscError
 from hsc.images import PIXELS_AT_ONCE, pictures_at_once, to_tensors
@@ -116,6 +117,31 @@ def test_pictures_are_read_when_their_turn_comes(tmp_path: Path):
     assert torch.equal(next(pictures), EXPECTED)
     with pytest.raises(HscError, match="nowhere"):
         next(pictures)
+
+
+def test_memory_follows_pixels(codec: Codec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """No more pictures are read than go through the networks together, and no more files are shown."""
+    monkeypatch.setattr(images, "PIXELS_AT_ONCE", 4 * SIZE**2)
+    paths = [tmp_path / f"{index}.png" for index in range(10)]
+    for path in paths:
+        Image.fromarray(PIXELS).save(path)
+    events: list[str] = []
+    for owner, verb in ((images, "load_image"), (codec, "analyse"), (codec, "synthesise")):
+        inner = getattr(owner, verb)
+
+        def noted(*given, inner=inner, verb=verb):
+            events.append(
+                verb if verb == "load_image" else f"{verb} {len(given[0] if verb == 'analyse' else given[1])}"
+            )
+            return inner(*given)
+
+        monkeypatch.setattr(owner, verb, noted, raising=False)
+    files = codec.compress(paths)
+    read, analysed = "load_image", "analyse"
+    assert events == [*[read] * 4, f"{analysed} 4", *[read] * 4, f"{analysed} 4", *[read] * 2, f"{analysed} 2"]
+    events.clear()
+    codec.decompress(files)
+    assert events == ["synthesise 4", "synthesise 4", "synthesise 2"]
 
 
 @pytest.mark.parametrize("size", [32, 128, 1024, 4096])

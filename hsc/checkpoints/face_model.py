@@ -10,6 +10,7 @@ from torch import Tensor
 from hsc.checkpoints import weights_file
 from hsc.checkpoints.generators import load_generator
 from hsc.config import model_from_dict
+from hsc.images import pictures_at_once
 from hsc.nets.build import bands, build_heads, row_dims
 from hsc.nets.generator import Generator
 from hsc.nets.heads import decode
@@ -37,7 +38,7 @@ class FaceModel(NamedTuple):
 
 def images_at_a_time(size: int) -> int:
     """Images of this size that a generator draws at a time in a few hundred megabytes: 16 up to 256², 1 at 1024²."""
-    return max(1, min(16, 2**20 // size**2))
+    return min(16, pictures_at_once(size))
 
 
 def load_face_model(path: str | Path) -> FaceModel:

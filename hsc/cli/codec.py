@@ -172,8 +172,9 @@ def decode(
       hsc decode coded/ -o decoded/ --native
     """
     import hsc
-    from hsc.codec import at_stored_size
+    from hsc.codec import at_stored_size, batches
     from hsc.coding.container import read_file
+    from hsc.images import pictures_at_once
 
     jobs = files.plan(source, output, files.coded_among, files.DECODED)
     files.check_outputs(jobs, Path(model), files.made_here, force)
@@ -182,10 +183,14 @@ def decode(
     settings = {"decode": [layers, native, strict], "model": codec.model_id}
 
     def work(batch: list[files.Job]) -> list[Decoded]:
-        with _naming_released_models():
-            decoded = codec.decode([read_file(job.source) for job in batch], layers, strict)
-        shown = codec.synthesise(decoded.latents, decoded.quality)
-        return [Decoded(*one) for one in zip(shown, decoded.sizes, decoded.held, decoded.damage, strict=True)]
+        contents, shown = [read_file(job.source) for job in batch], []
+        for part in batches(contents, pictures_at_once(codec.size)):
+            with _naming_released_models():
+                decoded = codec.decode(part, layers, strict)
+            pictures = codec.synthesise(decoded.latents, decoded.quality)
+            columns = zip(pictures, decoded.sizes, decoded.held, decoded.damage, strict=True)
+            shown += [Decoded(*one) for one in columns]
+        return shown
 
     with _resumed(source, output, files.DECODED, settings) as finished:
         for job, decoded in files.run_batches(jobs, files.in_threads(work), "decoding", finished):
