@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hsc.checkpoints.layouts import tensors_of, without_filters
+from hsc.checkpoints.layouts import tensors_of, unwrapped, without_filters
 from hsc.errors import HscError
 from hsc.nets.discriminator import Discriminator
 from hsc.nets.stylegan2 import resampling_kernel
@@ -24,11 +24,11 @@ def find_discriminator(content: Any, name: str) -> dict[str, Tensor]:
     or one that is not StyleGAN2's residual, unconditional one of the generator's size.
     """
     holder = content if isinstance(content, dict) else {}
-    network = next((holder[key] for key in ("D", "d") if key in holder), None)
+    network = next((holder[key] for key in ("D", "d", "discriminator", "params_d") if key in holder), None)
     if network is None:
         return {}
     try:
-        theirs = tensors_of(network, name)
+        theirs = unwrapped(tensors_of(network, name))
         if any(key.startswith("convs.") for key in theirs):
             named = _named(without_filters(theirs, ".kernel", 1, name), _rosinality_names(theirs))
         else:

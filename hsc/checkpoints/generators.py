@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ def load_generator(path: str | Path) -> Generator:
     from 10,000 seeded samples. Nothing stored in the file is executed. Raises HscError, in one line, for files that are
     missing, truncated, hostile, incomplete, or of another network.
     """
-    return _load(path)[0]
+    return _load(path).generator
 
 
 def save_generator(path: str | Path, generator: Generator, card: Mapping[str, Any] | None = None) -> None:
@@ -46,14 +46,15 @@ def import_generator(file: str | Path, out: str | Path) -> str:
 
     Returns a line that says what it is.
     """
-    generator, layout = _load(file)
+    generator, layout, note = _load(file)
     discriminator = load_discriminator(file)
     card = {"source": Path(file).name, "sha256": sha256(file), "layout": layout}
+    card |= {"note": note} if note else {}
     beside = {discriminators.INSIDE + key: value for key, value in discriminator.items()}
     config = _config(_to_nvlabs(generator), str(out))
     weights_file.save(out, generator.state_dict() | beside, KIND, config, card)
     what = "with its discriminator, " if discriminator else ""
-    return f"{describe(generator)}, {what}from {layout}'s layout → {out}"
+    return f"{describe(generator)}, {what}from {layout}'s layout{note and f', {note}'} → {out}"
 
 
 def load_discriminator(path: str | Path) -> dict[str, Tensor]:
@@ -117,17 +118,23 @@ def describe(generator: Generator) -> str:
     )
 
 
-def _load(path: str | Path) -> tuple[Generator, str]:
+class _Loaded(NamedTuple):
+    generator: Generator
+    layout: str
+    note: str = ""
+
+
+def _load(path: str | Path) -> _Loaded:
     name = str(path)
     if weights_file.is_safetensors(path):
         held = _generator_tensors(weights_file.load(path), name)
         state = {_nvlabs_name(key): value for key, value in held.items()}
         mean_w = state.pop("mapping.w_avg", None)
-        return _build(layouts.without_filters(state, ".resample_filter", 1, name), mean_w, name), "hsc"
+        return _Loaded(_build(layouts.without_filters(state, ".resample_filter", 1, name), mean_w, name), "hsc")
     if mobile_stylegan.is_package(path):
-        return _build(mobile_stylegan.from_package(path), None, name), mobile_stylegan.LAYOUT
+        return _Loaded(_build(mobile_stylegan.from_package(path), None, name), mobile_stylegan.LAYOUT)
     found = layouts.find(inert.read(path), name)
-    return _build(found.state, found.mean_w, name), found.layout
+    return _Loaded(_build(found.state, found.mean_w, name), found.layout, found.note)
 
 
 def _generator_tensors(held: weights_file.WeightsFile, name: str) -> Mapping[str, Tensor]:

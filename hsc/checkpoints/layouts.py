@@ -4,6 +4,7 @@ NVlabs' names are the common ground: hsc's generator uses them but for the two o
 between the layouts, not even a flipped kernel; only names and axes of length one differ.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -20,12 +21,22 @@ class Found(NamedTuple):
     """A generator in a checkpoint.
 
     layout: "NVlabs", "rosinality", "pSp" or "MobileStyleGAN" · state: by NVlabs' names, float32, without the
-    resampling filters · mean_w: [w_dim], None when the checkpoint does not say.
+    resampling filters · mean_w: [w_dim], None when the checkpoint does not say · note: what was made up for what it
+    lacks.
     """
 
     layout: str
     state: dict[str, Tensor]
     mean_w: Tensor | None
+    note: str = ""
+
+
+# Keys under which training programs keep a generator, or a state dict that holds one; averaged weights come first.
+HOLDERS = ("G_ema", "g_ema", "params_ema", "generator_ema", "G", "g", "generator", "params", "state_dict", "model")
+WRAPPERS = ("module", "_orig_mod")  # DataParallel's and torch.compile's, before a part's own name
+ANCHORS = ("synthesis.b4.const", "input.input", "synthesis.input.freqs")  # a tensor that each kind of generator has
+NOISE_SEED = 0
+LARGEST_SIDE = 2048
 
 
 def find(content: Any, name: str) -> Found:
@@ -36,24 +47,61 @@ def find(content: Any, name: str) -> Found:
     holder = content if isinstance(content, dict) else {}
     if parts := mobile_stylegan.find_student(holder):
         return Found(mobile_stylegan.LAYOUT, mobile_stylegan.from_author(*parts, name), None)
-    network = next((holder[key] for key in ("G_ema", "g_ema", "state_dict") if key in holder), content)
-    state = tensors_of(network, name)
+    for _ in HOLDERS:  # no deeper than there are kinds of holders: a pickle can hold itself
+        if not (key := next((key for key in HOLDERS if _held(content, key) is not None), None)):
+            break
+        holder, content = content, content[key]
+    state, prefix = _without_prefix(unwrapped(tensors_of(content, name)))
     if "synthesis.b4.const" in state:
         mean_w = state.pop("mapping.w_avg", None)
         return Found("NVlabs", without_filters(state, ".resample_filter", 1, name), mean_w)
-    layout = "rosinality"
-    if any(key.startswith("decoder.") for key in state):
-        layout = "pSp"
-        state = {key.removeprefix("decoder."): value for key, value in state.items() if key.startswith("decoder.")}
     if "input.input" in state:
+        layout = "pSp" if prefix == "decoder." else "rosinality"
         mean_w = tensors_of({"latent_avg": holder.get("latent_avg")}, name).get("latent_avg")
-        return Found(layout, from_rosinality(state, name), None if mean_w is None else _one_row(mean_w))
+        translated, note = _with_noise(from_rosinality(state, name))
+        return Found(layout, translated, None if mean_w is None else _one_row(mean_w), note)
     if "synthesis.input.freqs" in state:
         raise HscError(f"{name}: a StyleGAN3 generator; hsc needs a StyleGAN2 one")
     raise HscError(
         f"{name}: holds no StyleGAN2 generator; give NVlabs' .pkl, rosinality's or pSp's .pt, MobileStyleGAN's .ckpt "
         "or wheel, or hsc's file"
     )
+
+
+def _held(content: Any, key: str) -> Any:
+    return content.get(key) if isinstance(content, dict) else None
+
+
+def unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state without the names that wrappers of modules put before, or between, the parts' own."""
+    return {".".join(part for part in key.split(".") if part not in WRAPPERS): value for key, value in state.items()}
+
+
+def _without_prefix(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], str]:
+    """The generator's tensors in a state dict of a larger module (pSp's `decoder.`), and the prefix they had there; of
+    several generators the averaged one, else the first.
+    """
+    anchored = [(key, anchor) for key in state for anchor in ANCHORS if f".{key}".endswith(f".{anchor}")]
+    prefixes = [key.removesuffix(anchor) for key, anchor in anchored]
+    prefix = next((prefix for prefix in prefixes if "ema" in prefix.lower()), prefixes[0] if prefixes else "")
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}, prefix
+
+
+def _with_noise(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str]:
+    """The state with noise constants drawn from a fixed seed where it has none at all, and a note that says so.
+
+    rosinality's published FFHQ checkpoint is of a class that drew noise anew for every picture.
+    """
+    if any(key.endswith(".noise_const") for key in state):
+        return dict(state), ""
+    random = torch.Generator().manual_seed(NOISE_SEED)
+    drawn = {}
+    for key in state:
+        side = int(number[1]) if (number := re.fullmatch(r"synthesis\.b(\d+)\..*\.noise_strength", key)) else 0
+        if 0 < side <= LARGEST_SIDE:
+            constant = torch.randn(side, side, generator=random)
+            drawn[key.replace(".noise_strength", ".noise_const")] = constant
+    return {**state, **drawn}, f"without noise constants of its own: drawn from seed {NOISE_SEED}"
 
 
 def tensors_of(network: Any, name: str) -> dict[str, Tensor]:

@@ -185,6 +185,72 @@ def test_training_checkpoint_of_rosinality_in_the_old_format(tmp_path: Path) -> 
     assert_equal(load_generator(tmp_path / "old.pt"), generator)
 
 
+def rosinality_state(generator: StyleGAN2, folder: Path) -> dict[str, torch.Tensor]:
+    save_generator(folder / "hsc", generator)
+    export_generator(folder / "hsc", folder / "exported.pt", "rosinality")
+    return torch.load(folder / "exported.pt", weights_only=True)["g_ema"]
+
+
+def test_without_noise_constants_they_are_drawn_from_a_fixed_seed_and_the_line_says_so(tmp_path: Path) -> None:
+    generator = random_generator()
+    state = rosinality_state(generator, tmp_path)
+    torch.save({"g_ema": {k: v for k, v in state.items() if not k.startswith("noises.")}}, tmp_path / "bare.pt")
+    before = torch.get_rng_state()
+    line = import_generator(tmp_path / "bare.pt", tmp_path / "one.safetensors")
+    import_generator(tmp_path / "bare.pt", tmp_path / "two.safetensors")
+    assert "without noise constants of its own: drawn from seed 0" in line
+    assert "seed 0" in weights_file.describe(tmp_path / "one.safetensors").card["note"]
+    assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
+    assert torch.equal(before, torch.get_rng_state())
+    loaded = load_generator(tmp_path / "one.safetensors")
+    for (name, ours), theirs in zip(loaded.named_parameters(), generator.parameters(), strict=True):
+        assert torch.equal(ours, theirs), name
+    constants = [buffer for name, buffer in loaded.named_buffers() if name.endswith("noise_const")]
+    assert constants
+    assert all(bool(constant.any()) for constant in constants)
+
+
+def test_noise_constants_that_lack_in_part_are_named(tmp_path: Path) -> None:
+    state = rosinality_state(random_generator(), tmp_path)
+    del state["noises.noise_1"]
+    torch.save({"g_ema": state}, tmp_path / "part.pt")
+    with pytest.raises(HscError, match="noise_const"):
+        load_generator(tmp_path / "part.pt")
+
+
+def _prefixed(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {prefix + key: value for key, value in state.items()}
+
+
+@pytest.mark.parametrize("key", ["g_ema", "g", "generator", "params_ema", "G_ema", "G", "state_dict", "model"])
+def test_a_generator_is_found_under_the_names_that_programs_give_it(tmp_path: Path, key: str) -> None:
+    generator = random_generator()
+    state = rosinality_state(generator, tmp_path) | {}
+    own = dict(state)
+    for wrapped in (own, _prefixed(own, "module."), _prefixed(own, "_orig_mod."), _prefixed(own, "module._orig_mod.")):
+        torch.save(
+            {key: wrapped, "latent_avg": generator.mean_w, "iter": 3, "d": {"x": torch.ones(1)}}, tmp_path / "x.pt"
+        )
+        assert_equal(load_generator(tmp_path / "x.pt"), generator)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: {"state_dict": {"g_ema": state}},
+        lambda state: {"state_dict": _prefixed(state, "g_ema.") | _prefixed({"input.input": torch.ones(1)}, "g.")},
+        lambda state: {"state_dict": _prefixed(state, "netG.") | {"netD.weight": torch.ones(1)}},
+        lambda state: {"g": {"input.input": torch.ones(1)}, "g_ema": state},
+        lambda state: _prefixed(state, "module."),
+    ],
+    ids=["nested", "two in one", "beside another", "averaged first", "bare"],
+)
+def test_wrappers_around_a_generator_are_seen_through(tmp_path: Path, wrap: Callable[[dict], dict]) -> None:
+    generator = random_generator()
+    torch.save(wrap(nvlabs_state(generator)) | {"iter": 1}, tmp_path / "x.pt")
+    assert_equal(load_generator(tmp_path / "x.pt"), generator)
+
+
 def test_unsaid_mean_is_measured_without_touching_the_global_random_numbers(tmp_path: Path) -> None:
     generator = random_generator()
     state = nvlabs_state(generator)
