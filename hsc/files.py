@@ -63,6 +63,8 @@ def refuse_overwriting(
     read = {found for path in inputs if (found := _identity(path))}
     foreign = []
     for target in targets:
+        if len(os.fsencode(target.name)) > LONGEST_NAME:
+            raise HscError(f"{target}: too long a name for a file; give a shorter one")
         if target.is_dir():
             raise HscError(f"{target} is a folder: name a file to write")
         if is_stream(target):

@@ -126,6 +126,8 @@ def test_only_what_is_somebody_elses_is_refused(tmp_path: Path):
         refuse(own, link, foreign)
     with pytest.raises(HscError, match="is a folder: name a file"):
         refuse(tmp_path, force=True)
+    with pytest.raises(HscError, match="too long a name"):
+        refuse(tmp_path / ("x" * 256))
 
 
 def test_a_folder_of_results_is_known_by_its_mark(tmp_path: Path):

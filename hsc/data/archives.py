@@ -14,9 +14,10 @@ MAX_MEMBER_BYTES = 256 * 2**20
 # Photographs hardly shrink in an archive; members that together claim far more than the archive has are a bomb.
 MAX_EXPANSION = 200
 HARMLESS_BYTES = 2**30
-# What reading a damaged member of an archive raises.
+# What reading a damaged archive or member raises.
 DAMAGED_MEMBER = (
     EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError,
+    UnicodeDecodeError,
 )  # fmt: skip
 _KNOWN_COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA} | (
     {zipfile.ZIP_ZSTANDARD} if hasattr(zipfile, "ZIP_ZSTANDARD") else set()  # from Python 3.14 on

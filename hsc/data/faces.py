@@ -21,7 +21,7 @@ from hsc.data.archives import DAMAGED_MEMBER, zip_members
 from hsc.data.checksums import UNREADABLE, checksum, checksums
 from hsc.data.pictures import files_below, pictures_among
 from hsc.data.splits import Spec, select_names
-from hsc.data.stream import ShardSource
+from hsc.data.stream import ShardSource, shards_in
 from hsc.errors import FileRefused, HscError
 from hsc.files import data_dir
 from hsc.images import load_image
@@ -152,7 +152,7 @@ def resolve_data(path: str | Path) -> Path:
 
 def _source(path: Path) -> _Source:
     if path.is_dir():
-        return ShardSource(path) if any(path.glob("*.tar")) else _Folder(path)
+        return ShardSource(path) if shards_in(path) else _Folder(path)
     return ShardSource(path) if path.suffix == ".tar" else _Zip(path)
 
 
@@ -216,7 +216,7 @@ class _Zip:
         if self._opened is None or self._opened[0] != os.getpid():
             try:
                 self._opened = os.getpid(), zipfile.ZipFile(self.path)
-            except (zipfile.BadZipFile, OSError) as error:
+            except (OSError, *DAMAGED_MEMBER) as error:
                 raise HscError(f"{self.path}: neither a folder nor a readable zip ({error})") from error
         return self._opened[1]
 

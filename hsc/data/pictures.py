@@ -95,7 +95,7 @@ def readable(name: str) -> str:
 @functools.cache
 def say_once(line: str) -> None:
     """One line on standard error, however often a process comes by."""
-    print(readable(line), file=sys.stderr)
+    print(" ".join(readable(line).split()), file=sys.stderr)
 
 
 def _suffix(name: str) -> str:

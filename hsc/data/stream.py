@@ -26,6 +26,11 @@ class Place(NamedTuple):
     length: int
 
 
+def shards_in(folder: Path) -> list[Path]:
+    """The shards that make a folder a sharded set."""
+    return sorted(path for path in folder.glob("*.tar") if path.is_file())
+
+
 class ShardSource:
     """The members of one tar, or of all tars of a folder, there named `SHARD/NAME`.
 
@@ -36,7 +41,7 @@ class ShardSource:
     NOTES = frozenset({".json", ".cls", ".txt", ".jsonl"})
 
     def __init__(self, path: Path) -> None:
-        self.shards = sorted(path.glob("*.tar")) if path.is_dir() else [path]
+        self.shards = shards_in(path) if path.is_dir() else [path]
         self._root, self._several = path, path.is_dir()
         self._places: dict[str, Place] = {}
         self._states: dict[str, str] = {}

@@ -1,5 +1,6 @@
 """Sets of faces in folders and zips."""
 
+import contextlib
 import errno
 import io
 import os
@@ -263,6 +264,26 @@ def test_names_twice_in_an_archive_are_refused(tmp_path):
             archive.writestr("1.png", encoded(2))
     with pytest.raises(HscError, match="twice"):
         open_faces(tmp_path / "faces.zip")
+
+
+def test_mutated_zips_end_in_an_error_or_in_images(tmp_path):
+    path = write_zip(tmp_path / "faces.zip", {"a/é.png": encoded(), "b.png": encoded()})
+    whole, random = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(300):
+        mutated = bytearray(whole)
+        for place in random.integers(len(whole) // 3, len(whole), 3):
+            mutated[place] = random.integers(256)
+        path.write_bytes(mutated)
+        with contextlib.suppress(HscError):
+            faces = open_faces(path)
+            for name in faces.names:
+                faces.load(name)
+
+
+def test_a_folder_called_like_a_shard_is_a_folder(tmp_path):
+    (tmp_path / "x.tar").mkdir()
+    (tmp_path / "x.tar" / "1.png").write_bytes(encoded())
+    assert open_faces(tmp_path).names == ["x.tar/1.png"]
 
 
 def test_the_content_key_follows_the_images_and_not_the_place(tmp_path, members):

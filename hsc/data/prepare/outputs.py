@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from hsc.data.archives import zip_member
 from hsc.data.prepare.sheet import SHEET_START
 from hsc.errors import HscError
-from hsc.files import LONGEST_NAME, ZIP_COMMENT, hidden_beside, refuse_overwriting, zip_made_here
+from hsc.files import ZIP_COMMENT, hidden_beside, refuse_overwriting, zip_made_here
 
 MANIFEST_START = '{"name": '
 SHARD = "{split}-{number:06d}.tar"
@@ -50,8 +50,6 @@ def check_output(source: Path, out: Path, force: bool) -> None:
         raise HscError(f"{out}: name a file that ends in .zip, or a folder (without an ending) for WebDataset shards")
     if out.suffix == "" and out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise HscError(f"{out} is there already: remove it or choose another name for the shards")
-    if len(os.fsencode(places.manifest.name)) > LONGEST_NAME:
-        raise HscError(f"{places.manifest}: too long a name for a file; give OUT a shorter one")
     refuse_overwriting(places if out.suffix else places[1:], [source], _made_here, force)
 
 
