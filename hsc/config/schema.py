@@ -292,6 +292,8 @@ class Config(Section):
     """Processes (DDP when more than one)."""
     title: str = ""
     """A line for plots and reports."""
+    allow_missing_losses: bool = False
+    """Train without the losses whose judges are missing here, instead of stopping: other weights come of it."""
     model_of: str | None = None
     """Take `model` from these weights: a released name, a run folder or a file. Fine-tuning changes no networks."""
     model: ModelConfig = field(default_factory=ModelConfig)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from hsc.errors import HscError
-from hsc.files import cache_dir, write_atomically
+from hsc.cache import write_to_cache
+from hsc.files import cache_dir
 
 UNREADABLE = "unreadable"
 
@@ -41,7 +41,7 @@ def checksums(root: Path, states: Mapping[str, str], read: Callable[[str], bytes
         with ThreadPoolExecutor() as pool:  # reading and summing release the interpreter's lock
             found |= dict(pool.map(add, unread))
         known |= {name: (states[name], found[name]) for name in unread if found[name] != UNREADABLE}
-        _keep(file, known)
+        write_to_cache(file, json.dumps(known).encode())
     return found
 
 
@@ -50,13 +50,6 @@ def _known(file: Path) -> dict[str, tuple[str, str]]:
         return {str(name): (str(state), str(found)) for name, (state, found) in json.loads(file.read_text()).items()}
     except (OSError, ValueError, AttributeError, TypeError):
         return {}
-
-
-def _keep(file: Path, known: Mapping[str, tuple[str, str]]) -> None:
-    try:
-        write_atomically(file, json.dumps(known).encode())
-    except HscError:
-        return  # a cache that cannot be written to costs only time
 
 
 def _bytes(path: Path) -> bytes:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from hsc.data.faces import Faces
 from hsc.errors import HscError
 from hsc.images import resize, to_tensor, to_uint8
+from hsc.tether import end_with_parent
 
 if TYPE_CHECKING:
     from hsc.data.landmarks import LandmarkCache
@@ -26,8 +27,8 @@ class FaceDataset(Dataset):
     """Square faces at one size.
 
     `dataset[i]` is a dict: `image` float32 [3, S, S] in [-1, 1], `index` i, `name`, and `landmarks` [P, 2] in pixels
-    where a landmark cache is attached, and float32 `styles` [rows, w_dim] where W+ of the images (`styles`) are. Key
-    `n + i`, n being the length, is image i mirrored, with its own landmarks; a mirrored image has no W+.
+    after `add_landmarks`, and float32 `styles` [rows, w_dim] where W+ of the images (`styles`) are. Key `n + i`, n
+    being the length, is image i mirrored, with its own landmarks; a mirrored image has no W+.
     `dataset[[i, j, …]]` is a whole batch: the same entries, with `image` [B, 3, S, S], `index` [B] and a list of names.
 
     Pixels are rounded to 8 bits after resizing, so that small sets can be held in RAM (`cache`; by default when S ≤ 128
@@ -36,24 +37,24 @@ class FaceDataset(Dataset):
     """
 
     def __init__(
-        self,
-        faces: Faces,
-        size: int | None = None,
-        landmarks: "LandmarkCache | None" = None,
-        cache: bool | None = None,
-        styles: np.ndarray | None = None,
+        self, faces: Faces, size: int | None = None, cache: bool | None = None, styles: np.ndarray | None = None
     ):
         self.faces = faces
         self.size = size or faces.load(faces.names[0]).width
-        self.landmarks, self.styles = landmarks, styles
+        self.landmarks: LandmarkCache | None = None
+        self.styles = styles
         self._own_size = size is None
-        if landmarks is not None and (len(landmarks), landmarks.size) != (len(faces), self.size):
-            raise HscError(
-                f"landmarks of {len(landmarks)} images at {landmarks.size} pixels do not fit "
-                f"{len(faces)} images at {self.size} pixels"
-            )
         fits = self.size <= CACHE_SIZE and len(faces) * 3 * self.size**2 <= CACHE_BYTES
         self._pixels = self._read_all() if (fits if cache is None else cache) else None
+
+    def add_landmarks(self, landmarks: "LandmarkCache") -> None:
+        """Let batches carry landmarks. Raises HscError when they are of other images or another size."""
+        if (len(landmarks), landmarks.size) != (len(self), self.size):
+            raise HscError(
+                f"landmarks of {len(landmarks)} images at {landmarks.size} pixels do not fit "
+                f"{len(self)} images at {self.size} pixels"
+            )
+        self.landmarks = landmarks
 
     @property
     def cached(self) -> bool:
@@ -114,3 +115,17 @@ class FaceDataset(Dataset):
             for _ in pool.map(fill, range(len(self))):
                 pass
         return pixels
+
+
+def loader(dataset: FaceDataset, batches: Sampler[list[int]], workers: int) -> DataLoader:
+    """The batches whose keys the sampler gives, read by so many processes where images are not held in RAM."""
+    workers = 0 if dataset.cached else workers
+    return DataLoader(
+        dataset,
+        batch_size=None,  # each key of the sampler is a whole batch, which the data set makes at once
+        sampler=batches,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        worker_init_fn=end_with_parent,
+        pin_memory=torch.cuda.is_available(),
+    )

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from hsc.cache import cached_file
-from hsc.data.dataset import FaceDataset
-from hsc.data.faces import Faces
+from hsc.data.dataset import FaceDataset, loader
 from hsc.data.progress import progress_lines
+from hsc.data.sampler import ShardBatches
 from hsc.errors import HscError
 
 
@@ -47,35 +47,37 @@ class LandmarkCache:
         return np.array(self._points[index, np.asarray(flipped, dtype=np.int64)])
 
 
-def landmark_cache(faces: Faces, size: int, judge: Landmarker) -> LandmarkCache:
-    """The landmarks that `judge` finds on `faces` at `size` pixels, plain and mirrored; computed on the first call.
+def landmark_cache(dataset: FaceDataset, judge: Landmarker, workers: int = 0) -> LandmarkCache:
+    """The landmarks that `judge` finds on the faces at the data set's size, plain and mirrored; computed on the first
+    call, where the judge is. `workers`: processes that read images which are not held in RAM.
 
-    Kept in `hsc.files.cache_dir()` under a hash of the images, the size and the judge's name, for every later run: a
-    judge with other weights needs another name. Raises HscError when the points are not finite [N, P, 2].
+    Kept in `hsc.files.cache_dir()` under a hash of the images, the size, the judge's name and the kind of its device,
+    for every later run: a judge with other weights needs another name. Raises HscError when the points are not finite
+    [N, P, 2].
     """
-    key = hashlib.sha256(f"{faces.content_key} {size} {judge.name}".encode()).hexdigest()
+    place = (dataset.faces.pictures_key, dataset.size, judge.name, _device(judge).type)
+    key = hashlib.sha256(" ".join(map(str, place)).encode()).hexdigest()
 
     def find() -> Callable[[BinaryIO], None]:
-        points = _find_landmarks(FaceDataset(faces, size), judge)
+        points = _find_landmarks(dataset, judge, workers)
         return lambda stream: np.save(stream, points, allow_pickle=False)
 
-    return LandmarkCache(cached_file(f"landmarks/{key}.npy", find), size)
+    return LandmarkCache(cached_file(f"landmarks/{key}.npy", find), dataset.size)
 
 
 @torch.inference_mode()
-def _find_landmarks(dataset: FaceDataset, judge: Landmarker, batch: int = 32) -> np.ndarray:
+def _find_landmarks(dataset: FaceDataset, judge: Landmarker, workers: int, batch: int = 32) -> np.ndarray:
     """[n, 2, P, 2] float32: plain and mirrored."""
     n, device = len(dataset), _device(judge)
     tell = progress_lines(n, f"landmarks by {judge.name}")
     found = []
-    for start in range(0, n, batch):
-        plain = range(start, min(start + batch, n))
-        images = dataset[[*plain, *(n + index for index in plain)]]["image"]
-        points = judge(images.to(device)).float().cpu().numpy()
-        if points.ndim != 3 or points.shape[::2] != (len(images), 2) or not np.isfinite(points).all():
-            raise HscError(f"{judge.name} must give finite points [{len(images)}, P, 2], not {list(points.shape)}")
+    for read in loader(dataset, ShardBatches(n, batch), workers):
+        images = read["image"].to(device)
+        points = judge(torch.cat([images, images.flip(-1)])).float().cpu().numpy()
+        if points.ndim != 3 or points.shape[::2] != (2 * len(images), 2) or not np.isfinite(points).all():
+            raise HscError(f"{judge.name} must give finite points [{2 * len(images)}, P, 2], not {list(points.shape)}")
         found.append(np.stack(np.split(points, 2), axis=1))
-        tell(plain.stop)
+        tell(int(read["index"][-1]) + 1)
     return np.concatenate(found)
 
 

@@ -5,11 +5,10 @@ from typing import Any
 import hsc.compat  # noqa: F401  torchvision beside CPU torch, before Lightning imports it
 
 import pytorch_lightning as pl  # isort: skip
-import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from hsc.data.broken import without_broken
-from hsc.data.dataset import FaceDataset
+from hsc.data.dataset import FaceDataset, loader
 from hsc.data.faces import Faces, open_faces
 from hsc.data.landmarks import Landmarker, landmark_cache
 from hsc.data.sampler import ShardBatches, StepBatches
@@ -63,7 +62,7 @@ class FaceDataModule(pl.LightningDataModule):
     def prepare_data(self) -> None:
         """Once a machine, before the processes start: compute the landmarks they will read."""
         if self.landmarker is not None:
-            landmark_cache(self.faces("train"), self.size, self.landmarker)
+            self.dataset("train")
 
     def faces(self, split: str) -> Faces:
         """The images of `train` or `validation`."""
@@ -78,41 +77,25 @@ class FaceDataModule(pl.LightningDataModule):
         """`train` at the training size with landmarks, or `validation` at the judges' size."""
         if split not in self._datasets:
             faces = self.faces(split)
-            styles = faces.styles() if self.styles else None
-            if split == "train":
-                judge = self.landmarker
-                landmarks = None if judge is None else landmark_cache(faces, self.size, judge)
-                self._datasets[split] = FaceDataset(faces, self.size, landmarks, styles=styles)
-            else:
-                self._datasets[split] = FaceDataset(faces, self.judge_size, styles=styles)
+            size = self.size if split == "train" else self.judge_size
+            dataset = FaceDataset(faces, size, styles=faces.styles() if self.styles else None)
+            if split == "train" and self.landmarker is not None:
+                dataset.add_landmarks(landmark_cache(dataset, self.landmarker, self.workers))
+            self._datasets[split] = dataset
         return self._datasets[split]
 
     def train_dataloader(self) -> DataLoader:
         rank, world = self._place()
         dataset, start = self.dataset("train"), self._batches_done()
-        return self._loader(
-            dataset,
-            StepBatches(len(dataset), self.batch_size, self.seed, start, rank, world, self.flips, self.accumulate),
-        )
+        batches = StepBatches(len(dataset), self.batch_size, self.seed, start, rank, world, self.flips, self.accumulate)
+        return loader(dataset, batches, self.workers)
 
     def val_dataloader(self) -> DataLoader | list:
         if "validation" not in self.specs:
             return []
         rank, world = self._place()
         dataset = self.dataset("validation")
-        return self._loader(dataset, ShardBatches(len(dataset), max(1, self.batch_size // world), rank, world))
-
-    def _loader(self, dataset: FaceDataset, batches: Sampler[list[int]]) -> DataLoader:
-        # batch_size None: each key of the sampler is a whole batch, which the data set makes at once.
-        workers = 0 if dataset.cached else self.workers
-        return DataLoader(
-            dataset,
-            batch_size=None,
-            sampler=batches,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
-        )
+        return loader(dataset, ShardBatches(len(dataset), max(1, self.batch_size // world), rank, world), self.workers)
 
     def _place(self) -> tuple[int, int]:
         """(rank, world size)."""

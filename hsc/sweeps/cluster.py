@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hsc import tether
 from hsc.errors import HscError
-from hsc.sweeps import tether
 from hsc.sweeps.processes import GRACE
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hsc.sweeps import tether
+from hsc import tether
 
 GRACE = 60.0  # seconds to save and end after SIGTERM
 

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -12,6 +12,13 @@ from hsc.callbacks.best import HIGHER_IS_BETTER
 from hsc.errors import HscError
 
 BEST = "best.ckpt"
+
+
+class Keeping(NamedTuple):
+    """The weights that a stage keeps: the best by `watch`; it ends after `patience` validations without better ones."""
+
+    watch: str
+    patience: int
 
 
 class EarlyStop(pl.Callback):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from hsc.checkpoints import weights_file
+from hsc.data.dataset import FaceDataset
 from hsc.data.module import FaceDataModule
 from hsc.modules.codec import CodecModule
 from hsc.modules.prior import PriorModule
@@ -85,7 +86,7 @@ def _fit_cells(
     """
     _zero(synthesis.cells)
     lacks, sees, both = (_Moments() for _ in range(3))
-    for images in _batches(data):
+    for images in training_faces(data.dataset("train")):
         *latents, unknown = module.encoder(images)
         flat = torch.cat([layer.flatten(1) for layer in latents], 1)
         drawn = module.decoder([*latents, unknown.zero_()], torch.zeros(len(images), dtype=torch.long)).float()
@@ -120,15 +121,14 @@ class _Moments:
 
 
 def _pictures(data: FaceDataModule, side: int) -> Tensor:
-    return torch.cat([small_pictures(images, side) for images in _batches(data)])
+    return torch.cat([small_pictures(images, side) for images in training_faces(data.dataset("train"))])
 
 
-def _batches(data: FaceDataModule) -> Iterator[Tensor]:
-    """The training faces, [up to BATCH, 3, size, size] at a time; at most FACES of them, evenly spread."""
-    faces = data.dataset("train")
-    chosen = torch.linspace(0, len(faces) - 1, min(FACES, len(faces))).long().tolist()
+def training_faces(dataset: FaceDataset) -> Iterator[Tensor]:
+    """Faces of a set, [up to BATCH, 3, size, size] at a time; at most FACES of them, evenly spread."""
+    chosen = torch.linspace(0, len(dataset) - 1, min(FACES, len(dataset))).long().tolist()
     for start in range(0, len(chosen), BATCH):
-        yield faces[chosen[start : start + BATCH]]["image"]
+        yield dataset[chosen[start : start + BATCH]]["image"]
 
 
 def _set(layer: FullyConnected, weight: Tensor, bias: Tensor) -> None:

@@ -7,6 +7,7 @@ import torch
 from pytorch_lightning.plugins.environments import SLURMEnvironment
 
 from hsc.errors import HscError
+from hsc.tether import end_with_parent
 
 
 class Launched(NamedTuple):
@@ -25,6 +26,12 @@ def launched() -> Launched | None:
     if SLURMEnvironment.detect():
         return Launched("srun", int(environment["SLURM_NTASKS"]), int(environment.get("SLURM_NNODES", 1)))
     return None
+
+
+def end_with_first() -> None:
+    """In a process that Lightning has started beside the first: end when that one does, however it ends."""
+    if launched() is None and "LOCAL_RANK" in os.environ:
+        end_with_parent()
 
 
 def check_devices(device: str, devices: int) -> None:

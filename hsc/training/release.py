@@ -1,7 +1,12 @@
 """From finished stages to files people use: a prior (generator, encoder, heads) and a codec."""
 
-from dataclasses import asdict
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,25 +16,72 @@ from hsc.checkpoints import load_generator, save_generator, weights_file
 from hsc.checkpoints.face_model import FACTOR, MEAN, PRIOR
 from hsc.checkpoints.storage import as_stored, to_store
 from hsc.codec import Codec
-from hsc.config import Config, StageConfig, task_names
+from hsc.config import Config, StageConfig
+from hsc.data.dataset import FaceDataset
 from hsc.data.module import FaceDataModule
-from hsc.losses import load_losses, unavailable_losses
+from hsc.files import sha256
 from hsc.modules.codec import CodecModule
 from hsc.modules.prior import reconstructs
+from hsc.training.eigenfaces import training_faces
+from hsc.training.identity import code_hash
+from hsc.training.stage import data_module, stage_losses
+from hsc.training.trainer import device_class
 from hsc.training.weights import load_start, outside_start
 
 FACES_WEIGHED = 100
-BATCH = 64
 PRIOR_PARTS = ("encoder.", "decoder.heads.", "decoder.generator.")
 
 
-def write_prior(path: Path, config: Config, stage: StageConfig, weights: Path, data: FaceDataModule) -> None:
+@dataclass(frozen=True)
+class Export:
+    """A finished stage's weights as a file that people use: a codec where the stage quantises, else a prior."""
+
+    config: Config
+    stage: str
+    weights: Path
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of all that the file is made from."""
+        data = self._data
+        faces = data.faces("validation" if self._is_codec else "train").pictures_key
+        made_from = [sha256(self.weights), code_hash(), faces, self.config.name, self._card]
+        return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
+
+    def write(self, path: Path) -> None:
+        if self._is_codec:
+            write_codec(path, self.config, self._settings, self.weights, self._data, self._card)
+        else:
+            write_prior(path, self.config, self._settings, self.weights, self._data, self._card)
+
+    @property
+    def _settings(self) -> StageConfig:
+        return self.config.stages[self.stage]
+
+    @property
+    def _is_codec(self) -> bool:
+        return self._settings.module == "codec" and self._settings.quantise != "none"
+
+    @cached_property
+    def _data(self) -> FaceDataModule:
+        return data_module(self.config, self.stage, landmarks=False)
+
+    @cached_property
+    def _card(self) -> dict[str, Any]:
+        card: dict[str, Any] = {"title": self.config.title, "judges": judges_that_trained(self.config)}
+        if self._is_codec:
+            card |= {"data": self._settings.data.path, "validation": self._settings.data.validation}
+        return card
+
+
+def write_prior(
+    path: Path, config: Config, stage: StageConfig, weights: Path, data: FaceDataModule, card: dict[str, Any]
+) -> None:
     """The generator with the encoder and heads that invert it: where codecs are trained from.
 
-    Beside them the mean and the Cholesky factor of the training faces' latents, from which faces can be drawn. A prior
-    that was trained without reconstruction is its generator alone.
+    Beside them the mean and the Cholesky factor of training faces' latents, from which faces can be drawn. A prior that
+    was trained without reconstruction is its generator alone.
     """
-    card = {"title": config.title, "judges": judges_that_trained(config)}
     if stage.module == "image_head" or (stage.module == "prior" and not reconstructs(config, stage)):
         save_generator(path, load_generator(weights), card)
         return
@@ -37,27 +89,32 @@ def write_prior(path: Path, config: Config, stage: StageConfig, weights: Path, d
     tensors = {name: value for name, value in held.items() if name.startswith(PRIOR_PARTS)}
     module = CodecModule(config, stage, {})
     load_start(module, weights)
-    mean, factor = latent_gaussian(module.encoder.net.eval(), data)
+    encoder = module.encoder.net.eval().to(device_class(config.device))
+    faces = FaceDataset(data.faces("train"), data.size, cache=False)  # of which no more than needed is read
+    mean, factor = latent_gaussian(encoder, training_faces(faces))
     tensors |= {MEAN: mean, FACTOR: factor}
     weights_file.save(path, to_store(tensors), PRIOR, asdict(config.model), card)
 
 
 @torch.inference_mode()
-def latent_gaussian(encoder: nn.Module, data: FaceDataModule) -> tuple[Tensor, Tensor]:
-    """Mean [d] and lower Cholesky factor [d, d] of all layers' latents over the training faces, float64."""
-    faces = data.dataset("train")
-    batches = (
-        faces[list(range(start, min(start + BATCH, len(faces))))]["image"] for start in range(0, len(faces), BATCH)
-    )
-    flat = torch.cat([torch.cat([layer.flatten(1) for layer in encoder(images)], 1) for images in batches]).double()
+def latent_gaussian(encoder: nn.Module, faces: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean [d] and lower Cholesky factor [d, d] of all layers' latents over batches of faces, float64.
+
+    The encoder runs where it is.
+    """
+    device = next(encoder.parameters()).device
+    latents = (encoder(images.to(device)) for images in faces)
+    flat = torch.cat([torch.cat([layer.flatten(1) for layer in layers], 1).cpu() for layers in latents]).double()
     covariance = torch.cov(flat.t())
     # Fewer faces than numbers leave directions without variance, which have no factor.
     ridge = 1e-4 * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=torch.float64)
     return flat.mean(0), torch.linalg.cholesky(covariance + ridge)
 
 
-def write_codec(path: Path, config: Config, stage: StageConfig, weights: Path, data: FaceDataModule) -> Codec:
-    """Export a stage's networks as a codec file, whose card holds the mean bytes of a face at each quality."""
+def write_codec(
+    path: Path, config: Config, stage: StageConfig, weights: Path, data: FaceDataModule, card: dict[str, Any]
+) -> None:
+    """Export a stage's networks as a codec file, whose card also holds the mean bytes of a face at each quality."""
     module = CodecModule(config, stage, {})
     load_start(module, weights)
     module = as_stored(module).eval()  # so that the model id and the bytes weighed here are the file's own
@@ -65,23 +122,15 @@ def write_codec(path: Path, config: Config, stage: StageConfig, weights: Path, d
     faces = data.dataset("validation")
     images: Tensor = faces[list(range(min(FACES_WEIGHED, len(faces))))]["image"]
     weighed = [sum(map(len, codec.compress(images, quality))) / len(images) for quality in range(codec.num_qualities)]
-    card = {
-        "title": config.title,
-        "bytes_per_face": [round(size, 1) for size in weighed],
-        "data": stage.data.path,
-        "validation": stage.data.validation,
-        "judges": judges_that_trained(config),
-    }
-    codec_file.save(path, codec, module.entropy.net, card)
-    return codec
+    codec_file.save(path, codec, module.entropy.net, card | {"bytes_per_face": [round(size, 1) for size in weighed]})
 
 
 def judges_that_trained(config: Config) -> list[str]:
     """Judges of the run's losses, and of the weights it started from: what they report about it is marked."""
-    stages = [config.stages[name] for name in config.run]
-    tasks = task_names(config, config.run)
-    judges = {loss.judge for loss in load_losses(tasks - unavailable_losses(tasks).keys()).values() if loss.judge}
-    for stage in stages:
-        if (start := outside_start(stage)) is not None and weights_file.is_safetensors(start):
+    losses = [loss for name in config.run for loss in stage_losses(config, name).values()]
+    judges = {loss.judge for loss in losses if loss.judge}
+    for name in config.run:
+        start = outside_start(config.stages[name])
+        if start is not None and weights_file.is_safetensors(start):
             judges.update(weights_file.load(start).card.get("judges", []))
     return sorted(judges)

@@ -1,17 +1,16 @@
 """One stage: skip it when it is done, resume it when it was cut off, else train it."""
 
-import hashlib
 import json
-import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 
-from hsc import __version__
 from hsc.callbacks.fid import distance_names
 from hsc.config import Config, StageConfig, task_names
 from hsc.data.module import FaceDataModule
@@ -26,12 +25,27 @@ from hsc.modules.teacher import Teacher
 from hsc.modules.trainable import TrainableModule
 from hsc.nets.build import image_size
 from hsc.training.checkpoints import PREVIOUS, newest_checkpoint
-from hsc.training.early import EarlyStop
+from hsc.training.early import EarlyStop, Keeping
 from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
+from hsc.training.identity import StageIdentity, identify
+from hsc.training.loggers import run_loggers
+from hsc.training.processes import must_meet_first
 from hsc.training.reports import is_adversarial, report_callbacks
-from hsc.training.reuse import DONE, KEY, WEIGHTS, claim, is_done, publish, stage_state, take_over
-from hsc.training.trainer import build_trainer
-from hsc.training.weights import fingerprint, load_start, save_stage
+from hsc.training.reuse import agree, claim, publish, take_over
+from hsc.training.stage_folder import (
+    DONE,
+    WEIGHTS,
+    bring_back,
+    finish_replacement,
+    identity_in,
+    is_done,
+    put_in_place,
+    set_aside,
+    working_folder,
+    write_identity,
+)
+from hsc.training.trainer import build_trainer, device_class
+from hsc.training.weights import fingerprint, load_start, outside_start, save_stage
 
 MODULES: dict[str, Callable[[Config, StageConfig, Mapping[str, Loss], int], TrainableModule]] = {
     "prior": PriorModule,
@@ -39,7 +53,7 @@ MODULES: dict[str, Callable[[Config, StageConfig, Mapping[str, Loss], int], Trai
     "codec": CodecModule,
 }
 
-say = rank_zero_only(print)
+say = rank_zero_only(partial(print, flush=True))
 
 
 class StageResult(NamedTuple):
@@ -49,75 +63,139 @@ class StageResult(NamedTuple):
     samples_seen: int
 
 
-def run_stage(
-    config: Config, name: str, folder: Path, start: Path | None, samples_before: int, loggers: list
-) -> StageResult:
+def run_stage(config: Config, name: str, folder: Path, start: Path | None, samples_before: int) -> StageResult:
     """Train stage `name` in `folder` from the weights file `start`, or take it over from a run that has trained it."""
     stage = config.stages[name]
     samples_after = samples_before + stage.steps * stage.batch_size
     data = data_module(config, name)
-    key = stage_key(config, name, start, data)
+    identity = stage_identity(config, name, fingerprint(start), data)
     result = StageResult(folder / WEIGHTS, samples_after)
-    if is_done(folder, key):
+    rank_zero_only(finish_replacement)(folder)
+    if is_done(folder, identity.key):
         say(f"{name}: done already ({folder})")
         return result
-    with claim(Path(config.runs), key, lambda: say(f"{name}: waits for another run that trains it")) as finished:
-        if finished is not None:
-            _clear(folder, "finished meanwhile in another run; what was unfinished is kept in")
-            take_over(finished, folder, samples_after)
-            say(f"{name}: reused from {finished}")
+    with claim(Path(config.runs), identity, lambda: say(f"{name}: waits for another run that trains it")) as finished:
+        if not must_meet_first() and (earlier := agree(lambda: bring_back(folder, identity.key))) is not None:
+            say(f"{name}: done already ({folder}, which was kept in {earlier.name})")
             return result
-        _train(config, name, folder, key, start, samples_before, data, loggers)
-        publish(Path(config.runs), key, folder)
+        work = working_folder(folder)
+        if finished is not None:
+            _clear(work, "finished meanwhile in another run")
+            take_over(finished, work, samples_after)
+            say(f"{name}: reused from {finished}")
+        else:
+            _train(config, name, work, folder, identity, start, samples_before, data)
+        agree(lambda: _put_in_place(work, folder))
+        if finished is None:
+            publish(Path(config.runs), folder)
     return result
 
 
 def _train(
     config: Config,
     name: str,
+    work: Path,
     folder: Path,
-    key: str,
+    identity: StageIdentity,
     start: Path | None,
     samples_before: int,
     data: FaceDataModule,
-    loggers: list,
 ) -> None:
-    """Train or resume the stage to its done-marker."""
+    """Train or resume the stage in its working folder, to its done-marker."""
     stage = config.stages[name]
-    known = stage_state(folder / KEY) == key
-    if not known:
-        _begin(folder, key)
+    checkpoint, steps_before = _checkpoint_to_resume(work, folder, identity) or (None, 0)
+    _begin(work, folder, identity, checkpoint)
     pl.seed_everything(config.seed, verbose=False)
-    module = _build(config, name, samples_before)
+    losses = stage_losses(config, name)
+    module = MODULES[stage.module](config, stage, losses, samples_before)
     if isinstance(module, CodecModule) and stage.distillation:
         module.teacher = _teacher(config, name, start)
-    early = _keeper_of_the_best(config, name, folder)
-    trainer = build_trainer(config, name, stage, folder, loggers, report_callbacks(config, name), early)
-    checkpoint, steps_before = (newest_checkpoint(folder) if known else None) or (None, 0)
+    keeping = _keeping(config, name)
+    early = None if keeping is None else EarlyStop(work, *keeping)
     if checkpoint is not None:
         say(f"{name}: resumes from {checkpoint} after {steps_before} of {stage.steps} steps")
     else:
         _start(config, name, module, start, data)
-    trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
-    # Lightning validates neither between its intervals nor when it resumes without a step left.
-    if not stage.patience and (stage.steps % min(stage.validate_every, stage.steps) or steps_before == stage.steps):
-        trainer.validate(module, data, verbose=False)
+    with run_loggers(config, folder.parent, work.name) as loggers:
+        trainer = build_trainer(config, name, stage, work, loggers, report_callbacks(config, name), early)
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+        # Lightning validates neither between its intervals nor when it resumes without a step left.
+        if not stage.patience and (stage.steps % min(stage.validate_every, stage.steps) or steps_before == stage.steps):
+            trainer.validate(module, data, verbose=False)
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     if early is not None:
         early.put_best(module)
         metrics = early.metrics or metrics
     if trainer.is_global_zero:
-        save_stage(folder / WEIGHTS, module, asdict(config.model))
+        save_stage(work / WEIGHTS, module, asdict(config.model))
         done = {
-            "key": key,
+            "key": identity.key,
             "samples_seen": samples_before + stage.steps * stage.batch_size,
             "metrics": metrics,
         }
-        write_atomically(folder / DONE, json.dumps(done).encode())
-        (folder / PREVIOUS).unlink(missing_ok=True)
+        write_atomically(work / DONE, json.dumps(done).encode())
+        (work / PREVIOUS).unlink(missing_ok=True)
         if early is not None:
             early.remove()
     trainer.strategy.barrier()
+
+
+def stage_identity(config: Config, name: str, start: str, data: FaceDataModule) -> StageIdentity:
+    """`start`: hash of the starting weights."""
+    return identify(config, name, stage_losses(config, name), data, _keeping(config, name), start)
+
+
+def _checkpoint_to_resume(work: Path, folder: Path, identity: StageIdentity) -> tuple[Path, int] | None:
+    """The checkpoint to go on from, and the steps behind it: the stage's own, or of one whose steps are its first."""
+    for place in dict.fromkeys((work, folder)):
+        held = identity_in(place)
+        if held is not None and (held.key == identity.key or identity.continues(held)):
+            found = newest_checkpoint(place)
+            if found is not None and found[1] <= identity.stage["steps"]:
+                return found
+    return None
+
+
+@rank_zero_only
+def _begin(work: Path, folder: Path, identity: StageIdentity, checkpoint: Path | None) -> None:
+    """Make the working folder this stage's, and say what becomes of what is there."""
+    (folder.parent / DONE).unlink(missing_ok=True)
+    held = identity_in(work)
+    if held is not None and held.key == identity.key:
+        return
+    if checkpoint is None or checkpoint.parent != work:
+        _clear(work, _what_is_new(identity, held))
+    if work != folder:
+        if checkpoint is None:
+            why = _what_is_new(identity, identity_in(folder))
+            say(f"{folder.name}: {why}; {folder} stays as it is until the new one in {work.name} is finished")
+        elif (folder / "log").is_dir():
+            shutil.copytree(folder / "log", work / "log", dirs_exist_ok=True)
+    write_identity(work, identity)
+
+
+def _what_is_new(identity: StageIdentity, earlier: StageIdentity | None) -> str:
+    """Why the earlier training is not this stage's, in words."""
+    if earlier is None:
+        return "trained by another version of hsc"
+    changed = f"{identity.changes_from(earlier)} changed"
+    if identity.prolongs(earlier):
+        return f"{changed}, and it starts over, since {identity.why_not_steady or 'its last checkpoint is gone'}"
+    return changed
+
+
+@rank_zero_only
+def _clear(folder: Path, why: str) -> None:
+    """Rename a folder whose unfinished stage is not wanted now."""
+    aside = set_aside(folder)
+    if aside is not None:
+        say(f"{folder.name}: {why}; what was unfinished is kept in {aside}")
+
+
+def _put_in_place(work: Path, folder: Path) -> None:
+    aside = put_in_place(work, folder)
+    if aside is not None:
+        say(f"{folder.name}: the earlier result is kept in {aside}")
 
 
 def _teacher(config: Config, name: str, start: Path | None) -> Teacher:
@@ -129,17 +207,18 @@ def _teacher(config: Config, name: str, start: Path | None) -> Teacher:
     return Teacher(codec)
 
 
-def _keeper_of_the_best(config: Config, name: str, folder: Path) -> EarlyStop | None:
-    """What watches validation: for early stopping, or for the most lifelike faces that a prior dreams up."""
+def _keeping(config: Config, name: str) -> Keeping | None:
+    """By what validation chooses the weights to keep: for early stopping, or for the most lifelike faces of a prior;
+    None where they are the last."""
     stage = config.stages[name]
     if stage.patience:
-        return EarlyStop(folder, stage.watch, stage.patience)
+        return Keeping(stage.watch, stage.patience)
     if is_adversarial(stage) and config.judges.distribution != "none":
         try:
             _, distance = distance_names(load_judge(config.judges.distribution))
         except NotAvailable:
             return None
-        return EarlyStop(folder, f"val/generated/{distance}", patience=0)
+        return Keeping(f"val/generated/{distance}", patience=0)
     return None
 
 
@@ -158,10 +237,19 @@ def _start(config: Config, name: str, module: TrainableModule, start: Path | Non
         start_as_eigenfaces(module, data)
 
 
-def check_stage(config: Config, name: str) -> None:
-    """Raise HscError where the stage's images or losses do not exist."""
-    unavailable_losses(_tasks(config, name))
-    data_module(config, name, landmarks=False).faces("validation")
+def check_stage(config: Config, name: str) -> str:
+    """Raise HscError where the stage's images or losses do not exist. Returns its key, whatever it starts from."""
+    for reason in missing_losses(config, name).values():
+        if not config.allow_missing_losses:
+            raise HscError(
+                f"config: stages.{name}.losses: {reason}; or train without it, which makes another codec: "
+                "allow_missing_losses=true"
+            )
+        rank_zero_warn(f"{name}: trains without a loss: {reason}")
+    stage = config.stages[name]
+    outside = outside_start(stage)
+    start = fingerprint(outside) if outside is not None else stage.init or ""
+    return stage_identity(config, name, start, data_module(config, name)).key
 
 
 def data_module(config: Config, name: str, landmarks: bool = True) -> FaceDataModule:
@@ -186,72 +274,19 @@ def data_module(config: Config, name: str, landmarks: bool = True) -> FaceDataMo
     )
 
 
-def stage_key(config: Config, name: str, start: Path | None, data: FaceDataModule) -> str:
-    """Hash of all that decides a stage's result: its config, the model, the data, the code, the starting weights."""
-    stage = asdict(config.stages[name])
-    stage.pop("init")  # its content counts, not its name
-    decisive = {
-        "stage": stage,
-        "model": _decisive_model(config, name),
-        "seed": config.seed,
-        "devices": config.devices,
-        "data": data.faces("train").content_key,
-        "start": fingerprint(start),
-        "version": __version__,
-    }
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+def stage_losses(config: Config, name: str) -> dict[str, Loss]:
+    """The stage's losses that weigh something and whose judges are here."""
+    return load_losses(sorted(task_names(config, [name]) - missing_losses(config, name).keys()))
 
 
-def _decisive_model(config: Config, name: str) -> dict:
-    """Of the model's config what the stage uses: sweeps over λ or the entropy model do not train the prior again."""
-    model = asdict(config.model)
-    if config.stages[name].quantise == "none" or config.stages[name].module != "codec":
-        model["lambdas"] = len(model["lambdas"])
-        del model["entropy"]
-    return model
-
-
-def _build(config: Config, name: str, samples_before: int) -> TrainableModule:
-    stage = config.stages[name]
-    return MODULES[stage.module](config, stage, _losses(config, name), samples_before)
-
-
-def _losses(config: Config, name: str) -> dict[str, Loss]:
-    """The stage's losses; those whose judge is missing are left out, and said so."""
-    tasks = _tasks(config, name)
-    missing = unavailable_losses(tasks)
-    for reason in missing.values():
-        rank_zero_warn(f"{name}: trains without a loss: {reason}")
-    return load_losses(sorted(tasks - missing.keys()))
-
-
-def _tasks(config: Config, name: str) -> set[str]:
-    """Names of the stage's losses."""
-    return task_names(config, [name])
+def missing_losses(config: Config, name: str) -> dict[str, str]:
+    """Losses of the stage that cannot be computed here → why, and what to do about it."""
+    return unavailable_losses(sorted(task_names(config, [name])))
 
 
 def _landmarker(config: Config, name: str) -> Judge | None:
-    """The judge whose landmarks of the originals the stage's losses want."""
-    return next((load_judge(loss.judge) for loss in _losses(config, name).values() if loss.needs_landmarks), None)
-
-
-@rank_zero_only
-def _begin(folder: Path, key: str) -> None:
-    """A fresh stage folder under this key."""
-    _clear(folder, "its config, data or starting weights changed; the earlier result is kept in")
-    write_atomically(folder / KEY, json.dumps({"key": key}).encode())
-
-
-@rank_zero_only
-def _clear(folder: Path, why: str) -> None:
-    """Rename a stage folder whose result is not wanted now: nothing that was made is lost."""
-    if not folder.exists() or not any(folder.iterdir()):
-        return
-    number = 1
-    while (aside := folder.with_name(f"{folder.name}.old{number}")).exists():
-        number += 1
-    try:
-        os.rename(folder, aside)
-    except OSError as error:
-        raise HscError(f"cannot rename {folder} to {aside.name}: {error.strerror}") from error
-    say(f"{folder.name}: {why} {aside}")
+    """The judge whose landmarks of the originals the stage's losses want, where the stage trains."""
+    device = device_class(config.device)
+    return next(
+        (load_judge(loss.judge, device) for loss in stage_losses(config, name).values() if loss.needs_landmarks), None
+    )

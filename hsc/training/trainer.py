@@ -8,6 +8,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from hsc.config import Config, StageConfig
+from hsc.devices import find_device
 from hsc.training.averaging import HalfLifeAveraging
 from hsc.training.checkpoints import LAST, SafeCheckpoints
 from hsc.training.compiling import CompiledNetworks
@@ -79,6 +80,11 @@ def build_trainer(
     )
 
 
+def device_class(asked: str) -> str:
+    """cpu, cuda or mps: what Lightning's accelerator `asked` trains on here."""
+    return find_device("auto" if asked == "gpu" else asked).type
+
+
 def fitting_precision(asked: str, device: str) -> str:
     """What "auto" means on this machine; any other precision as it is.
 
@@ -87,7 +93,7 @@ def fitting_precision(asked: str, device: str) -> str:
     """
     if asked != "auto":
         return asked
-    if device != "cpu" and torch.cuda.is_available():
+    if device_class(device) == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def csv_rows(folder: Path) -> list[dict[str, str]]:
 def test_what_a_run_leaves(uninterrupted):
     folder = uninterrupted.folder()
     assert {path.name for path in folder.iterdir()} == {
-        "config.yaml", "done.json", "prior", "basic", "joint", "prior.safetensors", "codec.safetensors"
+        ".lock", "config.yaml", "done.json", "prior", "basic", "joint", "prior.safetensors", "codec.safetensors"
     }  # fmt: skip
     assert {path.name for path in (folder / "joint").iterdir()} == STAGE_FILES
     assert {path.name for path in (folder / "prior").iterdir()} == STAGE_FILES | {"generated"}
@@ -113,25 +114,41 @@ def test_running_again_trains_nothing(copy, lines_of: Callable[..., list[str]]):
 
 
 @pytest.mark.slow
-def test_a_changed_stage_is_set_aside_and_trained_again(copy, lines_of: Callable[..., list[str]]):
-    before = copy.weights("joint")
-    lines = lines_of(copy, "stages.joint.learning_rate=0.003")
-    aside = copy.folder() / "joint.old1"
-    assert lines[:2] == [f"{stage}: done already ({copy.folder() / stage})" for stage in ("prior", "basic")]
-    assert lines[2].startswith("joint: its config, data or starting weights changed")
-    assert str(aside) in lines[2]
+def test_a_changed_stage_takes_the_place_of_the_earlier_one_when_it_is_finished(copy, train_in_process, lines_of):
+    folder, before = copy.folder(), copy.weights("joint")
+    changed = "stages.joint.learning_rate=0.003"
+    assert train_in_process(copy, changed, kill=("joint.new", 4, signal.SIGKILL)) == -signal.SIGKILL
+    assert copy.done("joint")["samples_seen"] == 56
+    assert not (folder / "done.json").exists()
+    lines = lines_of(copy, changed)
+    aside = folder / "joint.old1"
+    assert lines[:2] == [f"{stage}: done already ({folder / stage})" for stage in ("prior", "basic")]
+    assert lines[2] == f"joint: resumes from {folder / 'joint.new/last.ckpt'} after 3 of 6 steps"
+    assert lines[3] == f"joint: the earlier result is kept in {aside}"
     assert {path.name for path in aside.iterdir()} == STAGE_FILES
-    after = copy.weights("joint")
-    assert any(not torch.equal(value, before[name]) for name, value in after.items())
-    lines_of(copy)
-    assert (copy.folder() / "joint.old2").is_dir()
+    assert not (folder / "joint.new").exists()
+    assert any(not torch.equal(value, before[name]) for name, value in copy.weights("joint").items())
+    # What was trained before is not trained again.
+    assert lines_of(copy)[2] == f"joint: done already ({folder / 'joint'}, which was kept in joint.old1)"
     assert all(torch.equal(value, before[name]) for name, value in copy.weights("joint").items())
+    assert lines_of(copy)[2] == f"joint: done already ({folder / 'joint'})"
 
 
 @pytest.mark.slow
-def test_other_data_are_another_stage(copy, lines_of: Callable[..., list[str]]):
-    lines = lines_of(copy, "defaults.data.train=00-14", "run=[prior]", "stages.prior.steps=1")
-    assert lines[0].startswith("prior: its config, data")
+def test_what_has_changed_is_named(copy, lines_of: Callable[..., list[str]]):
+    words = ("defaults.data.train=00-14", "run=[prior]", "stages.prior.steps=1", "stages.prior.betas=[0, 0.99]")
+    assert lines_of(copy, *words)[0].startswith(
+        "prior: steps (5 → 1), betas ([0.9, 0.99] → [0.0, 0.99]), the training images changed; "
+    )
+
+
+@pytest.mark.slow
+def test_a_crash_between_two_renames_loses_nothing(copy, lines_of: Callable[..., list[str]]):
+    folder = copy.folder()
+    shutil.copytree(folder / "joint", folder / "joint.new")
+    (folder / "joint").rename(folder / "joint.old1")
+    assert lines_of(copy)[2] == f"joint: done already ({folder / 'joint'})"
+    assert not (folder / "joint.new").exists()
 
 
 @pytest.mark.slow

@@ -42,6 +42,6 @@ def test_a_signal_to_one_ends_both_after_the_same_step(experiment):
     assert said.count(f"after {steps} of 60 steps") == 1
     assert said.count("joint: starts from") == 1
     assert {path.name for path in experiment.folder().iterdir()} == {
-        "config.yaml", "done.json", "prior", "basic", "joint", "prior.safetensors", "codec.safetensors"
+        ".lock", "config.yaml", "done.json", "prior", "basic", "joint", "prior.safetensors", "codec.safetensors"
     }  # fmt: skip
     assert experiment.done("joint")["samples_seen"] == 4 * (5 + 60 + 6)

@@ -1,17 +1,16 @@
 """Photographs through worker processes, answered in order, with a few at a time in memory."""
 
-import os
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 
 from hsc.data.prepare.aligner import Aligned, Aligner
 from hsc.data.prepare.photographs import Photograph
 from hsc.data.prepare.settings import Settings
 from hsc.errors import HscError
+from hsc.tether import end_with_parent
 
 AHEAD = 2  # photographs a worker has waiting, so that none is idle while the disk is read
 
@@ -42,16 +41,8 @@ def align_all(photographs: Iterable[Photograph], settings: Settings, workers: in
 
 def _begin() -> None:
     global _aligner
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     _aligner = Aligner()
-
-
-def _end_with_parent() -> None:
-    """Workers of a killed process would wait for work for ever."""
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _work(photograph: Photograph, settings: Settings) -> Aligned:

@@ -1,0 +1,251 @@
+"""The identity of a stage: by what a finished stage is known for the one that an experiment asks for."""
+
+import functools
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import hsc
+from hsc.config import Config, StageConfig, tasks_of
+from hsc.config.checks import USED
+from hsc.data.module import FaceDataModule
+from hsc.files import sha256
+from hsc.judges import load_judge
+from hsc.losses import Loss
+from hsc.training.early import Keeping
+from hsc.training.trainer import device_class, fitting_precision
+
+NOT_TRAINING = ("cli", "evaluation", "sweeps", "assets")
+CHANGED = {
+    "data": "the training images",
+    "start": "the starting weights",
+    "code": "hsc's code",
+    "torch": "torch",
+    "version": "hsc",
+}
+SHOWN = 4  # changes that a line names
+
+
+@dataclass(frozen=True)
+class StageIdentity:
+    """All that decides the weights a stage ends with, and nothing that does not.
+
+    It holds values as JSON has them. Left out are `log_every`, `save_every`, workers, names and paths of files,
+    settings that the stage does not use, and, unless the best validation's weights are kept, everything about
+    validation. `devices` and `accumulate` are in it: sums in another order round differently, and 100 steps later the
+    weights differ. Processors and graphics cards of different makes round differently too; only the class counts.
+    """
+
+    stage: dict[str, Any]
+    """the settings that the steps read"""
+    model: dict[str, Any]
+    """of the networks, as far as the stage uses them"""
+    losses: dict[str, dict[str, float]]
+    """layer → task → weight, of those that are computed"""
+    judges: dict[str, str]
+    """task → hash of its weights"""
+    best: dict[str, Any] | None
+    """how the weights to keep are chosen; None where they are the last"""
+    seed: int
+    devices: int
+    device: str
+    """cpu, cuda or mps"""
+    precision: str
+    """Lightning's name of it, never "auto\""""
+    torch: str
+    data: str
+    """hash of the training images, in their order"""
+    start: str
+    """hash of the weights that the first step finds"""
+    version: str
+    code: str
+    """hash of hsc's code, without the rooms that no training passes through"""
+
+    @property
+    def key(self) -> str:
+        """By which a run knows its own stages: all but `code`, so that a run goes on after hsc's code was mended."""
+        return _hash({name: value for name, value in asdict(self).items() if name != "code"})
+
+    @property
+    def shared_key(self) -> str:
+        """By which runs know each other's stages: everything, since nobody knows what else was changed in the code."""
+        return _hash(asdict(self))
+
+    @property
+    def why_not_steady(self) -> str:
+        """Why steps depend on how many there are to be, in words; empty where they do not."""
+        if self.best is not None:
+            return "it keeps its best weights"
+        if self.stage["final_rate"] != 1:
+            return "its learning rate has fallen (with final_rate: 1 it would go on)"
+        if self.stage.get("round_after", 1.0) < 1:
+            return "it has gone over to rounding (with round_after: 1 it would go on)"
+        return ""
+
+    def prolongs(self, other: "StageIdentity") -> bool:
+        """Whether this is the other stage with more steps."""
+        same = replace(self, stage=self.stage | {"steps": other.stage["steps"]}).key == other.key
+        return same and self.stage["steps"] > other.stage["steps"]
+
+    def continues(self, other: "StageIdentity") -> bool:
+        """Whether this stage's steps begin with the other's, so that it can go on from the other's last checkpoint."""
+        return self.prolongs(other) and not self.why_not_steady
+
+    def changes_from(self, other: "StageIdentity") -> str:
+        """In plain words what differs: "learning_rate (0.001 → 0.003), the training images"."""
+        then, now = _flat(asdict(other)), _flat(asdict(self))
+        changed = [name for name in {**then, **now} if then.get(name) != now.get(name) and name != "code"]
+        words = [_change(name, then.get(name), now.get(name)) for name in changed]
+        more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
+        return ", ".join(words[:SHOWN]) + more
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_json(values: Any) -> "StageIdentity | None":
+        """What `to_json` gave; None for anything else, such as the record of another version of hsc."""
+        try:
+            return StageIdentity(**values)
+        except TypeError:
+            return None
+
+
+def identify(
+    config: Config, name: str, losses: Mapping[str, Loss], data: FaceDataModule, best: Keeping | None, start: str
+) -> StageIdentity:
+    """The identity of stage `name`. `losses`: those that can be computed here. `best`: how the weights to keep are
+    chosen. `start`: hash of the starting weights."""
+    stage = config.stages[name]
+    weighed = tasks_of(stage, config.model)
+    return StageIdentity(
+        stage=_decisive_settings(config, stage),
+        model=_decisive_model(config, stage),
+        losses={
+            layer: {task: weight for task, weight in tasks.items() if task in losses}
+            for layer, tasks in weighed.items()
+            if tasks.keys() & losses.keys()
+        },
+        judges={task: _weights_hash(loss) for task, loss in losses.items()},
+        best=None if best is None else _choice_of_the_best(config, stage, best, data),
+        seed=config.seed,
+        devices=config.devices,
+        device=device_class(config.device),
+        precision=fitting_precision(stage.precision, config.device),
+        torch=torch.__version__,
+        data=_training_data(data),
+        start=start,
+        version=hsc.__version__,
+        code=code_hash(),
+    )
+
+
+@functools.cache
+def code_hash() -> str:
+    """Hash of hsc's own code, without the rooms that no training passes through."""
+    root = Path(hsc.__file__).parent
+    digest = hashlib.sha256()
+    for file in sorted(root.rglob("*.py")):
+        place = file.relative_to(root)
+        if place.parts[0] not in NOT_TRAINING:
+            digest.update(f"{place.as_posix()}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _decisive_settings(config: Config, stage: StageConfig) -> dict[str, Any]:
+    """Of the stage's own fields those that its steps read, and that stand nowhere else in the identity."""
+    settings = asdict(stage)
+    elsewhere = ("init", "data", "losses", "precision")
+    without_effect = ("save_every", "log_every", "validate_every", "patience", "watch")
+    unused = (field for field, (used, _) in USED.items() if not used(stage))
+    for field in {*elsewhere, *without_effect, *unused}:
+        del settings[field]
+    if stage.adversarial.weight == 0:
+        settings.pop("adversarial", None)
+    layers = stage.layers or list(config.model.layers)
+    decoded = layers if stage.module == "codec" and stage.quantise != "none" else layers[-1:]
+    return settings | {
+        "train": sorted(set(stage.train)),
+        "layers": layers,
+        "weights": {layer: stage.weights.get(layer, 1.0) for layer in decoded},
+        "rates": {part: stage.rates.get(part, 1.0) for part in sorted(set(stage.train))},
+        "flips": stage.data.flips,
+    }
+
+
+def _decisive_model(config: Config, stage: StageConfig) -> dict[str, Any]:
+    """Of the model's config what the stage uses: sweeps over λ or the entropy model do not train the prior again."""
+    model = asdict(config.model)
+    if stage.quantise == "none" or stage.module != "codec":
+        model["lambdas"] = len(model["lambdas"])
+        del model["entropy"]
+    return model
+
+
+def _training_data(data: FaceDataModule) -> str:
+    """Hash of the training images, with their W+ where batches carry that."""
+    faces = data.faces("train")
+    if not data.styles:
+        return faces.pictures_key
+    return hashlib.sha256(faces.pictures_key.encode() + faces.styles().tobytes()).hexdigest()
+
+
+def _choice_of_the_best(config: Config, stage: StageConfig, best: Keeping, data: FaceDataModule) -> dict[str, Any]:
+    return {
+        "watch": best.watch,
+        "patience": best.patience,
+        "validate_every": stage.validate_every,
+        "validation": data.faces("validation").pictures_key,
+        "judges": asdict(config.judges),
+    }
+
+
+def _weights_hash(loss: Loss) -> str:
+    """Hash of a loss's own weights and its judge's; of one from outside hsc also of its code."""
+    digest = hashlib.sha256()
+    for part in (loss, *([load_judge(loss.judge)] if loss.judge else [])):
+        digest.update(_network_hash(part).encode())
+    return digest.hexdigest()
+
+
+def _network_hash(network: nn.Module) -> str:
+    digest = hashlib.sha256(type(network).__qualname__.encode())
+    if type(network).__module__.partition(".")[0] != hsc.__name__ and (file := inspect.getsourcefile(type(network))):
+        digest.update(sha256(file).encode())
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _hash(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _flat(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Nested mappings as one, by dotted names; the stage's own settings under their own."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        here = name if path in ("", "stage.") else f"{path}{name}"
+        found |= _flat(value, f"{here}.") if isinstance(value, dict) else {here: value}
+    return found
+
+
+def _change(name: str, then: Any, now: Any) -> str:
+    word = CHANGED.get(name, name)
+    if name.startswith("judges."):
+        return f"the weights of the loss {name.removeprefix('judges.')}"
+    if name in ("data", "start"):
+        return word
+    return f"{word} ({_word(then)} → {_word(now)})"
+
+
+def _word(value: Any) -> str:
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

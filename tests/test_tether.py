@@ -1,0 +1,81 @@
+"""Worker processes end with the process that started them, however it ends."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+READS_IMAGES = """
+import multiprocessing, os, signal, sys
+import hsc.data.dataset as dataset
+from hsc.data.module import FaceDataModule
+dataset.CACHE_BYTES = 0
+batches = iter(FaceDataModule(sys.argv[1], 16, train="*", validation=None, batch_size=4, workers=2).train_dataloader())
+next(batches)
+print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+IS_BUSY = """
+import multiprocessing, os, signal, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from hsc.tether import end_with_parent
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(2, multiprocessing.get_context(sys.argv[1]), end_with_parent)
+    list(pool.map(abs, range(2)))
+    running = [pool.submit(time.sleep, 600) for _ in range(2)]
+    time.sleep(0.2)
+    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    (tmp_path / "faces").mkdir()
+    for index in range(8):
+        pixels = np.random.default_rng(index).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "faces" / f"{index}.png")
+    return tmp_path / "faces"
+
+
+def workers_of_killed(program: Path, *arguments: str) -> list[int]:
+    """Numbers of the workers that the program had when it killed itself."""
+    ended = subprocess.run([sys.executable, program, *arguments], stdout=subprocess.PIPE, text=True, timeout=120)
+    assert ended.returncode == -signal.SIGKILL
+    return [int(pid) for pid in ended.stdout.split()]
+
+
+def lives(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def assert_gone(pids: list[int]) -> None:
+    assert len(pids) == 2
+    deadline = time.monotonic() + 3
+    while any(map(lives, pids)):
+        assert time.monotonic() < deadline, "workers outlive their parent"
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_loader_processes(faces: Path, tmp_path: Path):
+    program = tmp_path / "program.py"
+    program.write_text(READS_IMAGES)
+    assert_gone(workers_of_killed(program, str(faces)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("how", ["fork", "spawn"])
+def test_busy_workers(tmp_path: Path, how: str):
+    program = tmp_path / "program.py"
+    program.write_text(IS_BUSY)
+    assert_gone(workers_of_killed(program, how))
