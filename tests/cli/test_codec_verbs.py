@@ -235,6 +235,12 @@ def test_what_the_model_does_not_have_is_wrong_usage(run, codec_file: Path, face
     assert f"{option[0]} goes from" in ended.err
 
 
+def test_a_device_that_is_not_there_is_named(run, codec_file: Path, face: Path):
+    assert run("encode", face, "--device", "cpu", "--model", codec_file).status == 0
+    for verb, file in (("encode", face), ("decode", face.with_suffix(".hsc"))):
+        fails(run(verb, file, "--device", "cuda:99", "--model", codec_file), "no device 'cuda:99'", "there is: cpu")
+
+
 def test_an_output_of_no_known_kind_is_refused(run, codec_file: Path, face: Path, tmp_path: Path):
     run("encode", face, "--model", codec_file)
     fails(run("decode", tmp_path / "face.hsc", "-o", tmp_path / "out.xyz", "--model", codec_file), "'.xyz'")

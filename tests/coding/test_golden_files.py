@@ -1,5 +1,6 @@
 """Versions 1 and 2 of the format decode the files in tests/golden to the symbols that they were made from, for ever."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -73,6 +74,21 @@ def test_the_golden_files_hold_the_cases_that_matter():
     chunks = {golden["name"]: read(content(2, golden)).chunks for golden in VERSIONS[2]["files"]}
     assert len(chunks["empty-end"]) == 1
     assert [bool(chunk) for chunk in chunks["empty-middle"]] == [True, False, True]
+
+
+SHIPPED = json.loads((FOLDER / "ffhq128-v1.json").read_text())
+
+
+@pytest.mark.parametrize("golden", SHIPPED["files"], ids=lambda golden: f"quality {golden['quality']}")
+def test_files_of_version_1_of_the_shipped_codec_still_decode(golden: dict):
+    """To the symbols that the program before version 2 read, by their hash."""
+    codec = hsc.load("ffhq128", "cpu")
+    if codec.model_id != SHIPPED["model_id"]:
+        pytest.skip("another codec is shipped now; files name the weights they need")
+    decoded = codec.decode([bytes.fromhex(golden["file"])], strict=True)
+    assert decoded.quality.tolist() == [golden["quality"]]
+    digest = hashlib.sha256(b"".join(layer.numpy().tobytes() for layer in decoded.symbols))
+    assert digest.hexdigest() == golden["symbols"]
 
 
 @pytest.mark.slow
