@@ -1,15 +1,19 @@
-"""How much faster hsc synthesises than StyleGAN2 written down plainly: one kernel for each image, float32.
+"""How much faster hsc synthesises than a generator written down plainly in float32: StyleGAN2 with one kernel for each
+image, or MobileStyleGAN (`--mobile`) one operation after the other.
 
-    python benchmarks/generator.py [--sizes 64 128 256] [--runs 5] [--cases bf16x8 …]
+    python benchmarks/generator.py [--mobile] [--backward] [--sizes 64 128 256] [--runs 5] [--cases bf16x8 …]
 
-Both paths draw the same images from the same random weights (512 channels at most, as config f has) in alternation, so
-that other load on the machine hits both. Prints, for each size and case, the median ratio of images per second over the
-runs with its range. Timings of random weights are timings of trained ones: no operation looks at the values.
+`--backward` times forward and backward. The first line also says how much memory the first picture of the first size
+took at its peak, in float32, above what was in use before. Both paths draw the same images from the same random weights
+(512 channels at most) in alternation, so that other load on the machine hits both. Prints, for each size and case, the
+median ratio of images per second over the runs with its range. Timings of random weights are timings of trained ones:
+no operation looks at the values.
 """
 
 import argparse
 import math
 import os
+import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -19,6 +23,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hsc.nets.generator import Generator
+from hsc.nets.mobile_stylegan import CHANNELS as MOBILE_CHANNELS
+from hsc.nets.mobile_stylegan import ImageHead, MobileStyleGAN, StyledImageHead
+from hsc.nets.mobile_stylegan import StyledConv as MobileConv
 from hsc.nets.stylegan2 import StyledConv, StyleGAN2, ToRGB, resampling_kernel
 
 CHANNELS = {4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128, 512: 64, 1024: 32}
@@ -89,7 +97,50 @@ def low_pass(x: Tensor) -> Tensor:
     return F.conv2d(x, (4 * resampling_kernel()).expand(channels, 1, 4, 4), groups=channels)
 
 
-def fast_synthesis(generator: StyleGAN2, ws: Tensor, dtype: torch.dtype) -> Tensor:
+def plain_mobile_synthesis(generator: MobileStyleGAN, ws: Tensor) -> Tensor:
+    """W+ → images, operation by operation as the network is defined."""
+    network = generator.synthesis_network
+    x = plain_mobile_convolution(network.conv1, network.const.expand(len(ws), -1, -1, -1), ws[:, 0])
+    for k, layer in enumerate(network.layers):
+        first, second = ws[:, 1 + 2 * k], ws[:, 2 + 2 * k]
+        x = plain_inverse_haar(x * layer.up_affine(first)[:, :, None, None])
+        x = plain_mobile_convolution(layer.conv2, plain_mobile_convolution(layer.conv1, x, first), second)
+    rest = ws[:, 1 + 2 * len(network.layers) :].flatten(1)
+    return plain_inverse_haar(plain_mobile_head(network.heads[str(generator.size)], x, rest))
+
+
+def plain_mobile_convolution(layer: MobileConv, x: Tensor, w: Tensor) -> Tensor:
+    x = x * layer.affine(w)[:, :, None, None]
+    if layer.depthwise is not None:
+        x = F.conv2d(x, layer.depthwise, padding=1, groups=x.shape[1])
+    x = F.conv2d(x, layer.weight * layer.weight_gain, padding=layer.weight.shape[-1] // 2)
+    return F.leaky_relu(x + layer.noise + layer.bias[:, None, None], 0.2)
+
+
+def plain_mobile_head(head: ImageHead | StyledImageHead, x: Tensor, w: Tensor) -> Tensor:
+    scales, inputs = head.affine(w)[:, :, None, None], x.shape[1]
+    if isinstance(head, ImageHead):
+        return F.conv2d(x * scales, head.weight * head.weight_gain, head.bias)
+    hidden = head.pointwise.shape[0]
+    direct, deep, last = scales.split([inputs, inputs, hidden], 1)
+    y = F.conv2d(x * deep, head.depthwise, padding=1, groups=inputs)
+    y = F.leaky_relu(F.conv2d(y, head.pointwise * inputs**-0.5, head.pointwise_bias), 0.2)
+    return F.conv2d(y * last, head.weight * hidden**-0.5, head.bias) + F.conv2d(x * direct, head.skip * inputs**-0.5)
+
+
+def plain_inverse_haar(x: Tensor) -> Tensor:
+    average, rows, columns, both = x.chunk(4, 1)
+    upper = torch.stack([average + rows + columns + both, average + rows - columns - both], -1)
+    lower = torch.stack([average - rows + columns - both, average - rows - columns + both], -1)
+    return torch.stack([upper, lower], -3).flatten(4, 5).flatten(2, 3) / 2
+
+
+def plain(generator: Generator, ws: Tensor) -> Tensor:
+    is_mobile = isinstance(generator, MobileStyleGAN)
+    return plain_mobile_synthesis(generator, ws) if is_mobile else plain_synthesis(generator, ws)
+
+
+def fast_synthesis(generator: Generator, ws: Tensor, dtype: torch.dtype) -> Tensor:
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
         return generator.synthesis(ws)
 
@@ -100,25 +151,36 @@ def seconds(function: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def compare(generator: StyleGAN2, case: Case, runs: int) -> list[tuple[float, float]]:
+def compare(generator: Generator, case: Case, runs: int, backward: bool = False) -> list[tuple[float, float]]:
     """Seconds of the plain and the fast path for each run; one of each beforehand is not counted."""
     ws = generator.mapping(torch.randn(case.batch, generator.z_dim, generator=torch.Generator().manual_seed(1)))
-    exact = plain_synthesis(generator, ws)
+    ws = ws.detach()
+    exact = plain(generator, ws).detach()
     fast = fast_synthesis(generator, ws, torch.float32)
     if not torch.allclose(fast, exact, atol=1e-3 * float(exact.abs().max()), rtol=0):
         raise SystemExit("the fast path draws other images than the plain one")
     fast_synthesis(generator, ws, case.dtype)
+
+    def timed(draw: Callable[[], Tensor]) -> float:
+        return seconds(lambda: draw().float().square().mean().backward()) if backward else seconds(draw)
+
     return [
-        (
-            seconds(lambda: plain_synthesis(generator, ws)),
-            seconds(lambda: fast_synthesis(generator, ws, case.dtype)),
-        )
+        (timed(lambda: plain(generator, ws)), timed(lambda: fast_synthesis(generator, ws, case.dtype)))
         for _ in range(runs)
     ]
 
 
-def random_generator(size: int) -> StyleGAN2:
+def peak_megabytes(generator: Generator) -> float:
+    """What drawing one picture adds to the process's highest use of memory so far."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    generator.synthesis(generator.mapping(torch.zeros(1, generator.z_dim)))
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+def random_generator(size: int, mobile: bool = False) -> Generator:
     torch.manual_seed(0)
+    if mobile:
+        return MobileStyleGAN([width for k, width in enumerate(MOBILE_CHANNELS) if 8 * 2**k <= size]).eval()
     generator = StyleGAN2([width for resolution, width in CHANNELS.items() if resolution <= size]).eval()
     for name, parameter in generator.named_parameters():
         if name.endswith("noise_strength"):
@@ -139,14 +201,18 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256], choices=list(CHANNELS)[1:])
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--mobile", action="store_true", help="MobileStyleGAN in place of StyleGAN2")
+    parser.add_argument("--backward", action="store_true", help="forward and backward")
     arguments = parser.parse_args()
-    print(machine())
+    with torch.inference_mode():
+        peak = peak_megabytes(random_generator(arguments.sizes[0], arguments.mobile))
+    print(f"{machine()}, peak of the first picture {peak:.0f} MB")
     for size in arguments.sizes:
-        generator = random_generator(size)
+        generator = random_generator(size, arguments.mobile)
         for name in arguments.cases:
             case = CASES[name]
-            with torch.inference_mode():
-                times = compare(generator, case, arguments.runs)
+            with torch.inference_mode(not arguments.backward):
+                times = compare(generator, case, arguments.runs, arguments.backward)
             ratios = [plain / fast for plain, fast in times]
             rates = [case.batch / statistics.median(column) for column in zip(*times, strict=True)]
             print(

@@ -33,6 +33,14 @@ def leaky_relu(x: Tensor) -> Tensor:
     return F.leaky_relu(x, 0.2) * math.sqrt(2)
 
 
+def pointwise(x: Tensor, kernels: Tensor) -> Tensor:
+    """1×1 convolution with kernels for each image: [N, inputs, H, W], [N, outputs, inputs] → [N, outputs, H, W].
+
+    In the order of channels_last nothing is copied.
+    """
+    return (x.flatten(2).mT @ kernels.mT).mT.unflatten(2, x.shape[2:])
+
+
 def he_conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
     """Convolution with "same" padding, He initialisation for leaky ReLU 0.2 and zero bias.
 

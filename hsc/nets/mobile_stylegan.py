@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hsc.nets.generator import Generator, Mapping, precisions
-from hsc.nets.layers import FullyConnected
+from hsc.nets.layers import FullyConnected, pointwise
 
 NUM_ROWS = 16
 CHANNELS = (512, 512, 512, 512, 512, 256, 128, 64)  # of FFHQ's at 1024², from 4² to 512²
@@ -133,7 +133,7 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, first: Tensor, second: Tensor) -> Tensor:
         """x [N, inputs, side/2, side/2] and its two rows of W+, [N, w_dim] each."""
-        x = inverse_haar(x * styles(self.up_affine, first, x.dtype))
+        x = inverse_haar(x * styles(self.up_affine, first)[:, :, None, None].to(x.dtype))
         return self.conv2(self.conv1(x, first), second)
 
 
@@ -152,11 +152,17 @@ class StyledConv(nn.Module):
         self.noise: Tensor
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:  # [N, inputs, side, side], [N, w_dim]
-        x = x * styles(self.affine, w, x.dtype)
-        if self.depthwise is not None:
-            x = F.conv2d(x, self.depthwise.to(x.dtype), padding=1, groups=x.shape[1])
-        x = F.conv2d(x, (self.weight * self.weight_gain).to(x.dtype), padding=self.weight.shape[-1] // 2)
-        return F.leaky_relu(x + (self.bias[:, None, None] + self.noise).to(x.dtype), 0.2)
+        scales, weight = styles(self.affine, w), self.weight * self.weight_gain
+        shape, dtype = x.shape, x.dtype
+        if self.depthwise is None:
+            x = F.conv2d(x * scales[:, :, None, None].to(dtype), weight.to(dtype), padding=1).flatten(2).mT
+        else:
+            # A convolution of each channel alone commutes with the styles, which are part of the kernels of the next.
+            x = F.conv2d(x, self.depthwise.to(dtype), padding=1, groups=shape[1]).flatten(2).mT
+            x = x @ (weight.flatten(1) * scales[:, None]).to(dtype).mT
+        # In place: at high resolutions a CPU spends longer on fresh memory than on arithmetic.
+        x = F.leaky_relu_(x.add_((self.bias + self.noise.flatten()[:, None]).to(dtype)), 0.2)  # [N, side², outputs]
+        return x.mT.unflatten(2, shape[2:])
 
 
 class ImageHead(nn.Module):
@@ -170,8 +176,8 @@ class ImageHead(nn.Module):
         self.bias = nn.Parameter(torch.zeros(12))
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:  # [N, inputs, side, side], [N, w_dim]
-        x = x * styles(self.affine, w, x.dtype)
-        return F.conv2d(x, (self.weight * self.weight_gain).to(x.dtype), self.bias.to(x.dtype))
+        kernels = self.weight.flatten(1) * (styles(self.affine, w) * self.weight_gain)[:, None]
+        return pointwise(x, kernels.to(x.dtype)) + self.bias[:, None, None].to(x.dtype)
 
 
 class StyledImageHead(nn.Module):
@@ -194,24 +200,61 @@ class StyledImageHead(nn.Module):
 
     def forward(self, x: Tensor, ws: Tensor) -> Tensor:  # [N, inputs, side, side], [N, w_numbers]
         inputs, dtype = x.shape[1], x.dtype
-        scales = styles(self.affine, ws, dtype)
-        direct, deep, last = scales.split([inputs, inputs, _HEAD_WIDTH], 1)
-        hidden = F.conv2d(x * deep, self.depthwise.to(dtype), padding=1, groups=inputs)
-        weight = (self.pointwise * inputs**-0.5).to(dtype)
-        hidden = F.leaky_relu(F.conv2d(hidden, weight, self.pointwise_bias.to(dtype)), 0.2)
-        bands = F.conv2d(hidden * last, (self.weight * _HEAD_WIDTH**-0.5).to(dtype), self.bias.to(dtype))
-        return bands + F.conv2d(x * direct, (self.skip * inputs**-0.5).to(dtype))
+        direct, deep, last = styles(self.affine, ws).split([inputs, inputs, _HEAD_WIDTH], 1)
+
+        def kernels(weight: Tensor, scales: Tensor) -> Tensor:
+            return (weight.flatten(1) * (scales * weight.shape[1] ** -0.5)[:, None]).to(dtype)
+
+        hidden = F.conv2d(x, self.depthwise.to(dtype), padding=1, groups=inputs)
+        hidden = pointwise(hidden, kernels(self.pointwise, deep)) + self.pointwise_bias[:, None, None].to(dtype)
+        bands = pointwise(F.leaky_relu_(hidden, 0.2), kernels(self.weight, last))
+        return bands + pointwise(x, kernels(self.skip, direct)) + self.bias[:, None, None].to(dtype)
 
 
-def styles(affine: nn.Module, w: Tensor, dtype: torch.dtype) -> Tensor:
-    """What rows of W+ scale channels by: [N, w_dim] → [N, channels, 1, 1], computed in the precision of w."""
+def styles(affine: nn.Module, w: Tensor) -> Tensor:
+    """What rows of W+ scale channels by: [N, w_dim] → [N, channels], in the precision of w."""
     with torch.autocast(w.device.type, enabled=False):
-        return affine(w)[:, :, None, None].to(dtype)
+        return affine(w)
 
 
 def inverse_haar(x: Tensor) -> Tensor:
     """Bands [N, 4·C, H, W] (average, difference of rows, of columns, of both; C channels each) → [N, C, 2H, 2W]."""
-    average, rows, columns, both = (x / 2).chunk(4, 1)
-    upper, lower, left, right = average + rows, average - rows, columns + both, columns - both
-    pixels = torch.stack([upper + left, upper - left, lower + right, lower - right], 2)  # [N, C, 4, H, W]
-    return F.pixel_shuffle(pixels.flatten(1, 2), 2)
+    return _InverseHaar.apply(x)
+
+
+class _InverseHaar(torch.autograd.Function):
+    """Two butterflies in the order of channels_last, the second of which writes where pixels belong."""
+
+    @staticmethod
+    def forward(ctx: object, x: Tensor) -> Tensor:
+        n, bands, height, width = x.shape
+        pixels = x.permute(0, 2, 3, 1).reshape(n, height, width, 2, 2, bands // 4)  # difference of columns, of rows
+        sums, differences = pixels[..., 0, :] + pixels[..., 1, :], pixels[..., 0, :] - pixels[..., 1, :]
+        out = x.new_empty(n, height, 2, width, 2, bands // 4)
+        for row, half in enumerate((sums.div_(2), differences.div_(2))):
+            torch.add(half[..., 0, :], half[..., 1, :], out=out[:, :, row, :, 0])
+            torch.sub(half[..., 0, :], half[..., 1, :], out=out[:, :, row, :, 1])
+        return out.view(n, 2 * height, 2 * width, bands // 4).permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> Tensor:
+        return _Haar.apply(gradient)
+
+
+class _Haar(torch.autograd.Function):
+    """The transform itself, which is the inverse's gradient: pixels [N, C, 2H, 2W] → bands [N, 4·C, H, W]."""
+
+    @staticmethod
+    def forward(ctx: object, x: Tensor) -> Tensor:
+        n, channels, height, width = x.shape
+        pixels = x.permute(0, 2, 3, 1).reshape(n, height // 2, 2, width // 2, 2, channels)
+        sums, differences = pixels[:, :, 0] + pixels[:, :, 1], pixels[:, :, 0] - pixels[:, :, 1]
+        out = x.new_empty(n, height // 2, width // 2, 2, 2, channels)
+        for row, half in enumerate((sums.div_(2), differences.div_(2))):
+            torch.add(half[:, :, :, 0], half[:, :, :, 1], out=out[:, :, :, 0, row])
+            torch.sub(half[:, :, :, 0], half[:, :, :, 1], out=out[:, :, :, 1, row])
+        return out.view(n, height // 2, width // 2, 4 * channels).permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> Tensor:
+        return _InverseHaar.apply(gradient)

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hsc.nets.generator import Generator, Mapping, precisions
-from hsc.nets.layers import FullyConnected
+from hsc.nets.layers import FullyConnected, pointwise
 
 RESAMPLE = (1.0, 3.0, 3.0, 1.0)
 
@@ -194,8 +194,7 @@ class ToRGB(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         styles = self.affine(w) * self.weight_gain
         kernels = (self.weight.flatten(1) * styles[:, None]).to(x.dtype)  # [N, 3, inputs]
-        rgb = x.flatten(2).mT @ kernels.mT  # [N, H·W, 3]; in the order of channels_last nothing is copied
-        return rgb.mT.unflatten(2, x.shape[2:]).to(self.bias.dtype) + self.bias[:, None, None]
+        return pointwise(x, kernels).to(self.bias.dtype) + self.bias[:, None, None]
 
 
 def resampling_kernel() -> Tensor:
