@@ -153,9 +153,13 @@ def _check_grids(model: ModelConfig) -> None:
             raise HscError(f"config: model.layers.{name}.grid: only the last layer, {last}, can have a grid")
     if not layer.grid:
         return
+    if not others:
+        raise HscError(f"config: model.layers.{last}.grid: it refines what layers before it say: there must be one")
     *sides, size = model.generator.resolutions
     if layer.grid not in sides:
         raise HscError(f"config: model.layers.{last}.grid: {layer.grid} is none of 0 and {sides}")
+    if layer.dim > (most := 3 * (size // layer.grid) ** 2):
+        raise HscError(f"config: model.layers.{last}.dim: a cell of its grid has {most} numbers (not {layer.dim})")
     if not model.picture or model.picture == size:
         raise HscError(f"config: model.layers.{last}.grid: it refines a picture smaller than {size}: set model.picture")
 

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from hsc import config
+from hsc.config.checks import check_model
 from hsc.errors import HscError
 
 LOSSES = {layer: {"l2": 1} for layer in ("basic", "middle", "enhanced")}
@@ -74,6 +75,7 @@ def test_defaults_are_for_the_stages_that_use_them(experiment: Path, tmp_path: P
         (["name=???"], "name: must be given"),
         (["name=.."], "name: must be the name of a folder"),
         (["model.layers.more.dim=4"], "model.layers.more.rows: must be given"),
+        (["model.layers.enhanced={grid: 32, dim: 13}", "model.picture=32"], "enhanced.dim: a cell of its grid has 12"),
         (["model.entropy.heads=5"], "model.entropy.heads: 5 does not divide width 96"),
         (["model.encoder.channels=[8,8]"], "model.encoder.channels: 2 widths, but the generator has 5 resolutions"),
     ],
@@ -82,3 +84,8 @@ def test_fields_that_do_not_fit_each_other_are_refused(experiment: Path, words: 
     with pytest.raises(HscError) as caught:
         config.load([experiment], words)
     assert message in str(caught.value)
+
+
+def test_a_grid_needs_a_layer_before_it() -> None:
+    with pytest.raises(HscError, match=r"model\.layers\.all\.grid: it refines what layers before it say"):
+        check_model(config.ModelConfig({"all": config.LayerConfig(10, grid=8)}, picture=16))
