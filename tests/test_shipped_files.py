@@ -35,10 +35,10 @@ def test_an_experiment_s_networks_can_be_built(path: Path):
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=stem)
-def test_the_networks_of_a_sweep_s_trials_can_be_built(path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_networks_of_a_sweep_s_trials_can_be_built(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.chdir(ROOT)
     models = []
-    for config in trials(path):
+    for config in trials(path, tmp_path):
         check_reporters(config)
         if config.model not in models:
             models.append(config.model)
@@ -46,11 +46,11 @@ def test_the_networks_of_a_sweep_s_trials_can_be_built(path: Path, monkeypatch: 
     assert models
 
 
-def trials(path: Path) -> Iterable[Config]:
+def trials(path: Path, folder: Path) -> Iterable[Config]:
     """The first trials of a sweep."""
     sweep, known = read_sweep(path), []
     while len(known) < MOST_TRIALS and (values := propose(sweep, known)) is not None:
-        config = experiment(command(sweep, values))
+        config = experiment(command(sweep, values, folder))
         assert config is not None
         yield config
         known.append(Known(Trial(len(known), values), []))
