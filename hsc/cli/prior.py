@@ -1,15 +1,30 @@
 """`hsc prior`: generators from elsewhere, to elsewhere, and pictures of what they know."""
 
 import math
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hsc.cli.files import Force
+from hsc.errors import HscError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from hsc.nets.generator import Generator
+
+TRUNCATIONS = (0.0, 0.3, 0.5, 0.7, 0.85, 1.0)
+BANDS = (0, 3, 7)  # first rows of W+ of the layers of a file
+
+
+class Sheet(StrEnum):
+    """What is laid out on a sheet of faces."""
+
+    truncation = "truncation"
+    mixing = "mixing"
+
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -78,15 +93,22 @@ def sample(
     truncation: Annotated[
         float, typer.Option(min=0, max=1, metavar="T", help="1: all the variety; towards 0: the average face.")
     ] = 0.7,
+    sheet: Annotated[
+        Sheet | None,
+        typer.Option(help="A row for each of N faces: its truncations, or the rows of W+ that it takes from another."),
+    ] = None,
+    size: Annotated[int | None, typer.Option(min=8, metavar="S", help="Pixels of a face, at most its own.")] = None,
     force: Force = False,
 ) -> None:
     """Draw faces from a generator.
 
     \b
-    Example:
+    Examples:
       hsc prior sample prior64 faces.png --count 16 --seed 1
+      hsc prior sample ffhq1024 mixing.png --sheet mixing --count 4 --size 256
     """
     import torch
+    import torch.nn.functional as F
 
     from hsc.checkpoints import load_face_model
     from hsc.cli.files import made_here, write_picture
@@ -96,18 +118,42 @@ def sample(
     refuse_overwriting([out], [find_weights(file)], made_here, force)
     faces = load_face_model(find_weights(file))
     z = torch.randn(count, faces.z_dim, generator=torch.Generator().manual_seed(seed))
+    side = min(size or faces.size, faces.size)
     with torch.inference_mode():
-        images = torch.cat([faces.draw(part, truncation) for part in z.split(faces.batch)])
-    write_picture(out, _grid(images))
-    typer.echo(f"{out}: {count} faces of {faces.size}x{faces.size}")
+        if sheet is None:
+            parts = (faces.draw(part, truncation) for part in z.split(faces.batch))
+        elif faces.generator is None:
+            raise HscError(f"{file}: draws from latents, so there are no styles to lay out on a sheet")
+        else:
+            generator, styles = faces.generator, _sheet_styles(faces.generator, sheet, z, truncation)
+            parts = (generator.synthesis(ws).float() for ws in styles.split(faces.batch))
+        images = torch.cat([F.interpolate(part, side, mode="area") for part in parts])
+    write_picture(out, _grid(images, len(images) // count if sheet else None))
+    typer.echo(f"{out}: {len(images)} faces of {side}x{side}")
 
 
-def _grid(images: "Tensor") -> "Tensor":
+def _sheet_styles(generator: "Generator", sheet: Sheet, z: "Tensor", truncation: float) -> "Tensor":
+    """W+ [N · columns, rows, w_dim], one row of the sheet after the other. Mixing: face i, then the same with each band
+    of rows of face i + 1 in turn, then face i + 1.
+    """
+    import torch
+
+    if sheet is Sheet.truncation:
+        ws = generator.mapping(z)
+        return torch.stack([generator.mean_w.lerp(ws, psi) for psi in TRUNCATIONS], 1).flatten(0, 1)
+    ws = generator.mapping(z, truncation)
+    other, rows = ws.roll(-1, 0), torch.arange(generator.num_rows)[:, None]
+    ends = zip(BANDS, [*BANDS[1:], generator.num_rows], strict=True)
+    mixed = [torch.where((rows >= first) & (rows < end), other, ws) for first, end in ends]
+    return torch.stack([ws, *mixed, other], 1).flatten(0, 1)
+
+
+def _grid(images: "Tensor", columns: int | None = None) -> "Tensor":
     """[N, 3, S, S] → one picture [3, rows·S, columns·S], as near to a square as N allows; unused places black."""
     import torch
 
     count, _, size, _ = images.shape
-    columns = math.ceil(math.sqrt(count))
+    columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
     blank = images.new_full((rows * columns - count, 3, size, size), -1)
     cells = torch.cat([images, blank]).unflatten(0, (rows, columns))  # [rows, columns, 3, S, S]

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from hsc.checkpoints import load_generator
+from hsc.checkpoints import load_generator, save_generator
+from hsc.nets.stylegan2 import StyleGAN2
 
 
 @pytest.mark.parametrize("layout", ["nvlabs-state", "rosinality", "psp"])
@@ -34,6 +36,28 @@ def test_sample_draws_the_same_faces_for_the_same_seed(run, shared_dir: Path, tm
     grid = Image.open(pictures[0])
     assert grid.size == (128, 128)
     assert grid.crop((64, 64, 128, 128)).getextrema() == ((0, 0),) * 3, "the fourth place stays black"
+
+
+def test_sheets(run, tmp_path: Path):
+    """Columns of a mixing sheet: a face, the same with rows of the next, and the next."""
+    weights = tmp_path / "prior.safetensors"
+    save_generator(weights, StyleGAN2([8, 8, 8, 8], z_dim=8, w_dim=8, mapping_layers=2))
+    for sheet, columns in (("truncation", 6), ("mixing", 5)):
+        words = ("--sheet", sheet, "--count", 3, "--size", 16)
+        assert run("prior", "sample", weights, tmp_path / f"{sheet}.png", *words).status == 0
+        assert Image.open(tmp_path / f"{sheet}.png").size == (16 * columns, 16 * 3)
+    mixing = np.asarray(Image.open(tmp_path / "mixing.png")).reshape(3, 16, 5, 16, 3)
+    assert np.array_equal(mixing[:, :, 4], np.roll(mixing[:, :, 0], -1, 0))
+    assert len(np.unique(mixing[0].swapaxes(0, 1).reshape(5, -1), axis=0)) == 5
+    truncation = np.asarray(Image.open(tmp_path / "truncation.png")).reshape(3, 16, 6, 16, 3)
+    assert np.array_equal(truncation[0, :, 0], truncation[1, :, 0]), "the average face"
+    assert not np.array_equal(truncation[0, :, 5], truncation[1, :, 5])
+
+
+def test_a_prior_without_styles_has_no_sheets(run, tmp_path: Path):
+    ended = run("prior", "sample", "prior64", tmp_path / "faces.png", "--sheet", "mixing")
+    assert ended.status == 1
+    assert ended.err == "hsc: prior64: draws from latents, so there are no styles to lay out on a sheet\n"
 
 
 def test_a_file_that_is_no_generator_is_refused_in_one_line(run, tmp_path: Path):
