@@ -1,6 +1,6 @@
 """How long `hsc encode` takes for one picture, and what memory that glibc keeps is worth. Ratios of processor time.
 
-    python benchmarks/start_up.py [--repeats 5] [--size 256]
+    python benchmarks/start_up.py [--repeats 5] [--size 512]
 
 Each turn runs, one after the other: `import torch`, that and loading the shipped codec, `hsc encode` of one face (cold:
 a process of its own), and convolutions on pictures of `size` pixels with HSC_MALLOPT unset and 0.
@@ -25,7 +25,7 @@ keep_freed_memory()
 size = int(sys.argv[1])
 convolution = torch.nn.Conv2d(16, 16, 3, padding=1)
 with torch.inference_mode():
-    for _ in range(20):
+    for _ in range(12):
         torch.nn.functional.leaky_relu(convolution(torch.randn(4, 16, size, size)), 0.2)
 """
 
@@ -41,7 +41,7 @@ def seconds(*command: str, **environment: str) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--size", type=int, default=512)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         face = Path(folder) / "face.png"

@@ -251,7 +251,8 @@ class Codec(nn.Module):
                 if damage:
                     warnings.warn(DamagedFile(f"file {index}: {damage}; decoded the layers before"), stacklevel=2)
             shown = self.synthesise(decoded.latents, decoded.quality)
-            pictures += shown if native else map(at_stored_size, shown, decoded.sizes)
+            sized = shown if native else map(at_stored_size, shown, decoded.sizes)
+            pictures += [picture.clamp_(-1, 1) for picture in sized]
         return pictures[0] if single else pictures
 
     def prepare(

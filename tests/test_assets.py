@@ -31,14 +31,15 @@ def faces() -> torch.Tensor:
     """Four faces of the shipped prior, at 128 pixels."""
     model = load_face_model(find_weights(DEFAULT_PRIOR))
     with torch.inference_mode():
-        return resize(model.draw(torch.randn(4, model.z_dim, generator=torch.Generator().manual_seed(0)), 0.7), 128)
+        drawn = model.draw(torch.randn(4, model.z_dim, generator=torch.Generator().manual_seed(0)), 0.7)
+        return resize(drawn, 128).clamp(-1, 1)
 
 
 def test_the_shipped_codec_codes_faces_near_the_bytes_on_its_card() -> None:
     """Photographs: what the prior draws is smoother and takes fewer."""
     codec = hsc.load()
     portraits = [to_tensor(Image.open(path).convert("RGB")) for path in sorted(PORTRAITS.glob("*.png"))]
-    faces = torch.cat([resize(portrait[None], 128) for portrait in portraits])
+    faces = torch.cat([resize(portrait[None], 128) for portrait in portraits]).clamp(-1, 1)
     on_card = codec.card["bytes_per_face"]
     assert len(on_card) == codec.num_qualities
     assert on_card == sorted(on_card)

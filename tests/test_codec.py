@@ -37,7 +37,7 @@ def coded_faces(codec: Codec, count: int = 5, quality: float | None = None) -> C
 
 def shown(codec: Codec, coded: Coded, layers: int) -> torch.Tensor:
     decoded = codec.decode(coded, layers)
-    return codec.synthesise(decoded.latents, decoded.quality)
+    return codec.synthesise(decoded.latents, decoded.quality).clamp(-1, 1)
 
 
 @pytest.mark.parametrize("quality", [0, 0.3, 1])

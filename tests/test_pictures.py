@@ -65,6 +65,12 @@ def test_one_file_or_many_decode_alike(codec: Codec, path: Path):
     assert codec.compress([]) == codec.decompress([]) == []
 
 
+def test_what_was_decoded_can_be_coded_again(codec: Codec):
+    shown = codec.decompress(codec.compress(TENSOR, 1))
+    assert shown.min() == -1, "untrained networks show more than there is"
+    assert codec.compress(shown, value_range=(-1, 1))
+
+
 def test_pictures_of_several_sizes_go_together(codec: Codec):
     pictures = [TENSOR, TENSOR[:, :20, :20], torch.cat([TENSOR, TENSOR.flip(1)], 1).repeat(1, 1, 2)]
     shown = codec.decompress(codec.compress(pictures))

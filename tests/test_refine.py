@@ -26,7 +26,8 @@ def faces() -> torch.Tensor:
 
 
 def objective(codec: Codec, files: list[bytes], faces: torch.Tensor, quality: int) -> torch.Tensor:
-    shown = torch.stack(codec.decompress(files, native=True))
+    decoded = codec.decode(files)
+    shown = codec.synthesise(decoded.latents, decoded.quality)
     bits = 8 * torch.tensor([len(file) for file in files])
     distortion = (shown - resize(faces, SIZE)).square().mean((1, 2, 3))
     return codec.model.lambdas[quality] * bits / SIZE**2 + WEIGHT * distortion

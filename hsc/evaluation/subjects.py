@@ -123,7 +123,7 @@ class LayeredSubject:
         """Hash of what the codec makes of one image: retrained weights under an old name do not go unnoticed."""
         digest = hashlib.sha256(repr((self.name, self.layers, "payload")).encode())
         for quality in self.points:
-            files = self.codec.compress(probe, quality=quality)
+            files, _ = self._compress(probe, quality, len(self.layers))
             digest.update(files[0])
             digest.update(to_uint8(torch.stack(self.codec.decompress(files))).tobytes())
         return digest.hexdigest()

@@ -121,7 +121,11 @@ def write_codec(
     codec = Codec.export(config.model, module.networks(), module.entropy.net, config.name)
     faces = data.dataset("validation")
     images: Tensor = faces[list(range(min(FACES_WEIGHED, len(faces))))]["image"]
-    weighed = [sum(map(len, codec.compress(images, quality))) / len(images) for quality in range(codec.num_qualities)]
+    with torch.inference_mode():
+        latents = codec.analyse(images)
+    weighed = [
+        sum(map(len, codec.encode(latents, quality).files)) / len(images) for quality in range(codec.num_qualities)
+    ]
     codec_file.save(path, codec, module.entropy.net, card | {"bytes_per_face": [round(size, 1) for size in weighed]})
 
 
