@@ -70,6 +70,8 @@ def evaluate(
     from hsc.evaluation.evaluate import evaluate as measure
     from hsc.files import claim_folder
 
+    levels = _whole_numbers("--qualities", qualities) or None
+    bytes_asked, rates_asked = _numbers("--at-bytes", at_bytes), _numbers("--at-bpp", at_bpp)
     claim_folder(out, "evaluate", OUTPUTS, [resolve_data(data)], force)
     results = measure(
         model,
@@ -78,10 +80,10 @@ def evaluate(
         anchors=_names(anchors),
         limit=limit,
         split=split,
-        qualities=_whole_numbers("--qualities", qualities) or None,
+        qualities=levels,
         judges=_names(judges) or JUDGES,
-        at_bytes=_numbers("--at-bytes", at_bytes),
-        at_bpp=_numbers("--at-bpp", at_bpp),
+        at_bytes=bytes_asked,
+        at_bpp=rates_asked,
         pictures=faces,
         people=people,
     )

@@ -66,10 +66,10 @@ def test_measured_and_compared(run, codec_file: Path, faces: Path, tmp_path: Pat
 def test_some_qualities_and_judges(run, codec_file: Path, faces: Path, tmp_path: Path):
     ended = run(
         *("evaluate", codec_file, "--data", faces, "--limit", 1, "--qualities", "2,0", "--judges", "psnr"),
-        *("--faces", 0, "--out", tmp_path),
+        *("--faces", 0, "--out", tmp_path / "out"),
     )
     assert ended.status == 0, ended.err
-    with open(tmp_path / "per_image.csv", newline="") as file:
+    with open(tmp_path / "out" / "per_image.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["quality"] for row in rows} == {"0", "2"}
     assert all(float(row["psnr"]) > 0 for row in rows)
@@ -78,7 +78,7 @@ def test_some_qualities_and_judges(run, codec_file: Path, faces: Path, tmp_path:
 
 @pytest.mark.parametrize("numbers", ["-1", "1.5", "x", "1,,inf"])
 def test_qualities_are_whole_numbers(run, codec_file: Path, faces: Path, tmp_path: Path, numbers: str):
-    ended = run("evaluate", codec_file, "--data", faces, f"--qualities={numbers}", "--out", tmp_path)
+    ended = run("evaluate", codec_file, "--data", faces, f"--qualities={numbers}", "--out", tmp_path / "out")
     assert ended.status == 2
     assert "--qualities takes whole numbers" in " ".join(ended.err.replace("│", " ").split())
 
