@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from hsc.cli.codec import Device
 from hsc.cli.files import Force
 
 
@@ -51,6 +52,7 @@ def evaluate(
         bool, typer.Option("--people", help="Each folder holds one person's pictures: verify and identify people too.")
     ] = False,
     force: Force = False,
+    device: Device = "auto",
 ) -> None:
     """Measure a codec, layer by layer, beside other codecs.
 
@@ -86,6 +88,7 @@ def evaluate(
         at_bpp=rates_asked,
         pictures=faces,
         people=people,
+        device=device,
     )
     typer.echo(f"{results}\n{results.with_name('per_image.csv')}")
 

@@ -14,6 +14,7 @@ from hsc.data.dataset import FaceDataset, loader
 from hsc.data.progress import progress_lines
 from hsc.data.sampler import ShardBatches
 from hsc.errors import HscError
+from hsc.images import pictures_at_once
 
 
 class Landmarker(Protocol):
@@ -66,9 +67,10 @@ def landmark_cache(dataset: FaceDataset, judge: Landmarker, workers: int = 0) ->
 
 
 @torch.inference_mode()
-def _find_landmarks(dataset: FaceDataset, judge: Landmarker, workers: int, batch: int = 32) -> np.ndarray:
+def _find_landmarks(dataset: FaceDataset, judge: Landmarker, workers: int) -> np.ndarray:
     """[n, 2, P, 2] float32: plain and mirrored."""
     n, device = len(dataset), _device(judge)
+    batch = max(1, pictures_at_once(dataset.size) // 2)  # each comes with its mirror image
     tell = progress_lines(n, f"landmarks by {judge.name}")
     found = []
     for read in loader(dataset, ShardBatches(n, batch), workers):

@@ -13,6 +13,7 @@ from hsc.data.faces import Faces, open_faces
 from hsc.data.landmarks import Landmarker, landmark_cache
 from hsc.data.sampler import ShardBatches, StepBatches
 from hsc.data.splits import Spec, split_names
+from hsc.images import pictures_at_once
 
 __all__ = ["FaceDataModule", "FaceDataset"]
 
@@ -95,7 +96,8 @@ class FaceDataModule(pl.LightningDataModule):
             return []
         rank, world = self._place()
         dataset = self.dataset("validation")
-        return loader(dataset, ShardBatches(len(dataset), max(1, self.batch_size // world), rank, world), self.workers)
+        batch = min(max(1, self.batch_size // world), pictures_at_once(dataset.size))
+        return loader(dataset, ShardBatches(len(dataset), batch, rank, world), self.workers)
 
     def _place(self) -> tuple[int, int]:
         """(rank, world size)."""

@@ -19,8 +19,8 @@ from hsc.evaluation.runs import FROM_TRAINING, read_runs
 from hsc.evaluation.tables import Table, delta_table, equal_rate_table, front_table, time_table
 from hsc.files import write_atomically
 
-# Codecs that deltas are against unless told otherwise, best first, as result files call them and their encoders.
 OUTPUTS = ("index.html", "tables.md", "tables.tex", "*.svg", "*.png")
+# Codecs that deltas are against unless told otherwise, best first, as result files call them and their encoders.
 PREFERRED_REFERENCES = (r"vvc|vvenc|vtm|h\.?266", r"av1|libaom|aom", r"hevc|x265|hm|h\.?265", r"jpe?g")
 EQUAL_RATES = 3  # tables at equal rate
 

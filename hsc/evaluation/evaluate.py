@@ -15,16 +15,17 @@ from torch import Tensor
 
 import hsc
 from hsc.data.broken import without_broken
-from hsc.data.faces import Faces, open_faces, resolve_data
+from hsc.data.faces import Faces, open_faces
 from hsc.data.pictures import readable
-from hsc.data.splits import Spec
+from hsc.data.splits import Spec, select_names
+from hsc.devices import find_device
 from hsc.errors import HscError
 from hsc.evaluation.anchors import AnchorNotAvailable, load_anchor
 from hsc.evaluation.distances import SetDistances, columns_of
 from hsc.evaluation.journal import Journal, Row
 from hsc.evaluation.layer_gains import write_layer_gains
 from hsc.evaluation.measures import build_measure, metrics_trained_with
-from hsc.evaluation.measuring import Measuring, batches_of, load, load_all
+from hsc.evaluation.measuring import Measuring, batches_of, load
 from hsc.evaluation.own_split import validation_split
 from hsc.evaluation.per_image import per_image_table, write_csv, write_parquet
 from hsc.evaluation.portraits import keep_portraits
@@ -55,6 +56,7 @@ def evaluate(
     at_bpp: Sequence[float] = (),
     pictures: int = 0,
     people: bool = False,
+    device: str | torch.device = "auto",
 ) -> Path:
     """Measure every layer of a codec at every quality, and anchors at theirs, on aligned faces at the size they have.
 
@@ -68,15 +70,19 @@ def evaluate(
     gallery of the identity metrics, and the first `limit` are coded. qualities: of the codec; all by default.
     at_bytes, at_bpp: sizes of an image's file that anchors are fitted to, beside their ladders of qualities.
     pictures: of how many faces to keep pictures for the comparison's page, under faces/. people: each folder of
-    the data holds one person's photographs, so that recognisers also verify and identify people. Judges and anchors
-    this machine lacks are reported on standard error and left out.
+    the data holds one person's photographs, so that recognisers also verify and identify people. device: where codec
+    and judges run; a codec that is given loaded stays where it is, and the judges go there. Judges and anchors this
+    machine lacks are reported on standard error and left out. Memory follows from the pictures' size, not their number.
     """
     out = Path(out)
-    loaded = hsc.load(codec) if isinstance(codec, str | Path) else codec
-    split = split or _own_split(loaded, codec, data)
-    faces = without_broken(open_faces(data, split))
-    batches = batches_of(faces.names[:limit])
-    first = load(faces, batches[0].names[:1])
+    loaded = hsc.load(codec, device) if isinstance(codec, str | Path) else codec
+    where = find_device(device) if loaded is None else getattr(loaded, "device", torch.device("cpu"))
+    everything = open_faces(data)
+    split = split or _own_split(loaded, codec, everything)
+    chosen = everything.names if split is None else select_names(everything.names, split)
+    faces = without_broken(everything.select(chosen))
+    first = load(faces, faces.names[:1]).to(where)
+    batches = batches_of(faces.names[:limit], first.shape[-1])
     with ExitStack() as stack:
         subjects: list[Subject] = []
         if loaded is not None:
@@ -88,16 +94,16 @@ def evaluate(
             subjects += [SizedAnchorSubject(anchor, pool, sizes) for anchor in available]
         if not subjects:
             raise HscError("nothing to evaluate: name a model, or an anchor that this machine has")
-        of_images, of_sets = _judges(judges, len(faces.names[:limit]))
+        of_images, of_sets = _judges(judges, len(faces.names[:limit]), where)
         if people:
             people_of(faces.names[:limit])
             of_sets += [judge for judge in of_images if judge.kind == "recogniser"]
-        measures = [build_measure(judge, lambda answer: _answers(answer, faces)) for judge in of_images]
+        measures = [build_measure(judge, lambda answer: _answers(answer, faces, first)) for judge in of_images]
         distances = SetDistances(of_sets, out / "features")
-        measuring = Measuring(faces, batches, measures, distances, Journal(out / "journal.jsonl"))
+        measuring = Measuring(faces, batches, measures, distances, Journal(out / "journal.jsonl"), where)
         steps = sum(len(subject.points) for subject in subjects) * len(batches)
         with progress(steps, "batches") as advance:
-            rows = [row for subject in subjects for row in measuring.rows(subject, advance)]
+            rows = measuring.rows(subjects, advance)
         if isinstance(subjects[0], LayeredSubject) and pictures:
             anchor_subjects = [one for one in subjects[1:] if isinstance(one, AnchorSubject) and not one.by_size]
             keep_portraits(out / "faces", measuring, subjects[0], anchor_subjects, pictures)
@@ -116,11 +122,19 @@ def evaluate(
     return out / "results.json"
 
 
-def _own_split(codec: "Codec | None", model: object, data: str | Path) -> Spec | None:
+def _own_split(codec: "Codec | None", model: object, faces: Faces) -> Spec | None:
     """The codec's validation images, with a word on standard error on what is measured."""
-    path = resolve_data(data)
+    path = faces.path
     split = validation_split(codec, model, path)
     if split is not None:
+        try:
+            select_names(faces.names, split)
+        except HscError as error:
+            print(
+                f"measuring all of {path.name}: it lacks the images the codec was validated on ({error})",
+                file=sys.stderr,
+            )
+            return None
         print(f"measuring the images the codec was validated on: {split} (--split names others)", file=sys.stderr)
     elif Path(getattr(codec, "card", {}).get("data", "")).name == path.name:
         print(
@@ -166,12 +180,12 @@ def _write_per_image(out: Path, rows: Sequence[Row], size: tuple[int, int]) -> N
         _report("per_image.parquet", f"{error}; pip install 'hsc[anchors]'")
 
 
-def _judges(names: Sequence[str], images: int) -> tuple[list["Judge"], list["Judge"]]:
+def _judges(names: Sequence[str], images: int, device: torch.device) -> tuple[list["Judge"], list["Judge"]]:
     """Those of single images, and those of sets, which need many images."""
     from hsc.judges import NotAvailable, load_judge
     from hsc.metrics.distribution import MINIMUM_IMAGES
 
-    judges = _available(load_judge, names, NotAvailable)
+    judges = _available(lambda name: load_judge(name, device), names, NotAvailable)
     of_sets = [judge for judge in judges if judge.kind == "features"]
     if of_sets and images < MINIMUM_IMAGES:
         for judge in of_sets:
@@ -180,12 +194,12 @@ def _judges(names: Sequence[str], images: int) -> tuple[list["Judge"], list["Jud
     return [judge for judge in judges if judge.kind != "features"], of_sets
 
 
-def _answers(judge: Callable[[Tensor], Tensor], faces: Faces) -> Tensor:
-    """What a judge says of all originals."""
-    answers = []
-    with torch.no_grad(), progress(len(batches_of(faces.names)), "batches") as advance:
-        for images in load_all(faces):
-            answers.append(judge(images))
+def _answers(judge: Callable[[Tensor], Tensor], faces: Faces, first: Tensor) -> Tensor:
+    """What a judge says of all originals, which have the size and the device of the `first` one."""
+    batches, answers = batches_of(faces.names, first.shape[-1]), []
+    with torch.no_grad(), progress(len(batches), "batches") as advance:
+        for batch in batches:
+            answers.append(judge(load(faces, batch.names).to(first.device)))
             advance("originals")
     return torch.cat(answers)
 

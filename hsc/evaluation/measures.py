@@ -119,9 +119,9 @@ def measure_all(
 ) -> list[dict[str, float]]:
     """Every metric of each of N images."""
     columns = [column for measure in measures for column in measure.columns]
-    index = torch.tensor(places)
+    index = torch.tensor(places, device=originals.device)
     with torch.no_grad():
-        values = [measure(index, originals, decoded).double().cpu() for measure in measures]
+        values = [measure(index, originals, decoded).cpu().double() for measure in measures]
     table: np.ndarray = torch.cat(values, dim=1).numpy() if values else np.zeros((len(places), 0))
     return [dict(zip(columns, map(float, row), strict=True)) for row in table]
 

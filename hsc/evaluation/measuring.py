@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,10 +14,8 @@ from hsc.errors import HscError
 from hsc.evaluation.distances import SetDistances
 from hsc.evaluation.journal import Journal, Row
 from hsc.evaluation.measures import Measure, measure_all
-from hsc.evaluation.subjects import Subject
-from hsc.images import to_tensor
-
-BATCH = 16
+from hsc.evaluation.subjects import Coded, Subject
+from hsc.images import pictures_at_once, to_tensor
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,8 @@ class Batch:
 class Measuring:
     """Everything the measurements of one evaluation share.
 
-    batches: the images that are coded, the first of `faces`; all of `faces` form the gallery.
+    batches: the images that are coded, the first of `faces`; all of `faces` form the gallery. device: where the judges
+    are.
     """
 
     faces: Faces
@@ -39,18 +39,37 @@ class Measuring:
     measures: list[Measure]
     distances: SetDistances
     journal: Journal
+    device: torch.device
 
-    def rows(self, subject: Subject, advance: Callable[[str], None]) -> list[Row]:
-        """All rows of a codec, by point, layer and image, each in its order; what the journal holds is not redone."""
-        key = self._key(subject)
-        rows: list[Row] = []
-        for point in subject.points:
-            measured: list[Row] = []
-            for batch in self.batches:
-                measured += self._finished(key, subject, point, batch) or self._measure(key, subject, point, batch)
-                advance(f"{subject.name}, {f'{point} bytes' if subject.by_size else f'quality {point}'}")
-            rows += sorted(measured, key=lambda row: subject.layers.index(row.layer))
-        return rows
+    def rows(self, subjects: Sequence[Subject], advance: Callable[[str], None]) -> list[Row]:
+        """All rows by codec, point, layer and image, each in its order; what the journal holds is not redone.
+
+        A batch goes through all codecs, so judges look at its originals once.
+        """
+        measured: dict[tuple[str, int], list[Row]] = defaultdict(list)
+        for batch in self.batches:
+            found = {(one.name, point): self._finished(one, point, batch) for one in subjects for point in one.points}
+            originals = None if all(found.values()) else self.load(batch.names)
+            for subject in subjects:
+                missing = [point for point in subject.points if not found[subject.name, point]]
+                coding = iter(() if originals is None else subject.code(batch.names, originals, missing))
+                for point in subject.points:
+                    rows = found[subject.name, point]
+                    if rows is None:
+                        assert originals is not None
+                        rows = self._measure(subject, point, batch, originals, next(coding))
+                    measured[subject.name, point] += rows
+                    advance(f"{subject.name}, {f'{point} bytes' if subject.by_size else f'quality {point}'}")
+        return [
+            row
+            for subject in subjects
+            for point in subject.points
+            for row in sorted(measured[subject.name, point], key=lambda row: subject.layers.index(row.layer))
+        ]
+
+    def load(self, names: Sequence[str]) -> Tensor:
+        """Images [N, 3, H, W] where the judges are."""
+        return load(self.faces, names).to(self.device)
 
     def set_distances(self, subject: Subject, layer: str) -> list[dict[str, float]]:
         """Distances to the originals as a set at every point, after `rows`."""
@@ -64,16 +83,18 @@ class Measuring:
         """Set distances between two halves of the originals."""
         return self.distances.floor(self._originals())
 
-    def _finished(self, key: str, subject: Subject, point: int, batch: Batch) -> list[Row] | None:
+    def _finished(self, subject: Subject, point: int, batch: Batch) -> list[Row] | None:
+        key = self._key(subject)
         if not all(self.distances.has(_place(key, layer, point, batch)) for layer in subject.layers):
             return None
         return self.journal.find(key, subject.name, point, batch.names, subject.layers)
 
-    def _measure(self, key: str, subject: Subject, point: int, batch: Batch) -> list[Row]:
-        originals = load(self.faces, batch.names)
-        rows = []
+    def _measure(
+        self, subject: Subject, point: int, batch: Batch, originals: Tensor, prefixes: Sequence[Coded]
+    ) -> list[Row]:
+        key, rows = self._key(subject), []
         targets = [point if subject.by_size else None] * len(batch.names)
-        for coded in subject.code(batch.names, originals, point):
+        for coded in prefixes:
             self.distances.keep(_place(key, coded.layer, point, batch), coded.images)
             metrics = measure_all(self.measures, batch.places, originals, coded.images)
             columns = (
@@ -98,7 +119,7 @@ class Measuring:
         for batch in self.batches:
             place = _place(self.faces.content_key[:16], "originals", 0, batch)
             if not self.distances.has(place):
-                self.distances.keep(place, load(self.faces, batch.names))
+                self.distances.keep(place, self.load(batch.names))
             parts.append((place, batch.names))
         return parts
 
@@ -109,11 +130,12 @@ class Measuring:
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 
-def batches_of(names: Sequence[str]) -> list[Batch]:
-    """Names in order, cut into batches."""
+def batches_of(names: Sequence[str], side: int) -> list[Batch]:
+    """Names of pictures of `side` × `side` pixels in order, cut into batches."""
+    count = pictures_at_once(side)
     return [
-        Batch(list(names[start : start + BATCH]), list(range(start, min(start + BATCH, len(names)))))
-        for start in range(0, len(names), BATCH)
+        Batch(list(names[start : start + count]), list(range(start, min(start + count, len(names)))))
+        for start in range(0, len(names), count)
     ]
 
 
@@ -124,11 +146,6 @@ def load(faces: Faces, names: Sequence[str]) -> Tensor:
     if odd is not None:
         raise HscError(f"{faces.path}: {odd} has another size than {names[0]}; bring them to one with hsc data prepare")
     return torch.stack(images)
-
-
-def load_all(faces: Faces) -> Iterator[Tensor]:
-    """Every image, batch by batch."""
-    return (load(faces, batch.names) for batch in batches_of(faces.names))
 
 
 def _place(key: str, layer: str, point: int, batch: Batch) -> str:

@@ -7,18 +7,19 @@ and landmarks think of it. Landmarks are fractions of the picture's side, so tha
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from hsc.evaluation.measures import Identity, Landmarks, Measure, measure_all
-from hsc.evaluation.measuring import Measuring, load
+from hsc.evaluation.measuring import Measuring
 from hsc.evaluation.progress import progress
-from hsc.evaluation.subjects import AnchorSubject, LayeredSubject
+from hsc.evaluation.subjects import AnchorSubject, LayeredSubject, from_uint8
 from hsc.files import write_atomically
 from hsc.images import to_pil, to_uint8
 
@@ -31,42 +32,62 @@ def keep_portraits(
 ) -> None:
     """Keep the first `count` of the coded faces at the codec's default quality; what is there already is not redone."""
     names = [name for batch in measuring.batches for name in batch.names][:count]
-    places = range(len(names))
     quality = codec.codec.default_quality if codec.codec.default_quality in codec.points else codec.points[0]
     judging = Judging([one for one in measuring.measures if isinstance(one, Identity | Landmarks)])
     parts = [measuring.faces.content_key, names, codec.identity, quality, judging.columns]
     key = hashlib.sha256(json.dumps([*parts, [anchor.identity for anchor in anchors]]).encode()).hexdigest()
     if _key(folder) == key:
         return
-    originals = load(measuring.faces, names)
     about: dict[str, Any] = {
         "key": key,
         "codec": codec.name,
         "quality": quality,
         "layers": codec.layers,
         "metrics": judging.columns,
+        "faces": [],
     }
-    about["faces"] = [
+    size = len(measuring.batches[0].names)
+    batches = [range(start, min(start + size, len(names))) for start in range(0, len(names), size)]
+    with progress(len(batches) * len(codec.layers), "layers") as advance:
+        for places in batches:
+            originals = measuring.load(names[places.start : places.stop])
+            about["faces"] += _faces(folder, names, places, originals, codec, quality, anchors, judging, advance)
+    write_atomically(folder / "faces.json", (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def _faces(
+    folder: Path,
+    names: Sequence[str],
+    places: range,
+    originals: Tensor,
+    codec: LayeredSubject,
+    quality: int,
+    anchors: Sequence[AnchorSubject],
+    judging: "Judging",
+    advance: Callable[[str], None],
+) -> list[dict[str, Any]]:
+    """The entries of some faces, whose pictures are kept."""
+    own = names[places.start : places.stop]
+    faces: list[dict[str, Any]] = [
         {
             "name": name,
             "original": {"landmarks": marks, "picture": _keep(folder, image)},
             "decoded": [],
             "anchors": {anchor.name: [] for anchor in anchors},
         }
-        for name, image, marks in zip(names, originals, judging.landmarks(originals), strict=True)
+        for name, image, marks in zip(own, originals, judging.landmarks(originals), strict=True)
     ]
-    with progress(len(codec.layers), "layers") as advance:
-        for coded in codec.code(names, originals, quality):
-            shown = judging.describe(folder, places, originals, coded.images, coded.file_bytes)
-            for face, entry in zip(about["faces"], shown, strict=True):
-                face["decoded"].append({"layer": coded.layer, **entry})
-            for anchor in anchors:
-                images, sizes, qualities = _at_sizes(anchor, originals, coded.file_bytes)
-                shown = judging.describe(folder, places, originals, images, sizes)
-                for face, entry, used in zip(about["faces"], shown, qualities, strict=True):
-                    face["anchors"][anchor.name].append({"quality": used, **entry})
-            advance(f"pictures of {len(names)} faces, {coded.layer}")
-    write_atomically(folder / "faces.json", (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())
+    for coded in next(codec.code(own, originals, [quality])):
+        shown = judging.describe(folder, places, originals, coded.images, coded.file_bytes)
+        for face, entry in zip(faces, shown, strict=True):
+            face["decoded"].append({"layer": coded.layer, **entry})
+        for anchor in anchors:
+            images, sizes, qualities = _at_sizes(anchor, originals, coded.file_bytes)
+            shown = judging.describe(folder, places, originals, images, sizes)
+            for face, entry, used in zip(faces, shown, qualities, strict=True):
+                face["anchors"][anchor.name].append({"quality": used, **entry})
+        advance(f"pictures of {len(names)} faces, {coded.layer}")
+    return faces
 
 
 class Judging:
@@ -101,9 +122,8 @@ class Judging:
 def _at_sizes(anchor: AnchorSubject, images: Tensor, sizes: Sequence[int]) -> tuple[Tensor, list[int], list[int]]:
     """Images decoded from what the anchor makes of each within its number of bytes, what it took, and the qualities."""
     found = list(anchor.pool.map(anchor.anchor.near_bytes, to_uint8(images), sizes))
-    decoded = torch.stack([torch.from_numpy(result.decoded) for _, result in found]).permute(0, 3, 1, 2)
-    scaled = decoded.float().div(127.5).sub(1).contiguous()
-    return scaled, [result.file_bytes for _, result in found], [quality for quality, _ in found]
+    decoded = from_uint8(np.stack([result.decoded for _, result in found])).to(images.device)
+    return decoded, [result.file_bytes for _, result in found], [quality for quality, _ in found]
 
 
 def _keep(folder: Path, image: Tensor) -> str:

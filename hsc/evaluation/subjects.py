@@ -1,15 +1,16 @@
 """What is measured: hsc's layered codec and ordinary codecs, made alike.
 
 ```
-images [N, 3, H, W] ──code(point)──▶ for every layer: real files ──decode──▶ 8-bit images [N, 3, H, W]
+images [N, 3, H, W] ──code(points)──▶ for every point and layer: real files ──decode──▶ 8-bit images [N, 3, H, W]
 ```
 """
 
 import hashlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -56,14 +57,16 @@ class Subject(Protocol):
     identity: str
     about: str
 
-    def code(self, names: Sequence[str], images: Tensor, point: int) -> list[Coded]:
-        """Code and decode [N, 3, H, W] images of 8-bit values; one answer a layer, in coding order."""
+    def code(self, names: Sequence[str], images: Tensor, points: Sequence[int]) -> Iterator[list[Coded]]:
+        """Code and decode [N, 3, H, W] images of 8-bit values at some of the points, one after the other; each time one
+        answer a layer, in coding order, on the device of the images."""
 
 
 class LayeredSubject:
     """The layered codec. Each prefix is written as a file of its own, measured on the disk, read back and decoded.
 
-    Times are those of the batch, shared among its images.
+    Latents are computed once for all qualities. Times are those of the batch, shared among its images; encoding counts
+    the latents, and is that of the whole file for all its prefixes.
     """
 
     by_size = False
@@ -76,21 +79,53 @@ class LayeredSubject:
         self.codec = codec
         self.name = codec.name
         self.layers = tuple(codec.layers)
-        self.points = tuple(range(codec.num_qualities) if qualities is None else qualities)
+        self.points = tuple(range(codec.num_qualities) if qualities is None else dict.fromkeys(qualities))
         if missing := [quality for quality in self.points if not 0 <= quality < codec.num_qualities]:
             raise HscError(f"{codec.name} has no quality {missing[0]}: they go from 0 to {codec.num_qualities - 1}")
         self.folder = folder / codec.name.replace("/", "_")
         self.about = f"hsc codec {codec.name}, {codec.size}×{codec.size}, every layer prefix a real file"
         self.identity = self._behaviour(probe)
 
-    def code(self, names: Sequence[str], images: Tensor, point: int) -> list[Coded]:
-        return [self._code_prefix(names, images, point, depth + 1) for depth in range(len(self.layers))]
-
-    def _code_prefix(self, names: Sequence[str], images: Tensor, quality: int, depth: int) -> Coded:
+    def code(self, names: Sequence[str], images: Tensor, points: Sequence[int]) -> Iterator[list[Coded]]:
         started = time.perf_counter()
-        streams, estimated = self._compress(images, quality, depth)
-        encoded = time.perf_counter()
-        layer = self.layers[depth - 1]
+        latents = self.codec.analyse(images) if hasattr(self.codec, "analyse") else None
+        analysed = time.perf_counter() - started
+        for quality in points:
+            started = time.perf_counter()
+            prefixes = self._prefixes(images, latents, quality)
+            seconds = [(analysed + time.perf_counter() - started) / len(names)] * len(names)
+            yield [
+                self._decoded(names, images, quality, layer, *prefix, seconds)
+                for layer, prefix in zip(self.layers, prefixes, strict=True)
+            ]
+
+    def _prefixes(
+        self, images: Tensor, latents: Sequence[Tensor] | None, quality: int
+    ) -> list[tuple[list[bytes], Sequence[float | None]]]:
+        """Of each number of layers the files, and the entropy model's ideal bits for each: None from codecs that keep
+        latents and bits to themselves."""
+        depths = range(1, len(self.layers) + 1)
+        if latents is None:
+            unknown = [None] * len(images)
+            return [(self.codec.compress(images, quality=quality, layers=depth), unknown) for depth in depths]
+        sizes = [(images.shape[-1], images.shape[-2])] * len(images)
+        coded = self.codec.encode(latents, quality, sizes=sizes)
+        ends = coded.prefix_lengths.T.tolist()
+        return [
+            ([file[:end] for file, end in zip(coded.files, ends[depth - 1], strict=True)], coded.bits(depth).tolist())
+            for depth in depths
+        ]
+
+    def _decoded(
+        self,
+        names: Sequence[str],
+        images: Tensor,
+        quality: int,
+        layer: str,
+        streams: Sequence[bytes],
+        bits: Sequence[float | None],
+        seconds: list[float],
+    ) -> Coded:
         paths = [self.folder / f"quality-{quality}" / layer / _file_of(name) for name in names]
         for path, stream in zip(paths, streams, strict=True):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,25 +134,16 @@ class LayeredSubject:
         reading = time.perf_counter()
         decoded = torch.stack(self.codec.decompress(files))
         finished = time.perf_counter()
-        count = len(names)
         return Coded(
             layer,
-            [quality] * count,
-            as_eight_bit(resize(decoded, images.shape[-1])),
+            [quality] * len(names),
+            as_eight_bit(resize(decoded, images.shape[-1])).to(images.device),
             [path.stat().st_size for path in paths],
             [payload_bytes(file) for file in files],
-            estimated,
-            [(encoded - started) / count] * count,
-            [(finished - reading) / count] * count,
+            bits,
+            seconds,
+            [(finished - reading) / len(names)] * len(names),
         )
-
-    def _compress(self, images: Tensor, quality: int, depth: int) -> tuple[list[bytes], Sequence[float | None]]:
-        """Files, and the entropy model's ideal bits for each: None from codecs that keep those to themselves."""
-        if not hasattr(self.codec, "encode"):
-            return self.codec.compress(images, quality=quality, layers=depth), [None] * len(images)
-        sizes = [(images.shape[-1], images.shape[-2])] * len(images)
-        coded = self.codec.encode(self.codec.analyse(images)[:depth], quality, sizes=sizes)
-        return coded.files, coded.bits(depth).tolist()
 
     def _behaviour(self, probe: Tensor) -> str:
         """Hash of what the codec makes of one image: retrained weights under an old name do not go unnoticed."""
@@ -147,22 +173,24 @@ class AnchorSubject:
         """One image, uint8 [H, W, 3] → the quality it was coded at, and what came out."""
         return point, self.anchor.encode_decode(image, point)
 
-    def code(self, names: Sequence[str], images: Tensor, point: int) -> list[Coded]:
-        coded = self.pool.map(lambda image: self.code_one(image, point), to_uint8(images))
-        qualities, results = zip(*coded, strict=True)
-        decoded = torch.from_numpy(np.stack([result.decoded for result in results])).permute(0, 3, 1, 2)
-        return [
-            Coded(
-                WHOLE,
-                list(qualities),
-                decoded.float().div(127.5).sub(1).contiguous(),
-                [result.file_bytes for result in results],
-                [result.slice_bytes for result in results],
-                [None] * len(results),
-                [result.encode_seconds for result in results],
-                [result.decode_seconds for result in results],
-            )
-        ]
+    def code(self, names: Sequence[str], images: Tensor, points: Sequence[int]) -> Iterator[list[Coded]]:
+        # All points at once: large pictures come one at a time, and one alone keeps one core busy.
+        pictures = to_uint8(images)
+        waiting = [[self.pool.submit(self.code_one, picture, point) for picture in pictures] for point in points]
+        for futures in waiting:
+            qualities, results = zip(*(future.result() for future in futures), strict=True)
+            yield [
+                Coded(
+                    WHOLE,
+                    list(qualities),
+                    from_uint8(np.stack([result.decoded for result in results])).to(images.device),
+                    [result.file_bytes for result in results],
+                    [result.slice_bytes for result in results],
+                    [None] * len(results),
+                    [result.encode_seconds for result in results],
+                    [result.decode_seconds for result in results],
+                )
+            ]
 
 
 class SizedAnchorSubject(AnchorSubject):
@@ -192,14 +220,24 @@ def payload_bytes(file: bytes) -> int | None:
         return None
 
 
-def anchor_pool() -> ThreadPoolExecutor:
-    """Threads around encoder processes: one a core."""
-    return ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="anchor")
+@contextmanager
+def anchor_pool() -> Iterator[ThreadPoolExecutor]:
+    """Threads around encoder processes: one a core. What waits when the block is left is not begun."""
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="anchor")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def as_eight_bit(images: Tensor) -> Tensor:
     """Round [N, 3, H, W] in [-1, 1] to the 256 values a picture file holds."""
-    return images.detach().float().cpu().add(1).mul(127.5).round().clamp(0, 255).div(127.5).sub(1)
+    return images.detach().float().add(1).mul(127.5).round().clamp(0, 255).div(127.5).sub(1)
+
+
+def from_uint8(pictures: np.ndarray) -> Tensor:
+    """uint8 [N, H, W, 3] → [N, 3, H, W] in [-1, 1]."""
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
 
 
 def _file_of(name: str) -> Path:

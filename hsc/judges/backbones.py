@@ -4,6 +4,8 @@ Layers and their numbers are those of torchvision's `features`. Built here becau
 initialise the classifier as well: 124 of VGG16's 138 million parameters, which no judge needs.
 """
 
+from functools import cache
+
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -46,8 +48,16 @@ def vgg16() -> nn.Sequential:
 
 def normalise(images: Tensor) -> Tensor:
     """[N, 3, H, W] in [-1, 1] → ImageNet's normalisation, channels last."""
-    mean, std = (images.new_tensor(colour)[:, None, None] for colour in (IMAGENET_MEAN, IMAGENET_STD))
+    mean, std = _colours(images.device, images.dtype)
     return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+@cache
+def _colours(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """ImageNet's means and deviations [3, 1, 1], brought to a device once."""
+    with torch.inference_mode(False):  # or gradients could not be taken with them later
+        mean, std = (torch.tensor(c, device=device, dtype=dtype)[:, None, None] for c in (IMAGENET_MEAN, IMAGENET_STD))
+    return mean, std
 
 
 def taps(features: nn.Sequential, images: Tensor, numbers: tuple[int, ...]) -> list[Tensor]:

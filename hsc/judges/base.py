@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from hsc.errors import HscError
+from hsc.images import pictures_at_once
 
 Kind = Literal["perceptual", "recogniser", "landmarker", "features"]
 
@@ -34,6 +35,14 @@ class Judge(nn.Module):
     family: str
     kind: ClassVar[Kind]
     differentiable: ClassVar[bool] = True
+
+    def __call__(self, *images: Tensor) -> Tensor:
+        """What `forward` says. Without gradients images are judged a few at a time, so that memory follows pixels."""
+        count = pictures_at_once(max(images[0].shape[-2:]))
+        if torch.is_grad_enabled() or len(images[0]) <= count:
+            return super().__call__(*images)
+        parts = zip(*(part.split(count) for part in images), strict=True)
+        return torch.cat([super(Judge, self).__call__(*part) for part in parts])
 
     def freeze(self) -> None:
         self.requires_grad_(False)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from hsc.images import resize, to_uint8
+from hsc.images import resize
 from hsc.judges import backbones, weights
 from hsc.judges.base import Judge, import_extra
 
@@ -56,6 +56,6 @@ class InceptionFeatures(Judge):
 
     def forward(self, image: Tensor) -> Tensor:
         """[N, 3, S, S] → [N, 2048]."""
-        pixels = torch.from_numpy(to_uint8(image)).permute(0, 3, 1, 2).to(image.device)
+        pixels = image.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
         with self.precision(image):
             return self.net(pixels)[0]

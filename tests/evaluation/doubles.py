@@ -25,7 +25,7 @@ class JpegLayers:
 
     def __init__(self, subsampling: int = 0) -> None:
         self.subsampling = subsampling
-        self.compressed = 0
+        self.compressed = self.analysed = 0
 
     def compress(self, images, quality=None, layers=None):
         self.compressed += 1
@@ -51,6 +51,7 @@ class JpegLayers:
         return resize(to_tensor(Image.open(io.BytesIO(chunks[-1])))[None], SIZE)[0]
 
     def analyse(self, images):
+        self.analysed += len(images)
         return [images] * len(self.layers)
 
     def encode(self, latents, quality=None, *, bytes=None, sizes=None):
@@ -62,8 +63,19 @@ class JpegCoded(NamedTuple):
 
     files: list[bytes]
 
+    @property
+    def prefix_lengths(self):
+        return torch.tensor([list(self._ends(file)) for file in self.files])
+
+    @staticmethod
+    def _ends(file):
+        end = 0
+        while end < len(file):
+            end += 2 + int.from_bytes(file[end : end + 2])
+            yield end
+
     def bits(self, layers):
-        return torch.tensor([8.0 * (len(file) - 2 * layers) for file in self.files])
+        return 8.0 * (self.prefix_lengths[:, layers - 1] - 2 * layers)
 
 
 class Psnr(nn.Module):

@@ -165,19 +165,20 @@ class Interrupted(JpegLayers):
     """Stops in the middle, as Ctrl-C would."""
 
     def compress(self, images, quality=None, layers=None):
-        if self.compressed > 10:
+        if self.compressed > 6:  # the probe at three qualities, and the first batch at as many
             raise KeyboardInterrupt
         return super().compress(images, quality, layers)
 
 
-def test_interrupted_evaluation_ends_with_the_same_tables(finished, pictures, judges, tmp_path):
+def test_interrupted_evaluation_ends_with_the_same_tables(finished, pictures, judges, tmp_path, monkeypatch):
+    monkeypatch.setattr("hsc.images.PIXELS_AT_ONCE", 16 * SIZE**2)
     out = tmp_path / "again"
     settings = {"anchors": ("jpeg",), "limit": COUNT, "judges": judges}
     with pytest.raises(KeyboardInterrupt):
         evaluate(Interrupted(), pictures, out, **settings)
     journal = out / "journal.jsonl"
     before = journal.read_text().splitlines()
-    assert 0 < len(before) < COUNT * 9
+    assert 0 < len(before) < COUNT * (9 + 7)
     journal.write_text("\n".join(before)[:-20])  # the last line torn, as by a crash
 
     again = JpegLayers()
@@ -193,6 +194,24 @@ def test_interrupted_evaluation_ends_with_the_same_tables(finished, pictures, ju
     compressed = again.compressed
     evaluate(again, pictures, out, **settings)
     assert again.compressed == compressed + 3  # only the probe that tells codecs apart
+
+
+def test_batches_follow_from_pixels_and_latents_are_computed_once(finished, pictures, judges, tmp_path, monkeypatch):
+    """Three pictures at a time, through every quality of both codecs; the tables are those of one batch."""
+    monkeypatch.setattr("hsc.images.PIXELS_AT_ONCE", 3 * SIZE**2 + 100)
+    most, look = [], Psnr.forward
+
+    def counted(judge, reference, image):
+        most.append(len(image))
+        return look(judge, reference, image)
+
+    monkeypatch.setattr(Psnr, "forward", counted)
+    codec = JpegLayers()
+    evaluate(codec, pictures, tmp_path / "out", anchors=("jpeg",), limit=COUNT, judges=judges, pictures=4)
+    assert max(most) == 3
+    assert codec.analysed == COUNT + 4  # and once for the pictures of faces
+    assert without_times(read_rows(tmp_path / "out")) == without_times(read_rows(finished))
+    assert len(json.loads((tmp_path / "out" / "faces" / "faces.json").read_text())["faces"]) == 4
 
 
 def test_other_codec_of_the_same_name_is_measured_anew(finished, pictures, judges, tmp_path):
@@ -377,6 +396,16 @@ def test_without_a_split_the_codecs_own_validation_images_are_measured(recorded,
         evaluate(codec, pictures, tmp_path / "out", judges=("psnr",), qualities=[0])
         assert {row["image"] for row in read_rows(tmp_path / "out")} == {f"{n:03}.png" for n in range(20, 24)}
         assert "measuring the images the codec was validated on: 020-023" in capsys.readouterr().err
+
+
+def test_other_faces_under_the_name_of_the_codecs_own_are_measured_all(codec, pictures, tmp_path, judges, capsys):
+    codec.card = {"data": "pictures.zip", "validation": "04000-04499"}
+    evaluate(codec, pictures, tmp_path / "out", judges=("psnr",), qualities=[0])
+    assert len({row["image"] for row in read_rows(tmp_path / "out")}) == 24
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "04000" in line]
+    assert line.startswith("measuring all of pictures.zip: it lacks the images the codec was validated on")
+    with pytest.raises(HscError, match="selects none of the 24 images"):  # what the user asks for is not replaced
+        evaluate(codec, pictures, tmp_path / "out", judges=("psnr",), qualities=[0], split="04000-04499")
 
 
 def test_a_codec_that_does_not_say_what_it_was_validated_on_is_reported(codec, pictures, tmp_path, judges, capsys):
