@@ -88,7 +88,7 @@ class LayeredSubject:
 
     def code(self, names: Sequence[str], images: Tensor, points: Sequence[int]) -> Iterator[list[Coded]]:
         started = time.perf_counter()
-        latents = self.codec.analyse(images) if hasattr(self.codec, "analyse") else None
+        latents = self._latents(images)
         analysed = time.perf_counter() - started
         for quality in points:
             started = time.perf_counter()
@@ -98,6 +98,9 @@ class LayeredSubject:
                 self._decoded(names, images, quality, layer, *prefix, seconds)
                 for layer, prefix in zip(self.layers, prefixes, strict=True)
             ]
+
+    def _latents(self, images: Tensor) -> Sequence[Tensor] | None:
+        return self.codec.analyse(images) if hasattr(self.codec, "analyse") else None
 
     def _prefixes(
         self, images: Tensor, latents: Sequence[Tensor] | None, quality: int
@@ -148,8 +151,9 @@ class LayeredSubject:
     def _behaviour(self, probe: Tensor) -> str:
         """Hash of what the codec makes of one image: retrained weights under an old name do not go unnoticed."""
         digest = hashlib.sha256(repr((self.name, self.layers, "payload")).encode())
+        latents = self._latents(probe)
         for quality in self.points:
-            files, _ = self._compress(probe, quality, len(self.layers))
+            files, _ = self._prefixes(probe, latents, quality)[-1]
             digest.update(files[0])
             digest.update(to_uint8(torch.stack(self.codec.decompress(files))).tobytes())
         return digest.hexdigest()

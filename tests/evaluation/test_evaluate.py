@@ -209,7 +209,7 @@ def test_batches_follow_from_pixels_and_latents_are_computed_once(finished, pict
     codec = JpegLayers()
     evaluate(codec, pictures, tmp_path / "out", anchors=("jpeg",), limit=COUNT, judges=judges, pictures=4)
     assert max(most) == 3
-    assert codec.analysed == COUNT + 4  # and once for the pictures of faces
+    assert codec.analysed == 1 + COUNT + 4  # the probe that tells codecs apart, and the pictures of four faces
     assert without_times(read_rows(tmp_path / "out")) == without_times(read_rows(finished))
     assert len(json.loads((tmp_path / "out" / "faces" / "faces.json").read_text())["faces"]) == 4
 
