@@ -1,7 +1,6 @@
-"""The best value of every validation metric, kept as the run's summary."""
+"""The values of the best validation, kept together as the run's summary."""
 
 import math
-from collections.abc import Collection
 from typing import Any
 
 import pytorch_lightning as pl
@@ -9,18 +8,17 @@ import pytorch_lightning as pl
 from hsc.callbacks.loggers import samples_seen, wandb_runs
 
 HIGHER_IS_BETTER = frozenset({"psnr", "ms_ssim", "identity_accuracy", "detection_rate"})
-NEITHER = frozenset({"zero_symbols", "row_bits", "originals"})  # described, not judged
 
 
 class BestValueCallback(pl.Callback):
-    """Keeps the best value so far of every `val/…` metric and makes it the W&B summary; survives resuming.
+    """Makes all `val/…` values of the best validation so far the W&B summary, together; survives resuming.
 
-    Left alone, W&B summarises a run by its last values, and sweeps rank runs by them. `best` holds the values by name.
-    `higher_is_better`: last parts of the names of which the highest value is the best; of all others the lowest is.
+    Left alone, W&B summarises a run by its last values, and sweeps rank runs by them. `watch`: the value by which
+    validations are compared; where validation does not report it, the latest is taken. `best` holds the values by name.
     """
 
-    def __init__(self, higher_is_better: Collection[str] = HIGHER_IS_BETTER) -> None:
-        self.higher_is_better = higher_is_better
+    def __init__(self, watch: str = "") -> None:
+        self.watch = watch
         self.best: dict[str, float] = {}
         self._defined: set[str] = set()
 
@@ -33,14 +31,23 @@ class BestValueCallback(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.sanity_checking:
             return
-        for name, value in trainer.callback_metrics.items():
-            if name.startswith("val/") and not NEITHER.intersection(name.split("/")) and not math.isnan(value):
-                choose = max if name.rpartition("/")[2] in self.higher_is_better else min
-                self.best[name] = choose(float(value), self.best.get(name, float(value)))
+        reported = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+        if self.watch not in reported or is_better(self.watch, reported[self.watch], self.best.get(self.watch)):
+            self.best = {name: value for name, value in reported.items() if not math.isnan(value)}
         axis = "samples_seen" if samples_seen(pl_module) is not None else None
         for run in wandb_runs(trainer):
-            for name in self.best.keys() - self._defined:
+            for name in reported.keys() - self._defined:
                 # Otherwise W&B puts the last value back at the next validation.
                 run.define_metric(name, step_metric=axis, summary="none")
+            for name in set(run.summary.keys()) - self.best.keys():  # of other validations, or of another stage
+                if name.startswith("val/") and isinstance(run.summary[name], int | float):
+                    del run.summary[name]
             run.summary.update(self.best)
-        self._defined |= self.best.keys()
+        self._defined |= reported.keys()
+
+
+def is_better(name: str, value: float, best: float | None) -> bool:
+    """Whether a value of that logged name is better than the best so far; NaN never is."""
+    if math.isnan(value) or best is None or math.isnan(best):
+        return not math.isnan(value)
+    return value > best if name.rpartition("/")[2] in HIGHER_IS_BETTER else value < best

@@ -41,9 +41,9 @@ def log_results(trainer: pl.Trainer, module: pl.LightningModule, results: Mappin
 def log_to_wandb(trainer: pl.Trainer, module: pl.LightningModule, items: Mapping[str, Any]) -> None:
     """Log images or histograms to the W&B runs there are, with `samples_seen`."""
     seen = samples_seen(module)
-    axis = {} if seen is None else {"samples_seen": seen}
+    axis = {"trainer/global_step": trainer.global_step} if seen is None else {"samples_seen": seen}
     for run in wandb_runs(trainer):
-        run.log({**items, **axis, "trainer/global_step": trainer.global_step})
+        run.log({**items, **axis})
 
 
 def add_to_wandb_config(trainer: pl.Trainer, entries: Mapping[str, Any]) -> None:

@@ -20,6 +20,8 @@ from hsc.modules.trainable import TrainableModule
 from hsc.nets.build import grid, share_components
 from hsc.outputs import CodecOutput, LayerOutput
 
+PREFIXES = 2  # random numbers of a step that say which prefixes are decoded
+
 
 class CodecModule(TrainableModule):
     """Trains a prefix of the layers, or all of them, on the multi-task scalable rate–distortion objective.
@@ -77,7 +79,9 @@ class CodecModule(TrainableModule):
             coded = self.entropy(latents, quality, self._quantiser(), random, share)
             rows = [layer.shape[1] for layer in latents]
             total, parts = self.objective.rate(coded.row_bits, rows, self.lambdas[quality], self.size**2)
-            prefixes = self._decoded_prefixes(coded.prefixes, quality, random, share)
+            # Drawn on the CPU, where the numbers of images are wanted.
+            draws = self.step_generator(PREFIXES, torch.device("cpu"))
+            prefixes = self._decoded_prefixes(coded.prefixes, quality, draws, share)
             for layer, chosen, decoded, portion in prefixes:
                 term = self.objective.distortion(
                     layer, decoded, images[chosen], None if landmarks is None else landmarks[chosen]
@@ -105,15 +109,16 @@ class CodecModule(TrainableModule):
         The mean over a layer's images in the whole step is the mean, over shares, of portion × the mean over those of
         the share. A layer that other shares have drawn has no images and portion 0 here, so that all log the same.
         """
-        everything = torch.arange(len(quality), device=quality.device)
+        everything = torch.arange(len(quality))
         if self.stage.prefixes == "all":
             chosen, portions, drawn = [everything] * len(prefixes), [1.0] * len(prefixes), [1] * len(prefixes)
         else:
             whole = (share.parts * len(quality),)
-            draw = torch.randint(len(prefixes), whole, generator=random, device=quality.device)
+            draw = torch.randint(len(prefixes), whole, generator=random)
             chosen = [everything[share.of(draw) == j] for j in range(len(prefixes))]
             drawn = draw.bincount(minlength=len(prefixes)).tolist()
             portions = [share.parts * len(own) / max(count, 1) for own, count in zip(chosen, drawn, strict=True)]
+        chosen = [own.to(quality.device, non_blocking=True) for own in chosen]
         by_layer = zip(self.layer_names, chosen, self.decoded(prefixes, quality, chosen), portions, drawn, strict=False)
         return [(layer, own, shown, portion) for layer, own, shown, portion, anywhere in by_layer if anywhere]
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from hsc.config import Config, StageConfig
 from hsc.modules.share import Share
+from hsc.modules.window import Window
 from hsc.nets.build import image_size
 
 
@@ -32,6 +33,8 @@ class TrainableModule(pl.LightningModule):
         self.step = 0
         """`batches_seen` for this process to read without waiting for the device"""
         self.register_load_state_dict_post_hook(_read_step)
+        self.window = Window()
+        """what has not been logged yet"""
         self._values_of_parts: list[Mapping[str, Tensor | float]] = []
 
     @property
@@ -76,11 +79,11 @@ class TrainableModule(pl.LightningModule):
 
         return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
-    def step_generator(self, purpose: int = 0) -> torch.Generator:
+    def step_generator(self, purpose: int = 0, device: torch.device | None = None) -> torch.Generator:
         """Random numbers of this step, the same in all processes and for all parts: each takes its own share of what is
         drawn for the whole batch. Two purposes, numbered below 4099, have nothing in common.
         """
-        generator = torch.Generator(self.device)
+        generator = torch.Generator(device or self.device)
         return generator.manual_seed((self.config.seed * 1_000_003 + self.step) * 4099 + purpose)
 
     @property
@@ -117,11 +120,22 @@ class TrainableModule(pl.LightningModule):
         self.log_training(values)
 
     def log_training(self, values: Mapping[str, Tensor | float]) -> None:
-        """Log values under train/ every `log_every` batches, as means over the processes, with samples_seen."""
-        if int(self.batches_seen) % self.stage.log_every == 0:
-            together = torch.stack([torch.as_tensor(value, device=self.device).float() for value in values.values()])
-            named = {f"train/{name}": value for name, value in zip(values, self.mean_over_ranks(together), strict=True)}
-            self.log_dict(named | {"samples_seen": float(self.samples_seen)}, on_step=True, on_epoch=False)
+        """Values of this step, to be logged as part of the means over `log_every` steps."""
+        self.window.add(values)
+
+    def end_window(self) -> dict[str, Tensor]:
+        """Means since the last log point, over steps and processes, by name; the next step begins a new window."""
+        means = self.mean_over_ranks(self.window.means(self.device)).cpu()
+        names, self.window = list(self.window.sums), Window()
+        return dict(zip(names, means, strict=True))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.window.sums:
+            checkpoint["window"] = self.window.state(self.mean_over_ranks(self.window.means(self.device)))
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if "window" in checkpoint:
+            self.window.restore(checkpoint["window"])
 
     def mean_over_ranks(self, value: Tensor) -> Tensor:
         """Of a tensor that every process has."""

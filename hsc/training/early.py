@@ -1,6 +1,5 @@
 """Early stopping: a stage ends when validation has not improved for a while, and leaves its best weights."""
 
-import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.trainer.states import TrainerFn
 
-from hsc.callbacks.best import HIGHER_IS_BETTER
+from hsc.callbacks.best import is_better
 from hsc.errors import HscError
 
 BEST = "best.ckpt"
@@ -51,7 +50,7 @@ class EarlyStop(pl.Callback):
         if self.watch not in reported:
             known = ", ".join(sorted(name for name in reported if name.startswith("val/")))
             raise HscError(f"config: watch: validation does not report {self.watch!r}; it reports {known}")
-        if self._betters(reported[self.watch]):
+        if is_better(self.watch, reported[self.watch], self.metrics.get(self.watch)):
             self.metrics, self.waited = reported, 0
             # Every process: Lightning gathers what they hold. The averaging callback puts its weights into the file.
             trainer.save_checkpoint(self._file, weights_only=True)
@@ -68,9 +67,3 @@ class EarlyStop(pl.Callback):
     def remove(self) -> None:
         """After the weights have been saved for good."""
         self._file.unlink(missing_ok=True)
-
-    def _betters(self, value: float) -> bool:
-        best = self.metrics.get(self.watch, math.nan)
-        if math.isnan(value) or math.isnan(best):
-            return not math.isnan(value)
-        return value > best if self.watch.rpartition("/")[2] in HIGHER_IS_BETTER else value < best

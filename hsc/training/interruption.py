@@ -1,4 +1,6 @@
-"""Training told to stop: finish the step, save, exit 143. By SLURM's USR1: also ask for another turn."""
+"""When a stage is saved, and training told to stop: finish the step, save, exit 143. By SLURM's USR1: also ask for
+another turn.
+"""
 
 import signal
 from pathlib import Path
@@ -8,12 +10,17 @@ from typing import Any, NoReturn
 import pytorch_lightning as pl
 
 from hsc.slurm import PREEMPTED, TERMINATED, in_slurm, requeue
+from hsc.training.divergence import check_finite
 
 
-class SaveOnTermination(pl.Callback):
-    """Lightning itself answers SIGTERM with exit status 0 (Lightning-AI/pytorch-lightning#19916), which schedulers read
-    as "done", and without saving. This saves `checkpoint` at the end of the step in which the signal came, and exits
-    with 143. Before a validation, which may be long, it saves too: a signal during validation exits at once.
+class StageCheckpoints(pl.Callback):
+    """Saves `checkpoint` every `save_every` steps, before a validation, which may be long, and when told to stop.
+
+    Weights that are not finite are never saved: training ends there with an error.
+
+    Lightning itself answers SIGTERM with exit status 0 (Lightning-AI/pytorch-lightning#19916), which schedulers read
+    as "done", and without saving. This saves at the end of the step in which the signal came, and exits with 143; a
+    signal during validation exits at once.
 
     USR1, which SLURM sends where a job asks for it (`--signal=USR1@90`), does the same, and then requeues the job.
     Lightning would save in the middle of the step, from which training does not go on exactly.
@@ -35,7 +42,9 @@ class SaveOnTermination(pl.Callback):
         if not pl_module.between_steps:
             return
         told_to_stop = self._any(trainer, self._received)
-        if told_to_stop or pl_module.step % pl_module.stage.validate_every == 0:
+        due = any(pl_module.step % every == 0 for every in (pl_module.stage.save_every, pl_module.stage.validate_every))
+        if told_to_stop or due:
+            check_finite(trainer, pl_module)
             trainer.save_checkpoint(self.checkpoint)
         if told_to_stop:
             self._end(trainer)

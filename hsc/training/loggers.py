@@ -2,30 +2,53 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from pytorch_lightning.loggers import CSVLogger, Logger
+from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
 
 from hsc.config import Config, to_yaml
 from hsc.files import write_atomically
 
 
+class WandbRun(WandbLogger):
+    """Logs against `samples_seen`, which every value comes with: Lightning's own step begins anew with each stage."""
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        if self._experiment is None:
+            import wandb
+
+            self._experiment = wandb.init(**self._wandb_init)
+            self._experiment.define_metric("*", step_metric="samples_seen")
+        return self._experiment
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        self.experiment.log(dict(metrics))
+
+
+def stage_log(folder: Path) -> CSVLogger:
+    """The CSV file of a stage: `STAGE/log/version_N/metrics.csv`, a version each time the stage is (re)started."""
+    return CSVLogger(folder, name="log", flush_logs_every_n_steps=1)
+
+
 @contextmanager
-def run_loggers(config: Config, folder: Path, stage: str) -> Iterator[list[Logger]]:
-    """Loggers for one stage. CSV: `STAGE/log/version_N/metrics.csv`, a version each time the stage is (re)started."""
-    loggers: list[Logger] = [CSVLogger(folder / stage, name="log", flush_logs_every_n_steps=1)]
+def run_loggers(config: Config, folder: Path) -> Iterator[list[Logger]]:
+    """What all stages of a run log to, beside their CSV files: one W&B run, begun by the first stage that trains."""
     mode = rank_zero_only(_wandb_mode, default="disabled")(config.logging.wandb)
     if mode == "disabled":
-        yield loggers
+        yield []
         return
     import wandb
-    from pytorch_lightning.loggers import WandbLogger
 
     os.environ.setdefault("WANDB_SILENT", "true")
-    logger = WandbLogger(
+    logger = WandbRun(
         project=config.logging.project,
         group=config.logging.group,
         name=config.name,
@@ -39,7 +62,7 @@ def run_loggers(config: Config, folder: Path, stage: str) -> Iterator[list[Logge
     # Lightning 2.6 passes a setting that W&B 0.31 has given up, and warns of even where it is None.
     logger._wandb_init.pop("anonymous", None)
     try:
-        yield [*loggers, logger]
+        yield [logger]
     finally:
         wandb.finish()
 

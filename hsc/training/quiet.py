@@ -7,7 +7,6 @@ NO_NEWS = (
     r".*Checkpoint directory .* exists and is not empty.*",  # a stage folder always holds its key and log
     r".*isinstance\(treespec, LeafSpec\).*",  # Lightning 2.6 on torch 2.11 and later
     r".*does not have many workers.*",  # small sets are held in memory, where workers only cost
-    r".*Using `?ModelCheckpoint`? with manual optimization.*",  # saved after the step, which is what resuming needs
     r".*The `srun` command is available.*",
     r".*functional\.all_gather is deprecated.*",  # Lightning's own call
     r"Grad strides do not match bucket view strides.*",  # channels_last under DDP: a copy of a few numbers

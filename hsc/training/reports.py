@@ -1,9 +1,13 @@
 """Which callbacks measure and show a stage."""
 
+from contextlib import suppress
+
 import pytorch_lightning as pl
 
 from hsc import callbacks
+from hsc.callbacks.fid import distance_names
 from hsc.config import Config, StageConfig, to_yaml
+from hsc.judges import NotAvailable, load_judge
 
 LOGGED_AS = {"lpips.alex": "lpips", "lpips.vgg": "lpips_vgg"}
 
@@ -26,9 +30,20 @@ def report_callbacks(config: Config, name: str) -> list[pl.Callback]:
         reports.append(callbacks.FIDCallback(judges.distribution))
     if stage.module == "codec" and stage.quantise != "none":
         reports += [callbacks.BppCallback(), callbacks.SymbolStatisticsCallback()]
-    return [*reports, callbacks.WandbTableCallback(), callbacks.BestValueCallback()]
+    return [*reports, callbacks.WandbTableCallback(), callbacks.BestValueCallback(watched(config, name))]
 
 
 def is_adversarial(stage: StageConfig) -> bool:
     """Whether the stage trains against a discriminator."""
     return stage.module == "prior" and stage.adversarial.weight > 0
+
+
+def watched(config: Config, name: str) -> str:
+    """The logged value that tells a stage's best validation: how lifelike the faces are that a prior draws, where that
+    is measured, else the stage's `watch`."""
+    stage = config.stages[name]
+    if not stage.patience and is_adversarial(stage) and config.judges.distribution != "none":
+        with suppress(NotAvailable):
+            _, distance = distance_names(load_judge(config.judges.distribution))
+            return f"val/generated/{distance}"
+    return stage.watch

@@ -13,6 +13,7 @@ from hsc.config import Config
 from hsc.files import write_atomically
 from hsc.slurm import requeue_when_preempted
 from hsc.training.alone import alone
+from hsc.training.loggers import run_loggers
 from hsc.training.processes import check_devices, end_with_first
 from hsc.training.quiet import hush_lightning
 from hsc.training.release import Export
@@ -46,10 +47,11 @@ def _train(config: Config, folder: Path) -> None:
     weights: Path | None = None
     finished: dict[str, Path] = {}
     samples = 0
-    for name in config.run:
-        start = start_file(config.stages[name], finished, weights)
-        weights, samples = run_stage(config, name, folder / name, start, samples)
-        finished[name] = weights
+    with run_loggers(config, folder) as loggers:
+        for name in config.run:
+            start = start_file(config.stages[name], finished, weights)
+            weights, samples = run_stage(config, name, folder / name, start, samples, loggers)
+            finished[name] = weights
     _finish(config, folder, finished)
 
 

@@ -2,21 +2,21 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import pytorch_lightning as pl
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 
-from hsc.callbacks.fid import distance_names
 from hsc.config import Config, StageConfig, task_names
 from hsc.data.module import FaceDataModule
 from hsc.errors import HscError
 from hsc.files import write_atomically
-from hsc.judges import Judge, NotAvailable, load_judge
+from hsc.judges import Judge, load_judge
 from hsc.losses import Loss, load_losses, unavailable_losses
 from hsc.modules.codec import CodecModule
 from hsc.modules.image_heads import ImageHeadModule
@@ -28,9 +28,9 @@ from hsc.training.checkpoints import PREVIOUS, newest_checkpoint
 from hsc.training.early import EarlyStop, Keeping
 from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
 from hsc.training.identity import StageIdentity, identify
-from hsc.training.loggers import run_loggers
+from hsc.training.loggers import stage_log
 from hsc.training.processes import must_meet_first
-from hsc.training.reports import is_adversarial, report_callbacks
+from hsc.training.reports import report_callbacks, watched
 from hsc.training.reuse import agree, claim, publish, take_over
 from hsc.training.stage_folder import (
     DONE,
@@ -63,8 +63,13 @@ class StageResult(NamedTuple):
     samples_seen: int
 
 
-def run_stage(config: Config, name: str, folder: Path, start: Path | None, samples_before: int) -> StageResult:
-    """Train stage `name` in `folder` from the weights file `start`, or take it over from a run that has trained it."""
+def run_stage(
+    config: Config, name: str, folder: Path, start: Path | None, samples_before: int, loggers: Sequence[Logger]
+) -> StageResult:
+    """Train stage `name` in `folder` from the weights file `start`, or take it over from a run that has trained it.
+
+    `loggers`: those of the run, beside which the stage has a CSV file of its own.
+    """
     stage = config.stages[name]
     samples_after = samples_before + stage.steps * stage.batch_size
     data = data_module(config, name)
@@ -84,7 +89,7 @@ def run_stage(config: Config, name: str, folder: Path, start: Path | None, sampl
             take_over(finished, work, samples_after)
             say(f"{name}: reused from {finished}")
         else:
-            _train(config, name, work, folder, identity, start, samples_before, data)
+            _train(config, name, work, folder, identity, start, samples_before, data, loggers)
         agree(lambda: _put_in_place(work, folder))
         if finished is None:
             publish(Path(config.runs), folder)
@@ -100,6 +105,7 @@ def _train(
     start: Path | None,
     samples_before: int,
     data: FaceDataModule,
+    loggers: Sequence[Logger],
 ) -> None:
     """Train or resume the stage in its working folder, to its done-marker."""
     stage = config.stages[name]
@@ -116,12 +122,12 @@ def _train(
         say(f"{name}: resumes from {checkpoint} after {steps_before} of {stage.steps} steps")
     else:
         _start(config, name, module, start, data)
-    with run_loggers(config, folder.parent, work.name) as loggers:
-        trainer = build_trainer(config, name, stage, work, loggers, report_callbacks(config, name), early)
-        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
-        # Lightning validates neither between its intervals nor when it resumes without a step left.
-        if not stage.patience and (stage.steps % min(stage.validate_every, stage.steps) or steps_before == stage.steps):
-            trainer.validate(module, data, verbose=False)
+    own = [stage_log(work), *loggers]
+    trainer = build_trainer(config, name, stage, work, own, report_callbacks(config, name), early)
+    trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+    # Lightning validates neither between its intervals nor when it resumes without a step left.
+    if not stage.patience and (stage.steps % min(stage.validate_every, stage.steps) or steps_before == stage.steps):
+        trainer.validate(module, data, verbose=False)
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     if early is not None:
         early.put_best(module)
@@ -210,16 +216,8 @@ def _teacher(config: Config, name: str, start: Path | None) -> Teacher:
 def _keeping(config: Config, name: str) -> Keeping | None:
     """By what validation chooses the weights to keep: for early stopping, or for the most lifelike faces of a prior;
     None where they are the last."""
-    stage = config.stages[name]
-    if stage.patience:
-        return Keeping(stage.watch, stage.patience)
-    if is_adversarial(stage) and config.judges.distribution != "none":
-        try:
-            _, distance = distance_names(load_judge(config.judges.distribution))
-        except NotAvailable:
-            return None
-        return Keeping(f"val/generated/{distance}", patience=0)
-    return None
+    watch, patience = watched(config, name), config.stages[name].patience
+    return Keeping(watch, patience) if patience or watch.startswith("val/generated/") else None
 
 
 def _start(config: Config, name: str, module: TrainableModule, start: Path | None, data: FaceDataModule) -> None:

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint
 
 from hsc.config import Config, StageConfig
 from hsc.devices import find_device
 from hsc.training.averaging import HalfLifeAveraging
 from hsc.training.checkpoints import LAST, SafeCheckpoints
 from hsc.training.compiling import CompiledNetworks
+from hsc.training.curves import TrainingCurves
 from hsc.training.early import EarlyStop
-from hsc.training.interruption import SaveOnTermination
+from hsc.training.interruption import StageCheckpoints
 from hsc.training.missed import MissedValidation
 from hsc.training.processes import launched
 from hsc.training.progress import progress_callback
@@ -36,15 +36,9 @@ def build_trainer(
     callbacks: list[pl.Callback] = [
         HalfLifeAveraging(stage.average_kimg * 1000, stage.batch_size),
         *reports,
+        TrainingCurves(),
         progress_callback(name, stage.steps),
-        ModelCheckpoint(
-            folder,
-            filename=LAST.removesuffix(".ckpt"),
-            every_n_train_steps=stage.save_every * per_batch,
-            save_on_train_epoch_end=False,
-            enable_version_counter=False,
-        ),
-        SaveOnTermination(folder / LAST),
+        StageCheckpoints(folder / LAST),
         MissedValidation(),
     ]
     if stage.compile:
@@ -68,7 +62,7 @@ def build_trainer(
         val_check_interval=min(stage.validate_every, stage.steps) * stage.accumulate,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
-        log_every_n_steps=1,
+        enable_checkpointing=False,  # StageCheckpoints saves
         use_distributed_sampler=False,
         enable_progress_bar=any(type(c).__name__ == "RichProgressBar" for c in callbacks),
         enable_model_summary=False,

@@ -158,11 +158,11 @@ def test_dreams_of_a_generator_are_shown(tmp_path, trainer):
 
 
 def test_best_values_survive_resuming(tmp_path, trainer):
-    first = BestValueCallback()
+    first = BestValueCallback("val/basic/psnr")
     runner = trainer(tmp_path, logger=False, max_epochs=1, callbacks=[PerceptualCallback({"psnr": Distance()}), first])
     runner.fit(BlurCodec(), loader(8), loader(8))
     runner.save_checkpoint(tmp_path / "last.ckpt")
-    second = BestValueCallback()
+    second = BestValueCallback("val/basic/psnr")
     runner = trainer(tmp_path, logger=False, max_epochs=2, callbacks=[PerceptualCallback({"psnr": Distance()}), second])
     runner.fit(BlurCodec(), loader(8), loader(8), ckpt_path=tmp_path / "last.ckpt")
     # The double's blur shrinks, and with it the distance that it logs as psnr.

@@ -12,6 +12,7 @@ from tiny_model import SIZE
 from torch.utils.data import DataLoader, IterableDataset
 
 from hsc.modules.trainable import TrainableModule
+from hsc.training.curves import TrainingCurves
 from hsc.training.quiet import hush_lightning
 
 
@@ -64,7 +65,7 @@ def fit(tmp_path: Path) -> Callable[..., Gradients]:
             max_steps=batches * per_batch,
             limit_val_batches=0,
             logger=False,
-            callbacks=[gradients],
+            callbacks=[gradients, TrainingCurves()],
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,

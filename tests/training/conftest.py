@@ -68,11 +68,15 @@ def experiment(faces: Path, tmp_path: Path) -> Experiment:
 
 
 @pytest.fixture(scope="session")
-def uninterrupted(
-    faces: Path, tmp_path_factory: pytest.TempPathFactory, train_in_process: Callable[..., int]
-) -> Experiment:
+def new_experiment(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Experiment]:
+    """The experiment in a folder of its own, for what several tests look at."""
+    return lambda: write_experiment(faces, tmp_path_factory.mktemp("experiment"))
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(new_experiment: Callable[[], Experiment], train_in_process: Callable[..., int]) -> Experiment:
     """The experiment, run from its beginning to its end; not to be changed."""
-    whole = write_experiment(faces, tmp_path_factory.mktemp("uninterrupted"))
+    whole = new_experiment()
     said = whole.runs.with_name("said")
     assert train_in_process(whole, output=str(said)) == 0, said.read_text()
     return whole

@@ -1,0 +1,65 @@
+"""A step waits for the device at log points alone: nothing in it asks for a value."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from tiny_model import tiny_config
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from hsc.losses import load_losses
+from hsc.modules.codec import CodecModule
+from hsc.modules.prior import PriorModule
+from hsc.modules.trainable import TrainableModule
+
+WAITS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::is_nonzero", "aten::equal", "aten::masked_select")
+
+
+class Waits(TorchDispatchMode):
+    """Notes what would have to wait for a device, but where an optimiser counts its own steps, which it does on the
+    CPU, and where prefixes are drawn, which is done there too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+        self.allowed = False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func._schema.name in WAITS and not self.allowed:
+            self.seen.append(func._schema.name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("kind", ["prior", "codec"])
+def test_no_step_asks_for_a_value(fit: Callable, kind: str, monkeypatch: pytest.MonkeyPatch):
+    waits = Waits()
+
+    def unseen(owner: Any, name: str) -> None:
+        original = getattr(owner, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            waits.allowed = True
+            try:
+                return original(*args, **kwargs)
+            finally:
+                waits.allowed = False
+
+        monkeypatch.setattr(owner, name, call)
+
+    unseen(torch.optim.Adam, "step")
+    unseen(CodecModule, "_decoded_prefixes")
+    adversarial = {"module": "prior", "train": ["encoder", "generator", "mapping", "discriminator"]}
+    config = tiny_config(log_every=100, **(adversarial if kind == "prior" else {}))
+    made: type[TrainableModule] = PriorModule if kind == "prior" else CodecModule
+    module = made(config, config.stages["only"], load_losses(["l2"]))
+    original = module.training_step
+
+    def training_step(*args: Any) -> Any:
+        with waits:
+            return original(*args)
+
+    module.training_step = training_step
+    fit(module, batches=3)
+    assert module.step == 3
+    assert waits.seen == []
