@@ -22,6 +22,8 @@ TRAINABLE = {
 _FOLDER_NAME = re.compile(r"\w[\w.+-]{0,99}")
 
 # Field of a stage → whether a stage has a use for it, and why not where it has none.
+OF_STYLEGAN2 = ("r1_gamma", "r1_every", "freeze_blocks", "ada_target", "ada_kimg")  # of the adversarial fields
+SMALLEST_PROJECTED = 64  # pixels on a side
 USED: dict[str, tuple[Callable[[StageConfig], bool], str]] = {
     "adversarial": (lambda stage: stage.module == "prior", "only prior stages train against a discriminator"),
     "quantise": (lambda stage: stage.module == "codec", "only codec stages quantise"),
@@ -81,7 +83,10 @@ def _why_ignored(path: Sequence[str], value: Any, stage: StageConfig, config: Co
     field, *below = path
     if field in USED:
         used, reason = USED[field]
-        return "" if used(stage) else reason
+        if not used(stage):
+            return reason
+    if field == "adversarial" and below and stage.adversarial.discriminator == "projected" and below[0] in OF_STYLEGAN2:
+        return "only the stylegan2 discriminator has it"
     if field == "rates" and below and below[0] not in stage.train:
         return f"the stage does not train {below[0]}"
     if field in ("losses", "weights") and below and value:
@@ -191,6 +196,9 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
         refuse("batch_size", f"{stage.batch_size} is no multiple of devices={config.devices}{times}")
     if stage.module == "prior" and stage.adversarial.weight:
         blocks = len(config.model.generator.resolutions) - 1
+        size = config.model.generator.resolutions[-1]
+        if stage.adversarial.discriminator == "projected" and size < SMALLEST_PROJECTED:
+            refuse("adversarial.discriminator", f"projected needs images of {SMALLEST_PROJECTED}² or more, not {size}²")
         if stage.adversarial.freeze_blocks > blocks:
             refuse("adversarial.freeze_blocks", f"the discriminator has {blocks} blocks; freeze 0 to {blocks}")
         if stage.compile and stage.adversarial.path_weight:

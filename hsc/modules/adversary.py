@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hsc.config.schema import AdversarialConfig
-from hsc.modules.augment import AugmentationController, augment
+from hsc.modules.augment import AugmentationController, augment, diff_augment
 from hsc.modules.share import Share
 from hsc.nets.discriminator import r1_penalty
 
@@ -55,6 +55,39 @@ class NonSaturating:
 
     def _augmented(self, images: Tensor, p: Tensor, random: torch.Generator, share: Share) -> Tensor:
         return augment(images, p, random, share) if self.controller.active else images
+
+
+class Hinge:
+    """The hinge loss for a projected discriminator (Sauer et al. 2021), with DiffAugment and no penalty."""
+
+    def __init__(self, discriminator: nn.Module, config: AdversarialConfig) -> None:
+        self.discriminator = discriminator
+
+    def realism(self, generated: Tensor, p: Tensor, random: torch.Generator, share: Share) -> Tensor:
+        """The generator's loss on this share [N, 3, H, W] of a step's images."""
+        return -self.discriminator(diff_augment(generated, random, share)).mean()
+
+    def judgement(
+        self, real: Tensor, generated: Tensor, p: Tensor, random: torch.Generator, share: Share, step: int
+    ) -> Judgement:
+        """The discriminator's loss on this share of a step's images, both [N, 3, H, W]."""
+        logits_real, logits_fake = (
+            self.discriminator(diff_augment(images, random, share)) for images in (real, generated)
+        )
+        total = F.relu(1 - logits_real).mean() + F.relu(1 + logits_fake).mean()
+        return Judgement(total, {"discriminator": total.detach(), **means(logits_real, logits_fake)})
+
+    def adapt(self, p: Tensor, sign: Tensor, images: int) -> None:
+        """Its augmentation is the same throughout."""
+
+
+Adversary = NonSaturating | Hinge
+
+
+def build_adversary(discriminator: nn.Module, config: AdversarialConfig) -> Adversary:
+    """The losses that go with the kind of discriminator."""
+    kinds = {"stylegan2": NonSaturating, "projected": Hinge}
+    return kinds[config.discriminator](discriminator, config)
 
 
 def means(logits_real: Tensor, logits_fake: Tensor) -> dict[str, Tensor]:

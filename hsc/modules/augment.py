@@ -1,4 +1,7 @@
-"""Adaptive discriminator augmentation (Karras et al., NeurIPS 2020): differentiable, one geometric and one colour map.
+"""Differentiable augmentation of what a discriminator sees.
+
+`augment`, adaptive (Karras et al., NeurIPS 2020): one geometric and one colour map; `diff_augment` for projected
+discriminators.
 
 Every transform is drawn for each image with probability p; real and generated images are augmented alike, so what leaks
 into the generator is bounded as long as p stays below about 0.8. The controller raises p when the discriminator
@@ -71,6 +74,35 @@ def _augment(images: Tensor, p: float | Tensor, random: torch.Generator, share: 
     brightness = normal(0.2)[:, None, None]
     flat = torch.baddbmm(brightness, matrix, images.flatten(2))
     return flat.view_as(images)
+
+
+def diff_augment(images: Tensor, random: torch.Generator, share: Share = WHOLE) -> Tensor:
+    """DiffAugment (Zhao et al., NeurIPS 2020): every image's colours, place and a cut-out square, drawn for each.
+
+    [N, 3, H, W] → the same shape; `share` as of `augment`.
+    """
+    with torch.autocast(images.device.type, enabled=False):
+        images, device = images.float(), images.device
+        n, side = len(images), images.shape[-1]
+
+        def uniform(low: float, high: float) -> Tensor:
+            drawn = share.of(torch.rand(n * share.parts, generator=random, device=device))
+            return (low + (high - low) * drawn)[:, None, None, None]
+
+        images = images + uniform(-0.5, 0.5)
+        grey = images.mean(1, keepdim=True)
+        images = grey + (images - grey) * uniform(0, 2)
+        middle = images.mean((1, 2, 3), keepdim=True)
+        images = middle + (images - middle) * uniform(0.5, 1.5)
+        # Whole pixels, so that nothing is blurred; outside the picture is grey.
+        shift_x, shift_y = ((uniform(-1, 1) * (side / 8)).round().flatten() * 2 / side for _ in range(2))
+        theta = torch.eye(2, 3, device=device).repeat(n, 1, 1)
+        theta = torch.cat([theta[:, :, :2], torch.stack([shift_x, shift_y], 1)[:, :, None]], 2)
+        grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+        images = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        place = torch.arange(side, device=device)
+        rows, columns = ((place - (uniform(0, side)[:, 0, 0])).abs() < side / 4 for _ in range(2))  # [N, side]
+        return images * ~(rows[:, :, None] & columns[:, None, :])[:, None]
 
 
 def _rotation(axis: Tensor, angle: Tensor) -> Tensor:

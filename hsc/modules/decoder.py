@@ -3,24 +3,30 @@
 from collections.abc import Sequence
 
 import pytorch_lightning as pl
-from torch import Tensor
+from torch import Tensor, nn
 
 from hsc.config import ModelConfig
-from hsc.nets.build import build_discriminator, build_generator, build_heads
+from hsc.judges.lite0 import WIDTHS, lite0
+from hsc.nets.build import build_discriminator, build_generator, build_heads, image_size
 from hsc.nets.heads import decode
+from hsc.nets.projected import ProjectedDiscriminator
 
 
 class DecoderModule(pl.LightningModule):
     """latents (one [N, rows, dim] a layer) and quality [N] → W+ → images [N, 3, size, size].
 
-    `adversarial`: with a discriminator, for stages that train against one.
+    `discriminator`: with one of this kind, for stages that train against it.
     """
 
-    def __init__(self, model: ModelConfig, adversarial: bool = False) -> None:
+    def __init__(self, model: ModelConfig, discriminator: str | None = None) -> None:
         super().__init__()
         self.heads = build_heads(model)
         self.generator = build_generator(model)
-        self.discriminator = build_discriminator(model) if adversarial else None
+        self.discriminator: nn.Module | None = None
+        if discriminator == "projected":
+            self.discriminator = ProjectedDiscriminator(lite0, WIDTHS, image_size(model))
+        elif discriminator is not None:
+            self.discriminator = build_discriminator(model)
 
     def styles(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
         """W+ [N, rows, w_dim]: the generator's mean style plus what the heads make of the latents."""

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from hsc.config import Config, StageConfig, tasks_of
 from hsc.images import resize
 from hsc.losses import Loss
-from hsc.modules.adversary import NonSaturating
+from hsc.modules.adversary import build_adversary
 from hsc.modules.decoder import DecoderModule
 from hsc.modules.encoder import EncoderModule
 from hsc.modules.objective import Objective
@@ -47,7 +47,7 @@ class PriorModule(TrainableModule):
     def __init__(self, config: Config, stage: StageConfig, losses: Mapping[str, Loss], samples_before: int = 0) -> None:
         super().__init__(config, stage, samples_before)
         self.encoder = EncoderModule(config.model)
-        self.decoder = DecoderModule(config.model, adversarial=True)
+        self.decoder = DecoderModule(config.model, stage.adversarial.discriminator)
         share_components(self.encoder.net, self.decoder.heads)
         self.objective = Objective(stage, self.layer_names, losses)
         self.register_buffer("augmentation", torch.zeros(()))
@@ -55,7 +55,7 @@ class PriorModule(TrainableModule):
         self.augmentation: Tensor
         self.path_length: Tensor
         self.reconstructs = reconstructs(config, stage)
-        self.adversary = NonSaturating(self._discriminator, stage.adversarial)
+        self.adversary = build_adversary(self._discriminator, stage.adversarial)
         self._images: list[Tensor] = []  # of the step's parts so far
         self._mean_styles: list[Tensor] = []
         self._path_lengths: list[Tensor] = []
@@ -176,7 +176,8 @@ class PriorModule(TrainableModule):
     def _let_discriminator_learn(self) -> None:
         """All of it that the stage trains; the generator's step has frozen it."""
         self._discriminator.requires_grad_("discriminator" in self.stage.train)
-        self._discriminator.freeze_highest(self.stage.adversarial.freeze_blocks)
+        if isinstance(self._discriminator, Discriminator):
+            self._discriminator.freeze_highest(self.stage.adversarial.freeze_blocks)
 
     def _random_styles(self, n: int, random: torch.Generator, share: Share) -> Tensor:
         """W+ [n, rows, w_dim] of random faces; some mix two styles at a random row."""
@@ -204,7 +205,7 @@ class PriorModule(TrainableModule):
         return _as_list(self.optimizers())
 
     @property
-    def _discriminator(self) -> Discriminator:
+    def _discriminator(self) -> nn.Module:
         assert self.decoder.discriminator is not None
         return self.decoder.discriminator
 

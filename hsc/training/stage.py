@@ -16,7 +16,7 @@ from hsc.config import Config, StageConfig, task_names
 from hsc.data.module import FaceDataModule
 from hsc.errors import HscError
 from hsc.files import write_atomically
-from hsc.judges import Judge, load_judge
+from hsc.judges import Judge, load_judge, weights
 from hsc.losses import Loss, load_losses, unavailable_losses
 from hsc.modules.codec import CodecModule
 from hsc.modules.image_heads import ImageHeadModule
@@ -30,7 +30,7 @@ from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
 from hsc.training.identity import StageIdentity, identify
 from hsc.training.loggers import stage_log
 from hsc.training.processes import must_meet_first
-from hsc.training.reports import report_callbacks, watched
+from hsc.training.reports import is_adversarial, report_callbacks, watched
 from hsc.training.reuse import agree, claim, publish, take_over
 from hsc.training.stage_folder import (
     DONE,
@@ -236,7 +236,7 @@ def _start(config: Config, name: str, module: TrainableModule, start: Path | Non
 
 
 def check_stage(config: Config, name: str) -> str:
-    """Raise HscError where the stage's images or losses do not exist. Returns its key, whatever it starts from."""
+    """Raise HscError where the stage's images, losses or features do not exist. Returns its key, whatever it starts from."""
     for reason in missing_losses(config, name).values():
         if not config.allow_missing_losses:
             raise HscError(
@@ -245,6 +245,8 @@ def check_stage(config: Config, name: str) -> str:
             )
         rank_zero_warn(f"{name}: trains without a loss: {reason}")
     stage = config.stages[name]
+    if is_adversarial(stage) and stage.adversarial.discriminator == "projected":
+        weights.locate("lite0")
     outside = outside_start(stage)
     start = fingerprint(outside) if outside is not None else stage.init or ""
     return stage_identity(config, name, start, data_module(config, name)).key

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from hsc.modules.augment import AugmentationController, augment
+from hsc.modules.augment import AugmentationController, augment, diff_augment
+from hsc.modules.share import Share
 
 
 def images(n: int = 16) -> torch.Tensor:
@@ -66,3 +67,29 @@ def test_a_target_of_zero_turns_it_off():
     p = torch.tensor(0.5)
     AugmentationController(target=0.0, kimg=1.0).update(p, 1.0, images=400)
     assert p == 0.5
+
+
+def test_diff_augment_is_differentiable_and_repeats():
+    x = images().requires_grad_()
+    first, again, other = (diff_augment(x, random(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert ((first - x).abs().amax((1, 2, 3)) > 0.05).all()
+    (gradient,) = torch.autograd.grad(first.square().sum(), x)
+    assert (gradient.abs().amax((1, 2, 3)) > 0).all()
+
+
+def test_diff_augment_cuts_out_a_quarter_at_most_and_shifts_by_an_eighth_at_most():
+    augmented = diff_augment(torch.full((256, 3, 16, 16), 5.0), random())
+    grey = (augmented == 0).all(1).float().mean((1, 2))
+    assert float(grey.max()) <= 1 - (3 / 4) * (7 / 8) ** 2 + 0.1
+    assert 0.1 < float(grey.mean()) < 0.45
+
+
+@pytest.mark.parametrize("how", [lambda x, *rest: augment(x, 0.8, *rest), diff_augment])
+def test_shares_of_a_batch_are_augmented_as_the_whole(how):
+    x = images(8)
+    whole = how(x, random(), Share())
+    for place in range(2):
+        share = Share(place, 2)
+        torch.testing.assert_close(how(share.of(x), random(), share), share.of(whole), rtol=1e-5, atol=1e-5)

@@ -8,6 +8,7 @@ import torch
 from tiny_model import tiny_config
 
 from hsc.config.schema import AdversarialConfig
+from hsc.judges.lite0 import WIDTHS
 from hsc.losses import load_losses
 from hsc.modules.prior import PriorModule
 from hsc.modules.share import WHOLE, Share
@@ -234,3 +235,40 @@ def test_the_discriminator_has_betas_of_its_own(fit: Callable):
     generator, discriminator = prior._optimizers()
     assert [group["betas"] for group in discriminator.param_groups] == [(0.5, 0.9)]
     assert generator.param_groups[0]["betas"] == (0.9, 0.99)
+
+
+@pytest.fixture
+def projected(monkeypatch: pytest.MonkeyPatch) -> Callable[..., PriorModule]:
+    """Modules with a projected discriminator on plain means over squares, whose channels are as many as Lite0's."""
+
+    def features(images: torch.Tensor) -> list[torch.Tensor]:
+        scales = (torch.nn.functional.avg_pool2d(images, 2 << scale) for scale in range(4))
+        return [scale.mean(1, keepdim=True).repeat(1, width, 1, 1) for scale, width in zip(scales, WIDTHS, strict=True)]
+
+    monkeypatch.setattr("hsc.modules.decoder.lite0", features)
+    return lambda **settings: module(discriminator="projected", **settings)
+
+
+def test_against_a_projected_discriminator(fit: Callable, projected: Callable, monkeypatch: pytest.MonkeyPatch):
+    """The same two steps, by the hinge loss and without a penalty; what mixes features stays."""
+    monkeypatch.setattr("hsc.modules.adversary.r1_penalty", lambda *_: pytest.fail("no penalty was to be computed"))
+    prior = projected(r1_every=1)
+    before, mixing = state(prior), {name: value.clone() for name, value in prior._discriminator.named_buffers()}
+    generator, discriminator = fit(prior).steps
+    assert moved(prior, before) == set(EVERYTHING)
+    assert all(name.startswith("decoder.discriminator.heads.") for name in discriminator)
+    assert not any(name.startswith("decoder.discriminator.") for name in generator)
+    kept = {name for name in mixing if name.startswith(("channels", "scales"))}
+    assert len(kept) == 7
+    assert all(torch.equal(value, mixing[name]) for name, value in prior._discriminator.named_buffers() if name in kept)
+    assert not float(prior.augmentation)
+
+
+def test_the_hinge_loss_stops_where_the_discriminator_is_sure(projected: Callable):
+    prior = projected()
+    prior.adversary.discriminator = lambda images: torch.full((len(images), 5), 2.0)
+    images, random = torch.zeros(2, 3, 32, 32), torch.Generator()
+    assert float(prior.adversary.realism(images, prior.augmentation, random, WHOLE)) == -2
+    total, values = prior.adversary.judgement(images, images, prior.augmentation, random, WHOLE, 0)
+    assert float(total) == 0 + 3  # sure of real ones; generated ones are 3 beyond -1
+    assert (float(values["real"]), float(values["fake"])) == (2, 2)
