@@ -242,7 +242,7 @@ class StageConfig(Section):
     patience: Annotated[int, Range(0, 10**9)] = 0
     """Validations in a row without a better `watch` after which the stage ends, with its best weights; 0: never."""
     watch: str = "val/enhanced/lpips_vgg"
-    """What early stopping watches: any value that validation logs."""
+    """What tells the best validation, for early stopping and W&B's summary: any value that validation logs."""
     init: str | None = None
     """Starting weights: a file, released name, run folder, stage:NAME or "fresh"; default the stage before in `run`."""
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)

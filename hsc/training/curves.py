@@ -12,6 +12,9 @@ class TrainingCurves(pl.Callback):
     diverged: the only times that a step waits for the device.
     """
 
+    def __init__(self, stage: str) -> None:
+        self.stage = stage
+
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         stage = pl_module.stage
         if pl_module.between_steps and (pl_module.step % stage.log_every == 0 or pl_module.step == stage.steps):
@@ -23,7 +26,7 @@ class TrainingCurves(pl.Callback):
     def _log(self, trainer: pl.Trainer, module: Any) -> None:
         if not module.window.sums:
             return
-        check_finite(trainer, module)
+        check_finite(trainer, module, self.stage)
         values = {f"train/{name}": value for name, value in module.end_window().items()}
         trainer.callback_metrics.update(values)
         for logger in trainer.loggers:

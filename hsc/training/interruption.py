@@ -28,8 +28,8 @@ class StageCheckpoints(pl.Callback):
     Of several processes it is enough that one gets the signal; all end after the same step.
     """
 
-    def __init__(self, checkpoint: Path) -> None:
-        self.checkpoint = checkpoint
+    def __init__(self, stage: str, checkpoint: Path) -> None:
+        self.stage, self.checkpoint = stage, checkpoint
         self._received = self._preempted = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -44,7 +44,7 @@ class StageCheckpoints(pl.Callback):
         told_to_stop = self._any(trainer, self._received)
         due = any(pl_module.step % every == 0 for every in (pl_module.stage.save_every, pl_module.stage.validate_every))
         if told_to_stop or due:
-            check_finite(trainer, pl_module)
+            check_finite(trainer, pl_module, self.stage)
             trainer.save_checkpoint(self.checkpoint)
         if told_to_stop:
             self._end(trainer)

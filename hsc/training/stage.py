@@ -236,7 +236,10 @@ def _start(config: Config, name: str, module: TrainableModule, start: Path | Non
 
 
 def check_stage(config: Config, name: str) -> str:
-    """Raise HscError where the stage's images, losses or features do not exist. Returns its key, whatever it starts from."""
+    """Raise HscError where the stage's images, losses or features do not exist.
+
+    Returns its key, whatever it starts from.
+    """
     for reason in missing_losses(config, name).values():
         if not config.allow_missing_losses:
             raise HscError(

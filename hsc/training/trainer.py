@@ -36,9 +36,9 @@ def build_trainer(
     callbacks: list[pl.Callback] = [
         HalfLifeAveraging(stage.average_kimg * 1000, stage.batch_size),
         *reports,
-        TrainingCurves(),
+        TrainingCurves(name),
         progress_callback(name, stage.steps),
-        StageCheckpoints(folder / LAST),
+        StageCheckpoints(name, folder / LAST),
         MissedValidation(),
     ]
     if stage.compile:

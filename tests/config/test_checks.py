@@ -42,6 +42,10 @@ def experiment(tmp_path: Path) -> Path:
         (["stages.inversion.distillation=1"], "stages.inversion.distillation: only codec stages that quantise"),
         (["stages.prior.distillation=1"], "stages.prior.distillation: only codec stages that quantise"),
         (["stages.prior.quantise=noise"], "stages.prior.quantise: only codec stages quantise"),
+        (
+            ["stages.prior.adversarial.discriminator=projected", "stages.prior.adversarial.r1_gamma=1"],
+            "stages.prior.adversarial.r1_gamma: only the stylegan2 discriminator has it",
+        ),
         (["stages.basic.losses.middle.l2=2"], "only losses and weights of basic count in this stage"),
         (["stages.inversion.weights.basic=2"], "only losses and weights of enhanced count in this stage"),
     ],
@@ -68,6 +72,11 @@ def test_defaults_are_for_the_stages_that_use_them(experiment: Path, tmp_path: P
     ("words", "message"),
     [
         (["stages.prior.compile=true", "stages.prior.adversarial.path_weight=2"], "stages.prior.compile: path lengths"),
+        (
+            ["stages.prior.adversarial.discriminator=projected", "model.layers.middle.rows=2"]
+            + [f"model.{net}.channels=[8, 8, 8, 8]" for net in ("generator", "encoder")],
+            "stages.prior.adversarial.discriminator: projected needs images of 64² or more, not 32²",
+        ),
         (["defaults.batch_size=30", "devices=4"], "defaults.batch_size: 30 is no multiple of devices=4"),
         (["stages.joint.batch_size=30", "devices=4"], "stages.joint.batch_size: 30 is no multiple"),
         (["stages.joint.accumulate=3"], "stages.joint.batch_size: 32 is no multiple of devices=1 × accumulate=3"),

@@ -65,7 +65,7 @@ def fit(tmp_path: Path) -> Callable[..., Gradients]:
             max_steps=batches * per_batch,
             limit_val_batches=0,
             logger=False,
-            callbacks=[gradients, TrainingCurves()],
+            callbacks=[gradients, TrainingCurves("only")],
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from hsc.judges import NotAvailable
+from hsc.judges.weights import locate
+
 pytestmark = pytest.mark.slow
 
 KILLED, TERMINATED = -signal.SIGKILL, 143
@@ -205,4 +208,24 @@ def test_with_other_settings_it_resumes_as_exactly(experiment, uninterrupted, tr
             assert train("joint", setting, kill=kill) == KILLED
         assert train("joint", setting) == 0
         weights.append(experiment.weights("joint"))
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
+def test_a_projected_discriminator_resumes_as_exactly(experiment, train_in_process: Callable[..., int]):
+    try:
+        locate("lite0")
+    except NotAvailable as reason:
+        pytest.skip(str(reason))
+    words = ["run=[prior]", "stages.prior.adversarial={discriminator: projected}", "model.layers.enhanced.rows=4"]
+    words += [f"model.{net}.channels=[16, 16, 16, 16, 8]" for net in ("generator", "encoder")]
+    weights = []
+    for kill in (("prior", 4, signal.SIGKILL), None):
+        shutil.rmtree(experiment.runs, ignore_errors=True)
+        if kill:
+            assert train_in_process(experiment, *words, kill=kill) == KILLED
+        assert train_in_process(experiment, *words) == 0
+        weights.append(experiment.weights("prior"))
+    assert any(name.startswith("decoder.discriminator.heads.") for name in weights[0])
+    assert "decoder.discriminator.channels0" in weights[0]
+    assert not any("features" in name or "_blocks" in name for name in weights[0])
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
