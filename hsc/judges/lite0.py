@@ -50,7 +50,8 @@ class Lite0(nn.Module):
         )
         self.scale: Tensor
         self.shift: Tensor
-        self.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+        self.requires_grad_(False).eval()
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
 
     def train(self, mode: bool = True) -> "Lite0":
         """Frozen means frozen."""

@@ -86,8 +86,8 @@ Adversary = NonSaturating | Hinge
 
 def build_adversary(discriminator: nn.Module, config: AdversarialConfig) -> Adversary:
     """The losses that go with the kind of discriminator."""
-    kinds = {"stylegan2": NonSaturating, "projected": Hinge}
-    return kinds[config.discriminator](discriminator, config)
+    kind = Hinge if config.discriminator == "projected" else NonSaturating
+    return kind(discriminator, config)
 
 
 def means(logits_real: Tensor, logits_fake: Tensor) -> dict[str, Tensor]:

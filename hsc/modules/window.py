@@ -23,7 +23,7 @@ class Window:
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
             self.counts[name] = self.counts.get(name, 0) + 1
-        of_step = [value for name in OBJECTIVES if isinstance(value := values.get(name), Tensor)]
+        of_step = [torch.as_tensor(values[name]) for name in OBJECTIVES if name in values]
         if of_step:
             self.objectives.append(torch.stack(of_step).sum())
 
