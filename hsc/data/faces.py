@@ -13,9 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
 import numpy as np
-import safetensors.numpy
 from PIL import Image
-from safetensors import SafetensorError
 
 from hsc.data.archives import DAMAGED_MEMBER, zip_members
 from hsc.data.checksums import UNREADABLE, checksum, checksums
@@ -28,8 +26,8 @@ from hsc.images import load_image
 
 # A hidden file, so that it survives unzipping and every reader ignores it as an image.
 GENERATED_MARKER = ".generated-faces"
-# W+ of generated faces: safetensors, one tensor [rows, w_dim] for each image by its name.
-STYLES = ".styles.safetensors"
+# W+ of generated faces, [N, rows, w_dim]; that of face i is called by its number, as `00012.png`.
+STYLES = ".generated-styles.npy"
 
 
 class _Source(Protocol):
@@ -104,15 +102,15 @@ class Faces:
 
         Raises HscError where the set has none, or not of every image.
         """
-        remedy = "write the set with `hsc data sample --styles`"
+        remedy = "write the set with `hsc data sample`"
         try:
             with self._source.open(STYLES) as file:
-                held = safetensors.numpy.load(file.read())
-            return np.stack([held[name] for name in self.names])
+                held = np.load(io.BytesIO(file.read()), allow_pickle=False)
+            return held[[int(PurePosixPath(name).stem) for name in self.names]]
         except (OSError, KeyError) as error:
             raise HscError(f"{self.path}: holds no W+ of its images ({STYLES}); {remedy}") from error
-        except (SafetensorError, ValueError) as error:
-            raise HscError(f"{self.path}: {STYLES} is damaged; {remedy}") from error
+        except (ValueError, IndexError, EOFError) as error:
+            raise HscError(f"{self.path}: {STYLES} is damaged, or not of these images; {remedy}") from error
 
     def select(self, names: Iterable[str]) -> "Faces":
         """The same set with only these images."""

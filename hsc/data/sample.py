@@ -14,15 +14,13 @@ from torch import Tensor
 
 from hsc.checkpoints import FaceModel, load_face_model
 from hsc.data.archives import zip_member
-from hsc.data.faces import GENERATED_MARKER
+from hsc.data.faces import GENERATED_MARKER, STYLES
 from hsc.data.progress import progress_lines
 from hsc.errors import HscError
 from hsc.files import ZIP_COMMENT, write_atomically
 from hsc.images import resize, to_uint8
 from hsc.nets.generator import Generator
 from hsc.released import DEFAULT_PRIOR, find_weights
-
-STYLES = ".generated-styles.npy"  # hidden, as the marker is
 
 
 class Recipe(NamedTuple):

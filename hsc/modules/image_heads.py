@@ -27,7 +27,7 @@ class ImageHeadModule(TrainableModule):
 
     Fine detail is made by layers that the smaller generator lacks, so its last layers ("generator") learn beside its
     image head ("image_head"); those before stay as they are, and with them what can be shared between sizes.
-    Batches carry `styles` [N, rows, w_dim], as `hsc data sample --styles` writes them.
+    Batches carry `styles` [N, rows, w_dim], as `hsc data sample` writes them.
     """
 
     def __init__(self, config: Config, stage: StageConfig, losses: Mapping[str, Loss], samples_before: int = 0) -> None:
