@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from hsc.judges import NotAvailable
 from hsc.judges.weights import locate
@@ -216,7 +217,10 @@ def test_a_projected_discriminator_resumes_as_exactly(experiment, train_in_proce
         locate("lite0")
     except NotAvailable as reason:
         pytest.skip(str(reason))
-    words = ["run=[prior]", "stages.prior.adversarial={discriminator: projected}", "model.layers.enhanced.rows=4"]
+    content = yaml.safe_load(experiment.file.read_text())
+    content["stages"]["prior"]["adversarial"] = {"discriminator": "projected"}
+    experiment.file.write_text(yaml.safe_dump(content, sort_keys=False))
+    words = ["run=[prior]", "model.layers.enhanced.rows=4"]
     words += [f"model.{net}.channels=[16, 16, 16, 16, 8]" for net in ("generator", "encoder")]
     weights = []
     for kill in (("prior", 4, signal.SIGKILL), None):
