@@ -12,13 +12,15 @@ import argparse
 
 import torch
 from torch import Tensor
-from torchmetrics.image.kid import KernelInceptionDistance
 
+import hsc.compat  # noqa: F401  torchvision beside CPU torch, before torchmetrics imports it
 from hsc.checkpoints import load_generator
 from hsc.data.dataset import FaceDataset
 from hsc.data.faces import open_faces
 from hsc.judges import load_judge
 from hsc.released import find_weights
+
+from torchmetrics.image.kid import KernelInceptionDistance  # isort: skip
 
 AT_ONCE = 16
 

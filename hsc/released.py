@@ -7,7 +7,7 @@ from hsc.errors import HscError
 
 ASSETS = Path(__file__).parent / "assets"
 DEFAULT_MODEL = "ffhq128"
-DEFAULT_PRIOR = "prior64"
+DEFAULT_PRIOR = "prior128"
 FETCHED = ("ffhq1024",)  # priors that do not come with hsc: `hsc weights fetch` makes them
 
 

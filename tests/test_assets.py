@@ -13,13 +13,14 @@ from hsc.images import resize, to_tensor
 from hsc.released import ASSETS, DEFAULT_MODEL, DEFAULT_PRIOR, find_weights, released_names
 
 PORTRAITS = Path(__file__).parent.parent / "docs" / "pictures" / "portraits"
-LARGEST_FILE, LARGEST_SUM = 16_000_000, 24_000_000
+LARGEST_FILE, LARGEST_SUM = 16_000_000, 34_000_000
+OLD_PRIOR = "prior64"  # where the shipped codec was trained from
 
 
 def test_assets_are_small_and_each_has_a_card() -> None:
-    assert released_names() == sorted({DEFAULT_MODEL, DEFAULT_PRIOR})
+    assert released_names() == sorted({DEFAULT_MODEL, DEFAULT_PRIOR, OLD_PRIOR})
     files = sorted(ASSETS.rglob("*.safetensors"))
-    assert {file.stem for file in files} == {DEFAULT_MODEL, DEFAULT_PRIOR, "facemesh", "identity"}
+    assert {file.stem for file in files} == {DEFAULT_MODEL, DEFAULT_PRIOR, OLD_PRIOR, "facemesh", "identity"}
     assert max(file.stat().st_size for file in files) <= LARGEST_FILE
     assert sum(file.stat().st_size for file in files) <= LARGEST_SUM
     for file in files:
@@ -28,7 +29,7 @@ def test_assets_are_small_and_each_has_a_card() -> None:
 
 @pytest.fixture(scope="module")
 def faces() -> torch.Tensor:
-    """Four faces of the shipped prior, at 128 pixels."""
+    """Four faces of the shipped prior."""
     model = load_face_model(find_weights(DEFAULT_PRIOR))
     with torch.inference_mode():
         drawn = model.draw(torch.randn(4, model.z_dim, generator=torch.Generator().manual_seed(0)), 0.7)
@@ -58,12 +59,12 @@ def test_every_layer_of_the_shipped_codec_brings_the_face_closer(faces: torch.Te
 
 
 def test_judges_that_report_did_not_train_the_shipped_codec() -> None:
-    for name in (DEFAULT_MODEL, DEFAULT_PRIOR):
+    for name in (DEFAULT_MODEL, DEFAULT_PRIOR, OLD_PRIOR):
         judges = weights_file.load(find_weights(name)).card["judges"]
         assert judges
         assert not {"dlib", "dlib68", "lpips.vgg"} & set(judges)
 
 
-def test_the_generator_is_found_inside_both() -> None:
-    for name in (DEFAULT_MODEL, DEFAULT_PRIOR):
-        assert load_generator(find_weights(name)).size == 64
+def test_the_generator_is_found_inside_all() -> None:
+    sizes = {name: load_generator(find_weights(name)).size for name in (DEFAULT_MODEL, DEFAULT_PRIOR, OLD_PRIOR)}
+    assert sizes == {DEFAULT_MODEL: 64, DEFAULT_PRIOR: 128, OLD_PRIOR: 64}

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from hsc.checkpoints import discriminators, inert, layouts, mobile_stylegan, weights_file
+from hsc.checkpoints.storage import to_store
 from hsc.errors import HscError
 from hsc.files import ZIP_COMMENT, sha256, write_atomically
 from hsc.nets.generator import Generator
@@ -36,9 +37,17 @@ def load_generator(path: str | Path) -> Generator:
     return _load(path).generator
 
 
-def save_generator(path: str | Path, generator: Generator, card: Mapping[str, Any] | None = None) -> None:
-    """Write hsc's weights file of a generator; `card` is what people should know about it (source, licence, data)."""
-    weights_file.save(path, generator.state_dict(), KIND, _config(_to_nvlabs(generator), str(path)), card)
+def save_generator(
+    path: str | Path, generator: Generator, card: Mapping[str, Any] | None = None, small: bool = False
+) -> None:
+    """Write hsc's weights file of a generator; `card` is what people should know about it (source, licence, data).
+
+    `small`: mostly in int8, as released networks are kept (`hsc.checkpoints.storage`).
+    """
+    tensors = generator.state_dict()
+    weights_file.save(
+        path, to_store(tensors) if small else tensors, KIND, _config(_to_nvlabs(generator), str(path)), card
+    )
 
 
 def import_generator(file: str | Path, out: str | Path) -> str:

@@ -104,7 +104,7 @@ def sample(
 
     \b
     Examples:
-      hsc prior sample prior64 faces.png --count 16 --seed 1
+      hsc prior sample prior128 faces.png --count 16 --seed 1
       hsc prior sample ffhq1024 mixing.png --sheet mixing --count 4 --size 256
     """
     import torch

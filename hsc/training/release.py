@@ -83,7 +83,7 @@ def write_prior(
     was trained without reconstruction is its generator alone.
     """
     if stage.module == "image_head" or (stage.module == "prior" and not reconstructs(config, stage)):
-        save_generator(path, load_generator(weights), card)
+        save_generator(path, load_generator(weights), card, small=stage.module == "image_head")
         return
     held = weights_file.load(weights).tensors
     tensors = {name: value for name, value in held.items() if name.startswith(PRIOR_PARTS)}
