@@ -117,6 +117,6 @@ def test_training_and_the_released_codec_fill_alike(context: str):
                 expected = generator.synthesis(generator.mean_w + heads(coded.prefixes[sent - 1], level))
                 files = codec.compress(images, quality, layers=sent)
                 shown = torch.stack(codec.decompress(files))
-                difference = (resize(shown, codec.size) - expected).abs().amax((1, 2, 3))
+                difference = (resize(shown, codec.size) - expected.clamp(-1, 1)).abs().amax((1, 2, 3))
                 # A residual next to ½ may round the other way: then one symbol differs, in few images.
                 assert difference.median() < 0.02 * expected.std()

@@ -241,7 +241,7 @@ def test_offline_wandb_runs_are_grouped_under_the_sweep(write_sweep, folder, tmp
     shown = tmp_path / "shown.json"
     program = f"import os, json; json.dump(dict(os.environ), open({str(shown)!r}, 'w'))"
     file = write_sweep({"x": {"value": 1}}, command=["${interpreter}", "-c", program])
-    assert hsc("sweep", file, "--dir", folder.path, "--retries", 0) == 0
+    assert hsc("sweep", file, "--dir", folder.path, "--retries", 0) == 1  # the program trains nothing
     environment = json.loads(shown.read_text())
     identity = json.loads((folder.path / "sweep.json").read_text())["identity"]
     assert environment["WANDB_MODE"] == "offline"
