@@ -23,7 +23,8 @@ def end_with_parent(*_: object) -> None:
     from multiprocessing import parent_process
 
     parent = parent_process()
-    if sys.platform == "linux":
+    # A fork server's children are not the kernel's children of the process that wanted them.
+    if sys.platform == "linux" and (parent is None or os.getppid() == parent.pid):
         _ask_for(signal.SIGKILL)
     elif parent is not None:
         threading.Thread(target=_watch, args=(parent,), daemon=True).start()

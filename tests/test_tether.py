@@ -74,7 +74,7 @@ def test_loader_processes(faces: Path, tmp_path: Path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize("how", ["fork", "spawn"])
+@pytest.mark.parametrize("how", ["fork", "spawn", "forkserver"])
 def test_busy_workers(tmp_path: Path, how: str):
     program = tmp_path / "program.py"
     program.write_text(IS_BUSY)
