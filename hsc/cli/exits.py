@@ -41,18 +41,27 @@ def tidy_exits() -> Iterator[None]:
             sys.exit(TERMINATED)
         raise
     except BrokenPipeError:
-        # Whoever read our output has seen enough; what is still buffered goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has seen enough.
+        _drop_unwritable_output()
         sys.exit(FAILED)
     except Exception as error:
         if os.environ.get("HSC_DEBUG") == "1":
             raise
+        _drop_unwritable_output()
         _fail(_explain(error))
 
 
 def complain(message: str) -> None:
     """One line on standard error."""
     print(f"hsc: {' '.join(message.split())}", file=sys.stderr)
+
+
+def _drop_unwritable_output() -> None:
+    """What standard output cannot take goes nowhere: the interpreter would fail once more in writing it at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_anything() -> None:
