@@ -1,11 +1,11 @@
 """How near a smaller size of a generator comes to the larger one that it was distilled from.
 
-    python benchmarks/image_heads.py PRIOR FACES.zip [--held-out 00000-00099] [--photographs ffhq128.zip]
+    python benchmarks/image_heads.py PRIOR FACES.zip [--held-out 00000-00099] [--photographs ffhq128.zip] [--count 2000]
 
 FACES.zip holds what the larger generator draws, averaged to PRIOR's size, with its W+ (`hsc data sample`). Of
-held-out faces the two pictures are compared one by one; of all faces each generator's, as a set, with photographs: KID
-by torchmetrics' implementation on VGG16's features (`frechet_vgg16` of hsc). The distances of the larger generator
-differ from its own best, since FACES.zip may mix styles and truncate.
+held-out faces the two pictures are compared one by one; of COUNT faces each generator's, as a set, with as many
+photographs: KID by torchmetrics' implementation on VGG16's features (hsc's judge `vgg16`). The larger generator's is
+not its best, since FACES.zip may mix styles and truncate.
 """
 
 import argparse
@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("faces")
     parser.add_argument("--held-out", default="00000-00099")
     parser.add_argument("--photographs", default="ffhq128.zip")
+    parser.add_argument("--count", type=int, default=2000)
     given = parser.parse_args()
     generator = load_generator(find_weights(given.prior))
 
@@ -42,18 +43,24 @@ def main() -> None:
         pairs = zip(wanted.split(AT_ONCE), drawn.split(AT_ONCE), strict=True)
         print(f"{name}: {torch.cat([judge(*pair) for pair in pairs]).mean():.4f}", flush=True)
 
-    everything = open_faces(given.faces)
-    photographs = features(pictures(open_faces(given.photographs), generator.size))
+    everything, photographs = (first(open_faces(path), given.count) for path in (given.faces, given.photographs))
+    seen = features(pictures(photographs, generator.size))
     sets = {
-        "photographs, one half against the other": (photographs[::2], photographs[1::2]),
-        "larger generator": (features(pictures(everything, generator.size)), photographs),
-        "this generator": (features(draw(generator, everything.styles())), photographs),
+        "photographs, one half against the other": (seen[::2], seen[1::2]),
+        "larger generator": (features(pictures(everything, generator.size)), seen),
+        "this generator": (features(draw(generator, everything.styles())), seen),
     }
     for name, (generated, originals) in sets.items():
-        metric = KernelInceptionDistance(torch.nn.Identity(), subsets=100, subset_size=1000, normalize=True)
+        metric = KernelInceptionDistance(
+            torch.nn.Identity(), subsets=100, subset_size=min(1000, len(generated), len(originals))
+        )
         metric.real_features, metric.fake_features = [originals], [generated]
         kid, _ = metric.compute()
         print(f"KID (VGG16), {name} ({len(generated)} and {len(originals)}): {kid:.4f}", flush=True)
+
+
+def first(faces, count: int):
+    return faces.select(faces.names[:count])
 
 
 def pictures(faces, size: int) -> Tensor:
