@@ -181,7 +181,3 @@ class CodecModule(TrainableModule):
         return CodecOutput(
             originals, names, {list(self.config.model.layers)[-1]: layer}, {}, torch.empty(len(names), 0)
         )
-
-    def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.Adam(self.parameter_groups(list(self.parts())), betas=self.betas, eps=1e-8)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.schedule(optimizer), "interval": "step"}}

@@ -63,7 +63,3 @@ class ImageHeadModule(TrainableModule):
     @property
     def _last_layer(self) -> str:
         return self.layer_names[-1]
-
-    def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.Adam(self.parameter_groups(list(self.parts())), betas=self.betas, eps=1e-8)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.schedule(optimizer), "interval": "step"}}

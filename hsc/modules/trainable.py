@@ -67,6 +67,11 @@ class TrainableModule(pl.LightningModule):
                 groups.append({"params": own, "lr": self.stage.learning_rate * self.stage.rates.get(name, 1.0)})
         return groups
 
+    def configure_optimizers(self) -> Any:
+        """One optimiser for all parts that learn; modules of two players have their own."""
+        optimizer = torch.optim.Adam(self.parameter_groups(list(self.parts())), betas=self.betas, eps=1e-8)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.schedule(optimizer), "interval": "step"}}
+
     def schedule(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LambdaLR:
         """Linear warm-up, then a cosine down to `final_rate`."""
         stage = self.stage
