@@ -36,6 +36,7 @@ USED: dict[str, tuple[Callable[[StageConfig], bool], str]] = {
         lambda stage: stage.module == "codec" and stage.quantise != "none",
         "a stage without quantisation decodes all layers",
     ),
+    "styles": (lambda stage: stage.module == "codec", "only codec stages compare decoded W+"),
     "distillation": (
         lambda stage: stage.module == "codec" and stage.quantise != "none",
         "only codec stages that quantise are taught by their starting weights",
@@ -186,11 +187,10 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
             if layer not in names:
                 refuse(key, f"{layer!r} is none of {', '.join(names)}")
     _check_tasks(stage, config.model, refuse)
-    if stage.module == "image_head":
-        if config.model.generator.architecture != "mobilestylegan":
-            refuse("module", "image heads are of a mobilestylegan; set model.generator.architecture")
-        if stage.data.flips:
-            refuse("data.flips", "a mirrored face is not what its W+ draws; set it to false")
+    if stage.module == "image_head" and config.model.generator.architecture != "mobilestylegan":
+        refuse("module", "image heads are of a mobilestylegan; set model.generator.architecture")
+    if stage.needs_styles and stage.data.flips:
+        refuse("data.flips", "a mirrored face is not what its W+ draws; set it to false")
     if stage.batch_size % (config.devices * stage.accumulate):
         times = f" × accumulate={stage.accumulate}" if stage.accumulate > 1 else ""
         refuse("batch_size", f"{stage.batch_size} is no multiple of devices={config.devices}{times}")
@@ -207,7 +207,8 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
 
 def _check_tasks(stage: StageConfig, model: ModelConfig, refuse: Callable[[str, str], None]) -> None:
     """There must be something to minimise."""
-    tasks = any(tasks_of(stage, model).values())
+    of_layers = tasks_of(stage, model)
+    tasks = any(of_layers.values()) or (stage.module == "codec" and bool(stage.styles and of_layers))
     if not _all_at_once(stage):
         if not tasks and set(stage.train) - {"entropy", "gain"}:
             refuse("losses", "no layer has a task; give weights such as losses: {basic: {l2: 1}}")

@@ -203,6 +203,9 @@ class StageConfig(Section):
     """For each layer the weight of each task, such as {basic: {landmarks: 1, lpips.alex: 1}}."""
     distillation: Weight = 0.0
     """Weight of the squared difference to what the starting weights decode of the same face: against forgetting."""
+    styles: Weight = 0.0
+    """Weight of the squared distance between a row of the decoded W+ and of the W+ that the face was drawn from; for
+    generated faces, as `hsc data sample` writes them. Without other tasks no image is decoded, which is fast."""
     quantise: Literal["none", "noise", "round"] = "noise"
     """"none" (latents pass as they are), "noise" (rate from noise, reconstruction from rounding) or "round" (both)."""
     round_after: Share = 1.0
@@ -247,6 +250,11 @@ class StageConfig(Section):
     """Starting weights: a file, released name, run folder, stage:NAME or "fresh"; default the stage before in `run`."""
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     data: DataConfig = field(default_factory=DataConfig)
+
+    @property
+    def needs_styles(self) -> bool:
+        """Whether its faces must come with the W+ that they were drawn from."""
+        return self.module == "image_head" or (self.module == "codec" and self.styles > 0)
 
 
 @dataclass

@@ -97,20 +97,27 @@ class Faces:
         """The names of images that the file system refuses to give now."""
         return {name for name, found in self._checksums.items() if found == UNREADABLE}
 
-    def styles(self) -> np.ndarray:
+    def styles(self, shape: tuple[int, int] | None = None) -> np.ndarray:
         """W+ [n, rows, w_dim] of the images, in the order of `names`, which generated sets keep beside them.
 
-        Raises HscError where the set has none, or not of every image.
+        Raises HscError where the set has none, or not of every image, or where (rows, w_dim) is not `shape`.
         """
         remedy = "write the set with `hsc data sample`"
         try:
             with self._source.open(STYLES) as file:
                 held = np.load(io.BytesIO(file.read()), allow_pickle=False)
-            return held[[int(PurePosixPath(name).stem) for name in self.names]]
+            found = held[[int(PurePosixPath(name).stem) for name in self.names]]
         except (OSError, KeyError) as error:
             raise HscError(f"{self.path}: holds no W+ of its images ({STYLES}); {remedy}") from error
         except (ValueError, IndexError, EOFError) as error:
             raise HscError(f"{self.path}: {STYLES} is damaged, or not of these images; {remedy}") from error
+        if shape is not None and found.shape[1:] != shape:
+            has, wanted = (" × ".join(map(str, sides)) for sides in (found.shape[1:], shape))
+            raise HscError(
+                f"{self.path}: the W+ of its images has {has} numbers, but the model's {wanted}; "
+                "write the set with `hsc data sample --generator` and the generator that the model starts from"
+            )
+        return found
 
     def select(self, names: Iterable[str]) -> "Faces":
         """The same set with only these images."""

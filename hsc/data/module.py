@@ -28,7 +28,8 @@ class FaceDataModule(pl.LightningDataModule):
     flips: mirror half the training images. workers: processes that read images, when they do not fit in RAM.
     skip_broken: leave out broken images instead of stopping.
     landmarker: judge whose landmarks training batches carry. seed: of shuffling and flips. accumulate: parts in which
-    each process gets its images of a step. styles: batches carry the W+ that generated faces have beside them.
+    each process gets its images of a step. styles: (rows, w_dim) of the W+ that generated faces have beside them, for
+    batches to carry; None without.
 
     The Trainer needs `use_distributed_sampler=False`: the samplers share the images out themselves. Training batches
     begin at the LightningModule's `batches_seen`, where it has that.
@@ -49,7 +50,7 @@ class FaceDataModule(pl.LightningDataModule):
         landmarker: Landmarker | None = None,
         seed: int = 0,
         accumulate: int = 1,
-        styles: bool = False,
+        styles: tuple[int, int] | None = None,
     ):
         super().__init__()
         self.path, self.size, self.judge_size = path, size, judge_size
@@ -79,7 +80,7 @@ class FaceDataModule(pl.LightningDataModule):
         if split not in self._datasets:
             faces = self.faces(split)
             size = self.size if split == "train" else self.judge_size
-            dataset = FaceDataset(faces, size, styles=faces.styles() if self.styles else None)
+            dataset = FaceDataset(faces, size, styles=faces.styles(self.styles) if self.styles else None)
             if split == "train" and self.landmarker is not None:
                 dataset.add_landmarks(landmark_cache(dataset, self.landmarker, self.workers))
             self._datasets[split] = dataset

@@ -13,7 +13,7 @@ from hsc.losses import Loss
 from hsc.modules.decoder import DecoderModule
 from hsc.modules.encoder import EncoderModule
 from hsc.modules.entropy import EntropyModule
-from hsc.modules.objective import Objective
+from hsc.modules.objective import Objective, Prefix, Terms
 from hsc.modules.share import Share
 from hsc.modules.teacher import Teacher
 from hsc.modules.trainable import TrainableModule
@@ -67,14 +67,15 @@ class CodecModule(TrainableModule):
         return self.stage.quantise != "none"
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        images, landmarks = batch["image"], batch.get("landmarks")
+        images = batch["image"]
         random, share = self.step_generator(), self.share
         whole = (share.parts * len(images),)
         quality = share.of(torch.randint(len(self.lambdas), whole, generator=random, device=self.device))
         latents = self.encoder(images.contiguous(memory_format=torch.channels_last))[: len(self.layer_names)]
         if not self.coding:
-            last = list(self.config.model.layers)[-1]
-            total, parts = self.objective.distortion(last, self.decoder(latents, quality).float(), images, landmarks)
+            everything = torch.arange(len(images), device=self.device)
+            decoded = self.decoded([latents], quality, [everything], self.objective.looks)
+            total, parts = self._distortion(Prefix(self.layer_names[-1], everything, 1.0, *decoded[0]), batch)
         else:
             coded = self.entropy(latents, quality, self._quantiser(), random, share)
             rows = [layer.shape[1] for layer in latents]
@@ -82,14 +83,12 @@ class CodecModule(TrainableModule):
             # Drawn on the CPU, where the numbers of images are wanted.
             draws = self.step_generator(PREFIXES, torch.device("cpu"))
             prefixes = self._decoded_prefixes(coded.prefixes, quality, draws, share)
-            for layer, chosen, decoded, portion in prefixes:
-                term = self.objective.distortion(
-                    layer, decoded, images[chosen], None if landmarks is None else landmarks[chosen]
-                )
-                total = total + portion * term.total
-                parts |= {name: portion * value for name, value in term.parts.items()}
+            for prefix in prefixes:
+                term = self._distortion(prefix, batch)
+                total = total + prefix.portion * term.total
+                parts |= {name: prefix.portion * value for name, value in term.parts.items()}
             if self.teacher is not None:
-                layers, indices, *_ = zip(*prefixes, strict=True)
+                layers, indices = [prefix.layer for prefix in prefixes], [prefix.chosen for prefix in prefixes]
                 taught = self.teacher.decode(images, quality, layers, indices)
                 term = self.objective.distillation(prefixes, taught)
                 total = total + term.total
@@ -102,12 +101,9 @@ class CodecModule(TrainableModule):
 
     def _decoded_prefixes(
         self, prefixes: list[list[Tensor]], quality: Tensor, random: torch.Generator, share: Share
-    ) -> list[tuple[str, Tensor, Tensor, float]]:
-        """(layer, indices of images, their decoded images, portion): every prefix of all images, or each image's own
-        draw.
-
-        The mean over a layer's images in the whole step is the mean, over shares, of portion × the mean over those of
-        the share. A layer that other shares have drawn has no images and portion 0 here, so that all log the same.
+    ) -> list[Prefix]:
+        """Every prefix of all images, or each image's own draw. A layer that only other shares have drawn has no images
+        and portion 0 here, so that all log the same.
         """
         everything = torch.arange(len(quality))
         if self.stage.prefixes == "all":
@@ -119,21 +115,34 @@ class CodecModule(TrainableModule):
             drawn = draw.bincount(minlength=len(prefixes)).tolist()
             portions = [share.parts * len(own) / max(count, 1) for own, count in zip(chosen, drawn, strict=True)]
         chosen = [own.to(quality.device, non_blocking=True) for own in chosen]
-        by_layer = zip(self.layer_names, chosen, self.decoded(prefixes, quality, chosen), portions, drawn, strict=False)
-        return [(layer, own, shown, portion) for layer, own, shown, portion, anywhere in by_layer if anywhere]
+        decoded = self.decoded(prefixes, quality, chosen, self.objective.looks)
+        by_layer = zip(self.layer_names, chosen, portions, decoded, drawn, strict=False)
+        return [Prefix(layer, own, portion, *faces) for layer, own, portion, faces, anywhere in by_layer if anywhere]
+
+    def _distortion(self, prefix: Prefix, batch: dict[str, Any]) -> Terms:
+        """What the layer's tasks make of the images, and how far their W+ is from the known one."""
+        chosen, landmarks = prefix.chosen, batch.get("landmarks")
+        own = None if landmarks is None else landmarks[chosen]
+        total, parts = self.objective.distortion(prefix.layer, prefix.images, batch["image"][chosen], own)
+        if self.stage.styles:
+            term = self.objective.styles(prefix.layer, prefix.styles, batch["styles"][chosen])
+            total, parts = total + term.total, parts | term.parts
+        return Terms(total, parts)
 
     def decoded(
-        self, prefixes: Sequence[list[Tensor]], quality: Tensor, chosen: Sequence[Tensor]
-    ) -> tuple[Tensor, ...]:
-        """For each prefix (latents [N, rows, dim] a layer) its images of the chosen indices, in one pass of the
-        generator over all of them.
+        self, prefixes: Sequence[list[Tensor]], quality: Tensor, chosen: Sequence[Tensor], draw: bool = True
+    ) -> list[tuple[Tensor, Tensor]]:
+        """For each prefix (latents [N, rows, dim] a layer) W+ and images of the chosen indices, in one pass of the
+        generator over all of them; where nothing is to be drawn, images without pixels and no pass.
         """
         latents = [
             torch.cat([prefix[k][index] for prefix, index in zip(prefixes, chosen, strict=True)])
             for k in range(len(prefixes[0]))
         ]
-        images = self.decoder(latents, quality[torch.cat(list(chosen))]).float()
-        return images.split([len(index) for index in chosen])
+        styles = self.decoder.styles(latents, quality[torch.cat(list(chosen))])
+        images = self.decoder.draw(latents, styles).float() if draw else styles.new_zeros(len(styles), 3, 0, 0)
+        sizes = [len(index) for index in chosen]
+        return list(zip(styles.split(sizes), images.split(sizes), strict=True))
 
     def _quantiser(self) -> Any:
         late = self.step >= self.stage.round_after * self.stage.steps

@@ -17,6 +17,20 @@ class Terms(NamedTuple):
     parts: dict[str, Tensor]
 
 
+class Prefix(NamedTuple):
+    """Faces of a batch, decoded up to a layer.
+
+    `portion`: times the mean over these faces is, in the mean over shares of a step, the mean over all that the step
+    decodes up to this layer. `images` have no pixels (S = 0) where no term looks at them.
+    """
+
+    layer: str
+    chosen: Tensor  # [n] their indices in the batch
+    portion: float
+    styles: Tensor  # [n, rows, w_dim]
+    images: Tensor  # [n, 3, S, S]
+
+
 class Objective:
     """The stage's weights of layers and tasks; `losses`: the terms by name."""
 
@@ -28,7 +42,12 @@ class Objective:
             for layer, weight in self.weights.items()
         }
         self.losses = losses
-        self.distilled = stage.distillation
+        self.distilled, self.styled = stage.distillation, stage.styles
+
+    @property
+    def looks(self) -> bool:
+        """Whether any term looks at decoded images."""
+        return bool(self.distilled or any(self.tasks.values()))
 
     def distortion(self, layer: str, images: Tensor, originals: Tensor, landmarks: Tensor | None) -> Terms:
         """Tasks of one layer on the images decoded from it."""
@@ -41,11 +60,16 @@ class Objective:
             total = total + weight * value
         return Terms(self.weights[layer] * total, parts)
 
-    def distillation(self, decoded: Sequence[tuple[str, Tensor, Tensor, float]], taught: Sequence[Tensor]) -> Terms:
-        """Squared difference of decoded images, as (layer, indices, images, portion), to what a teacher shows."""
+    def styles(self, layer: str, decoded: Tensor, known: Tensor) -> Terms:
+        """Squared distance of the rows of decoded W+ to those that the faces were drawn from, [N, rows, w_dim] both."""
+        value = (decoded - known).square().sum(2).mean() if len(decoded) else decoded.sum()
+        return Terms(self.weights[layer] * self.styled * value, {f"{layer}/styles": value.detach()})
+
+    def distillation(self, decoded: Sequence[Prefix], taught: Sequence[Tensor]) -> Terms:
+        """Squared difference of decoded images to what a teacher shows."""
         parts: dict[str, Tensor] = {}
-        total = decoded[0][2].new_zeros(())
-        for (layer, _, images, portion), theirs in zip(decoded, taught, strict=True):
+        total = decoded[0].images.new_zeros(())
+        for (layer, _, portion, _, images), theirs in zip(decoded, taught, strict=True):
             value = portion * (images - theirs).square().mean() if len(images) else images.sum()
             parts[f"{layer}/distillation"] = value.detach()
             total = total + self.distilled * self.weights[layer] * value

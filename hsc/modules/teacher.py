@@ -24,4 +24,5 @@ class Teacher:
         codec = self.codec.to(images.device)
         latents = codec.encoder(images.contiguous(memory_format=torch.channels_last))[: len(codec.layer_names)]
         prefixes = codec.entropy(latents, quality, "round").prefixes
-        return codec.decoded([prefixes[codec.layer_names.index(layer)] for layer in layers], quality, chosen)
+        own = [prefixes[codec.layer_names.index(layer)] for layer in layers]
+        return [images for _, images in codec.decoded(own, quality, chosen)]

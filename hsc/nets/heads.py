@@ -53,7 +53,16 @@ class StyleHeads(nn.Module):
 
 def decode(heads: StyleHeads, generator: Generator, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
     """latents (one [N, rows, dim] a layer) and quality [N] → images [N, 3, size, size]."""
-    styles = generator.mean_w + heads(latents, quality)
+    return draw(heads, generator, latents, styles_of(heads, generator, latents, quality))
+
+
+def styles_of(heads: StyleHeads, generator: Generator, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
+    """W+ [N, rows, w_dim]: the generator's mean style plus what the heads make of the latents."""
+    return generator.mean_w + heads(latents, quality)
+
+
+def draw(heads: StyleHeads, generator: Generator, latents: Sequence[Tensor], styles: Tensor) -> Tensor:
+    """Images [N, 3, size, size] of latents and the W+ that `styles_of` makes of them."""
     return generator.synthesis(styles, heads.picture(latents))
 
 

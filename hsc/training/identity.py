@@ -192,9 +192,9 @@ def _decisive_model(config: Config, stage: StageConfig) -> dict[str, Any]:
 def _training_data(data: FaceDataModule) -> str:
     """Hash of the training images, with their W+ where batches carry that."""
     faces = data.faces("train")
-    if not data.styles:
+    if data.styles is None:
         return faces.pictures_key
-    return hashlib.sha256(faces.pictures_key.encode() + faces.styles().tobytes()).hexdigest()
+    return hashlib.sha256(faces.pictures_key.encode() + faces.styles(data.styles).tobytes()).hexdigest()
 
 
 def _choice_of_the_best(config: Config, stage: StageConfig, best: Keeping, data: FaceDataModule) -> dict[str, Any]:

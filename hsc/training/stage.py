@@ -258,7 +258,7 @@ def check_stage(config: Config, name: str) -> str:
 def data_module(config: Config, name: str, landmarks: bool = True) -> FaceDataModule:
     """The stage's faces, at the model's size for training (with landmarks where its losses want them) and their own
     for validation."""
-    stage = config.stages[name]
+    stage, generator = config.stages[name], config.model.generator
     data = stage.data
     return FaceDataModule(
         path=data.path,
@@ -273,7 +273,7 @@ def data_module(config: Config, name: str, landmarks: bool = True) -> FaceDataMo
         landmarker=_landmarker(config, name) if landmarks else None,
         seed=config.seed,
         accumulate=stage.accumulate,
-        styles=stage.module == "image_head",
+        styles=(generator.num_rows, generator.w_dim) if stage.needs_styles else None,
     )
 
 

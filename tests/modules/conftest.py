@@ -8,12 +8,14 @@ import hsc.modules  # noqa: F401  isort: skip  torchvision beside CPU torch, bef
 import pytest
 import pytorch_lightning as pl
 import torch
-from tiny_model import SIZE
+from tiny_model import ROWS, SIZE
 from torch.utils.data import DataLoader, IterableDataset
 
 from hsc.modules.trainable import TrainableModule
 from hsc.training.curves import TrainingCurves
 from hsc.training.quiet import hush_lightning
+
+W_DIM = 16
 
 
 class RandomFaces(IterableDataset):
@@ -28,9 +30,10 @@ class RandomFaces(IterableDataset):
         while True:
             random = torch.Generator().manual_seed(step)
             images = torch.rand(4, 3, SIZE, SIZE, generator=random) * 2 - 1
+            whole = {"image": images, "index": torch.arange(4), "name": list("abcd")}
+            whole["styles"] = torch.randn(4, sum(ROWS), W_DIM, generator=random)
             for part in range(self.parts):
-                own = slice(part, None, self.parts)
-                yield {"image": images[own], "index": torch.arange(4)[own], "name": list("abcd")[own]}
+                yield {name: values[part :: self.parts] for name, values in whole.items()}
             step += 1
 
 
@@ -49,6 +52,12 @@ class Gradients(pl.Callback):
                 if parameter.grad is not None and id(parameter) in held
             }
         )
+
+
+@pytest.fixture
+def first_batch() -> dict:
+    """What the first step of `fit` is of."""
+    return next(iter(RandomFaces(1)))
 
 
 @pytest.fixture

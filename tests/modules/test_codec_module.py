@@ -66,9 +66,10 @@ def test_every_prefix_of_every_image_or_one_each():
             assert chosen == {layer: list(range(5)) for layer in LAYERS}
         else:
             assert sorted(itertools.chain(*chosen.values())) == list(range(5))
-        for layer, index, images, portion in decoded:
+        for layer, index, portion, styles, images in decoded:
             assert portion == 1
             latents = [values[index] for values in prefixes[LAYERS.index(layer)]]
+            torch.testing.assert_close(styles, codec.decoder.styles(latents, quality[index]), rtol=1e-4, atol=1e-4)
             torch.testing.assert_close(images, codec.decoder(latents, quality[index]), rtol=1e-4, atol=1e-4)
 
 
@@ -94,6 +95,45 @@ def test_objective_by_hand(fit: Callable):
     assert logged["train/objective"] == pytest.approx(total, rel=1e-3)
     zeros = torch.cat([symbols.flatten() for symbols in coded.symbols]).eq(0).float().mean()
     assert logged["train/zero_symbols"] == pytest.approx(float(zeros), abs=1e-4)
+
+
+@pytest.mark.parametrize("quantise", ["none", "round"])
+@pytest.mark.parametrize("tasks", [{}, {"l2": 1.0}])
+def test_distance_of_styles_by_hand(
+    fit: Callable, first_batch: dict, quantise: str, tasks: dict, monkeypatch: pytest.MonkeyPatch
+):
+    """Of every prefix that is decoded; images are drawn only where a task looks at them."""
+    settings = {
+        "quantise": quantise,
+        "prefixes": "all",
+        "log_every": 1,
+        "train": ["encoder", "heads"],
+        "styles": 0.5,
+        "weights": {"enhanced": 3.0},
+        "losses": dict.fromkeys(LAYERS, tasks),
+    }
+    codec, twin = module(**settings), module(**settings)
+    drawn, synthesis = [], codec.decoder.generator.synthesis
+    monkeypatch.setattr(codec.decoder.generator, "synthesis", lambda *given: drawn.append(1) or synthesis(*given))
+    (gradients,) = fit(codec).steps
+    assert gradients["encoder.net.heads.2.linear.weight"] > 0
+    assert bool(drawn) == bool(tasks)
+    logged = {name: float(value) for name, value in codec.trainer.callback_metrics.items()}
+    images, known = first_batch["image"], first_batch["styles"]
+    quality = torch.randint(2, (4,), generator=twin.step_generator())
+    with torch.no_grad():
+        latents, total = twin.encoder(images), 0.0
+        prefixes = {"enhanced": latents}
+        if quantise == "round":
+            coded = twin.entropy(latents, quality, "round")
+            prefixes = dict(zip(LAYERS, coded.prefixes, strict=True))
+            total = float(twin.objective.rate(coded.row_bits, ROWS, twin.lambdas[quality], SIZE**2).total)
+        for layer, prefix in prefixes.items():
+            distance = (twin.decoder.styles(prefix, quality) - known).square().sum(2).mean()
+            assert logged[f"train/{layer}/styles"] == pytest.approx(float(distance), rel=1e-3)
+            l2 = (twin.decoder(prefix, quality) - images).square().mean() if tasks else 0.0
+            total += (3 if layer == "enhanced" else 1) * float(0.5 * distance + l2)
+    assert logged["train/objective"] == pytest.approx(total, rel=1e-3)
 
 
 @pytest.mark.parametrize("context", ["layer", "row"])
