@@ -63,7 +63,9 @@ def check_written(config: Config, written: Mapping[str, Any]) -> None:
         raise HscError("config: name: must be given, such as my-run: it names the run's folder")
     for name in config.run:
         if config.stages[name].data.path == MISSING:
-            raise HscError("config: defaults.data.path: must be given: a folder or zip of aligned faces")
+            raise HscError(
+                "config: defaults.data.path: must be given: a folder or zip of aligned faces, or a list of them"
+            )
         for path, value in _own_fields(name, written):
             if reason := _why_ignored(path, value, config.stages[name], config):
                 raise HscError(

@@ -22,18 +22,23 @@ Share = Annotated[float, Range(0, 1)]
 Beta = Annotated[float, Range(0, 1, below=True)]
 
 
-def _split(value: Any) -> Any:
-    parts = value if isinstance(value, list) else [value]
-    if not parts or not all(isinstance(part, str) and part for part in parts):
-        raise ValueError(
-            f"must be a range of names, a glob, a file of names, a percentage, or a list of these; "
-            f"numbers in quotes (not {shown(value)})"
-        )
-    return value
+def _texts(what: str) -> BeforeValidator:
+    """Of a text or a list of texts."""
+
+    def check(value: Any) -> Any:
+        parts = value if isinstance(value, list) else [value]
+        if not parts or not all(isinstance(part, str) and part for part in parts):
+            raise ValueError(f"must be {what}, or a list of these; numbers in quotes (not {shown(value)})")
+        return value
+
+    return BeforeValidator(check)
 
 
-Split = Annotated[Any, BeforeValidator(_split)]
+Split = Annotated[Any, _texts("a range of names, a glob, a file of names, a percentage")]
 """A text of `hsc.data.splits`, or a list of them."""
+
+Sets = Annotated[Any, _texts("a folder, a zip")]
+"""A path of `hsc.data.sets`, or a list of them."""
 
 
 MOBILE_STYLEGAN_ROWS = 16
@@ -136,14 +141,14 @@ class ModelConfig(Section):
 
 @dataclass
 class DataConfig(Section):
-    """Aligned faces: a folder or a zip."""
+    """Aligned faces. Of several sets the first is split; the others are trained on whole, and never validated on."""
 
-    path: str = MISSING
-    """Folder or zip; looked up as given, then under HSC_DATA (default ../shared/data)."""
+    path: Sets = MISSING
+    """Folder or zip, or a list of them; looked up as given, then under HSC_DATA (default ../shared/data)."""
     train: Split = "00000-03999"
-    """Training images: a range of names, a glob, a file of names, a percentage, or a list of these."""
+    """Training images of the first set: a range of names, a glob, a file of names, a percentage, or a list of these."""
     validation: Split = "04000-04499"
-    """Validation images, in the same words; never overlapping the training images."""
+    """Validation images of the first set, in the same words; never overlapping the training images."""
     validation_limit: Count = 200
     """At most this many validation images are decoded and judged at each validation."""
     flips: bool = True

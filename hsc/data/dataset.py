@@ -94,12 +94,12 @@ class FaceDataset(Dataset):
         image = self.faces.load(name)
         if image.width != image.height:
             raise HscError(
-                f"{self.faces.path}: {name} is {image.width}×{image.height}, not square: "
+                f"{self.faces.where(name)} is {image.width}×{image.height}, not square: "
                 "crop and align faces with `hsc data prepare`"
             )
         if self._own_size and image.width != self.size:
             raise HscError(
-                f"{self.faces.path}: {name} is {image.width} pixels wide, {self.faces.names[0]} is {self.size}: "
+                f"{self.faces.where(name)} is {image.width} pixels wide, {self.faces.names[0]} is {self.size}: "
                 "choose one size for all"
             )
         return to_uint8(resize(to_tensor(image)[None], self.size))[0].transpose(2, 0, 1)

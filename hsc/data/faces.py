@@ -17,7 +17,7 @@ from PIL import Image
 
 from hsc.data.archives import DAMAGED_MEMBER, zip_members
 from hsc.data.checksums import UNREADABLE, checksum, checksums
-from hsc.data.pictures import files_below, pictures_among
+from hsc.data.pictures import files_below, pictures_among, readable
 from hsc.data.splits import Spec, select_names
 from hsc.data.stream import ShardSource, shards_in
 from hsc.errors import FileRefused, HscError
@@ -65,22 +65,31 @@ class Faces:
     @functools.cached_property
     def content_key(self) -> str:
         """Hash of the images' names and contents; folder, zip and shards of the same files have the same."""
-        return _hash(f"{name}\0{checksum}\n" for name, checksum in self._checksums.items())
+        return _hash(f"{name}\0{checksum}\n" for name, checksum in self.checksums.items())
 
     @functools.cached_property
     def pictures_key(self) -> str:
         """Hash of the images' contents in their order, whatever they are called."""
-        return _hash(f"{checksum}\n" for checksum in self._checksums.values())
+        return _hash(f"{checksum}\n" for checksum in self.checksums.values())
+
+    @property
+    def sets(self) -> "Mapping[str, Faces]":
+        """The sets that the images are from, by their files' names: one, unless several were joined."""
+        return {readable(self.path.absolute().name): self}
 
     @functools.cached_property
-    def _checksums(self) -> dict[str, str]:
-        """Of each name, in order. Reads folders and shards once; see `hsc.data.checksums`."""
+    def checksums(self) -> dict[str, str]:
+        """The checksum of each name's content, in order. Reads folders and shards once; see `hsc.data.checksums`."""
         found = self._source.checksums(self.names)
         return {name: found[name] for name in self.names}
 
+    def where(self, name: str) -> str:
+        """Archive and member, for messages about the image."""
+        return f"{self.path}: {name}"
+
     def load(self, name: str) -> Image.Image:
         """The image as upright 8-bit RGB. Raises HscError naming archive and member when it is absent or broken."""
-        label = f"{self.path}: {name}"
+        label = self.where(name)
         if name not in self._known:
             raise HscError(f"{label}: no such image; names are listed in .names")
         try:
@@ -95,7 +104,7 @@ class Faces:
     @property
     def unreadable(self) -> set[str]:
         """The names of images that the file system refuses to give now."""
-        return {name for name, found in self._checksums.items() if found == UNREADABLE}
+        return {name for name, found in self.checksums.items() if found == UNREADABLE}
 
     def styles(self, shape: tuple[int, int] | None = None) -> np.ndarray:
         """W+ [n, rows, w_dim] of the images, in the order of `names`, which generated sets keep beside them.

@@ -9,21 +9,23 @@ from torch.utils.data import DataLoader
 
 from hsc.data.broken import without_broken
 from hsc.data.dataset import FaceDataset, loader
-from hsc.data.faces import Faces, open_faces
+from hsc.data.faces import Faces
 from hsc.data.landmarks import Landmarker, landmark_cache
 from hsc.data.sampler import ShardBatches, StepBatches
-from hsc.data.splits import Spec, split_names
+from hsc.data.sets import Sets, joined, split_sets
+from hsc.data.splits import Spec
 from hsc.images import pictures_at_once
 
 __all__ = ["FaceDataModule", "FaceDataset"]
 
 
 class FaceDataModule(pl.LightningDataModule):
-    """Training and validation faces of one set.
+    """Training and validation faces.
 
-    path: folder or zip, looked up here and then in HSC_DATA.
+    path: folder or zip, looked up here and then in HSC_DATA, or several, of which all but the first train whole.
     size: pixels of training images. judge_size: pixels of validation images, None for their own size.
-    train, validation: specs (see `hsc.data.splits`) that must not overlap; validation None trains without looking.
+    train, validation: specs (see `hsc.data.splits`) of the first set that must not overlap; validation None trains
+    without looking.
     batch_size: images a training step, over all processes together. validation_limit: the first so many, None for all.
     flips: mirror half the training images. workers: processes that read images, when they do not fit in RAM.
     skip_broken: leave out broken images instead of stopping.
@@ -37,7 +39,7 @@ class FaceDataModule(pl.LightningDataModule):
 
     def __init__(
         self,
-        path: str,
+        path: Sets,
         size: int,
         judge_size: int | None = None,
         train: Spec = "95%",
@@ -69,10 +71,10 @@ class FaceDataModule(pl.LightningDataModule):
     def faces(self, split: str) -> Faces:
         """The images of `train` or `validation`."""
         if not self._faces:
-            everything = open_faces(self.path)
-            for name, names in split_names(everything.names, self.specs).items():
-                chosen = everything.select(names[: self.validation_limit] if name == "validation" else names)
-                self._faces[name] = without_broken(chosen) if self.skip_broken else chosen
+            for name, sets in split_sets(self.path, self.specs).items():
+                if name == "validation":
+                    sets = [faces.select(faces.names[: self.validation_limit]) for faces in sets]
+                self._faces[name] = joined([without_broken(faces) for faces in sets] if self.skip_broken else sets)
         return self._faces[split]
 
     def dataset(self, split: str) -> FaceDataset:

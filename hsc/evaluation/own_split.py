@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from hsc.data.sets import first_set
 from hsc.data.splits import Spec
 
 if TYPE_CHECKING:
@@ -28,6 +29,6 @@ def _of_run(folder: Path) -> dict:
     try:
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8-sig"))
         data = config["stages"][config["run"][-1]]["data"]
-        return {"data": data["path"], "validation": data["validation"]}
+        return {"data": first_set(data["path"]), "validation": data["validation"]}
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, IndexError, TypeError):
         return {}

@@ -21,10 +21,11 @@ from torch.utils.data import DataLoader, TensorDataset
 from hsc.cache import cached_file
 from hsc.config.ranges import Range
 from hsc.config.reading import merged, read_words, read_yaml, resolved
-from hsc.config.schema import Count, Rate, Section, Split, Weight
+from hsc.config.schema import Count, Rate, Section, Sets, Split, Weight
 from hsc.config.validation import build
-from hsc.data.faces import Faces, open_faces
+from hsc.data.faces import Faces
 from hsc.data.progress import progress_lines
+from hsc.data.sets import joined, split_sets
 from hsc.errors import HscError
 from hsc.files import sha256, write_atomically
 from hsc.judges import Judge, load_judge
@@ -40,9 +41,9 @@ MARGIN = 3  # pixels by which training views are moved
 
 @dataclass
 class DistilData(Section):
-    """Aligned faces: a folder or a zip, and which of them teach and test."""
+    """Aligned faces, and which of them teach and test. Of several sets the first is split; the others teach whole."""
 
-    path: str = MISSING
+    path: Sets = MISSING
     train: Split = "00000-03999"
     validation: Split = "04000-04499"
 
@@ -82,9 +83,9 @@ def distil(file: str | Path, out: Path, overrides: Sequence[str] = ()) -> dict[s
     teacher = load_judge(config.teacher)
     if teacher.kind != "recogniser" or teacher.family in EVALUATION_FAMILIES:
         raise HscError(f"teacher: {config.teacher!r} is no recogniser that may teach: it reports results")
+    splits = split_sets(config.data.path, {"train": config.data.train, "validation": config.data.validation})
     train, held_out = (
-        seen_by(teacher, open_faces(config.data.path, split), config.views, config.seed)
-        for split in (config.data.train, config.data.validation)
+        seen_by(teacher, joined(splits[name]), config.views, config.seed) for name in ("train", "validation")
     )
     mean, basis = principal(train.tensors[1][:, 0])
     module = Distillation(config, mean, basis)
@@ -125,7 +126,7 @@ def load_config(file: str | Path, overrides: Sequence[str]) -> DistilConfig:
     written = merged(read_yaml(file), read_words(overrides))
     config = build(DistilConfig, resolved(merged(asdict(DistilConfig()), written), str(file)), str(file))
     if config.data.path == MISSING:
-        raise HscError(f"{file}: data.path: must be given: a folder or zip of aligned faces")
+        raise HscError(f"{file}: data.path: must be given: a folder or zip of aligned faces, or a list of them")
     return config
 
 

@@ -19,6 +19,7 @@ from hsc.codec import Codec
 from hsc.config import Config, StageConfig
 from hsc.data.dataset import FaceDataset
 from hsc.data.module import FaceDataModule
+from hsc.data.sets import first_set
 from hsc.files import sha256
 from hsc.modules.codec import CodecModule
 from hsc.modules.prior import reconstructs
@@ -68,9 +69,10 @@ class Export:
 
     @cached_property
     def _card(self) -> dict[str, Any]:
-        card: dict[str, Any] = {"title": self.config.title, "judges": judges_that_trained(self.config)}
+        trained_on = {name: len(faces) for name, faces in self._data.faces("train").sets.items()}
+        card = {"title": self.config.title, "judges": judges_that_trained(self.config), "trained_on": trained_on}
         if self._is_codec:
-            card |= {"data": self._settings.data.path, "validation": self._settings.data.validation}
+            card |= {"data": first_set(self._settings.data.path), "validation": self._settings.data.validation}
         return card
 
 

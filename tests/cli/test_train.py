@@ -12,6 +12,7 @@ import pytest
 import typer
 from PIL import Image
 
+import hsc
 from hsc.cli.train import split_overrides
 
 EXPERIMENT = """
@@ -65,6 +66,24 @@ def test_a_run_ends_in_a_codec_that_encodes(run, folder: Path):
     assert run("decode", "face.hsc", "--model", "runs/mine", "-o", "face.png").status == 0
 
 
+def test_several_sets_train_one_codec_whose_card_names_them(run, folder: Path):
+    """The second set has the names of the first, and pictures of another size; validation looks at the first alone."""
+    for index in range(5):
+        pixels = np.random.default_rng(100 + index).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+        (folder / "more").mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(folder / "more" / f"{index:02d}.png")
+    words = ["tiny.yaml", "defaults.data.path=[faces, more]", "stages.joint.steps=2"]
+    assert run("train", *words).status == 0
+    card = hsc.load("runs/tiny").card
+    assert card["trained_on"] == {"faces": 24, "more": 5}
+    assert (card["data"], card["validation"]) == ("faces", "24-31")
+    again = run("train", *words)
+    assert "joint: done already" in again.out
+    run("train", *words, "defaults.data.path=faces")
+    assert hsc.load("runs/tiny").card["trained_on"] == {"faces": 24}
+    assert (folder / "runs/tiny/joint.old1").is_dir()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -72,6 +91,9 @@ def test_a_run_ends_in_a_codec_that_encodes(run, folder: Path):
         (["tiny.yaml", "sead=1"], "seed"),
         (["tiny.yaml", "--stages.joint.steps=many"], "stages.joint.steps"),
         (["tiny.yaml", "defaults.data.path=nowhere.zip"], "nowhere.zip"),
+        (["tiny.yaml", "defaults.data.path=[faces, nowhere.zip]"], "nowhere.zip"),
+        (["tiny.yaml", "defaults.data.path=[faces, ./faces]"], "faces is given twice"),
+        (["tiny.yaml", "defaults.data.path=[]"], "defaults.data.path: must be a folder, a zip, or a list of these"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_it(run, folder: Path, words: list[str], said: str):

@@ -106,6 +106,8 @@ def test_any_file_and_any_word(text: str, word: str) -> None:
         ("stages: [prior, joint]\n", "config: stages: must be a mapping of keys"),
         ("model: {layers: {basic: 3}}\n", "config: model.layers.basic: must be a mapping of keys"),
         ("defaults: {data: {train: 42}}\n", "config: defaults.data.train: must be a range of names"),
+        ("defaults: {data: {path: []}}\n", "config: defaults.data.path: must be a folder, a zip, or a list of these"),
+        ("defaults: {data: {path: [a.zip, 7]}}\n", "a list of these; numbers in quotes (not [a.zip, 7])"),
         ("defaults: {compile: maybe}\n", "config: defaults.compile: must be true or false (not maybe)"),
         ("title: [a]\n", "config: title: must be text (not [a])"),
         ("seed: ${sead}\n", "config: seed: Interpolation key 'sead' not found"),

@@ -380,7 +380,7 @@ def test_pictures_show_every_layer_and_the_anchor_within_its_bytes(codec, pictur
     assert codec.compressed == compressed + 3  # the probe
 
 
-@pytest.mark.parametrize("recorded", ["card", "run"])
+@pytest.mark.parametrize("recorded", ["card", "run", "run of several sets"])
 def test_without_a_split_the_codecs_own_validation_images_are_measured(recorded, pictures, tmp_path, judges, capsys):
     codec, run = JpegLayers(), tmp_path / "run"
     run.mkdir()
@@ -388,7 +388,8 @@ def test_without_a_split_the_codecs_own_validation_images_are_measured(recorded,
     if recorded == "card":
         codec.card = said
     else:
-        data = f"{{path: {said['data']}, train: 000-019, validation: {said['validation']}}}"
+        path = said["data"] if recorded == "run" else f"[{said['data']}, more.zip]"
+        data = f"{{path: {path}, train: 000-019, validation: {said['validation']}}}"
         (run / "config.yaml").write_text(f"run: [joint]\nstages: {{joint: {{data: {data}}}}}\n")
     assert validation_split(codec, run, pictures) == "020-023"
     assert validation_split(codec, run, tmp_path / "others.zip") is None

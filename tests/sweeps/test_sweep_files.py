@@ -188,6 +188,16 @@ def test_quantiles_are_monotone_and_within_bounds(name, one, other):
         assert 1 - 1e-9 <= low <= 4 + 1e-9
 
 
+def test_which_sets_train_may_be_swept_over(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    content = yaml.safe_load((ROOT / "sweeps/smoke.yaml").read_text())
+    choices = ["ffhq128.zip", ["ffhq128.zip", "celeba128.zip"]]
+    sweep = parse_sweep(content | {"parameters": {"defaults.data.path": {"values": choices}}}, "x")
+    for paths in choices:
+        config = experiment(command(sweep, {"defaults.data.path": paths}, tmp_path))
+        assert config.defaults.data.path == paths
+
+
 def test_nested_keys_reach_the_command_as_an_agent_passes_them(tmp_path):
     content = {
         "method": "grid",

@@ -1,0 +1,201 @@
+"""Training faces from several sets at once."""
+
+import pickle
+import zipfile
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from hsc.data.faces import GENERATED_MARKER, STYLES, open_faces
+from hsc.data.module import FaceDataModule
+from hsc.data.sets import JoinedFaces, first_set, joined, split_sets
+from hsc.errors import HscError
+
+SPECS = {"train": "0-5", "validation": "6-9"}
+
+
+def picture(seed: int, size: int = 12) -> bytes:
+    pixels = np.random.default_rng(seed).integers(256, size=(size, size, 3), dtype=np.uint8)
+    stream = BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def write_zip(path: Path, members: Mapping[str, bytes | str]) -> str:
+    path.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return str(path)
+
+
+@pytest.fixture
+def main(tmp_path: Path) -> str:
+    return write_zip(tmp_path / "main.zip", {f"{seed}.png": picture(seed) for seed in range(10)})
+
+
+@pytest.fixture
+def more(tmp_path: Path) -> str:
+    """A set of larger pictures, in a folder and under names that the first set has too."""
+    return write_zip(tmp_path / "more.zip", {f"a/{seed}.png": picture(100 + seed, 20) for seed in range(4)})
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
+
+
+def test_the_first_set_is_split_and_the_others_train_whole(main: str, more: str) -> None:
+    data = FaceDataModule([main, more], 8, validation_limit=2, **SPECS)
+    train = data.faces("train")
+    assert train.names == [f"main.zip/{n}.png" for n in range(6)] + [f"more.zip/a/{n}.png" for n in range(4)]
+    assert {name: len(faces) for name, faces in train.sets.items()} == {"main.zip": 6, "more.zip": 4}
+    assert data.faces("validation").names == ["6.png", "7.png"]
+    assert data.dataset("train")[9]["image"].shape == (3, 8, 8)
+    assert data.dataset("train")[9]["name"] == "more.zip/a/3.png"
+
+
+def test_a_list_of_one_set_is_the_set(main: str) -> None:
+    alone, listed = (FaceDataModule(path, 8, **SPECS).faces("train") for path in (main, [main]))
+    assert listed.names == alone.names
+    assert listed.content_key == alone.content_key
+    assert list(listed.sets) == ["main.zip"]
+    assert first_set(main) == first_set([main, "more.zip"]) == main
+
+
+def test_several_sets_train_as_one_set_of_the_same_pictures_would(main: str, more: str, tmp_path: Path) -> None:
+    """The same key, so the same stage and the same cached landmarks, and batch for batch the same pixels."""
+    members = {f"{n}.png": picture(n) for n in range(6)} | {f"x/{n}.png": picture(100 + n, 20) for n in range(4)}
+    whole = write_zip(tmp_path / "whole.zip", members)
+
+    def darkest(image: torch.Tensor) -> torch.Tensor:
+        place = image.mean(1).flatten(1).argmin(1)
+        return torch.stack([place % image.shape[-1], place // image.shape[-1]], 1)[:, None].float()
+
+    darkest.name = "darkest"  # type: ignore[attr-defined]
+    settings = {"size": 8, "batch_size": 6, "landmarker": darkest}
+    several = FaceDataModule([main, more], **settings, **SPECS)  # type: ignore[arg-type]
+    single = FaceDataModule(whole, **settings, train="*", validation=None)  # type: ignore[arg-type]
+    assert several.faces("train").pictures_key == single.faces("train").pictures_key
+    pairs = zip(several.train_dataloader(), islice(single.train_dataloader(), 5), strict=False)
+    for one, other in islice(pairs, 5):
+        assert torch.equal(one["image"], other["image"])
+        assert torch.equal(one["landmarks"], other["landmarks"])
+        assert torch.equal(one["landmarks"], darkest(one["image"]))
+    assert len(list((tmp_path / "cache" / "landmarks").iterdir())) == 1
+
+
+def test_contents_and_order_count_and_not_what_the_sets_are_called(main: str, more: str, tmp_path: Path) -> None:
+    renamed = write_zip(tmp_path / "a.zip", {f"a/{n}.png": picture(100 + n, 20) for n in range(4)})
+    third = write_zip(tmp_path / "third.zip", {"1.png": picture(50)})
+
+    def key(*paths: str) -> str:
+        return FaceDataModule(list(paths), 8, **SPECS).faces("train").pictures_key
+
+    assert key(main, renamed, third) == key(main, more, third)
+    assert len({key(main), key(main, more), key(main, more, third), key(main, third, more)}) == 4
+
+
+def test_sets_of_one_name_are_told_apart(main: str, tmp_path: Path) -> None:
+    other = write_zip(tmp_path / "other" / "main.zip", {"0.png": picture(90)})
+    names = joined(split_sets([main, other], SPECS)["train"]).names
+    assert names[-1] == "main-2.zip/0.png"
+    assert len(set(names)) == len(names) == 7
+
+
+def test_validation_images_in_another_set_are_left_out_with_a_line(
+    main: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = write_zip(tmp_path / "other.zip", {"p.png": picture(9), "q.png": picture(8), "r.png": picture(77)})
+    for limit in (1, None):  # those that no validation looks at are still held out
+        data = FaceDataModule([main, other], 8, validation_limit=limit, **SPECS)
+        assert data.faces("train").names[6:] == ["other.zip/r.png"]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"{other}: leaving out 2 validation images of {main}: p.png, …"
+    copy = write_zip(tmp_path / "copy.zip", {"p.png": picture(9)})
+    with pytest.raises(HscError, match=r"copy\.zip: holds nothing but validation images of .*main\.zip: leave it out"):
+        split_sets([main, copy], SPECS)
+    assert len(split_sets([main, copy], {"train": "*"})["train"]) == 2
+
+
+def test_a_set_given_twice_is_refused(main: str, more: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(main).parent)
+    with pytest.raises(HscError, match=r"more\.zip is given twice"):
+        split_sets([main, more, "./more.zip"], SPECS)
+    with pytest.raises(HscError, match=r"main\.zip is given twice"):
+        split_sets(["main.zip", main], SPECS)
+
+
+def test_a_set_that_is_not_there_is_named(main: str) -> None:
+    with pytest.raises(HscError, match=r"no faces at .*nowhere\.zip"):
+        split_sets([main, "nowhere.zip"], SPECS)
+
+
+def test_broken_images_are_named_with_their_set(main: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = write_zip(tmp_path / "other.zip", {"bad.png": b"?", "cut.png": picture(1)[:40], "good.png": picture(80)})
+    with pytest.raises(HscError, match=r"other\.zip: bad\.png"):
+        FaceDataModule([main, other], 8, **SPECS).dataset("train")
+    data = FaceDataModule([main, other], 8, skip_broken=True, **SPECS)
+    assert data.faces("train").names[6:] == ["other.zip/good.png"]
+    assert f"{other}: leaving out 2 broken images: bad.png, cut.png" in capsys.readouterr().err
+
+
+def test_an_image_that_is_not_square_is_named_with_its_set(main: str, tmp_path: Path) -> None:
+    stream = BytesIO()
+    Image.new("RGB", (4, 6)).save(stream, "PNG")
+    other = write_zip(tmp_path / "other.zip", {"wide.png": stream.getvalue()})
+    with pytest.raises(HscError, match=r"other\.zip: wide\.png is 4×6, not square"):
+        FaceDataModule([main, other], 8, **SPECS).dataset("train")
+
+
+@pytest.fixture
+def generated(tmp_path: Path) -> Callable[[str, int, int], str]:
+    """`generated(name, count, w_dim)` → a set that a generator drew."""
+
+    def write(name: str, count: int, w_dim: int = 3) -> str:
+        styles = BytesIO()
+        np.save(styles, np.random.default_rng(count).standard_normal((count, 2, w_dim)).astype(np.float16))
+        images = {f"{n:05d}.png": picture(1000 + 10 * count + n) for n in range(count)}
+        return write_zip(tmp_path / name, {GENERATED_MARKER: "", STYLES: styles.getvalue()} | images)
+
+    return write
+
+
+def test_styles_are_those_of_each_set(generated: Callable[..., str], main: str) -> None:
+    sets = [generated("one.zip", 4), generated("two.zip", 3)]
+    data = FaceDataModule(sets, 8, train="1-2", validation="3-3", flips=False, styles=(2, 3))
+    held = data.faces("train").styles()
+    expected = [open_faces(path).styles() for path in sets]
+    assert np.array_equal(held, np.concatenate([expected[0][1:3], expected[1]]))
+    assert data.faces("train").generated
+    batch = data.dataset("train")[[4, 0]]
+    assert np.array_equal(batch["styles"].numpy(), held[[4, 0]].astype(np.float32))
+    with pytest.raises(HscError, match=r"main\.zip: holds no W\+"):
+        joined(split_sets([sets[0], main], {"train": "*"})["train"]).styles()
+    with pytest.raises(HscError, match=r"wide\.zip: the W\+ of its images has 2 × 5 numbers"):
+        joined(split_sets([sets[0], generated("wide.zip", 2, 5)], {"train": "*"})["train"]).styles((2, 3))
+
+
+def test_one_generated_set_among_photographs_does_not_make_them_generated(
+    generated: Callable[..., str], main: str
+) -> None:
+    assert not joined(split_sets([main, generated("one.zip", 2)], {"train": "*"})["train"]).generated
+
+
+def test_a_joined_set_is_selected_from_and_sent_to_worker_processes(main: str, more: str) -> None:
+    faces = joined(split_sets([main, more], SPECS)["train"])
+    chosen = faces.select(["more.zip/a/2.png", "main.zip/4.png"])
+    assert isinstance(chosen, JoinedFaces)
+    assert chosen.names == ["main.zip/4.png", "more.zip/a/2.png"]
+    again = pickle.loads(pickle.dumps(faces))
+    assert again.pictures_key == faces.pictures_key
+    assert again.load("more.zip/a/2.png").tobytes() == faces.load("more.zip/a/2.png").tobytes()
+    assert again.where("more.zip/a/2.png") == f"{more}: a/2.png"
+    with pytest.raises(HscError, match="no such image"):
+        faces.load("2.png")
