@@ -39,6 +39,7 @@ from hsc.nets.entropy_integer import IntegerEntropyTransformer
 from hsc.nets.generator import Generator
 from hsc.nets.heads import StyleHeads, decode
 from hsc.nets.levels import positions_per_level
+from hsc.nets.picture_heads import PictureHeads
 from hsc.nets.quantise import Gain
 
 BYTES_AIMED_AT = 100  # what the default quality is nearest to
@@ -67,7 +68,7 @@ class Networks(NamedTuple):
 
     encoder: PyramidEncoder
     gain: Gain
-    heads: StyleHeads
+    heads: StyleHeads | PictureHeads
     generator: Generator
 
 

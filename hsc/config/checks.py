@@ -37,6 +37,10 @@ USED: dict[str, tuple[Callable[[StageConfig], bool], str]] = {
         "a stage without quantisation decodes all layers",
     ),
     "styles": (lambda stage: stage.module == "codec", "only codec stages compare decoded W+"),
+    "decode_with": (
+        lambda stage: stage.module == "codec" and stage.quantise != "none",
+        "only codec stages that quantise can show the linear path alone",
+    ),
     "distillation": (
         lambda stage: stage.module == "codec" and stage.quantise != "none",
         "only codec stages that quantise are taught by their starting weights",
@@ -150,8 +154,6 @@ def _check_mobile_stylegan(model: ModelConfig) -> None:
         raise HscError("config: model.generator.channels: of a mobilestylegan all but the last are multiples of 4")
     if model.generator.input != "const":
         raise HscError("config: model.generator.input: a mobilestylegan's 4×4 input is 'const'")
-    if model.picture:
-        raise HscError("config: model.picture: a mobilestylegan draws on no picture; leave it 0")
 
 
 def _check_grids(model: ModelConfig) -> None:
@@ -161,6 +163,8 @@ def _check_grids(model: ModelConfig) -> None:
             raise HscError(f"config: model.layers.{name}.grid: only the last layer, {last}, can have a grid")
     if not layer.grid:
         return
+    if model.generator.architecture == "mobilestylegan":
+        raise HscError(f"config: model.layers.{last}.grid: a mobilestylegan reads no grid; leave it 0")
     if not others:
         raise HscError(f"config: model.layers.{last}.grid: it refines what layers before it say: there must be one")
     *sides, size = model.generator.resolutions
@@ -189,6 +193,10 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
             if layer not in names:
                 refuse(key, f"{layer!r} is none of {', '.join(names)}")
     _check_tasks(stage, config.model, refuse)
+    if stage.decode_with == "picture" and not config.model.picture:
+        refuse("decode_with", "the model has no picture to show; set model.picture")
+    if stage.module == "prior" and config.model.picture and config.model.generator.architecture == "mobilestylegan":
+        refuse("module", "a prior stage has no picture that a mobilestylegan could read; leave model.picture 0")
     if stage.module == "image_head" and config.model.generator.architecture != "mobilestylegan":
         refuse("module", "image heads are of a mobilestylegan; set model.generator.architecture")
     if stage.needs_styles and stage.data.flips:

@@ -217,6 +217,9 @@ class StageConfig(Section):
     """Fraction of the steps after which "noise" becomes "round"."""
     prefixes: Literal["sample", "all"] = "sample"
     """"sample": each image of a batch is decoded from one prefix drawn at random (cheap); "all": from every prefix."""
+    decode_with: Literal["generator", "picture"] = "generator"
+    """What decoded faces are: images of the "generator", or the linear path's "picture" alone, enlarged: to train a
+    code quickly, before the decoder that will draw from it."""
     steps: Count = 1000
     """Optimisation steps."""
     batch_size: Annotated[int, Range(1, 65536)] = 32

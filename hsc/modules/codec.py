@@ -18,6 +18,8 @@ from hsc.modules.share import Share
 from hsc.modules.teacher import Teacher
 from hsc.modules.trainable import TrainableModule
 from hsc.nets.build import grid, share_components
+from hsc.nets.heads import Heads
+from hsc.nets.planes import enlarged
 from hsc.outputs import CodecOutput, LayerOutput
 
 PREFIXES = 2  # random numbers of a step that say which prefixes are decoded
@@ -139,10 +141,21 @@ class CodecModule(TrainableModule):
             torch.cat([prefix[k][index] for prefix, index in zip(prefixes, chosen, strict=True)])
             for k in range(len(prefixes[0]))
         ]
-        styles = self.decoder.styles(latents, quality[torch.cat(list(chosen))])
-        images = self.decoder.draw(latents, styles).float() if draw else styles.new_zeros(len(styles), 3, 0, 0)
+        quality = quality[torch.cat(list(chosen))]
+        styles = self.decoder.styles(latents, quality)
+        if not draw:
+            images = styles.new_zeros(len(styles), 3, 0, 0)
+        elif self._linear:
+            images = enlarged(_linear_picture(self.decoder.heads, latents), self.size)
+        else:
+            images = self.decoder.draw(latents, quality, styles).float()
         sizes = [len(index) for index in chosen]
         return list(zip(styles.split(sizes), images.split(sizes), strict=True))
+
+    @property
+    def _linear(self) -> bool:
+        """Whether decoded faces are the linear path's pictures."""
+        return self.stage.decode_with == "picture"
 
     def _quantiser(self) -> Any:
         late = self.step >= self.stage.round_after * self.stage.steps
@@ -168,7 +181,12 @@ class CodecModule(TrainableModule):
         layers = {}
         for j, layer in enumerate(self.layer_names):
             decoded = codec.decode(coded, j + 1)
-            images = resize(codec.synthesise(decoded.latents, decoded.quality), originals.shape[-1])
+            shown = (
+                _linear_picture(codec.heads, decoded.latents)
+                if self._linear
+                else codec.synthesise(decoded.latents, decoded.quality)
+            )
+            images = resize(shown, originals.shape[-1])
             layers[layer] = LayerOutput(images, coded.bits(j + 1), coded.prefix_lengths[:, j].double())
         symbols = dict(zip(self.layer_names, coded.symbols, strict=False))
         return CodecOutput(originals, names, layers, symbols, self._bits_of_rows(coded))
@@ -190,3 +208,9 @@ class CodecModule(TrainableModule):
         return CodecOutput(
             originals, names, {list(self.config.model.layers)[-1]: layer}, {}, torch.empty(len(names), 0)
         )
+
+
+def _linear_picture(heads: Heads, latents: Sequence[Tensor]) -> Tensor:
+    picture = heads.picture(latents)
+    assert picture is not None  # the configuration sees to it
+    return picture

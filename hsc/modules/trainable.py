@@ -47,10 +47,14 @@ class TrainableModule(pl.LightningModule):
         raise NotImplementedError
 
     def freeze_untrained(self) -> None:
-        """Leave only the stage's parts learning."""
+        """Leave only the stage's parts learning. What parts share learns only if all of them do: a decoder that learns
+        alone changes no file."""
         self.requires_grad_(False)
         for name, part in self.parts().items():
             part.requires_grad_(name in self.stage.train)
+        for name, part in self.parts().items():
+            if name not in self.stage.train:
+                part.requires_grad_(False)
 
     @property
     def betas(self) -> tuple[float, float]:
@@ -62,7 +66,7 @@ class TrainableModule(pl.LightningModule):
         groups, seen = [], set[Tensor]()
         for name in names:
             if name in self.stage.train:
-                own = [parameter for parameter in self.parts()[name].parameters() if parameter not in seen]
+                own = [p for p in self.parts()[name].parameters() if p.requires_grad and p not in seen]
                 seen.update(own)
                 groups.append({"params": own, "lr": self.stage.learning_rate * self.stage.rates.get(name, 1.0)})
         return groups

@@ -10,6 +10,7 @@ from hsc.nets.entropy_integer import IntegerEntropyTransformer
 from hsc.nets.generator import Generator
 from hsc.nets.heads import StyleHeads
 from hsc.nets.mobile_stylegan import MobileStyleGAN
+from hsc.nets.picture_heads import PictureHeads
 from hsc.nets.quantise import Gain
 from hsc.nets.stylegan2 import StyleGAN2
 
@@ -58,15 +59,19 @@ def build_encoder(model: "ModelConfig") -> PyramidEncoder:
     )
 
 
-def build_heads(model: "ModelConfig") -> StyleHeads:
+def build_heads(model: "ModelConfig") -> StyleHeads | PictureHeads:
     synthesis = EigenSynthesis(model.picture, bands(model), image_size(model), grid(model)) if model.picture else None
+    generator = model.generator
+    if synthesis is not None and generator.architecture == "mobilestylegan":
+        widths = dict(zip(generator.resolutions[1:-1], generator.channels[1:], strict=True))
+        return PictureHeads(synthesis, generator.w_dim, len(model.lambdas), model.heads_hidden, widths)
     rows_of_grid = list(model.layers.values())[-1].rows if grid(model) else 0
     return StyleHeads(
         bands(model), model.generator.w_dim, len(model.lambdas), model.heads_hidden, synthesis, rows_of_grid
     )
 
 
-def share_components(encoder: PyramidEncoder, heads: StyleHeads) -> None:
+def share_components(encoder: PyramidEncoder, heads: StyleHeads | PictureHeads) -> None:
     """Give both halves of the linear path, where there is one, the same components: what is trained is one matrix."""
     if encoder.eigen is not None and heads.eigen is not None:
         encoder.eigen.components = heads.eigen.components

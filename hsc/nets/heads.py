@@ -1,6 +1,7 @@
 """Decoder heads: latents of the layers → rows of W+, and a picture where the model has a linear path."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -50,20 +51,29 @@ class StyleHeads(nn.Module):
         """The linear path's picture [N, 3, side, side]; None where the model has no such path."""
         return None if self.eigen is None else self.eigen(latents)
 
+    def draw(self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, styles: Tensor) -> Tensor:
+        """Images [N, 3, size, size] of latents, quality [N] and the W+ [N, rows, w_dim] that they have."""
+        return generator.synthesis(styles, self.picture(latents))
 
-def decode(heads: StyleHeads, generator: Generator, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
+
+class Heads(Protocol):
+    """What `StyleHeads` and `hsc.nets.picture_heads.PictureHeads` offer."""
+
+    def __call__(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor: ...
+
+    def picture(self, latents: Sequence[Tensor]) -> Tensor | None: ...
+
+    def draw(self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, styles: Tensor) -> Tensor: ...
+
+
+def decode(heads: Heads, generator: Generator, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
     """latents (one [N, rows, dim] a layer) and quality [N] → images [N, 3, size, size]."""
-    return draw(heads, generator, latents, styles_of(heads, generator, latents, quality))
+    return heads.draw(generator, latents, quality, styles_of(heads, generator, latents, quality))
 
 
-def styles_of(heads: StyleHeads, generator: Generator, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
+def styles_of(heads: Heads, generator: Generator, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
     """W+ [N, rows, w_dim]: the generator's mean style plus what the heads make of the latents."""
     return generator.mean_w + heads(latents, quality)
-
-
-def draw(heads: StyleHeads, generator: Generator, latents: Sequence[Tensor], styles: Tensor) -> Tensor:
-    """Images [N, 3, size, size] of latents and the W+ that `styles_of` makes of them."""
-    return generator.synthesis(styles, heads.picture(latents))
 
 
 class LayerHead(nn.Module):

@@ -56,8 +56,8 @@ class MobileStyleGAN(Generator):
     def synthesis(self, ws: Tensor, picture: Tensor | None = None, inject: Injection | None = None) -> Tensor:
         """W+ [N, 16, w_dim] → images [N, 3, size, size].
 
-        `inject`: for some sides of features, (scale, shift) that these become features · (1 + scale) + shift with, each
-        [N, channels, side, side] or what spreads to it. It draws on no picture.
+        `inject`: for some sides of features, (scale, shift) with which their first channels become features ·
+        (1 + scale) + shift, each [N, those channels, side, side] or what spreads to it. It draws on no picture.
         """
         if picture is not None:
             raise ValueError("a MobileStyleGAN draws on no picture; give its features instead (inject)")
@@ -110,7 +110,8 @@ class MobileSynthesis(nn.Module):
             x = layer(x, ws[:, 1 + 2 * k], ws[:, 2 + 2 * k])
             if inject and x.shape[-1] in inject:
                 scale, shift = inject[x.shape[-1]]
-                x = torch.addcmul(x + shift.to(dtype), x, scale.to(dtype))
+                chosen, rest = x.tensor_split([scale.shape[1]], 1)
+                x = torch.cat([torch.addcmul(chosen + shift.to(dtype), chosen, scale.to(dtype)), rest], 1)
             yield x
 
     def image(self, features: Tensor, ws: Tensor) -> Tensor:

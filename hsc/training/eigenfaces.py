@@ -40,14 +40,15 @@ def start_as_eigenfaces(module: TrainableModule, data: FaceDataModule) -> None:
     encoder, heads, generator = module.encoder.net, module.decoder.heads, module.decoder.generator
     assert encoder.eigen is not None
     assert heads.eigen is not None
-    assert isinstance(generator, StyleGAN2)  # the configuration lets no other draw on a picture
     side = encoder.eigen.side
     components = heads.eigen.components
     mean, basis, deviations = principal_components(_pictures(data, side), len(components.weight), components.emphasis)
     components.set_to(mean, basis)
     silence_encoder(encoder)
-    silence_styles(heads)
-    silence_drawing(generator)
+    if isinstance(heads, StyleHeads):
+        silence_styles(heads)
+    if isinstance(generator, StyleGAN2):
+        silence_drawing(generator)
     spread = deviations / latent_scale(side)
     if encoder.eigen.grid:
         spread = torch.cat([spread, _fit_cells(module, data, encoder.eigen, heads.eigen)])

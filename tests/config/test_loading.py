@@ -103,8 +103,12 @@ MOBILE = ("model.generator.architecture=mobilestylegan", "model.generator.input=
         ([*MOBILE], "their rows add up to 10, but a 128² mobilestylegan has 16"),
         ([*MOBILE, "model.layers.enhanced.rows=9"], "5 widths, but the generator has 6 resolutions"),
         (["model.generator.architecture=mobilestylegan"], "model.generator.input"),
-        ([*MOBILE, "model.picture=64"], "model.picture: a mobilestylegan draws on no picture"),
         ([*MOBILE, "model.generator.channels=[8,8,6,8,8]"], "all but the last are multiples of 4"),
+        ([*MOBILE, "model.picture=64", "model.layers.enhanced.grid=8"], "a mobilestylegan reads no grid"),
+        (
+            [*MOBILE, "model.picture=64", "stages.second={module: prior, train: [generator]}"],
+            "no picture that a mobilestylegan could read",
+        ),
         ([*MOBILE, "model.generator.channels=[8,8,8,8,8,8,8,8,8]"], "a mobilestylegan has at most 8"),
     ],
 )

@@ -124,18 +124,20 @@ def test_several_sizes_from_one_pass(ws: Tensor) -> None:
     assert torch.equal(images[128], alone.synthesis(ws))
 
 
-def test_injected_features(ws: Tensor) -> None:
-    """Features that are scaled and shifted are what the layers above see, and what a caller gets."""
+@pytest.mark.parametrize("count", [8, 16])
+def test_injected_features(ws: Tensor, count: int) -> None:
+    """Features that are scaled and shifted, some channels or all, are what the layers above see, and a caller gets."""
     generator = small()
-    nothing = {16: (torch.zeros(1, 1, 1, 1), torch.zeros(2, 16, 16, 16))}
+    nothing = {16: (torch.zeros(1, count, 1, 1), torch.zeros(2, count, 16, 16))}
     torch.testing.assert_close(generator.synthesis(ws, inject=nothing), generator.synthesis(ws))
-    scale, shift = torch.randn(2, 16, 1, 1), torch.randn(2, 16, 16, 16)
+    scale, shift = torch.randn(2, count, 1, 1), torch.randn(2, count, 16, 16)
     inject = {16: (scale, shift)}
     before = {x.shape[-1]: x for x in generator.synthesis_network.features(ws)}
     after = {x.shape[-1]: x for x in generator.synthesis_network.features(ws, inject)}
     assert list(after) == [8, 16, 32, 64]
     assert torch.equal(after[8], before[8])
-    torch.testing.assert_close(after[16], before[16] * (1 + scale) + shift)
+    torch.testing.assert_close(after[16][:, :count], before[16][:, :count] * (1 + scale) + shift)
+    assert torch.equal(after[16][:, count:], before[16][:, count:])
     x = generator.synthesis_network.layers[2](after[16], ws[:, 5], ws[:, 6])
     torch.testing.assert_close(after[32], x)
 

@@ -1,0 +1,152 @@
+"""Decoder heads that read the linear path's picture and let a MobileStyleGAN draw the face in it."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hsc.nets.eigenfaces import EigenSynthesis
+from hsc.nets.generator import Generator
+from hsc.nets.layers import he_conv
+from hsc.nets.levels import at_quality
+from hsc.nets.mobile_stylegan import NUM_ROWS, Injection, MobileStyleGAN
+from hsc.nets.planes import enlarged
+
+CHANNELS = (48, 96, 128, 192)  # of the picture's features, from its side down to an eighth of it
+SHARED = 64  # channels of the top-down pathway
+RANK = 128  # of what tells the rows of W+ apart
+MENDED = (4, 2, 1)  # the picture's side over the sides of the bands in which images are drawn to it
+MENDED_AT_FIRST = 0.3
+
+
+class PictureHeads(nn.Module):
+    """latents (one [N, rows, dim] a layer, decoded or filled) → the linear path's picture → what the generator needs.
+
+    ```
+    picture ─┬─▶ StylesOfPicture ──▶ W+, about the generator's mean: which face the prior draws ─┐
+             ├─▶ Modulation ─▶ (scale, shift) of the generator's features: where ─────────────── MobileStyleGAN ─▶ image
+             └─▶ low frequencies, to which the image is drawn in the end (`mended`)
+    ```
+    After GFPGAN (Wang et al. 2021), whose prior restores damaged photographs; here a code of few bytes has done the
+    damage. Nothing but the picture and the quality reaches the networks, so they serve any latents whose picture they
+    are given. At first all of it is zero and every face the mean face, drawn to its picture.
+    """
+
+    def __init__(
+        self, eigen: EigenSynthesis, w_dim: int, num_qualities: int, hidden: int, widths: Mapping[int, int]
+    ) -> None:
+        """`widths`: channels of the generator's features by their side."""
+        super().__init__()
+        self.eigen = eigen
+        self.styles = StylesOfPicture(w_dim, num_qualities, hidden, eigen.side)
+        self.modulation = Modulation(num_qualities, widths, eigen.side)
+        self.mend = nn.Embedding(num_qualities, len(MENDED))
+        nn.init.constant_(self.mend.weight, MENDED_AT_FIRST)
+
+    def forward(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
+        """[N, 16, w_dim], to be added to the generator's mean style."""
+        styles: Tensor = self.styles(self.picture(latents), quality)
+        return styles
+
+    def picture(self, latents: Sequence[Tensor]) -> Tensor:
+        """The linear path's picture [N, 3, side, side]."""
+        picture: Tensor = self.eigen(latents)
+        return picture
+
+    def draw(self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, styles: Tensor) -> Tensor:
+        """Images [N, 3, size, size] of latents, quality [N] and the W+ [N, 16, w_dim] that they have."""
+        picture = self.picture(latents)
+        assert isinstance(generator, MobileStyleGAN)  # as the configuration has it
+        images = generator.synthesis(styles, inject=self.modulation(picture, quality))
+        return self.mended(images, picture, quality)
+
+    def mended(self, images: Tensor, picture: Tensor, quality: Tensor) -> Tensor:
+        """Images [N, 3, S, S] drawn to the picture by a learned portion in each of three bands of low frequencies."""
+        portions = at_quality(self.mend.weight, quality)
+        side = picture.shape[-1]
+        lacking = picture - F.interpolate(images, size=side, mode="area")
+        change, held = torch.zeros_like(lacking), torch.zeros_like(lacking)
+        for band, fraction in enumerate(MENDED):
+            low = lacking if fraction == 1 else enlarged(F.avg_pool2d(lacking, fraction), side)
+            change = change + portions[:, band, None, None, None] * (low - held)
+            held = low
+        return images + enlarged(change, images.shape[-1])
+
+
+class StylesOfPicture(nn.Module):
+    """Which face it is: picture [N, 3, side, side] in [-1, 1] and quality [N] → [N, 16, w_dim], zero at first.
+
+    Faces are aligned, so that a fully connected layer sees all of one at once.
+    """
+
+    def __init__(self, w_dim: int, num_qualities: int, hidden: int, side: int) -> None:
+        super().__init__()
+        self.seen = nn.Linear(3 * (side // 2) ** 2, hidden)
+        self.quality = nn.Embedding(num_qualities, hidden)
+        self.mixed = nn.Linear(hidden, hidden)
+        self.face = nn.Linear(hidden, w_dim)
+        self.rows = nn.Sequential(nn.Linear(hidden, RANK), nn.Linear(RANK, NUM_ROWS * w_dim))
+        _zero(self.quality, self.face, self.rows[1])
+
+    def forward(self, picture: Tensor, quality: Tensor) -> Tensor:
+        seen = self.seen(F.avg_pool2d(picture, 2).flatten(1))
+        hidden = F.leaky_relu(seen + at_quality(self.quality.weight, quality), 0.2)
+        hidden = hidden + F.leaky_relu(self.mixed(hidden), 0.2)
+        return self.face(hidden)[:, None] + self.rows(hidden).unflatten(1, (NUM_ROWS, -1))
+
+
+class Modulation(nn.Module):
+    """Where things are: picture [N, 3, side, side] in [-1, 1] and quality [N] → by side (scale, shift) of the
+    generator's features, zero at first.
+
+    ```
+    picture 64² ─▶ 64² ─▶ 32² ─▶ 16² ─▶ 8²
+                    ▼      ▼      ▼     ▼
+                    ⊕ ◀─── ⊕ ◀─── ⊕ ◀───┘
+                    ▼      ▼      ▼     ▼     each [N, half the generator's channels, side, side]
+    ```
+    The other half of the channels is left to the styles alone, as in GFPGAN.
+    """
+
+    def __init__(self, num_qualities: int, widths: Mapping[int, int], side: int) -> None:
+        super().__init__()
+        self.stem = he_conv(3, CHANNELS[0])
+        self.stages = nn.ModuleList(
+            nn.ModuleDict({"down": he_conv(inputs, outputs, stride=2), "conv": he_conv(outputs, outputs)})
+            for inputs, outputs in itertools.pairwise(CHANNELS)
+        )
+        self.quality = nn.Embedding(num_qualities, CHANNELS[-1])
+        self.laterals = nn.ModuleList(nn.Conv2d(channels, SHARED, 1) for channels in CHANNELS)
+        self.smooth = nn.ModuleList(he_conv(SHARED, SHARED) for _ in CHANNELS[1:])
+        sides = [side >> scale for scale in range(len(CHANNELS))]
+        self.features = nn.ModuleDict({str(s): nn.Conv2d(SHARED, widths[s], 1) for s in sides if s in widths})
+        _zero(self.quality, *self.features.values())
+
+    def forward(self, picture: Tensor, quality: Tensor) -> Injection:
+        x = F.leaky_relu(self.stem(picture.contiguous(memory_format=torch.channels_last)), 0.2)
+        maps = [x]
+        for stage in self.stages:
+            x = F.leaky_relu(stage.get_submodule("down")(x), 0.2)
+            x = x + F.leaky_relu(stage.get_submodule("conv")(x), 0.2)
+            maps.append(x)
+        maps[-1] = x + at_quality(self.quality.weight, quality)[:, :, None, None].to(x.dtype)
+        injection: Injection = {}
+        shared: Tensor | None = None
+        for scale in reversed(range(len(maps))):
+            lateral = self.laterals[scale](maps[scale])
+            if shared is not None:
+                lateral = lateral + F.interpolate(self.smooth[scale](shared), scale_factor=2, mode="nearest")
+            shared = F.leaky_relu(lateral, 0.2)
+            side = shared.shape[-1]
+            if str(side) in self.features:
+                by, to = self.features[str(side)](shared).chunk(2, 1)
+                injection[side] = by, to
+        return injection
+
+
+def _zero(*layers: nn.Module) -> None:
+    for layer in layers:
+        for parameter in layer.parameters():
+            nn.init.zeros_(parameter)
