@@ -76,6 +76,15 @@ def test_constraints_lie_within_what_is_declared():
         assert version in declared.get(name, Requirement(name).specifier)
 
 
+def test_all_that_lies_beside_the_sources_is_installed():
+    """Weights, example faces, pages: an installed hsc has what this folder has."""
+    patterns = PROJECT["tool"]["setuptools"]["package-data"]["hsc"]
+    installed = {path for pattern in patterns for path in (ROOT / "hsc").glob(pattern)}
+    beside = {path for path in (ROOT / "hsc").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert any(path.match("assets/faces/*.jpg") for path in beside)
+    assert beside <= installed, "name it in pyproject.toml: [tool.setuptools.package-data]"
+
+
 def test_shell_scripts_parse_and_can_be_run():
     for script in (ROOT / ".ci/run", *(ROOT / "experiments").rglob("*.sh")):
         assert script.stat().st_mode & 0o111, f"{script} is not executable"

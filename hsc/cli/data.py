@@ -18,9 +18,27 @@ def data() -> None:
 
     \b
     Examples:
+      hsc data examples examples/
       hsc data prepare photographs/ faces.zip --size 256
       hsc data sample faces.zip --count 200 --seed 1
     """
+
+
+@app.command()
+def examples(
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="The folder for them; it is made.")],
+    force: Force = False,
+) -> None:
+    """Write a few example faces: aligned portraits, CC0, that no codec was trained on.
+
+    \b
+    Examples:
+      hsc data examples examples/
+    """
+    from hsc.data.examples import write_examples
+
+    written = write_examples(out, force)
+    typer.echo(f"{out}: {len(written)} example faces (AI-made portraits, CC0)")
 
 
 @app.command()

@@ -67,7 +67,7 @@ def evaluate(
       hsc evaluate runs/mine --data ffhq128.zip --split 04000-04499 --out results/mine
       hsc evaluate runs/mine --data faces.zip --qualities 0,3 --judges vgg16,dlib --out results/mine
     """
-    from hsc.data.faces import resolve_data
+    from hsc.data.places import resolve_data
     from hsc.evaluation.evaluate import JUDGES, OUTPUTS
     from hsc.evaluation.evaluate import evaluate as measure
     from hsc.files import claim_folder

@@ -19,6 +19,10 @@ DAMAGED_MEMBER = (
     EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError,
     UnicodeDecodeError,
 )  # fmt: skip
+# A hidden file, so that it survives unzipping and every reader ignores it as an image.
+GENERATED_MARKER = ".generated-faces"
+# W+ of generated faces, [N, rows, w_dim]; that of face i is called by its number, as `00012.png`.
+STYLES = ".generated-styles.npy"
 _KNOWN_COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA} | (
     {zipfile.ZIP_ZSTANDARD} if hasattr(zipfile, "ZIP_ZSTANDARD") else set()  # from Python 3.14 on
 )

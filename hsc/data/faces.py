@@ -15,19 +15,14 @@ from typing import BinaryIO, Protocol
 import numpy as np
 from PIL import Image
 
-from hsc.data.archives import DAMAGED_MEMBER, zip_members
+from hsc.data.archives import DAMAGED_MEMBER, GENERATED_MARKER, STYLES, zip_members
 from hsc.data.checksums import UNREADABLE, checksum, checksums
 from hsc.data.pictures import files_below, pictures_among, readable
+from hsc.data.places import resolve_data
 from hsc.data.splits import Spec, select_names
 from hsc.data.stream import ShardSource, shards_in
 from hsc.errors import FileRefused, HscError
-from hsc.files import data_dir
 from hsc.images import load_image
-
-# A hidden file, so that it survives unzipping and every reader ignores it as an image.
-GENERATED_MARKER = ".generated-faces"
-# W+ of generated faces, [N, rows, w_dim]; that of face i is called by its number, as `00012.png`.
-STYLES = ".generated-styles.npy"
 
 
 class _Source(Protocol):
@@ -134,7 +129,8 @@ class Faces:
 
 
 def open_faces(path: str | Path, split: Spec | None = None) -> Faces:
-    """The faces of a folder (with its subfolders), a zip or tar shards, or what `split` selects (`hsc.data.splits`).
+    """The faces of a folder (with its subfolders), a zip, tar shards or a set that hsc draws (`hsc.data.places`), or
+    those that `split` selects (`hsc.data.splits`).
 
     Other files are passed over, with a line on standard error where they are not hidden. Raises HscError when the path
     is missing, no archive, encrypted, or holds no images.
@@ -145,23 +141,6 @@ def open_faces(path: str | Path, split: Spec | None = None) -> Faces:
     generated = any(PurePosixPath(name).name == GENERATED_MARKER for name in members)
     faces = Faces(found, source, pictures_among(members, found), generated)
     return faces if split is None else faces.select(select_names(faces.names, split))
-
-
-def resolve_data(path: str | Path) -> Path:
-    """`path` as given, or inside the data folder (HSC_DATA) when it is relative and not found here.
-
-    Raises HscError naming both places when it is in neither.
-    """
-    given = Path(path)
-    folder = data_dir()
-    candidates = [given] if given.is_absolute() or folder is None else [given, folder / given]
-    for candidate in candidates:
-        if candidate.exists():
-            return candidate
-    tried = " or ".join(str(candidate) for candidate in candidates)
-    raise HscError(
-        f"no faces at {tried}: set HSC_DATA to the folder that holds them, or make some with `hsc data sample {given}`"
-    )
 
 
 def _source(path: Path) -> _Source:

@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -13,8 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from hsc.checkpoints import FaceModel, load_face_model
-from hsc.data.archives import zip_member
-from hsc.data.faces import GENERATED_MARKER, STYLES
+from hsc.data.archives import GENERATED_MARKER, STYLES, zip_member
 from hsc.data.progress import progress_lines
 from hsc.errors import HscError
 from hsc.files import ZIP_COMMENT, write_atomically
@@ -53,6 +52,13 @@ def sample(
     Face i is a function of generator, recipe and i alone, and equal arguments give equal bytes. Raises HscError for an
     unreadable generator or an impossible argument; an interrupted run leaves no file.
     """
+    write_atomically(out, drawing(count, recipe, generator, size))
+
+
+def drawing(
+    count: int, recipe: Recipe, generator: str | Path | None = None, size: int | None = None
+) -> Callable[[BinaryIO], None]:
+    """What draws the faces and writes their zip into an open file; arguments and errors as of `sample`."""
     low, high = recipe.truncation
     if count < 1 or not 0 <= low <= high <= 1 or not 0 <= recipe.mixing <= 1 or (size is not None and size < 1):
         raise HscError(f"cannot draw {count} faces at truncation {low} to {high}: give 1 or more, and 0 to 1")
@@ -75,7 +81,7 @@ def sample(
             if network.generator is not None:
                 archive.writestr(zip_member(STYLES), _npy(np.stack(styles)))
 
-    write_atomically(out, write)
+    return write
 
 
 @torch.inference_mode()

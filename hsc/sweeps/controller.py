@@ -10,14 +10,14 @@ from typing import Protocol
 from hsc.errors import HscError
 from hsc.files import write_atomically
 from hsc.sweeps.command import command, experiment
-from hsc.sweeps.outcome import Outcome, read_outcome, why_unfinished
+from hsc.sweeps.outcome import Outcome, has_begun, read_outcome, why_unfinished
 from hsc.sweeps.processes import GRACE
 from hsc.sweeps.search import Known, propose, to_stop
 from hsc.sweeps.sweep_file import Sweep
 from hsc.sweeps.trials import Attempt, SweepFolder, Trial, unfinished
 
 SECONDS_BETWEEN_LOOKS = 0.5
-CONFIG_ERROR = "hsc: config: "  # how the last line of a training begins that its config keeps from starting
+REFUSED = "hsc: "  # how the last line of a training begins that says why it cannot be done
 HOPELESS = 3  # so many trials in a row that fail from the start of the sweep end it
 
 
@@ -95,7 +95,7 @@ class Controller:
         try:
             experiment(words)
         except HscError as error:
-            raise HscError(f"the sweep ends at trial {trial.name}, which cannot be trained: {error}") from error
+            raise self._untrainable(trial, str(error)) from error
         environment = {
             "HSC_RUN_FOLDER": str(run.resolve()),
             "WANDB_RUN_GROUP": f"sweep-{self.identity}",
@@ -121,21 +121,19 @@ class Controller:
 
     def _ended(self, trial: Trial, how: str) -> None:
         """Judge an attempt that has ended: by what it has left, since exit statuses of training mean little."""
-        outcome = self._outcome(trial)
+        outcome, run = self._outcome(trial), self._run(trial)
         attempt = trial.attempts[-1]
         attempt.seconds = round(time.time() - attempt.started, 1)
-        attempt.ended = how if outcome.finished else f"{why_unfinished(self._run(trial), self.sweep.metric)} ({how})"
+        attempt.ended = how if outcome.finished else f"{why_unfinished(run, self.sweep.metric)} ({how})"
         if outcome.finished:
             trial.state = "finished"
             value = outcome.value(self.sweep.metric)
             reused = f", reused {', '.join(outcome.reused)}" if outcome.reused else ""
             self.say(f"{trial.name} finished after {trial.seconds:.0f} s: {self.sweep.metric.name} {value:.4g}{reused}")
-        elif (last := " ".join(self.folder.last_lines(trial, 1))).startswith(CONFIG_ERROR):
-            trial.state = "failed"
+        elif (last := " ".join(self.folder.last_lines(trial, 1))).startswith(REFUSED) and not has_begun(run):
+            trial.state = "waiting"
             self.folder.save(trial)
-            raise HscError(
-                f"the sweep ends at trial {trial.name}, which cannot be trained: {last.removeprefix('hsc: ')}"
-            )
+            raise self._untrainable(trial, last.removeprefix(REFUSED))
         elif len(trial.attempts) <= self.retries:
             trial.state = "waiting"
             self.say(f"{trial.name} {attempt.ended}; it will be resumed")
@@ -143,6 +141,13 @@ class Controller:
             trial.state = "failed"
             self.say(f"{trial.name} failed, {attempt.ended}: {last}")
         self.folder.save(trial)
+
+    def _untrainable(self, trial: Trial, why: str) -> HscError:
+        """What keeps one training from beginning would keep it, and as a rule the others, from beginning again."""
+        return HscError(
+            f"the sweep ends at trial {trial.name}, which cannot be trained: {why}; mend that and continue with: "
+            f"hsc sweep --resume {self.folder.path}"
+        )
 
     def _hopeless(self) -> bool:
         """Whether all of the first trials have failed."""

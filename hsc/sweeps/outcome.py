@@ -61,6 +61,11 @@ def read_validations(stage: Path) -> list[dict[str, float]]:
     return [by_step[step] for step in sorted(by_step)]
 
 
+def has_begun(run: Path) -> bool:
+    """Whether its first stage was reached: its config works, and what it needs was there."""
+    return bool(_stages(run))
+
+
 def why_unfinished(run: Path, metric: Metric) -> str:
     """In words, for a run whose process has ended."""
     stages = _stages(run)

@@ -17,6 +17,7 @@ VERBS = [
     "prior export",
     "prior sample",
     "data",
+    "data examples",
     "data prepare",
     "data sample",
     "weights",

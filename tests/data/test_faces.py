@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from hsc.data.archives import MAX_MEMBER_BYTES
 from hsc.data.broken import without_broken
-from hsc.data.faces import Faces, is_generated, open_faces, resolve_data
+from hsc.data.faces import Faces, is_generated, open_faces
 from hsc.errors import FileRefused, HscError
 from hsc.images import load_image
 
@@ -130,26 +130,6 @@ def test_a_set_without_images_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(HscError, match="holds no images"):
         open_faces(tmp_path / "empty")
-
-
-def test_a_missing_path_says_where_faces_come_from(tmp_path, monkeypatch):
-    monkeypatch.setenv("HSC_DATA", str(tmp_path))
-    with pytest.raises(HscError, match=r"HSC_DATA.*hsc data sample") as caught:
-        open_faces("nowhere.zip")
-    assert str(tmp_path / "nowhere.zip") in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_relative_paths_are_looked_up_here_and_then_in_the_data_folder(tmp_path, monkeypatch):
-    there, here = tmp_path / "there", tmp_path / "here"
-    there.mkdir()
-    here.mkdir()
-    monkeypatch.setenv("HSC_DATA", str(there))
-    monkeypatch.chdir(here)
-    (there / "faces.zip").touch()
-    assert resolve_data("faces.zip") == there / "faces.zip"
-    (here / "faces.zip").touch()
-    assert resolve_data("faces.zip") == Path("faces.zip")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 torn", b"not a zip"], ids=["empty", "torn", "text"])

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from hsc.sweeps.results import best, read_results
 from hsc.sweeps.sweep_file import read_sweep
 from hsc.sweeps.trials import SweepFolder
 
+TOY = Path(__file__).with_name("toy_training.py")
 GRID = {"x": {"values": [0.0, 0.3, 0.9]}}
 
 
@@ -145,14 +147,35 @@ def test_a_sweep_in_which_everything_fails_ends_early(write_sweep, folder, capsy
     assert len(folder.load()) == 3
 
 
-def test_a_config_error_ends_a_sweep_at_once(write_sweep, folder, tmp_path, capsys):
-    complain = "import sys; sys.exit('hsc: config: seed: must be from 0 to 4294967295 (not -1)')"
-    command = ["${interpreter}", "-c", complain]
+@pytest.mark.parametrize("why", ["config: seed: must be from 0 to 4294967295 (not -1)", "no faces at faces.zip"])
+def test_what_keeps_a_trial_from_beginning_ends_a_sweep_at_once(write_sweep, folder, capsys, why):
+    """No restart and no other trial is tried."""
+    command = ["${interpreter}", "-c", f"import sys; sys.exit('hsc: {why}')"]
     file = write_sweep({"x": {"values": [1, 2, 3]}}, command=command)
     assert hsc("sweep", file, "--dir", folder.path, "--retries", 2) == 1
     said = capsys.readouterr().err
-    assert "the sweep ends at trial 000, which cannot be trained: config: seed: must be from 0" in said
+    assert f"the sweep ends at trial 000, which cannot be trained: {why}; mend that and continue with: " in said
+    assert said.endswith(f"hsc sweep --resume {folder.path}\n")
     assert [len(trial.attempts) for trial in folder.load()] == [1]
+
+
+def test_a_sweep_goes_on_when_what_kept_it_from_beginning_is_mended(write_sweep, folder, tmp_path):
+    train = f"import sys; sys.argv[0] = {str(TOY)!r}; exec(open(sys.argv[0]).read())"
+    program = f"import os, sys; os.path.exists({str(tmp_path / 'faces')!r}) or sys.exit('hsc: no faces')\n{train}"
+    file = write_sweep(GRID, command=["${interpreter}", "-c", program, "${args}"])
+    assert hsc("sweep", file, "--dir", folder.path) == 1
+    (tmp_path / "faces").touch()
+    assert hsc("sweep", "--resume", folder.path) == 0
+    assert states(folder) == ["finished"] * 3
+
+
+def test_what_fails_in_the_midst_of_a_trial_is_tried_again(write_sweep, folder, tmp_path):
+    """Only what has not begun is hopeless: a full disk may be emptied."""
+    begin = "pathlib.Path(os.environ['HSC_RUN_FOLDER'], 'config.yaml').write_text('run: [only]')"
+    program = f"import os, pathlib, sys; {begin}; sys.exit('hsc: the disk is full')"
+    file = write_sweep({"x": {"value": 1}}, command=["${interpreter}", "-c", program])
+    assert hsc("sweep", file, "--dir", folder.path, "--retries", 1) == 1
+    assert [len(trial.attempts) for trial in folder.load()] == [2]
 
 
 def test_a_later_trial_s_config_is_checked_before_it_starts(write_sweep, folder, tmp_path, monkeypatch, capsys):

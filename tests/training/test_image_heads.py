@@ -12,7 +12,7 @@ from PIL import Image
 
 from hsc.checkpoints import load_generator, save_generator
 from hsc.cli import main
-from hsc.data.faces import STYLES
+from hsc.data.archives import STYLES
 from hsc.images import to_uint8
 from hsc.nets.mobile_stylegan import MobileStyleGAN
 
