@@ -21,25 +21,22 @@ fi
 mkdir -p "$work"
 say() { printf '\n== %s\n' "$*"; }
 
-faces=${HSC_DATA:-../shared/data}/ffhq128.zip
-if [[ -f $faces ]]; then
-    say "Faces: $faces"
-    face=04000.jpg
-    held_out=04000-04049
+if [[ -f ${HSC_DATA:-../shared/data}/ffhq128.zip ]]; then
+    faces=ffhq128.zip
+    held_out=04000-04099
+    overrides+=("defaults.data.path=$faces" defaults.data.train=00000-00999 "defaults.data.validation=$held_out")
 else
-    say "No ffhq128.zip in HSC_DATA: drawing faces from the generator that comes with hsc"
-    faces=$work/faces.zip
-    face=00000.png
+    faces=generated:600
     held_out=00000-00049
-    [[ -f $faces ]] || hsc data sample "$faces" --count 600 --seed 1
-    overrides+=("defaults.data.path=$faces" defaults.data.train=00050-00599 "defaults.data.validation=$held_out")
 fi
+say "Faces: $faces"
 
 say "1. Train (stage by stage; run again to resume)"
 hsc train experiments/quickstart.yaml "${overrides[@]}"
 
 say "2. Take a face that training has not seen"
-python -c 'import sys, zipfile; print(zipfile.ZipFile(sys.argv[1]).extract(*sys.argv[2:]))' "$faces" "$face" "$work"
+face=female-01.jpg
+hsc data examples "$work"
 
 say "3. Encode it into a file of three layers, and look into that"
 hsc encode "$work/$face" -o "$work/face.hsc" --model "$run"

@@ -144,7 +144,7 @@ class DataConfig(Section):
     """Aligned faces. Of several sets the first is split; the others are trained on whole, and never validated on."""
 
     path: Sets = MISSING
-    """Folder or zip, looked up as given, then under HSC_DATA (default ../shared/data), or generated:N; or a list of them."""
+    """Folder or zip, looked up as given, then under HSC_DATA (default ../shared/data); generated:N; a list of them."""
     train: Split = "00000-03999"
     """Training images of the first set: a range of names, a glob, a file of names, a percentage, or a list of these."""
     validation: Split = "04000-04499"
