@@ -17,15 +17,31 @@ from hsc.errors import HscError
 TRAINABLE = {
     "prior": {"encoder", "heads", "generator", "mapping", "discriminator"},
     "image_head": {"image_head", "generator"},
-    "codec": {"encoder", "gain", "entropy", "heads", "generator"},
+    "codec": {"encoder", "gain", "entropy", "heads", "generator", "discriminator"},
 }
 _FOLDER_NAME = re.compile(r"\w[\w.+-]{0,99}")
 
-# Field of a stage → whether a stage has a use for it, and why not where it has none.
-OF_STYLEGAN2 = ("r1_gamma", "r1_every", "freeze_blocks", "ada_target", "ada_kimg")  # of the adversarial fields
 SMALLEST_PROJECTED = 64  # pixels on a side
+OF_STYLEGAN2 = ("r1_gamma", "r1_every", "freeze_blocks", "ada_target", "ada_kimg")  # of the adversarial fields
+OF_PRIORS = ("path_weight", "path_every", "style_mixing")
+
+# Field of a stage, dotted below one → whether a stage has a use for it, and why not where it has none.
 USED: dict[str, tuple[Callable[[StageConfig], bool], str]] = {
-    "adversarial": (lambda stage: stage.module == "prior", "only prior stages train against a discriminator"),
+    "adversarial": (
+        lambda stage: stage.has_discriminator,
+        "the stage has no discriminator; a codec stage has one with discriminator in its `train`",
+    ),
+    **{
+        f"adversarial.{field}": (
+            lambda stage: stage.adversarial.discriminator == "stylegan2",
+            "only the stylegan2 discriminator has it",
+        )
+        for field in OF_STYLEGAN2
+    },
+    **{
+        f"adversarial.{field}": (lambda stage: stage.module == "prior", "only prior stages draw faces at random")
+        for field in OF_PRIORS
+    },
     "quantise": (lambda stage: stage.module == "codec", "only codec stages quantise"),
     "layers": (lambda stage: stage.module == "codec", "only codec stages train some layers"),
     "round_after": (
@@ -87,13 +103,14 @@ def _own_fields(name: str, written: Mapping[str, Any]) -> Iterator[tuple[tuple[s
 
 def _why_ignored(path: Sequence[str], value: Any, stage: StageConfig, config: Config) -> str:
     """Why the stage has no use for a field; empty where it has."""
+    for end in range(1, len(path) + 1):
+        if (dotted := ".".join(path[:end])) in USED:
+            used, reason = USED[dotted]
+            if not used(stage):
+                return reason
     field, *below = path
-    if field in USED:
-        used, reason = USED[field]
-        if not used(stage):
-            return reason
-    if field == "adversarial" and below and stage.adversarial.discriminator == "projected" and below[0] in OF_STYLEGAN2:
-        return "only the stylegan2 discriminator has it"
+    if field == "rates" and below == ["discriminator"]:
+        return "the discriminator's rate is adversarial.learning_rate"
     if field == "rates" and below and below[0] not in stage.train:
         return f"the stage does not train {below[0]}"
     if field in ("losses", "weights") and below and value:
@@ -182,6 +199,8 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
 
     if not stage.train:
         refuse("train", "names no part; a stage must train something")
+    if set(stage.train) == {"discriminator"}:
+        refuse("train", "names the discriminator alone; it learns beside a part that makes images")
     for part in stage.train:
         if part not in TRAINABLE[stage.module]:
             refuse("train", f"a {stage.module!r} stage has no part {part!r}")
@@ -204,14 +223,14 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
     if stage.batch_size % (config.devices * stage.accumulate):
         times = f" × accumulate={stage.accumulate}" if stage.accumulate > 1 else ""
         refuse("batch_size", f"{stage.batch_size} is no multiple of devices={config.devices}{times}")
-    if stage.module == "prior" and stage.adversarial.weight:
+    if stage.is_adversarial:
         blocks = len(config.model.generator.resolutions) - 1
         size = config.model.generator.resolutions[-1]
         if stage.adversarial.discriminator == "projected" and size < SMALLEST_PROJECTED:
             refuse("adversarial.discriminator", f"projected needs images of {SMALLEST_PROJECTED}² or more, not {size}²")
         if stage.adversarial.freeze_blocks > blocks:
             refuse("adversarial.freeze_blocks", f"the discriminator has {blocks} blocks; freeze 0 to {blocks}")
-        if stage.compile and stage.adversarial.path_weight:
+        if stage.compile and stage.module == "prior" and stage.adversarial.path_weight:
             refuse("compile", "path lengths need second derivatives, which compiled networks have not; set one to 0")
 
 
@@ -225,7 +244,7 @@ def _check_tasks(stage: StageConfig, model: ModelConfig, refuse: Callable[[str, 
         return
     if stage.layers not in ([], list(model.layers)):
         refuse("layers", "a stage without quantisation trains all layers; leave it out")
-    if not tasks and not (stage.module == "prior" and stage.adversarial.weight):
+    if not tasks and not (stage.module == "prior" and stage.is_adversarial):
         last = list(model.layers)[-1]
         refuse("losses", f"a stage without quantisation needs a task of its last layer {last!r}")
 

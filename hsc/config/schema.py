@@ -161,10 +161,12 @@ class DataConfig(Section):
 
 @dataclass
 class AdversarialConfig(Section):
-    """The GAN part of a `prior` stage. r1, freeze and ada fields are of the StyleGAN2 discriminator."""
+    """The discriminator of a `prior` stage, and of a `codec` stage that trains `discriminator`: it learns to tell the
+    stage's decoded images from their originals, those of a prior from faces that the generator draws at random. r1,
+    freeze and ada fields are of the StyleGAN2 discriminator, path fields and style_mixing of priors."""
 
     weight: Weight = 1.0
-    """Weight of the generator's adversarial loss; 0 trains on reconstruction alone."""
+    """Weight of the generator's adversarial loss; 0 trains without a discriminator."""
     discriminator: Literal["stylegan2", "projected"] = "stylegan2"
     """"stylegan2" (learns from pixels; R1, adaptive augmentation) or "projected" (small heads on frozen features of
     images of 64² or more; hinge loss, DiffAugment): converges within fewer images."""
@@ -199,7 +201,7 @@ class StageConfig(Section):
     from faces that it drew) or "codec" (rate–distortion)."""
     train: list[Part] = field(default_factory=lambda: ["encoder", "gain", "entropy", "heads"])
     """Parts that learn; the others are frozen. Of: encoder, gain, entropy, heads, generator, image_head, mapping,
-    discriminator."""
+    discriminator. A codec stage learns against a discriminator only where it names it here."""
     layers: list[str] = field(default_factory=list)
     """Prefix of the layers that is trained; empty: all."""
     weights: dict[str, Weight] = field(default_factory=dict)
@@ -263,6 +265,16 @@ class StageConfig(Section):
     def needs_styles(self) -> bool:
         """Whether its faces must come with the W+ that they were drawn from."""
         return self.module == "image_head" or (self.module == "codec" and self.styles > 0)
+
+    @property
+    def has_discriminator(self) -> bool:
+        """Whether the stage has a use for `adversarial`: a prior always, a codec where it trains the discriminator."""
+        return self.module == "prior" or "discriminator" in self.train
+
+    @property
+    def is_adversarial(self) -> bool:
+        """Whether the stage learns against a discriminator."""
+        return self.has_discriminator and self.adversarial.weight > 0
 
 
 @dataclass

@@ -1,15 +1,21 @@
-"""What a generator and a discriminator hold against each other: the losses of both sides, and augmentation."""
+"""Learning against a discriminator: the losses of both sides, augmentation, and whose turn it is."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hsc.config import Config, StageConfig
 from hsc.config.schema import AdversarialConfig
 from hsc.modules.augment import AugmentationController, augment, diff_augment
+from hsc.modules.decoder import DecoderModule
 from hsc.modules.share import Share
-from hsc.nets.discriminator import r1_penalty
+from hsc.modules.trainable import TrainableModule, pair
+from hsc.nets.discriminator import Discriminator, r1_penalty
+
+GENERATOR, DISCRIMINATOR = 0, 1  # the players: whose optimiser, and whose random numbers of a step
 
 
 class Judgement(NamedTuple):
@@ -94,3 +100,108 @@ def means(logits_real: Tensor, logits_fake: Tensor) -> dict[str, Tensor]:
     """What is logged of a discriminator's output."""
     real, fake = logits_real.detach(), logits_fake.detach()
     return {"real": real.mean(), "fake": fake.mean(), "sign": real.sign().mean()}
+
+
+class AdversarialModule(TrainableModule):
+    """Base of modules whose decoder learns against a discriminator where their stage says so.
+
+    Two players have an optimiser each, so an adversarial stage optimises manually, and Lightning counts two steps a
+    batch; any other stage leaves it to Lightning. In each part of a step `add_gradients` adds those of the generator's
+    side, whose total includes `realism`, and `add_judgement` the discriminator's. When all parts are added, `update`
+    lets the generator's side step and `end_step` the discriminator.
+    """
+
+    decoder: DecoderModule
+    augmentation: Tensor
+
+    def __init__(self, config: Config, stage: StageConfig, samples_before: int = 0) -> None:
+        super().__init__(config, stage, samples_before)
+        self.automatic_optimization = not stage.is_adversarial
+        if stage.is_adversarial:
+            adapts = stage.adversarial.discriminator == "stylegan2"
+            self.register_buffer("augmentation", torch.zeros(()), persistent=adapts)
+
+    def build_decoder(self) -> DecoderModule:
+        """With the discriminator of an adversarial stage."""
+        adversarial = self.stage.adversarial
+        decoder = DecoderModule(self.config.model, adversarial.discriminator if self.stage.is_adversarial else None)
+        if decoder.discriminator is not None:
+            self.adversary = build_adversary(decoder.discriminator, adversarial)
+        return decoder
+
+    @property
+    def discriminator(self) -> nn.Module:
+        """Of an adversarial stage."""
+        assert self.decoder.discriminator is not None
+        return self.decoder.discriminator
+
+    def discriminator_part(self) -> dict[str, nn.Module]:
+        """The discriminator among the module's parts, where there is one."""
+        return {"discriminator": self.discriminator} if self.stage.is_adversarial else {}
+
+    def realism(self, generated: Tensor, values: dict[str, Tensor], random: torch.Generator, share: Share) -> Tensor:
+        """The weighted adversarial loss of this share's images [N, 3, H, W], and note in `values` what is logged."""
+        self.discriminator.requires_grad_(False)
+        self.discriminator.train(self.between_steps)  # spectral norms follow once a step: its parts see one network
+        loss = self.adversary.realism(generated, self.augmentation, random, share)
+        values["adversarial/generator"] = loss.detach()
+        return self.stage.adversarial.weight * loss
+
+    def add_gradients(self, total: Tensor) -> None:
+        """Those of one part of the step."""
+        self.manual_backward(total / self.stage.accumulate)
+
+    def add_judgement(
+        self, real: Tensor, generated: Tensor, random: torch.Generator, share: Share
+    ) -> dict[str, Tensor]:
+        """Add the discriminator's gradients on this share of the step's images, [N, 3, H, W] each; returns what is
+        logged. `generated` has no gradients.
+        """
+        self.let_discriminator_learn()
+        self.discriminator.eval()
+        judgement = self.adversary.judgement(real, generated, self.augmentation, random, share, self.step)
+        self.add_gradients(judgement.total)
+        return {f"adversarial/{name}": value for name, value in judgement.values.items()}
+
+    def let_discriminator_learn(self) -> None:
+        """All of it that the stage trains; the generator's turn has frozen it."""
+        self.discriminator.requires_grad_("discriminator" in self.stage.train)
+        if isinstance(self.discriminator, Discriminator):
+            self.discriminator.freeze_highest(self.stage.adversarial.freeze_blocks)
+
+    def update(self, player: int) -> None:
+        """Step by the gradients that the parts have added up."""
+        optimizer = self.players[player]
+        if self.stage.clip:
+            self.clip_gradients(optimizer, self.stage.clip, "norm")
+        optimizer.step()
+        optimizer.zero_grad()
+
+    def end_step(self, learned: Mapping[str, Any], real: int) -> None:
+        """Let the discriminator step, and augmentation and rates follow. `learned`: means of what `add_judgement`
+        returned; `real`: training images in the step, over all processes and parts, that it has seen.
+        """
+        self.update(DISCRIMINATOR)
+        self.adversary.adapt(self.augmentation, self.mean_over_ranks(learned["adversarial/sign"]), real)
+        for scheduler in self.lr_schedulers():  # type: ignore[union-attr]  # a list where there are two
+            scheduler.step()
+
+    @property
+    def players(self) -> list[Any]:
+        """The optimisers of an adversarial stage: of the generator's side and of the discriminator."""
+        return self.optimizers()  # type: ignore[return-value]  # a list where there are two
+
+    def configure_optimizers(self) -> Any:
+        if not self.stage.is_adversarial:
+            return super().configure_optimizers()
+        learners = [name for name in self.parts() if name != "discriminator"]
+        self.let_discriminator_learn()
+        # Frozen for good or not, all are listed where nothing learns: an optimiser refuses an empty list.
+        learning = [weight for weight in self.discriminator.parameters() if weight.requires_grad]
+        adversarial = self.stage.adversarial
+        group = {"params": learning or list(self.discriminator.parameters()), "lr": adversarial.learning_rate}
+        optimizers = [
+            torch.optim.Adam(self.parameter_groups(learners), betas=self.betas, eps=1e-8),
+            torch.optim.Adam([group], betas=pair(adversarial.betas), eps=1e-8),
+        ]
+        return optimizers, [self.schedule(optimizer) for optimizer in optimizers]

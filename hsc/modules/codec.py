@@ -10,13 +10,12 @@ from hsc.codec import Codec, Coded, Networks
 from hsc.config import Config, StageConfig
 from hsc.images import resize
 from hsc.losses import Loss
-from hsc.modules.decoder import DecoderModule
+from hsc.modules.adversary import GENERATOR, AdversarialModule
 from hsc.modules.encoder import EncoderModule
 from hsc.modules.entropy import EntropyModule
 from hsc.modules.objective import Objective, Prefix, Terms
 from hsc.modules.share import Share
 from hsc.modules.teacher import Teacher
-from hsc.modules.trainable import TrainableModule
 from hsc.nets.build import grid, share_components
 from hsc.nets.heads import Heads
 from hsc.nets.planes import enlarged
@@ -25,14 +24,15 @@ from hsc.outputs import CodecOutput, LayerOutput
 PREFIXES = 2  # random numbers of a step that say which prefixes are decoded
 
 
-class CodecModule(TrainableModule):
+class CodecModule(AdversarialModule):
     """Trains a prefix of the layers, or all of them, on the multi-task scalable rate–distortion objective.
 
     ```
-    images ──encoder──▶ latents ──entropy──▶ prefixes 1…k ──decoder──▶ images of each prefix
+    images ──encoder──▶ latents ──entropy──▶ prefixes 1…k ──decoder──▶ images of each prefix ──▶ discriminator
                                     └─▶ bits of each layer
     ```
-    With `quantise: none` (inversion) the latents pass unchanged and only the full set of layers is decoded.
+    With `quantise: none` (inversion) the latents pass unchanged and only the full set of layers is decoded. Stages that
+    train the discriminator hold all images that a step decodes, of any prefix, against the step's originals.
     Validation writes real files with the released form of the codec.
     """
 
@@ -40,7 +40,7 @@ class CodecModule(TrainableModule):
         super().__init__(config, stage, samples_before)
         self.encoder = EncoderModule(config.model)
         self.entropy = EntropyModule(config.model)
-        self.decoder = DecoderModule(config.model)
+        self.decoder = self.build_decoder()
         share_components(self.encoder.net, self.decoder.heads)
         self.objective = Objective(stage, self.layer_names, losses)
         self.register_buffer("lambdas", torch.tensor(config.model.lambdas), persistent=False)
@@ -57,6 +57,7 @@ class CodecModule(TrainableModule):
             "entropy": self.entropy.net,
             "heads": self.decoder.heads,
             "generator": self.decoder.generator.synthesis_network,
+            **self.discriminator_part(),
         }
 
     def networks(self) -> Networks:
@@ -69,37 +70,62 @@ class CodecModule(TrainableModule):
         return self.stage.quantise != "none"
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        images, random, share = batch["image"], self.step_generator(), self.share
+        total, values, prefixes = self._rate_and_distortion(batch, random, share)
+        if self.stage.is_adversarial:
+            decoded = self._all_images(prefixes)
+            total = total + self.realism(decoded, values, random, share)
+            self.add_gradients(total)
+            values |= self.add_judgement(images, decoded.detach(), random, share)
+        self.add_part(values | {"objective": total.detach(), "learning_rate": self._rate()})
+        if self.all_parts_added:
+            means = self.mean_of_parts()
+            if self.stage.is_adversarial:
+                self.update(GENERATOR)
+                self.end_step(means, share.parts * len(images))
+            self.count_step(means)
+        return total
+
+    def _rate_and_distortion(
+        self, batch: dict[str, Any], random: torch.Generator, share: Share
+    ) -> tuple[Tensor, dict[str, Any], list[Prefix]]:
+        """The objective on a share of the step's images, what is logged, and what was decoded for it."""
         images = batch["image"]
-        random, share = self.step_generator(), self.share
         whole = (share.parts * len(images),)
         quality = share.of(torch.randint(len(self.lambdas), whole, generator=random, device=self.device))
         latents = self.encoder(images.contiguous(memory_format=torch.channels_last))[: len(self.layer_names)]
         if not self.coding:
             everything = torch.arange(len(images), device=self.device)
             decoded = self.decoded([latents], quality, [everything], self.objective.looks)
-            total, parts = self._distortion(Prefix(self.layer_names[-1], everything, 1.0, *decoded[0]), batch)
-        else:
-            coded = self.entropy(latents, quality, self._quantiser(), random, share)
-            rows = [layer.shape[1] for layer in latents]
-            total, parts = self.objective.rate(coded.row_bits, rows, self.lambdas[quality], self.size**2)
-            # Drawn on the CPU, where the numbers of images are wanted.
-            draws = self.step_generator(PREFIXES, torch.device("cpu"))
-            prefixes = self._decoded_prefixes(coded.prefixes, quality, draws, share)
-            for prefix in prefixes:
-                term = self._distortion(prefix, batch)
-                total = total + prefix.portion * term.total
-                parts |= {name: prefix.portion * value for name, value in term.parts.items()}
-            if self.teacher is not None:
-                layers, indices = [prefix.layer for prefix in prefixes], [prefix.chosen for prefix in prefixes]
-                taught = self.teacher.decode(images, quality, layers, indices)
-                term = self.objective.distillation(prefixes, taught)
-                total = total + term.total
-                parts |= term.parts
-            parts["zero_symbols"] = torch.cat([s.flatten() for s in coded.symbols]).eq(0).float().mean()
-        self.add_part(parts | {"objective": total.detach(), "learning_rate": self._rate()})
-        if self.all_parts_added:
-            self.count_step(self.mean_of_parts())
-        return total
+            prefix = Prefix(self.layer_names[-1], everything, 1.0, *decoded[0])
+            return *self._distortion(prefix, batch), [prefix]
+        coded = self.entropy(latents, quality, self._quantiser(), random, share)
+        rows = [layer.shape[1] for layer in latents]
+        total, values = self.objective.rate(coded.row_bits, rows, self.lambdas[quality], self.size**2)
+        # Drawn on the CPU, where the numbers of images are wanted.
+        draws = self.step_generator(PREFIXES, torch.device("cpu"))
+        prefixes = self._decoded_prefixes(coded.prefixes, quality, draws, share)
+        for prefix in prefixes:
+            term = self._distortion(prefix, batch)
+            total = total + prefix.portion * term.total
+            values |= {name: prefix.portion * value for name, value in term.parts.items()}
+        if self.teacher is not None:
+            layers, indices = [prefix.layer for prefix in prefixes], [prefix.chosen for prefix in prefixes]
+            taught = self.teacher.decode(images, quality, layers, indices)
+            term = self.objective.distillation(prefixes, taught)
+            total = total + term.total
+            values |= term.parts
+        values["zero_symbols"] = torch.cat([s.flatten() for s in coded.symbols]).eq(0).float().mean()
+        return total, values, prefixes
+
+    def _all_images(self, prefixes: Sequence[Prefix]) -> Tensor:
+        """Those of all prefixes [N, 3, S, S], in an order that leaves each share of a step its own: that of the batch,
+        or, where every prefix of every image is decoded, of the prefixes.
+        """
+        images = torch.cat([prefix.images for prefix in prefixes])
+        if self.stage.prefixes == "all":
+            return images
+        return images[torch.cat([prefix.chosen for prefix in prefixes]).argsort()]
 
     def _decoded_prefixes(
         self, prefixes: list[list[Tensor]], quality: Tensor, random: torch.Generator, share: Share

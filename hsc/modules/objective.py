@@ -43,11 +43,12 @@ class Objective:
         }
         self.losses = losses
         self.distilled, self.styled = stage.distillation, stage.styles
+        self.adversarial = stage.is_adversarial
 
     @property
     def looks(self) -> bool:
-        """Whether any term looks at decoded images."""
-        return bool(self.distilled or any(self.tasks.values()))
+        """Whether any term looks at decoded images, or a discriminator does."""
+        return bool(self.distilled or self.adversarial or any(self.tasks.values()))
 
     def distortion(self, layer: str, images: Tensor, originals: Tensor, landmarks: Tensor | None) -> Terms:
         """Tasks of one layer on the images decoded from it."""

@@ -20,42 +20,32 @@ from torch import Tensor, nn
 from hsc.config import Config, StageConfig, tasks_of
 from hsc.images import resize
 from hsc.losses import Loss
-from hsc.modules.adversary import build_adversary
-from hsc.modules.decoder import DecoderModule
+from hsc.modules.adversary import DISCRIMINATOR, GENERATOR, AdversarialModule
 from hsc.modules.encoder import EncoderModule
 from hsc.modules.objective import Objective
 from hsc.modules.share import Share
-from hsc.modules.trainable import TrainableModule, mean_of, pair
+from hsc.modules.trainable import mean_of
 from hsc.nets.build import share_components
-from hsc.nets.discriminator import Discriminator
 from hsc.outputs import CodecOutput, LayerOutput
 
 MEAN_STYLE_BETA = 0.998
 PATH_LENGTH_BETA = 0.99
-GENERATOR, DISCRIMINATOR = 0, 1  # whose random numbers of a step
 
 
-class PriorModule(TrainableModule):
-    """Non-saturating GAN loss with lazy R1 and path lengths, style mixing and adaptive augmentation; reconstruction
-    through the encoder where the last layer has losses.
-
-    Two optimisers (generator side, discriminator), so optimisation is manual and Lightning counts two steps a batch.
+class PriorModule(AdversarialModule):
+    """Non-saturating GAN loss with lazy R1 and path lengths, style mixing and adaptive augmentation, or hinge loss
+    against a projected discriminator; reconstruction through the encoder where the last layer has losses.
     """
-
-    automatic_optimization = False
 
     def __init__(self, config: Config, stage: StageConfig, losses: Mapping[str, Loss], samples_before: int = 0) -> None:
         super().__init__(config, stage, samples_before)
         self.encoder = EncoderModule(config.model)
-        self.decoder = DecoderModule(config.model, stage.adversarial.discriminator)
+        self.decoder = self.build_decoder()
         share_components(self.encoder.net, self.decoder.heads)
         self.objective = Objective(stage, self.layer_names, losses)
-        self.register_buffer("augmentation", torch.zeros(()))
         self.register_buffer("path_length", torch.zeros(()))
-        self.augmentation: Tensor
         self.path_length: Tensor
         self.reconstructs = reconstructs(config, stage)
-        self.adversary = build_adversary(self._discriminator, stage.adversarial)
         self._images: list[Tensor] = []  # of the step's parts so far
         self._mean_styles: list[Tensor] = []
         self._path_lengths: list[Tensor] = []
@@ -63,48 +53,47 @@ class PriorModule(TrainableModule):
         self.to(memory_format=torch.channels_last)
 
     def parts(self) -> Mapping[str, nn.Module]:
-        assert self.decoder.discriminator is not None
         return {
             "encoder": self.encoder,
             "heads": self.decoder.heads,
             "generator": self.decoder.generator.synthesis_network,
             "mapping": self.decoder.generator.mapping_network,
-            "discriminator": self.decoder.discriminator,
+            **self.discriminator_part(),
         }
 
-    @property
-    def adversarial(self) -> bool:
-        return self.stage.adversarial.weight > 0
-
-    def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        """Gradients of one share of a step; with the last share the generator's side steps, then the discriminator."""
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         share = self.share
-        self._images.append(batch["image"])
-        self.add_part(self._teach_generator(batch, self.step_generator(GENERATOR), share))
-        if not self.all_parts_added:
-            return
-        images, self._images = self._images, []
-        generators, *discriminators = self._optimizers()
-        self._update(generators)
-        self._follow_means()
-        values = self.mean_of_parts()
-        if self.adversarial:
-            parts = [self._teach_discriminator(part, self.share_of(place)) for place, part in enumerate(images)]
-            self._update(discriminators[0])
-            learned = mean_of(parts)
-            sign = self.mean_over_ranks(learned["adversarial/sign"])
-            self.adversary.adapt(self.augmentation, sign, self._adversarial_images(len(images[0])) * share.parts)
-            values |= learned
-        for scheduler in _as_list(self.lr_schedulers()):
-            scheduler.step()
-        self.count_step(values)
+        total, values = self._generator_side(batch, self.step_generator(GENERATOR), share)
+        if self.stage.is_adversarial:
+            self.add_gradients(total)
+            self._images.append(batch["image"])
+        self.add_part(values)
+        if self.all_parts_added:
+            means = self.mean_of_parts()
+            if self.stage.is_adversarial:
+                means |= self._take_turns(share.parts)
+            self.count_step(means)
+        return total
 
-    def _teach_generator(self, batch: dict[str, Any], random: torch.Generator, share: Share) -> dict[str, Tensor]:
-        """Add the gradients of a share of the step's images; returns what is logged."""
+    def _take_turns(self, parts: int) -> dict[str, Any]:
+        """The generator's side steps, then the discriminator, against what the generator has come to. Returns what is
+        logged.
+        """
+        self.update(GENERATOR)
+        self._follow_means()
+        images, self._images = self._images, []
+        learned = mean_of([self._judgement(part, self.share_of(place)) for place, part in enumerate(images)])
+        self.end_step(learned, self._adversarial_images(len(images[0])) * parts)
+        return learned
+
+    def _generator_side(
+        self, batch: dict[str, Any], random: torch.Generator, share: Share
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The generator side's objective on a share of the step's images, and what is logged."""
         originals = batch["image"].contiguous(memory_format=torch.channels_last)
         styles, picture = self._styles_of(originals) if self.reconstructs else (originals.new_zeros(0), None)
         n = len(styles)
-        if self.adversarial:
+        if self.stage.is_adversarial:
             random_styles = self._random_styles(self._adversarial_images(len(originals)), random, share)
             styles = torch.cat([styles, random_styles]) if n else random_styles
             if picture is not None:  # random faces have none
@@ -114,15 +103,11 @@ class PriorModule(TrainableModule):
         values: dict[str, Tensor] = {}
         if n:
             total, values = self.objective.distortion(self._last_layer, images[:n], originals, batch.get("landmarks"))
-        if self.adversarial:
-            self._discriminator.requires_grad_(False)
-            realism = self.adversary.realism(images[n:], self.augmentation, random, share)
-            total = total + self.stage.adversarial.weight * realism
-            values["adversarial/generator"] = realism.detach()
+        if self.stage.is_adversarial:
+            total = total + self.realism(images[n:], values, random, share)
             total = total + self._path_penalty(len(originals), random, share, values)
         values["objective"] = total.detach()
-        self.manual_backward(total / self.stage.accumulate)
-        return values
+        return total, values
 
     def _styles_of(self, originals: Tensor) -> tuple[Tensor, Tensor | None]:
         """W+ [N, rows, w_dim], and the picture to draw on, that the encoder finds for faces."""
@@ -161,23 +146,14 @@ class PriorModule(TrainableModule):
                 mean.lerp_(self.mean_over_ranks(torch.stack(seen).mean(0)), 1 - beta)
                 seen.clear()
 
-    def _teach_discriminator(self, originals: Tensor, share: Share) -> dict[str, Tensor]:
-        """Add the gradients of a share of the step's images; returns what is logged."""
-        self._let_discriminator_learn()
+    def _judgement(self, originals: Tensor, share: Share) -> dict[str, Tensor]:
+        """Add the discriminator's gradients on a share of the step's images; returns what is logged."""
         random = self.step_generator(DISCRIMINATOR)
         originals = originals[: self._adversarial_images(len(originals))]
         with torch.no_grad():
             styles = self._random_styles(len(originals), random, share)
             generated = self.decoder.generator.synthesis(styles).float()
-        judgement = self.adversary.judgement(originals, generated, self.augmentation, random, share, self.step)
-        self.manual_backward(judgement.total / self.stage.accumulate)
-        return {f"adversarial/{name}": value for name, value in judgement.values.items()}
-
-    def _let_discriminator_learn(self) -> None:
-        """All of it that the stage trains; the generator's step has frozen it."""
-        self._discriminator.requires_grad_("discriminator" in self.stage.train)
-        if isinstance(self._discriminator, Discriminator):
-            self._discriminator.freeze_highest(self.stage.adversarial.freeze_blocks)
+        return self.add_judgement(originals, generated, random, share)
 
     def _random_styles(self, n: int, random: torch.Generator, share: Share) -> Tensor:
         """W+ [n, rows, w_dim] of random faces; some mix two styles at a random row."""
@@ -199,22 +175,6 @@ class PriorModule(TrainableModule):
     @property
     def _last_layer(self) -> str:
         return list(self.config.model.layers)[-1]
-
-    def _optimizers(self) -> list[Any]:
-        """Of the generator's side and, when there is one, of the discriminator."""
-        return _as_list(self.optimizers())
-
-    @property
-    def _discriminator(self) -> nn.Module:
-        assert self.decoder.discriminator is not None
-        return self.decoder.discriminator
-
-    def _update(self, optimizer: Any) -> None:
-        """Step by the gradients that the parts have added up."""
-        if self.stage.clip:
-            self.clip_gradients(optimizer, self.stage.clip, "norm")
-        optimizer.step()
-        optimizer.zero_grad()
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> CodecOutput:  # type: ignore[override]
         """Reconstructions, as the last layer's images; a prior has no rate. Without losses there are none."""
@@ -242,26 +202,7 @@ class PriorModule(TrainableModule):
         """z [N, z_dim] → faces [N, 3, size, size] in float32."""
         return self.decoder.generator(z, truncation).float()
 
-    def configure_optimizers(self) -> Any:
-        learners = [name for name in self.parts() if name != "discriminator"]
-        optimizers = [torch.optim.Adam(self.parameter_groups(learners), betas=self.betas, eps=1e-8)]
-        if self.adversarial:
-            self._let_discriminator_learn()
-            # Frozen for good or not, all are listed where nothing learns: an optimiser refuses an empty list.
-            learning = [weight for weight in self._discriminator.parameters() if weight.requires_grad]
-            group = {
-                "params": learning or list(self._discriminator.parameters()),
-                "lr": self.stage.adversarial.learning_rate,
-            }
-            optimizers.append(torch.optim.Adam([group], betas=pair(self.stage.adversarial.betas), eps=1e-8))
-        return optimizers, [self.schedule(optimizer) for optimizer in optimizers]
-
 
 def reconstructs(config: Config, stage: StageConfig) -> bool:
     """Whether a prior stage also decodes training faces: whether the last layer has losses."""
     return any(tasks_of(stage, config.model).values())
-
-
-def _as_list(one_or_many: Any) -> list[Any]:
-    """Lightning hands out a single optimizer or scheduler bare."""
-    return one_or_many if isinstance(one_or_many, list) else [one_or_many]

@@ -15,7 +15,7 @@ from hsc.nets.build import image_size
 
 
 class TrainableModule(pl.LightningModule):
-    """Base of `PriorModule`, `CodecModule` and `EntropyStageModule`.
+    """Base of the modules that stages train.
 
     `batches_seen` counts this stage's batches, and all its randomness is a function of (seed, batch): a run that was
     killed continues with exactly the noise it would have had. `samples_seen` goes on over the stages of a run.

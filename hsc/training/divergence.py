@@ -30,7 +30,7 @@ def check_finite(trainer: pl.Trainer, module: Any, name: str) -> None:
 def _diverged(trainer: pl.Trainer, module: Any, name: str, what: str) -> HscError:
     stage, folder = module.stage, Path(trainer.default_root_dir)
     lower = [f"learning_rate (now {stage.learning_rate:g})"]
-    if stage.module == "prior" and stage.adversarial.weight > 0:
+    if stage.is_adversarial:
         lower.append(f"adversarial.learning_rate (now {stage.adversarial.learning_rate:g})")
     advice = f"lower {' or '.join(lower)}" + ("" if stage.clip else ", or set clip to 1, which is 0 now")
     kept = next((folder / file for file in (LAST, PREVIOUS) if (folder / file).exists()), None)

@@ -4,7 +4,7 @@ import functools
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -161,14 +161,12 @@ def code_hash() -> str:
 
 def _decisive_settings(config: Config, stage: StageConfig) -> dict[str, Any]:
     """Of the stage's own fields those that its steps read, and that stand nowhere else in the identity."""
-    settings = asdict(stage)
     elsewhere = ("init", "data", "losses", "precision")
     without_effect = ("save_every", "log_every", "validate_every", "patience", "watch")
-    unused = (field for field, (used, _) in USED.items() if not used(stage))
-    for field in {*elsewhere, *without_effect, *unused}:
-        del settings[field]
-    if stage.adversarial.weight == 0:
-        settings.pop("adversarial", None)
+    unused = [field for field, (used, _) in USED.items() if not used(stage)]
+    if not stage.is_adversarial:
+        unused.append("adversarial")
+    settings = _without({*elsewhere, *without_effect, *unused}, asdict(stage))
     layers = stage.layers or list(config.model.layers)
     decoded = layers if stage.module == "codec" and stage.quantise != "none" else layers[-1:]
     return settings | {
@@ -177,6 +175,15 @@ def _decisive_settings(config: Config, stage: StageConfig) -> dict[str, Any]:
         "weights": {layer: stage.weights.get(layer, 1.0) for layer in decoded},
         "rates": {part: stage.rates.get(part, 1.0) for part in sorted(set(stage.train))},
         "flips": stage.data.flips,
+    }
+
+
+def _without(fields: Set[str], settings: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """The settings but for these fields, by their dotted names."""
+    return {
+        name: _without(fields, value, f"{path}{name}.") if isinstance(value, dict) else value
+        for name, value in settings.items()
+        if path + name not in fields
     }
 
 

@@ -24,7 +24,7 @@ def report_callbacks(config: Config, name: str) -> list[pl.Callback]:
         reports.append(callbacks.IdentityAccuracyCallback(judges.identity))
     if judges.landmarks != "none":
         reports.append(callbacks.LandmarkErrorCallback(judges.landmarks))
-    if judges.distribution != "none" and is_adversarial(stage):
+    if judges.distribution != "none" and draws_faces(stage):
         reports.append(callbacks.GeneratedFacesCallback(judges.distribution, judges.distribution_faces))
     elif judges.distribution != "none":
         reports.append(callbacks.FIDCallback(judges.distribution))
@@ -33,16 +33,16 @@ def report_callbacks(config: Config, name: str) -> list[pl.Callback]:
     return [*reports, callbacks.WandbTableCallback(), callbacks.BestValueCallback(watched(config, name))]
 
 
-def is_adversarial(stage: StageConfig) -> bool:
-    """Whether the stage trains against a discriminator."""
-    return stage.module == "prior" and stage.adversarial.weight > 0
+def draws_faces(stage: StageConfig) -> bool:
+    """Whether the stage's random faces are what it is judged by."""
+    return stage.module == "prior" and stage.is_adversarial
 
 
 def watched(config: Config, name: str) -> str:
     """The logged value that tells a stage's best validation: how lifelike the faces are that a prior draws, where that
     is measured, else the stage's `watch`."""
     stage = config.stages[name]
-    if not stage.patience and is_adversarial(stage) and config.judges.distribution != "none":
+    if not stage.patience and draws_faces(stage) and config.judges.distribution != "none":
         with suppress(NotAvailable):
             _, distance = distance_names(load_judge(config.judges.distribution))
             return f"val/generated/{distance}"

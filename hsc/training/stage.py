@@ -30,7 +30,7 @@ from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
 from hsc.training.identity import StageIdentity, identify
 from hsc.training.loggers import stage_log
 from hsc.training.processes import must_meet_first
-from hsc.training.reports import is_adversarial, report_callbacks, watched
+from hsc.training.reports import report_callbacks, watched
 from hsc.training.reuse import agree, claim, publish, take_over
 from hsc.training.stage_folder import (
     DONE,
@@ -248,7 +248,7 @@ def check_stage(config: Config, name: str) -> str:
             )
         rank_zero_warn(f"{name}: trains without a loss: {reason}")
     stage = config.stages[name]
-    if is_adversarial(stage) and stage.adversarial.discriminator == "projected":
+    if stage.is_adversarial and stage.adversarial.discriminator == "projected":
         weights.locate("lite0")
     outside = outside_start(stage)
     start = fingerprint(outside) if outside is not None else stage.init or ""

@@ -18,8 +18,6 @@ from hsc.training.missed import MissedValidation
 from hsc.training.processes import launched
 from hsc.training.progress import progress_callback
 
-OPTIMIZER_STEPS = {"prior": 2}  # per batch, where it is not one
-
 
 def build_trainer(
     config: Config,
@@ -31,8 +29,6 @@ def build_trainer(
     early: EarlyStop | None = None,
 ) -> pl.Trainer:
     """`reports`: callbacks that measure and show; they run after the averaged weights are in place."""
-    adversarial = stage.module != "prior" or stage.adversarial.weight > 0
-    per_batch = OPTIMIZER_STEPS.get(stage.module, 1) if adversarial else 1
     callbacks: list[pl.Callback] = [
         HalfLifeAveraging(stage.average_kimg * 1000, stage.batch_size),
         *reports,
@@ -46,8 +42,9 @@ def build_trainer(
     if early is not None:
         # Before the checkpoints, so that they hold what it counted; after the reports, which it reads.
         callbacks.insert(1 + len(reports), early)
+    players = 2 if stage.is_adversarial else 1  # each of whose steps counts
     automatic: dict[str, Any] = {}
-    if stage.module != "prior":
+    if not stage.is_adversarial:
         automatic = {"gradient_clip_val": stage.clip or None, "accumulate_grad_batches": stage.accumulate}
     found = launched()
     nodes = 1 if found is None else found.nodes
@@ -58,7 +55,7 @@ def build_trainer(
         # Stages of the first layers, and the two halves of adversarial training, leave parameters without gradients.
         strategy="ddp_find_unused_parameters_true" if config.devices > 1 else "auto",
         precision=fitting_precision(stage.precision, config.device),  # type: ignore[arg-type]
-        max_steps=stage.steps * per_batch,
+        max_steps=stage.steps * players,
         val_check_interval=min(stage.validate_every, stage.steps) * stage.accumulate,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,

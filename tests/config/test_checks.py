@@ -33,8 +33,19 @@ def experiment(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["stages.joint.adversarial.weight=1"], "stages.joint.adversarial.weight: only prior stages train against"),
-        (["stages.basic.adversarial={r1_gamma: 1}"], "stages.basic.adversarial.r1_gamma: only prior stages"),
+        (["stages.joint.adversarial.weight=1"], "stages.joint.adversarial.weight: the stage has no discriminator"),
+        (
+            ["stages.basic.adversarial={r1_gamma: 1}"],
+            "stages.basic.adversarial.r1_gamma: the stage has no discriminator",
+        ),
+        (
+            ["stages.joint.train=[heads,discriminator]", "stages.joint.adversarial.path_weight=1"],
+            "stages.joint.adversarial.path_weight: only prior stages draw faces at random",
+        ),
+        (
+            ["stages.joint.train=[heads,discriminator]", "stages.joint.rates.discriminator=0.1"],
+            "stages.joint.rates.discriminator: the discriminator's rate is adversarial.learning_rate",
+        ),
         (["stages.joint.rates.generator=0.1"], "stages.joint.rates.generator: the stage does not train generator"),
         (["stages.prior.round_after=0.5"], "stages.prior.round_after: only codec stages with quantise: noise"),
         (["stages.joint.quantise=round", "stages.joint.round_after=0.5"], "stages.joint.round_after: only codec"),
@@ -77,6 +88,13 @@ def test_defaults_are_for_the_stages_that_use_them(experiment: Path, tmp_path: P
             + [f"model.{net}.channels=[8, 8, 8, 8]" for net in ("generator", "encoder")],
             "stages.prior.adversarial.discriminator: projected needs images of 64² or more, not 32²",
         ),
+        (
+            ["stages.joint.adversarial.discriminator=projected", "stages.joint.train=[heads,discriminator]"]
+            + ["model.layers.middle.rows=2"]
+            + [f"model.{net}.channels=[8, 8, 8, 8]" for net in ("generator", "encoder")],
+            "stages.joint.adversarial.discriminator: projected needs images of 64² or more, not 32²",
+        ),
+        (["stages.joint.train=[discriminator]"], "stages.joint.train: names the discriminator alone"),
         (["defaults.batch_size=30", "devices=4"], "defaults.batch_size: 30 is no multiple of devices=4"),
         (["stages.joint.batch_size=30", "devices=4"], "stages.joint.batch_size: 30 is no multiple"),
         (["stages.joint.accumulate=3"], "stages.joint.batch_size: 32 is no multiple of devices=1 × accumulate=3"),
@@ -93,6 +111,24 @@ def test_fields_that_do_not_fit_each_other_are_refused(experiment: Path, words: 
     with pytest.raises(HscError) as caught:
         config.load([experiment], words)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("stage", "words", "adversarial"),
+    [
+        ("prior", [], True),
+        ("prior", ["stages.prior.adversarial.weight=0"], False),
+        ("joint", [], False),
+        ("joint", ["defaults.adversarial.weight=0.5"], False),
+        ("joint", ["stages.joint.train=[heads,discriminator]"], True),
+        ("joint", ["stages.joint.train=[heads,discriminator]", "stages.joint.adversarial.weight=0"], False),
+        ("inversion", ["stages.inversion.train=[encoder,heads,discriminator]"], True),
+    ],
+)
+def test_which_stages_learn_against_a_discriminator(
+    experiment: Path, stage: str, words: list[str], adversarial: bool
+) -> None:
+    assert config.load([experiment], words).stages[stage].is_adversarial == adversarial
 
 
 def test_a_grid_needs_a_layer_before_it() -> None:

@@ -11,6 +11,7 @@ import torch
 from tiny_model import ROWS, SIZE
 from torch.utils.data import DataLoader, IterableDataset
 
+from hsc.judges.lite0 import WIDTHS
 from hsc.modules.trainable import TrainableModule
 from hsc.training.curves import TrainingCurves
 from hsc.training.quiet import hush_lightning
@@ -84,3 +85,14 @@ def fit(tmp_path: Path) -> Callable[..., Gradients]:
         return gradients
 
     return run
+
+
+@pytest.fixture
+def plain_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Projected discriminators look at plain means over squares, with as many channels as Lite0's."""
+
+    def features(images: torch.Tensor) -> list[torch.Tensor]:
+        scales = (torch.nn.functional.avg_pool2d(images, 2 << scale) for scale in range(4))
+        return [scale.mean(1, keepdim=True).repeat(1, width, 1, 1) for scale, width in zip(scales, WIDTHS, strict=True)]
+
+    monkeypatch.setattr("hsc.modules.decoder.lite0", features)
