@@ -117,8 +117,8 @@ class FaceDataset(Dataset):
         return pixels
 
 
-def loader(dataset: FaceDataset, batches: Sampler[list[int]], workers: int) -> DataLoader:
-    """The batches whose keys the sampler gives, read by so many processes where images are not held in RAM."""
+def loader(dataset: FaceDataset, batches: Sampler[list[int]] | Sequence[list[int]], workers: int) -> DataLoader:
+    """The batches whose keys are given, read by so many processes where images are not held in RAM."""
     workers = 0 if dataset.cached else workers
     return DataLoader(
         dataset,

@@ -10,7 +10,7 @@ full size, all with one basis.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,7 @@ from hsc.nets.planes import (
     enlarged,
     from_cells,
     from_planes,
+    mirror_pairs,
     numbers_of_planes,
     small_pictures,
     to_cells,
@@ -30,6 +31,7 @@ from hsc.nets.planes import (
 
 STEP = 0.012  # what one latent's unit moves of the weighted picture, root mean square, in units of images in [-1, 1]
 OVERSAMPLING = 32  # components computed beyond those wanted, which makes the last of these exact
+LARGEST_SQUARE = 128  # pixels: of larger pictures the second moments would take more than 2 GB
 
 
 class Components(nn.Module):
@@ -124,21 +126,79 @@ def latent_scale(side: int) -> float:
     return STEP * math.sqrt(3) * side
 
 
-def principal_components(pictures: Tensor, count: int, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Principal components of the planes of pictures [N, 3, side, side] and of their mirror images, times `weights`
-    [numbers].
+def principal_components(
+    images: Iterable[Tensor], side: int, count: int, weights: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Principal components of the planes of images, given as batches [N, 3, size, size], and of their mirror images,
+    times `weights` [numbers], which are alike on the left and on the right.
 
     → mean [numbers], components [numbers, count] orthonormal, most variance first, and their standard deviations
     [count]. Where there are fewer components than `count`, zeros follow.
+
+    Of faces and their mirror images every component is symmetric or antisymmetric, so that each kind is found by itself
+    among half the numbers. Memory does not grow with the number of images up to pictures of LARGEST_SQUARE pixels.
     """
-    side = pictures.shape[-1]
-    both = torch.cat([to_planes(pictures, side), to_planes(pictures.flip(-1), side)])
-    mean = both.mean(0)
-    there = min(count, *both.shape)
-    sketched = min(count + OVERSAMPLING, *both.shape)
+    left, right = mirror_pairs(side)
+    total = torch.zeros(len(weights), dtype=torch.float64)
+    kinds = {sign: _SecondMoments() if side <= LARGEST_SQUARE else _Rows() for sign in (1, -1)}
+    seen = 0
+    for batch in images:
+        planes = to_planes(batch, side).double()
+        total, seen = total + planes.sum(0), seen + len(planes)
+        for sign, kind in kinds.items():
+            kind.add((planes[:, left] + sign * planes[:, right]) / math.sqrt(2))
+    mean = total / seen
+    mean[left] = mean[right] = (mean[left] + mean[right]) / 2
+    wanted = min(count + OVERSAMPLING, len(left), seen)
+    found = [
+        kind.leading(wanted, (mean[left] + sign * mean[right]) / math.sqrt(2), weights[left])
+        for sign, kind in kinds.items()
+    ]
+    variances = torch.cat([values for values, _ in found])
+    basis = variances.new_zeros(len(weights), len(variances))
+    basis[left] = torch.cat([vectors for _, vectors in found], 1) / math.sqrt(2)
+    basis[right] = torch.cat([sign * vectors for sign, (_, vectors) in zip(kinds, found, strict=True)], 1) / math.sqrt(
+        2
+    )
+    first = variances.argsort(descending=True, stable=True)[:count]
+    missing = (0, count - len(first))
+    deviations = variances[first].clamp_min(0).sqrt()
+    return mean.float(), F.pad(basis[:, first], missing).float(), F.pad(deviations, missing).float()
+
+
+class _SecondMoments:
+    """Vectors by their second moments [numbers, numbers], however many they are."""
+
+    def __init__(self) -> None:
+        self._sum, self._count = torch.zeros((), dtype=torch.float64), 0
+
+    def add(self, vectors: Tensor) -> None:
+        self._sum, self._count = self._sum + vectors.t() @ vectors, self._count + len(vectors)
+
+    def leading(self, wanted: int, mean: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Variances [wanted] and directions [numbers, wanted] of the vectors about their mean, times weights."""
+        covariance = (self._sum / self._count - torch.outer(mean, mean)) * torch.outer(weights, weights)
+        return _decomposed(covariance, wanted)
+
+
+class _Rows:
+    """Vectors of more numbers than there is memory for the products of, kept themselves."""
+
+    def __init__(self) -> None:
+        self._rows: list[Tensor] = []
+
+    def add(self, vectors: Tensor) -> None:
+        self._rows.append(vectors.float())
+
+    def leading(self, wanted: int, mean: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        rows = torch.cat(self._rows).sub_(mean.float()).mul_(weights)
+        singular, vectors = _decomposed(rows, wanted)
+        return singular.double().square() / len(rows), vectors.double()
+
+
+def _decomposed(matrix: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
+    """The largest singular values and their right vectors."""
     with torch.random.fork_rng():
         torch.manual_seed(0)  # for the sketch that the decomposition starts from
-        _, singular, vectors = torch.svd_lowrank((both - mean) * weights, sketched, niter=4)
-    missing = (0, count - there)
-    deviations = singular[:there] / math.sqrt(len(both))
-    return mean, F.pad(vectors[:, :there], missing), F.pad(deviations, missing)
+        _, singular, vectors = torch.svd_lowrank(matrix, wanted, niter=4)
+    return singular, vectors

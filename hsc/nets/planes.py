@@ -54,6 +54,20 @@ def numbers_of_planes(side: int) -> int:
     return side**2 + 2 * (side // CHROMA) ** 2
 
 
+def mirror_pairs(side: int) -> tuple[Tensor, Tensor]:
+    """Places in planes, [numbers / 2] twice: those on the left, and for each the one that a mirror shows there."""
+    places = torch.arange(numbers_of_planes(side))
+    luminance, colour = places[: side**2], places[side**2 :]
+    mirrored = torch.cat(
+        [
+            luminance.unflatten(0, (side, side)).flip(-1).flatten(),
+            colour.unflatten(0, (2, side // CHROMA, side // CHROMA)).flip(-1).flatten(),
+        ]
+    )
+    left = places[places < mirrored]
+    return left, mirrored[left]
+
+
 def emphasis(side: int) -> Tensor:
     """How much each number of planes counts, [numbers], root mean square 1: more in the face than around it.
 

@@ -7,20 +7,23 @@ import torch
 from torch import Tensor
 
 from hsc.checkpoints import weights_file
-from hsc.data.dataset import FaceDataset
+from hsc.data.dataset import FaceDataset, loader
 from hsc.data.module import FaceDataModule
+from hsc.data.progress import progress_lines
+from hsc.images import pictures_at_once
 from hsc.modules.codec import CodecModule
 from hsc.modules.prior import PriorModule
 from hsc.modules.trainable import TrainableModule
-from hsc.nets.eigenfaces import EigenAnalysis, EigenSynthesis, latent_scale, principal_components
+from hsc.nets.eigenfaces import LARGEST_SQUARE, EigenAnalysis, EigenSynthesis, latent_scale, principal_components
 from hsc.nets.encoder import PyramidEncoder
 from hsc.nets.entropy import LOG_SCALE_RANGE, EntropyTransformer
 from hsc.nets.heads import StyleHeads
 from hsc.nets.layers import FullyConnected
-from hsc.nets.planes import small_pictures, to_cells
+from hsc.nets.planes import numbers_of_planes, to_cells
 from hsc.nets.stylegan2 import StyleGAN2
 
-FACES = 4000  # at most so many are decomposed
+FACES = 4000  # of so many, evenly spread, networks see enough
+HELD_BYTES = 2**31  # of planes of pictures whose second moments are not held instead
 BATCH = 250
 FITTED = "decoder.heads.eigen.components.emphasis"
 
@@ -42,7 +45,9 @@ def start_as_eigenfaces(module: TrainableModule, data: FaceDataModule) -> None:
     assert heads.eigen is not None
     side = encoder.eigen.side
     components = heads.eigen.components
-    mean, basis, deviations = principal_components(_pictures(data, side), len(components.weight), components.emphasis)
+    mean, basis, deviations = principal_components(
+        _decomposed_faces(data, side), side, len(components.weight), components.emphasis
+    )
     components.set_to(mean, basis)
     silence_encoder(encoder)
     if isinstance(heads, StyleHeads):
@@ -87,7 +92,7 @@ def _fit_cells(
     """
     _zero(synthesis.cells)
     lacks, sees, both = (_Moments() for _ in range(3))
-    for images in training_faces(data.dataset("train")):
+    for images in training_faces(data.dataset("train"), FACES, data.workers):
         *latents, unknown = module.encoder(images)
         flat = torch.cat([layer.flatten(1) for layer in latents], 1)
         drawn = module.decoder([*latents, unknown.zero_()], torch.zeros(len(images), dtype=torch.long)).float()
@@ -121,15 +126,24 @@ class _Moments:
         return self._sum / self._count
 
 
-def _pictures(data: FaceDataModule, side: int) -> Tensor:
-    return torch.cat([small_pictures(images, side) for images in training_faces(data.dataset("train"))])
+def _decomposed_faces(data: FaceDataModule, side: int) -> Iterator[Tensor]:
+    """All training faces, or of large pictures as many as memory holds."""
+    dataset = data.dataset("train")
+    most = len(dataset) if side <= LARGEST_SQUARE else HELD_BYTES // (4 * numbers_of_planes(side))
+    tell = progress_lines(min(most, len(dataset)), "faces decomposed")
+    seen = 0
+    for images in training_faces(dataset, most, data.workers):
+        yield images
+        tell(seen := seen + len(images))
 
 
-def training_faces(dataset: FaceDataset) -> Iterator[Tensor]:
-    """Faces of a set, [up to BATCH, 3, size, size] at a time; at most FACES of them, evenly spread."""
-    chosen = torch.linspace(0, len(dataset) - 1, min(FACES, len(dataset))).long().tolist()
-    for start in range(0, len(chosen), BATCH):
-        yield dataset[chosen[start : start + BATCH]]["image"]
+def training_faces(dataset: FaceDataset, most: int = FACES, workers: int = 0) -> Iterator[Tensor]:
+    """Faces of a set, [up to BATCH, 3, size, size] at a time; at most so many of them, evenly spread."""
+    chosen = torch.linspace(0, len(dataset) - 1, min(most, len(dataset)), dtype=torch.float64).long().tolist()
+    batch = min(BATCH, pictures_at_once(dataset.size))
+    batches = [chosen[start : start + batch] for start in range(0, len(chosen), batch)]
+    for read in loader(dataset, batches, workers):
+        yield read["image"]
 
 
 def _set(layer: FullyConnected, weight: Tensor, bias: Tensor) -> None:

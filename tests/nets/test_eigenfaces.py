@@ -1,5 +1,6 @@
 """The linear path: principal components of small pictures, there and back."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,7 +17,7 @@ def pictures(count: int = 60, side: int = 8) -> Tensor:
 
 def test_components_are_those_of_the_pictures_and_their_mirror_images() -> None:
     given = pictures()
-    mean, basis, deviations = principal_components(given, 10, emphasis(8))
+    mean, basis, deviations = principal_components([given], 8, 10, emphasis(8))
     both = torch.cat([to_planes(given, 8), to_planes(given.flip(-1), 8)]).double()
     torch.testing.assert_close(mean.double(), both.mean(0), atol=1e-5, rtol=1e-4)
     weighted = both * emphasis(8)
@@ -29,16 +30,41 @@ def test_components_are_those_of_the_pictures_and_their_mirror_images() -> None:
 
 def test_components_are_the_same_at_every_call_and_leave_the_random_state_alone() -> None:
     state = torch.get_rng_state()
-    first, second = principal_components(pictures(), 5, emphasis(8)), principal_components(pictures(), 5, emphasis(8))
+    first, second = (principal_components([pictures()], 8, 5, emphasis(8)) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
     assert torch.equal(state, torch.get_rng_state())
 
 
 def test_fewer_pictures_than_components_leave_zeros() -> None:
-    _, basis, deviations = principal_components(pictures(count=2), 9, emphasis(8))
+    _, basis, deviations = principal_components([pictures(count=2)], 8, 9, emphasis(8))
     assert basis.shape == (numbers_of_planes(8), 9)
     assert not basis[:, 4:].any()
     assert not deviations[4:].any()
+
+
+def test_batches_and_what_is_held_of_them_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Second moments, and the planes themselves where the pictures are too large for these."""
+    given = pictures(side=16)
+    whole = principal_components([given], 8, 12, emphasis(8))
+    batches = principal_components(given.split(7), 8, 12, emphasis(8))
+    monkeypatch.setattr("hsc.nets.eigenfaces.LARGEST_SQUARE", 4)
+    kept = principal_components(given.split(7), 8, 12, emphasis(8))
+    for mean, basis, deviations in (batches, kept):
+        torch.testing.assert_close(mean, whole[0])
+        torch.testing.assert_close(deviations, whole[2], rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close((basis.t() @ whole[1]).abs(), torch.eye(12), rtol=0, atol=1e-3)
+
+
+def test_components_are_symmetric_or_antisymmetric() -> None:
+    given = pictures()
+    mean, basis, _ = principal_components([given], 8, 20, emphasis(8))
+    shown = from_planes(mean[None], 8)
+    torch.testing.assert_close(shown, shown.flip(-1))
+    drawn = from_planes(basis.t(), 8)
+    symmetric = [torch.allclose(one, one.flip(-1), atol=1e-5) for one in drawn]
+    antisymmetric = [torch.allclose(one, -one.flip(-1), atol=1e-5) for one in drawn]
+    assert all(one != other for one, other in zip(symmetric, antisymmetric, strict=True))
+    assert 5 < sum(symmetric) < 15
 
 
 def test_the_numbers_of_all_layers_in_order() -> None:

@@ -1,20 +1,23 @@
 """A codec that starts as the plain transform code of principal components."""
 
 import zipfile
+from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from tiny_model import DIM, ROWS, SIZE, tiny_config, tiny_model
+from torch import Tensor
 
 from hsc.checkpoints import weights_file
 from hsc.data.module import FaceDataModule
 from hsc.modules.codec import CodecModule
 from hsc.nets.eigenfaces import STEP, principal_components
-from hsc.nets.planes import emphasis, from_planes, small_pictures, to_planes
+from hsc.nets.planes import emphasis, from_planes, numbers_of_planes, small_pictures, to_planes
 from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
 
 SIDE = SIZE  # smaller pictures are shown through the generator's upsampling filter
@@ -48,7 +51,7 @@ def test_it_decodes_what_the_components_hold_and_says_how_much_they_vary(
 ) -> None:
     images = data.dataset("train")[list(range(40))]["image"]
     pictures = small_pictures(images, SIDE)
-    mean, basis, deviations = principal_components(pictures, sum(ROWS) * DIM, emphasis(SIDE))
+    mean, basis, deviations = principal_components([pictures], SIDE, sum(ROWS) * DIM, emphasis(SIDE))
     latents = module.encoder(images)
     decoded = small_pictures(module.decoder(latents, torch.zeros(40, dtype=torch.long)).float(), SIDE)
     planes = to_planes(pictures, SIDE)
@@ -59,6 +62,29 @@ def test_it_decodes_what_the_components_hold_and_says_how_much_they_vary(
     torch.testing.assert_close(flat, coefficients / (STEP * 3**0.5 * SIDE), atol=1e-2, rtol=1e-3)
     known = torch.cat([bias.flatten() for bias in module.entropy.net.scale_bias]).exp()
     torch.testing.assert_close(known, (deviations / (STEP * 3**0.5 * SIDE)).clamp(0.08, 32), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("too_large", [False, True])
+def test_all_faces_are_decomposed_as_far_as_memory_goes(
+    data: FaceDataModule, monkeypatch: pytest.MonkeyPatch, too_large: bool
+) -> None:
+    """However few the networks are shown; of pictures that are too large, as many as are allowed."""
+    decomposed: list[Tensor] = []
+
+    def spy(images: Iterable[Tensor], *arguments: Any) -> Any:
+        decomposed.extend(images)
+        return principal_components(decomposed, *arguments)
+
+    monkeypatch.setattr("hsc.training.eigenfaces.FACES", 8)
+    monkeypatch.setattr("hsc.training.eigenfaces.BATCH", 6)
+    monkeypatch.setattr("hsc.training.eigenfaces.principal_components", spy)
+    if too_large:
+        monkeypatch.setattr("hsc.training.eigenfaces.LARGEST_SQUARE", SIDE // 2)
+        monkeypatch.setattr("hsc.training.eigenfaces.HELD_BYTES", 4 * numbers_of_planes(SIDE) * 13)
+    config = tiny_config()
+    config.model.picture = SIDE
+    start_as_eigenfaces(CodecModule(config, config.stages["only"], {}), data)
+    assert [len(batch) for batch in decomposed] == ([6, 6, 1] if too_large else [6] * 6 + [4])
 
 
 @torch.no_grad()
