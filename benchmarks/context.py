@@ -1,6 +1,6 @@
 """What the entropy model's context is worth: the same latents coded with and without it.
 
-    python benchmarks/context.py [--steps 2000] [--model NAME] [--data ffhq128.zip]
+    python benchmarks/context.py [--steps 2000] [--model NAME] [--data ffhq128.zip] [--train 00000-03999]
 
 A trained codec's encoder and gains give the latents of its training and validation faces. On the former entropy
 models are trained from the same start for the same number of steps; what they spend on the latter, rounded, is printed.
@@ -50,9 +50,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--model", default="")
     parser.add_argument("--data", default="ffhq128.zip")
+    parser.add_argument("--train", default="00000-03999")
     given = parser.parse_args()
     codec = hsc.load(given.model)
-    data = FaceDataModule(given.data, codec.size, train="00000-03999", validation="04000-04499")
+    data = FaceDataModule(given.data, codec.size, train=given.train, validation="04000-04499")
     train, validation = (latents_of(codec, data, split) for split in ("train", "validation"))
     print("| context | bytes of " + " | ".join(codec.layers) + " | all | middle and later, of the factorised |")
     print("| --- |" + " --- |" * (len(codec.layers) + 2))
