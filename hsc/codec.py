@@ -114,6 +114,7 @@ class Codec(nn.Module):
     Attributes:
         layers: Names of the layers, in coding order.
         size: Side in pixels of the codec's own pictures; others are resized.
+        full_size: Side of the larger pictures that it can draw of the same files; 0 where it draws none.
         num_qualities: Trained levels. Quality 0 has the fewest bytes, `num_qualities - 1` the most; fractions lie
             between two levels.
         card: What is known of the weights, `bytes_per_face` at each level among it.
@@ -134,6 +135,7 @@ class Codec(nn.Module):
         self.name, self.card = name, card or {}
         self.layers = tuple(model.layers)
         self.size = image_size(model)
+        self.full_size = self.generator.full_size
         self.num_qualities = len(model.lambdas)
         self._coder = LayerCoder([rows for rows, _ in bands(model)], entropy, table, networks.gain)
         self._per_level = positions_per_level(self.num_qualities)
@@ -166,13 +168,21 @@ class Codec(nn.Module):
 
     @cached_property
     def model_id(self) -> int:
-        """16 bits that name everything a decoder needs: files say which model they are for."""
+        """16 bits that name what gives a file its meaning: files say which model they are for.
+
+        Where latents mean a picture, that is the code: decoders that draw from the picture in other ways read the same
+        files. Else heads and generator say what latents mean.
+        """
         digest = hashlib.sha256()
         _, gain, heads, generator = self.networks
-        for part in (self.entropy, gain, heads, generator.synthesis_network):
+        meaning: list[nn.Module] = [heads, generator.synthesis_network]
+        mean_w = generator.mean_w.cpu().numpy().tobytes()
+        if isinstance(heads, PictureHeads):
+            meaning, mean_w = [heads.eigen], b""
+        for part in (self.entropy, gain, *meaning):
             for key, value in sorted(part.state_dict().items()):
                 digest.update(key.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-        digest.update(generator.mean_w.cpu().numpy().tobytes() + self.table.frequencies.tobytes())
+        digest.update(mean_w + self.table.frequencies.tobytes())
         return int.from_bytes(digest.digest()[:2])
 
     @torch.no_grad()
@@ -219,7 +229,14 @@ class Codec(nn.Module):
         return files[0] if single else files
 
     @torch.no_grad()
-    def decompress(self, files: Any, layers: int | None = None, native: bool = False, strict: bool = False) -> Any:
+    def decompress(
+        self,
+        files: Any,
+        layers: int | None = None,
+        native: bool = False,
+        strict: bool = False,
+        side: int | None = None,
+    ) -> Any:
         """Show what files hold.
 
         Args:
@@ -227,6 +244,8 @@ class Codec(nn.Module):
             layers: How many of the first layers to decode, at most; by default all that a file holds.
             native: Give pictures of the codec's own size, not of the size stored in the file.
             strict: Raise for a torn or altered file; else the layers before the damage are decoded.
+            side: Give square pictures of so many pixels, whatever the file says. What is larger than the codec's own
+                size is drawn at its full size, where it has one, and resized.
 
         Returns:
             A float32 tensor [3, H, W] in [-1, 1] on the codec's device for a single file, a list of them otherwise.
@@ -251,9 +270,9 @@ class Codec(nn.Module):
             for index, damage in enumerate(decoded.damage, len(pictures)):
                 if damage:
                     warnings.warn(DamagedFile(f"file {index}: {damage}; decoded the layers before"), stacklevel=2)
-            shown = self.synthesise(decoded.latents, decoded.quality)
-            sized = shown if native else map(at_stored_size, shown, decoded.sizes)
-            pictures += [picture.clamp_(-1, 1) for picture in sized]
+            sizes = [(self.size, self.size) if native else (side, side) if side else size for size in decoded.sizes]
+            drawn = zip(self.pictures(decoded, sizes), sizes, strict=True)
+            pictures += [at_size(picture, size).clamp_(-1, 1) for picture, size in drawn]
         return pictures[0] if single else pictures
 
     def prepare(
@@ -371,15 +390,30 @@ class Codec(nn.Module):
             damage,
         )
 
-    def synthesise(self, latents: Sequence[Tensor], quality: float | Tensor) -> Tensor:
+    def synthesise(self, latents: Sequence[Tensor], quality: float | Tensor, full: bool = False) -> Tensor:
         """The second step of `decompress`: latents of all layers → pictures [N, 3, size, size], differentiably.
 
-        quality: [N] or one for all, in levels. Values may lie slightly outside [-1, 1].
+        quality: [N] or one for all, in levels. full: pictures of `full_size`, where the codec draws them. Values may
+        lie slightly outside [-1, 1].
         """
         if not isinstance(quality, Tensor):
             quality = torch.full((len(latents[0]),), float(quality), device=self.device)
         with torch.autocast(self.device.type, enabled=False):
-            return decode(self.heads, self.generator, latents, quality).float()
+            return decode(self.heads, self.generator, latents, quality, full).float()
+
+    def pictures(self, decoded: Decoded, sizes: Sequence[tuple[int, int]]) -> Iterator[Tensor]:
+        """Decoded faces as pictures for these (width, height), not yet resized to them: [3, size, size], or of the full
+        size, where there is one, for what is larger than `size`; these are drawn one at a time.
+        """
+        large = [bool(self.full_size) and max(size) > self.size for size in sizes]
+        small = self.synthesise(decoded.latents, decoded.quality) if not all(large) else None
+        for index in range(len(sizes)):
+            if large[index]:
+                one = [layer[index : index + 1] for layer in decoded.latents]
+                yield self.synthesise(one, decoded.quality[index : index + 1], full=True)[0]
+            else:
+                assert small is not None
+                yield small[index]
 
     def __repr__(self) -> str:
         return (
@@ -481,8 +515,8 @@ def _content(file: Any) -> bytes:
     raise HscError(f"a {type(file).__name__} is no .hsc file: give bytes or a path")
 
 
-def at_stored_size(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """[3, H, W] at the (width, height) that a file asks for. Raises HscError where that would take all memory."""
+def at_size(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """[3, H, W] at a (width, height). Raises HscError where that would take all memory."""
     width, height = size
     if width * height > LARGEST_PICTURE:
         raise HscError(

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from hsc.checkpoints import openvino
 from hsc.errors import HscError
+from hsc.nets.mobile_stylegan import OWN_LAYERS
 
 LAYOUT = "MobileStyleGAN"
 LAYERS = 7  # of the networks that hsc reads, all of 1024²
@@ -43,16 +44,23 @@ def config(state: Mapping[str, Tensor]) -> dict[str, Any]:
     for a state without its first layers.
     """
     channels = [state["synthesis.const"].shape[0]]
-    while (weight := state.get(f"synthesis.layers.{len(channels) - 1}.conv2.weight")) is not None:
-        channels.append(weight.shape[0])
-    heads = {key.split(".")[2] for key in state if key.startswith("synthesis.heads.") and key.endswith(".bias")}
+    channels += _widths(state, "synthesis.layers")
+    full = _widths(state, "synthesis.full_layers")
     return {
         "channels": channels,
         "z_dim": state["mapping.fc0.weight"].shape[1],
         "w_dim": state["synthesis.conv1.affine.weight"].shape[1],
         "mapping_layers": sum(1 for i in range(len(state)) if f"mapping.fc{i}.weight" in state),
-        "sizes": sorted(int(size) for size in heads if size.isdecimal()),
+        "full": [*channels[:-OWN_LAYERS], *full] if full else [],
     }
+
+
+def _widths(state: Mapping[str, Tensor], layers: str) -> list[int]:
+    """Channels after each of the layers of that name."""
+    widths: list[int] = []
+    while (weight := state.get(f"{layers}.{len(widths)}.conv2.weight")) is not None:
+        widths.append(weight.shape[0])
+    return widths
 
 
 def from_package(path: str | Path) -> State:

@@ -153,6 +153,9 @@ def decode(
         int | None, typer.Option(min=1, metavar="K", help="Only the first K layers; default: all.")
     ] = None,
     native: Annotated[bool, typer.Option("--native", help="Keep the model's own size, not the original's.")] = False,
+    side: Annotated[
+        int | None, typer.Option(min=8, max=8192, metavar="S", help="Pixels on a side; default: the original's.")
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail on a torn file, not warn and decode what is whole.")
     ] = False,
@@ -170,9 +173,10 @@ def decode(
       hsc decode face.hsc -o face.png
       hsc decode face.hsc --layers 1 -o basic.png
       hsc decode coded/ -o decoded/ --native
+      hsc decode face.hsc -o large.png --side 1024
     """
     import hsc
-    from hsc.codec import at_stored_size, batches
+    from hsc.codec import at_size, batches
     from hsc.coding.container import read_file
     from hsc.images import pictures_at_once
 
@@ -180,15 +184,18 @@ def decode(
     files.check_outputs(jobs, Path(model), files.made_here, force)
     codec = hsc.load(model, device)
     _check_range("--layers", layers, 1, len(codec.layers))
-    settings = {"decode": [layers, native, strict], "model": codec.model_id}
+    if native and side:
+        raise typer.BadParameter("--native and --side exclude each other")
+    settings = {"decode": [layers, native, strict, side], "model": codec.model_id}
 
     def work(batch: list[files.Job]) -> list[Decoded]:
         contents, shown = [read_file(job.source) for job in batch], []
         for part in batches(contents, pictures_at_once(codec.size)):
             with _naming_released_models():
                 decoded = codec.decode(part, layers, strict)
-            pictures = codec.synthesise(decoded.latents, decoded.quality)
-            columns = zip(pictures, decoded.sizes, decoded.held, decoded.damage, strict=True)
+            own = (codec.size if native else side or 0,) * 2
+            sizes = [own if any(own) else size for size in decoded.sizes]
+            columns = zip(codec.pictures(decoded, sizes), sizes, decoded.held, decoded.damage, strict=True)
             shown += [Decoded(*one) for one in columns]
         return shown
 
@@ -200,7 +207,7 @@ def decode(
                 there = ", ".join(codec.layers[: decoded.held])
                 complain(f"{job.source}: holds no more than {there}; decoded that")
             # One at a time: a header may ask for many pixels.
-            shown = decoded.picture if native else at_stored_size(decoded.picture, decoded.size)
+            shown = at_size(decoded.picture, decoded.size)
             files.write_picture(job.target, shown)
             finished.add(job, ())
             files.tell(job, f"{shown.shape[-1]}x{shown.shape[-2]}")

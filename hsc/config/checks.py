@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from hsc.config.schema import MOBILE_STYLEGAN_ROWS, Config, ModelConfig, StageConfig
+from hsc.config.schema import MOBILE_STYLEGAN_OWN_LAYERS, MOBILE_STYLEGAN_ROWS, Config, ModelConfig, StageConfig
 from hsc.config.tasks import task_names, tasks_of
 from hsc.config.validation import unknown
 from hsc.errors import HscError
@@ -17,7 +17,7 @@ from hsc.errors import HscError
 TRAINABLE = {
     "prior": {"encoder", "heads", "generator", "mapping", "discriminator"},
     "image_head": {"image_head", "generator"},
-    "codec": {"encoder", "gain", "entropy", "heads", "generator", "discriminator"},
+    "codec": {"encoder", "gain", "entropy", "heads", "generator", "full", "discriminator"},
 }
 _FOLDER_NAME = re.compile(r"\w[\w.+-]{0,99}")
 
@@ -52,6 +52,7 @@ USED: dict[str, tuple[Callable[[StageConfig], bool], str]] = {
         lambda stage: stage.module == "codec" and stage.quantise != "none",
         "a stage without quantisation decodes all layers",
     ),
+    "init_full": (lambda stage: stage.module == "codec", "only codec stages train the generator's full size"),
     "styles": (lambda stage: stage.module == "codec", "only codec stages compare decoded W+"),
     "decode_with": (
         lambda stage: stage.module == "codec" and stage.quantise != "none",
@@ -157,6 +158,8 @@ def check_model(model: ModelConfig) -> None:
         raise HscError("config: model.lambdas: must fall, so that quality 0 has the fewest bytes")
     if generator.architecture == "mobilestylegan":
         _check_mobile_stylegan(model)
+    elif generator.full:
+        raise HscError("config: model.generator.full: only a mobilestylegan draws two sizes; leave it out")
     sizes = generator.resolutions
     if model.picture and model.picture not in sizes:
         raise HscError(f"config: model.picture: {model.picture} is none of 0 and the generator's resolutions {sizes}")
@@ -169,6 +172,12 @@ def _check_mobile_stylegan(model: ModelConfig) -> None:
         raise HscError(f"config: model.generator.channels: a mobilestylegan has at most {MOBILE_STYLEGAN_ROWS // 2}")
     if any(width % 4 for width in channels[:-1]):
         raise HscError("config: model.generator.channels: of a mobilestylegan all but the last are multiples of 4")
+    full, shared = model.generator.full, channels[: len(channels) - MOBILE_STYLEGAN_OWN_LAYERS]
+    if full and not (len(channels) < len(full) <= MOBILE_STYLEGAN_ROWS // 2 and full[: len(shared)] == shared):
+        raise HscError(
+            f"config: model.generator.full: has more widths than channels, at most {MOBILE_STYLEGAN_ROWS // 2}, and "
+            f"begins with {shared}"
+        )
     if model.generator.input != "const":
         raise HscError("config: model.generator.input: a mobilestylegan's 4×4 input is 'const'")
 
@@ -212,6 +221,10 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
             if layer not in names:
                 refuse(key, f"{layer!r} is none of {', '.join(names)}")
     _check_tasks(stage, config.model, refuse)
+    if (stage.decode_with == "full" or "full" in stage.train) and not config.model.generator.full:
+        refuse("decode_with", "the generator has no full size; set model.generator.full")
+    if stage.init_full is not None and not config.model.generator.full:
+        refuse("init_full", "the generator has no full size; set model.generator.full")
     if stage.decode_with == "picture" and not config.model.picture:
         refuse("decode_with", "the model has no picture to show; set model.picture")
     if stage.module == "prior" and config.model.picture and config.model.generator.architecture == "mobilestylegan":

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from hsc.config.ranges import Range, shown
 
-Part = Literal["encoder", "gain", "entropy", "heads", "generator", "image_head", "mapping", "discriminator"]
+Part = Literal["encoder", "gain", "entropy", "heads", "generator", "image_head", "full", "mapping", "discriminator"]
 
 Count = Annotated[int, Range(1, 10**9)]
 Width = Annotated[int, Range(1, 4096)]
@@ -42,6 +42,7 @@ Sets = Annotated[Any, _texts("a folder, a zip")]
 
 
 MOBILE_STYLEGAN_ROWS = 16
+MOBILE_STYLEGAN_OWN_LAYERS = 2  # of a size, at its end; the layers before serve all sizes
 
 
 class Section:
@@ -68,6 +69,9 @@ class GeneratorConfig(Section):
     """Depth of the mapping network."""
     input: Literal["const", "style"] = "style"
     """stylegan2's 4×4 input: "const" (imported checkpoints) or "style" (const + an affine map of W+'s first row)."""
+    full: list[Width] = field(default_factory=list)
+    """mobilestylegan: the widths of a larger size that it draws as well, of the same W+, such as 8 for 1024² beside 5;
+    all but the last two of `channels` are common to both. Empty: none."""
 
     @property
     def resolutions(self) -> list[int]:
@@ -200,8 +204,9 @@ class StageConfig(Section):
     """"prior" (the generator, by reconstruction and adversarial training), "image_head" (a smaller size of a generator,
     from faces that it drew) or "codec" (rate–distortion)."""
     train: list[Part] = field(default_factory=lambda: ["encoder", "gain", "entropy", "heads"])
-    """Parts that learn; the others are frozen. Of: encoder, gain, entropy, heads, generator, image_head, mapping,
-    discriminator. A codec stage learns against a discriminator only where it names it here."""
+    """Parts that learn; the others are frozen. Of: encoder, gain, entropy, heads, generator, full (the layers of the
+    generator's full size), image_head, mapping, discriminator.
+    A codec stage learns against a discriminator only where it names it here."""
     layers: list[str] = field(default_factory=list)
     """Prefix of the layers that is trained; empty: all."""
     weights: dict[str, Weight] = field(default_factory=dict)
@@ -219,9 +224,9 @@ class StageConfig(Section):
     """Fraction of the steps after which "noise" becomes "round"."""
     prefixes: Literal["sample", "all"] = "sample"
     """"sample": each image of a batch is decoded from one prefix drawn at random (cheap); "all": from every prefix."""
-    decode_with: Literal["generator", "picture"] = "generator"
-    """What decoded faces are: images of the "generator", or the linear path's "picture" alone, enlarged: to train a
-    code quickly, before the decoder that will draw from it."""
+    decode_with: Literal["generator", "picture", "full"] = "generator"
+    """What decoded faces are: images of the "generator"; the linear path's "picture" alone, enlarged, to train a code
+    quickly, before the decoder that will draw from it; or images of the generator's "full" size, averaged."""
     steps: Count = 1000
     """Optimisation steps."""
     batch_size: Annotated[int, Range(1, 65536)] = 32
@@ -258,6 +263,8 @@ class StageConfig(Section):
     """What tells the best validation, for early stopping and W&B's summary: any value that validation logs."""
     init: str | None = None
     """Starting weights: a file, released name, run folder, stage:NAME or "fresh"; default the stage before in `run`."""
+    init_full: str | None = None
+    """Where the generator's full size starts from: a generator of that size, such as ffhq1024."""
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     data: DataConfig = field(default_factory=DataConfig)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hsc.codec import Codec, Coded, Networks
@@ -18,6 +19,7 @@ from hsc.modules.share import Share
 from hsc.modules.teacher import Teacher
 from hsc.nets.build import grid, share_components
 from hsc.nets.heads import Heads
+from hsc.nets.mobile_stylegan import MobileStyleGAN
 from hsc.nets.planes import enlarged
 from hsc.outputs import CodecOutput, LayerOutput
 
@@ -57,8 +59,26 @@ class CodecModule(AdversarialModule):
             "entropy": self.entropy.net,
             "heads": self.decoder.heads,
             "generator": self.decoder.generator.synthesis_network,
+            **self._full_part(),
             **self.discriminator_part(),
         }
+
+    def _full_part(self) -> dict[str, nn.Module]:
+        """Behind the generator, whose part it is: what comes last decides whether it learns."""
+        generator = self.decoder.generator
+        if not isinstance(generator, MobileStyleGAN) or not generator.full_size:
+            return {}
+        network = generator.synthesis_network
+        return {"full": nn.ModuleList([network.full_layers, network.heads[str(generator.full_size)]])}
+
+    def freeze_untrained(self) -> None:
+        """Leave only the stage's parts learning; of what encoder and heads share, only where both learn, so that a
+        decoder that learns alone changes no file.
+        """
+        super().freeze_untrained()
+        eigen = self.encoder.net.eigen
+        if eigen is not None:
+            eigen.requires_grad_({"encoder", "heads"} <= set(self.stage.train))
 
     def networks(self) -> Networks:
         """The networks that a codec works with."""
@@ -174,7 +194,8 @@ class CodecModule(AdversarialModule):
         elif self._linear:
             images = enlarged(_linear_picture(self.decoder.heads, latents), self.size)
         else:
-            images = self.decoder.draw(latents, quality, styles).float()
+            images = self.decoder.draw(latents, quality, styles, self.stage.decode_with == "full").float()
+            images = F.interpolate(images, size=self.size, mode="area")
         sizes = [len(index) for index in chosen]
         return list(zip(styles.split(sizes), images.split(sizes), strict=True))
 
@@ -210,7 +231,7 @@ class CodecModule(AdversarialModule):
             shown = (
                 _linear_picture(codec.heads, decoded.latents)
                 if self._linear
-                else codec.synthesise(decoded.latents, decoded.quality)
+                else codec.synthesise(decoded.latents, decoded.quality, self.stage.decode_with == "full")
             )
             images = resize(shown, originals.shape[-1])
             layers[layer] = LayerOutput(images, coded.bits(j + 1), coded.prefix_lengths[:, j].double())

@@ -32,9 +32,11 @@ class DecoderModule(pl.LightningModule):
         """W+ [N, rows, w_dim]: the generator's mean style plus what the heads make of the latents."""
         return styles_of(self.heads, self.generator, latents, quality)
 
-    def draw(self, latents: Sequence[Tensor], quality: Tensor, styles: Tensor) -> Tensor:
-        """Images [N, 3, size, size] of latents, quality [N] and the W+ that `styles` makes of them."""
-        images: Tensor = self.heads.draw(self.generator, latents, quality, styles)
+    def draw(self, latents: Sequence[Tensor], quality: Tensor, styles: Tensor, full: bool = False) -> Tensor:
+        """Images [N, 3, size, size], or of the generator's full size, of latents, quality [N] and the W+ that `styles`
+        makes of them.
+        """
+        images: Tensor = self.heads.draw(self.generator, latents, quality, styles, full)
         return images
 
     def forward(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:

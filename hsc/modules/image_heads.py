@@ -17,9 +17,8 @@ from hsc.losses import Loss
 from hsc.modules.objective import Objective
 from hsc.modules.trainable import TrainableModule
 from hsc.nets.build import build_generator
+from hsc.nets.mobile_stylegan import OWN_LAYERS
 from hsc.outputs import CodecOutput, LayerOutput
-
-LAYERS_THAT_LEARN = 2  # of the trunk: those whose features have half and a quarter of the image's size
 
 
 class ImageHeadModule(TrainableModule):
@@ -43,7 +42,7 @@ class ImageHeadModule(TrainableModule):
 
     def parts(self) -> Mapping[str, nn.Module]:
         synthesis = self.generator.synthesis_network
-        return {"image_head": synthesis.heads, "generator": synthesis.layers[-LAYERS_THAT_LEARN:]}
+        return {"image_head": synthesis.heads, "generator": synthesis.layers[-OWN_LAYERS:]}
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         images = self.generator.synthesis(batch["styles"]).float()

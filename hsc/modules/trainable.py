@@ -47,14 +47,10 @@ class TrainableModule(pl.LightningModule):
         raise NotImplementedError
 
     def freeze_untrained(self) -> None:
-        """Leave only the stage's parts learning. What parts share learns only if all of them do: a decoder that learns
-        alone changes no file."""
+        """Leave only the stage's parts learning."""
         self.requires_grad_(False)
         for name, part in self.parts().items():
             part.requires_grad_(name in self.stage.train)
-        for name, part in self.parts().items():
-            if name not in self.stage.train:
-                part.requires_grad_(False)
 
     @property
     def betas(self) -> tuple[float, float]:

@@ -41,7 +41,7 @@ def row_dims(model: "ModelConfig") -> list[int]:
 def build_generator(model: "ModelConfig") -> Generator:
     config = model.generator
     if config.architecture == "mobilestylegan":
-        return MobileStyleGAN(config.channels, config.z_dim, config.w_dim, config.mapping_layers)
+        return MobileStyleGAN(config.channels, config.z_dim, config.w_dim, config.mapping_layers, config.full)
     picture = image_size(model) if grid(model) else model.picture
     return StyleGAN2(config.channels, config.z_dim, config.w_dim, config.mapping_layers, config.input, picture)
 

@@ -17,6 +17,7 @@ class Generator(nn.Module):
         self.mapping_network = mapping
         self.synthesis_network = synthesis
         self.size, self.num_rows = size, num_rows
+        self.full_size = 0
         self.z_dim, self.w_dim = mapping.z_dim, mapping.w_dim
 
     @property
@@ -31,8 +32,10 @@ class Generator(nn.Module):
             w = self.mean_w.lerp(w, truncation)
         return w.unsqueeze(1).expand(-1, self.num_rows, -1)
 
-    def synthesis(self, ws: Tensor, picture: Tensor | None = None) -> Tensor:
-        """W+ [N, rows, w_dim] → images [N, 3, size, size]; `picture` to draw on, where the generator takes one."""
+    def synthesis(self, ws: Tensor, picture: Tensor | None = None, full: bool = False) -> Tensor:
+        """W+ [N, rows, w_dim] → images [N, 3, size, size]; `picture` to draw on, where the generator takes one; `full`
+        for images of its larger size, where it has one (`full_size`, 0 where it has none).
+        """
         raise NotImplementedError
 
     def forward(self, z: Tensor, truncation: float = 1.0) -> Tensor:

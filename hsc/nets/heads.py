@@ -51,9 +51,13 @@ class StyleHeads(nn.Module):
         """The linear path's picture [N, 3, side, side]; None where the model has no such path."""
         return None if self.eigen is None else self.eigen(latents)
 
-    def draw(self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, styles: Tensor) -> Tensor:
-        """Images [N, 3, size, size] of latents, quality [N] and the W+ [N, rows, w_dim] that they have."""
-        return generator.synthesis(styles, self.picture(latents))
+    def draw(
+        self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, styles: Tensor, full: bool = False
+    ) -> Tensor:
+        """Images [N, 3, size, size], or of the generator's full size, of latents, quality [N] and the W+
+        [N, rows, w_dim] that they have.
+        """
+        return generator.synthesis(styles, self.picture(latents), full=full)
 
 
 class Heads(Protocol):
@@ -63,12 +67,18 @@ class Heads(Protocol):
 
     def picture(self, latents: Sequence[Tensor]) -> Tensor | None: ...
 
-    def draw(self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, styles: Tensor) -> Tensor: ...
+    def draw(
+        self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, styles: Tensor, full: bool = False
+    ) -> Tensor: ...
 
 
-def decode(heads: Heads, generator: Generator, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
-    """latents (one [N, rows, dim] a layer) and quality [N] → images [N, 3, size, size]."""
-    return heads.draw(generator, latents, quality, styles_of(heads, generator, latents, quality))
+def decode(
+    heads: Heads, generator: Generator, latents: Sequence[Tensor], quality: Tensor, full: bool = False
+) -> Tensor:
+    """latents (one [N, rows, dim] a layer) and quality [N] → images [N, 3, size, size], or of the generator's full
+    size.
+    """
+    return heads.draw(generator, latents, quality, styles_of(heads, generator, latents, quality), full)
 
 
 def styles_of(heads: Heads, generator: Generator, latents: Sequence[Tensor], quality: Tensor) -> Tensor:

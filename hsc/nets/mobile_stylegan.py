@@ -15,6 +15,7 @@ Features keep the four channels of a pixel apart by bands: all averages first, t
 diagonal differences. Under autocast features and kernels have its precision; styles and image keep their own.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -28,6 +29,8 @@ NUM_ROWS = 16
 CHANNELS = (512, 512, 512, 512, 512, 256, 128, 64)  # of FFHQ's at 1024², from 4² to 512²
 _HEAD_WIDTH, _HEAD_RANK = 256, 128
 
+OWN_LAYERS = 2  # the last ones before a smaller size's image head, which learn with it; those before are all sizes'
+
 Injection = dict[int, tuple[Tensor, Tensor]]
 
 
@@ -35,8 +38,8 @@ class MobileStyleGAN(Generator):
     """mapping: z [N, z_dim] → W+ [N, 16, w_dim];  synthesis: W+ → images [N, 3, size, size].
 
     `channels`: of the features from 4² up to half the size; 5 entries draw 128², 8 draw 1024². All but the last are
-    multiples of 4. `sizes`: of the images that it has heads for; by default what the channels lead to, which is the
-    largest.
+    multiples of 4. `full`: the same of a larger size that the generator draws too; from all but the last OWN_LAYERS
+    of its layers on, which serve both sizes, that size has layers of its own. Empty: there is none.
     """
 
     synthesis_network: "MobileSynthesis"
@@ -47,66 +50,71 @@ class MobileStyleGAN(Generator):
         z_dim: int = 512,
         w_dim: int = 512,
         mapping_layers: int = 8,
-        sizes: Sequence[int] = (),
+        full: Sequence[int] = (),
     ) -> None:
         mapping = Mapping(z_dim, w_dim, mapping_layers)
-        synthesis = MobileSynthesis(channels, w_dim, sizes)
+        synthesis = MobileSynthesis(channels, w_dim, full)
         super().__init__(mapping, synthesis, synthesis.size, NUM_ROWS)
+        self.full_size = synthesis.full_size
 
-    def synthesis(self, ws: Tensor, picture: Tensor | None = None, inject: Injection | None = None) -> Tensor:
-        """W+ [N, 16, w_dim] → images [N, 3, size, size].
+    def synthesis(
+        self, ws: Tensor, picture: Tensor | None = None, full: bool = False, inject: Injection | None = None
+    ) -> Tensor:
+        """W+ [N, 16, w_dim] → images [N, 3, size, size], or of the full size.
 
         `inject`: for some sides of features, (scale, shift) with which their first channels become features ·
         (1 + scale) + shift, each [N, those channels, side, side] or what spreads to it. It draws on no picture.
         """
         if picture is not None:
             raise ValueError("a MobileStyleGAN draws on no picture; give its features instead (inject)")
-        return self.synthesis_network(ws, inject)
+        if full and not self.full_size:
+            raise ValueError("this MobileStyleGAN has no larger size")
+        images: Tensor = self.synthesis_network(ws, inject, full)
+        return images
 
-    def pictures(self, ws: Tensor, inject: Injection | None = None) -> dict[int, Tensor]:
-        """Images of every size that there is a head for, by size, from one pass."""
-        return self.synthesis_network.pictures(ws, inject)
+    @torch.no_grad()
+    def take_full_size(self, larger: "MobileStyleGAN") -> None:
+        """Copy what draws the full size, beyond the layers that both sizes share, from a generator of that size.
+
+        Raises RuntimeError or KeyError for one of other widths.
+        """
+        own, given = self.synthesis_network, larger.synthesis_network
+        shared = len(own.layers) - OWN_LAYERS
+        own.full_layers.load_state_dict(given.layers[shared:].state_dict())
+        own.heads[str(self.full_size)].load_state_dict(given.heads[str(self.full_size)].state_dict())
 
 
 class MobileSynthesis(nn.Module):
-    """Features from 4² up, and image heads (`heads`, by size)."""
+    """Features from 4² up, and image heads by size; for a larger size layers of its own (`full_layers`)."""
 
-    def __init__(self, channels: Sequence[int], w_dim: int, sizes: Sequence[int] = ()) -> None:
+    def __init__(self, channels: Sequence[int], w_dim: int, full: Sequence[int] = ()) -> None:
         super().__init__()
         if not 2 <= len(channels) <= NUM_ROWS // 2:
             raise ValueError(f"{len(channels)} widths; {NUM_ROWS} rows of W+ serve 2 to {NUM_ROWS // 2}")
-        self.size = 4 * 2 ** len(channels)
+        self.size, self.full_size = size_of(channels), size_of(full) if full else 0
         self.const = nn.Parameter(torch.randn(channels[0], 4, 4))
         self.conv1 = StyledConv(channels[0], channels[0], w_dim, 4, separable=False)
-        self.layers = nn.ModuleList(
-            Layer(channels[k], channels[k + 1], w_dim, 8 * 2**k) for k in range(len(channels) - 1)
-        )
-        self.heads = nn.ModuleDict()
-        for size in sizes or (self.size,):
-            layer = (size // 16).bit_length() - 1  # the one whose features the head draws from
-            width, rows = channels[layer + 1], NUM_ROWS - (2 * layer + 3)
-            self.heads[str(size)] = ImageHead(width, w_dim) if rows == 1 else StyledImageHead(width, rows * w_dim)
+        self.layers = nn.ModuleList(_layers(channels, w_dim))
+        self.heads = nn.ModuleDict({str(self.size): _image_head(channels, w_dim)})
+        if full:
+            shared = len(channels) - OWN_LAYERS
+            if self.full_size <= self.size or list(full[:shared]) != list(channels[:shared]):
+                raise ValueError(f"widths {list(full)} of the full size do not begin as {list(channels[:shared])}")
+            self.full_layers = nn.ModuleList(_layers(full, w_dim)[shared - 1 :])
+            self.heads[str(self.full_size)] = _image_head(full, w_dim)
 
-    def forward(self, ws: Tensor, inject: Injection | None = None) -> Tensor:
-        *_, features = self.features(ws, inject)
+    def forward(self, ws: Tensor, inject: Injection | None = None, full: bool = False) -> Tensor:
+        *_, features = self.features(ws, inject, full)
         return self.image(features, ws)
 
-    def pictures(self, ws: Tensor, inject: Injection | None = None) -> dict[int, Tensor]:
-        """Images by size, one for each head."""
-        images = {}
-        for features in self.features(ws, inject):
-            size = 2 * features.shape[-1]
-            if str(size) in self.heads:
-                images[size] = self.image(features, ws)
-        return images
-
-    def features(self, ws: Tensor, inject: Injection | None = None) -> Iterator[Tensor]:
+    def features(self, ws: Tensor, inject: Injection | None = None, full: bool = False) -> Iterator[Tensor]:
         """W+ → features [N, channels, side, side] of 8², 16², … up to half the size, each computed when asked for."""
         own, dtype = precisions(self)
         ws = ws.to(own)
         x = self.const.to(dtype).expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
         x = self.conv1(x, ws[:, 0])
-        for k, layer in enumerate(self.layers):
+        layers = [*self.layers[:-OWN_LAYERS], *self.full_layers] if full else self.layers
+        for k, layer in enumerate(layers):
             x = layer(x, ws[:, 1 + 2 * k], ws[:, 2 + 2 * k])
             if inject and x.shape[-1] in inject:
                 scale, shift = inject[x.shape[-1]]
@@ -117,10 +125,28 @@ class MobileSynthesis(nn.Module):
     def image(self, features: Tensor, ws: Tensor) -> Tensor:
         """Features of half an image head's size → its image."""
         side = features.shape[-1]
-        rows_seen = 2 * (side // 4).bit_length() - 1
         own, _ = precisions(self)
-        bands = self.heads[str(2 * side)](features, ws[:, rows_seen:].flatten(1).to(own))
+        bands = self.heads[str(2 * side)](features, ws[:, _rows_seen(side) :].flatten(1).to(own))
         return inverse_haar(bands.to(own))
+
+
+def size_of(channels: Sequence[int]) -> int:
+    """Side of the images that features of these widths lead to."""
+    return 4 * 2 ** len(channels)
+
+
+def _layers(channels: Sequence[int], w_dim: int) -> list["Layer"]:
+    return [Layer(inputs, outputs, w_dim, 8 * 2**k) for k, (inputs, outputs) in enumerate(itertools.pairwise(channels))]
+
+
+def _image_head(channels: Sequence[int], w_dim: int) -> nn.Module:
+    rows = NUM_ROWS - _rows_seen(size_of(channels) // 2)
+    return ImageHead(channels[-1], w_dim) if rows == 1 else StyledImageHead(channels[-1], rows * w_dim)
+
+
+def _rows_seen(side: int) -> int:
+    """Rows of W+ that features of this side depend on."""
+    return 2 * (side // 4).bit_length() - 1
 
 
 class Layer(nn.Module):

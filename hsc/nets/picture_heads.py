@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from hsc.nets.eigenfaces import EigenSynthesis
 from hsc.nets.generator import Generator
-from hsc.nets.layers import he_conv
+from hsc.nets.layers import FullyConnected, he_conv
 from hsc.nets.levels import at_quality
 from hsc.nets.mobile_stylegan import NUM_ROWS, Injection, MobileStyleGAN
 from hsc.nets.planes import enlarged
@@ -55,11 +55,15 @@ class PictureHeads(nn.Module):
         picture: Tensor = self.eigen(latents)
         return picture
 
-    def draw(self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, styles: Tensor) -> Tensor:
-        """Images [N, 3, size, size] of latents, quality [N] and the W+ [N, 16, w_dim] that they have."""
+    def draw(
+        self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, styles: Tensor, full: bool = False
+    ) -> Tensor:
+        """Images [N, 3, size, size], or of the generator's full size, of latents, quality [N] and the W+
+        [N, 16, w_dim] that they have.
+        """
         picture = self.picture(latents)
         assert isinstance(generator, MobileStyleGAN)  # as the configuration has it
-        images = generator.synthesis(styles, inject=self.modulation(picture, quality))
+        images = generator.synthesis(styles, inject=self.modulation(picture, quality), full=full)
         return self.mended(images, picture, quality)
 
     def mended(self, images: Tensor, picture: Tensor, quality: Tensor) -> Tensor:
@@ -83,11 +87,12 @@ class StylesOfPicture(nn.Module):
 
     def __init__(self, w_dim: int, num_qualities: int, hidden: int, side: int) -> None:
         super().__init__()
-        self.seen = nn.Linear(3 * (side // 2) ** 2, hidden)
+        # Equalised learning rates: a step of so many inputs at once would otherwise move the styles by all they vary.
+        self.seen = FullyConnected(3 * (side // 2) ** 2, hidden)
         self.quality = nn.Embedding(num_qualities, hidden)
-        self.mixed = nn.Linear(hidden, hidden)
-        self.face = nn.Linear(hidden, w_dim)
-        self.rows = nn.Sequential(nn.Linear(hidden, RANK), nn.Linear(RANK, NUM_ROWS * w_dim))
+        self.mixed = FullyConnected(hidden, hidden)
+        self.face = FullyConnected(hidden, w_dim)
+        self.rows = nn.Sequential(FullyConnected(hidden, RANK), FullyConnected(RANK, NUM_ROWS * w_dim))
         _zero(self.quality, self.face, self.rows[1])
 
     def forward(self, picture: Tensor, quality: Tensor) -> Tensor:

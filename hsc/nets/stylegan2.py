@@ -50,12 +50,14 @@ class StyleGAN2(Generator):
         synthesis = Synthesis(channels, w_dim, input, picture)
         super().__init__(mapping, synthesis, synthesis.size, synthesis.num_rows)
 
-    def synthesis(self, ws: Tensor, picture: Tensor | None = None, noise: str = "const") -> Tensor:
+    def synthesis(self, ws: Tensor, picture: Tensor | None = None, full: bool = False, noise: str = "const") -> Tensor:
         """W+ [N, rows, w_dim] → images [N, 3, size, size]; `noise`: "const" or "none".
 
         `picture` [N, 3, side, side]: added to the image at its size, and to the features there, which draw on it. Of
         full size it reaches the features a block earlier, so that the last block still draws on it.
         """
+        if full:
+            raise ValueError("a StyleGAN2 has one size")
         return self.synthesis_network(ws, noise, picture)
 
 

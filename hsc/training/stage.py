@@ -24,6 +24,7 @@ from hsc.modules.prior import PriorModule
 from hsc.modules.teacher import Teacher
 from hsc.modules.trainable import TrainableModule
 from hsc.nets.build import image_size
+from hsc.released import find_weights
 from hsc.training.checkpoints import PREVIOUS, newest_checkpoint
 from hsc.training.early import EarlyStop, Keeping
 from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
@@ -45,7 +46,7 @@ from hsc.training.stage_folder import (
     write_identity,
 )
 from hsc.training.trainer import build_trainer, device_class
-from hsc.training.weights import fingerprint, load_start, outside_start, save_stage
+from hsc.training.weights import fingerprint, load_full_size, load_start, outside_start, save_stage
 
 MODULES: dict[str, Callable[[Config, StageConfig, Mapping[str, Loss], int], TrainableModule]] = {
     "prior": PriorModule,
@@ -230,6 +231,10 @@ def _start(config: Config, name: str, module: TrainableModule, start: Path | Non
                 "NVlabs' .pkl, rosinality's training checkpoint or a prior stage's weights.safetensors, or set it to 0"
             )
         say(f"{name}: starts from {start}" + (f"; new: {', '.join(fresh)}" if fresh else ""))
+    if (full := config.stages[name].init_full) is not None:
+        assert isinstance(module, CodecModule)
+        load_full_size(module, find_weights(full))
+        say(f"{name}: the full size starts from {full}")
     if config.model.picture and not (start is not None and holds_eigenfaces(start)):
         say(f"{name}: latents start as principal components of the training faces")
         start_as_eigenfaces(module, data)
@@ -250,6 +255,8 @@ def check_stage(config: Config, name: str) -> str:
     stage = config.stages[name]
     if stage.is_adversarial and stage.adversarial.discriminator == "projected":
         weights.locate("lite0")
+    if stage.init_full is not None:
+        find_weights(stage.init_full)
     outside = outside_start(stage)
     start = fingerprint(outside) if outside is not None else stage.init or ""
     return stage_identity(config, name, start, data_module(config, name)).key

@@ -11,7 +11,9 @@ from hsc.checkpoints.face_model import PRIOR
 from hsc.config import Config, ModelConfig, StageConfig, check, model_from_dict
 from hsc.errors import HscError
 from hsc.files import sha256
+from hsc.modules.codec import CodecModule
 from hsc.modules.trainable import TrainableModule
+from hsc.nets.mobile_stylegan import MobileStyleGAN
 from hsc.released import find_weights
 
 KIND = "stage"
@@ -89,6 +91,20 @@ def load_start(module: nn.Module, path: Path) -> list[str]:
     return sorted(
         {".".join(name.split(".")[:2]) for name in own.keys() - common.keys() if not name.startswith(ignored)}
     )
+
+
+def load_full_size(module: CodecModule, path: Path) -> None:
+    """Start the generator's full size, beyond what it shares with the smaller one, from a generator of that size.
+
+    Raises HscError where the file holds none of these widths.
+    """
+    generator, given = module.decoder.generator, load_generator(path)
+    if not isinstance(generator, MobileStyleGAN) or not isinstance(given, MobileStyleGAN):
+        raise HscError(f"{path}: is no mobilestylegan, which alone draws two sizes")
+    try:
+        generator.take_full_size(given)
+    except (RuntimeError, KeyError) as error:
+        raise HscError(f"{path}: its layers do not have the widths of model.generator.full") from error
 
 
 def fingerprint(path: Path | None) -> str:

@@ -114,7 +114,9 @@ def test_distance_of_styles_by_hand(
     }
     codec, twin = module(**settings), module(**settings)
     drawn, synthesis = [], codec.decoder.generator.synthesis
-    monkeypatch.setattr(codec.decoder.generator, "synthesis", lambda *given: drawn.append(1) or synthesis(*given))
+    monkeypatch.setattr(
+        codec.decoder.generator, "synthesis", lambda *given, **how: drawn.append(1) or synthesis(*given, **how)
+    )
     (gradients,) = fit(codec).steps
     assert gradients["encoder.net.heads.2.linear.weight"] > 0
     assert bool(drawn) == bool(tasks)

@@ -18,10 +18,10 @@ SMALL = [16, 16, 16, 16, 16, 8, 8, 4]  # 1024²; its first n draw 4·2^n
 W_DIM = 12
 
 
-def small(entries: int = 5, sizes: tuple[int, ...] = ()) -> MobileStyleGAN:
+def small(entries: int = 5, full: int = 0) -> MobileStyleGAN:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        generator = MobileStyleGAN(SMALL[:entries], W_DIM, W_DIM, mapping_layers=2, sizes=sizes).eval()
+        generator = MobileStyleGAN(SMALL[:entries], W_DIM, W_DIM, mapping_layers=2, full=SMALL[:full]).eval()
         for name, value in [*generator.named_parameters(), *generator.named_buffers()]:
             if name.endswith(("bias", "noise", "w_avg")) or ".affine.1." in name:
                 value.data.add_(torch.randn_like(value), alpha=0.3)
@@ -113,15 +113,27 @@ def test_bfloat16(ws: Tensor) -> None:
     assert all(weight.grad is not None for weight in generator.synthesis_network.parameters())
 
 
-def test_several_sizes_from_one_pass(ws: Tensor) -> None:
-    generator = small(8, sizes=(128, 1024))
-    assert generator.size == 1024
-    images = generator.pictures(ws)
-    assert {size: image.shape[-1] for size, image in images.items()} == {128: 128, 1024: 1024}
-    assert torch.equal(images[1024], generator.synthesis(ws))
-    alone = small(5)
+def test_two_sizes_share_their_first_layers(ws: Tensor) -> None:
+    """Each draws what a generator of its size alone draws."""
+    generator = small(5, full=8)
+    assert (generator.size, generator.full_size) == (128, 1024)
+    alone, large = small(5), small(8)
     alone.synthesis_network.load_state_dict(generator.synthesis_network.state_dict(), strict=False)
-    assert torch.equal(images[128], alone.synthesis(ws))
+    assert torch.equal(generator.synthesis(ws), alone.synthesis(ws))
+    large.synthesis_network.load_state_dict(generator.synthesis_network.state_dict(), strict=False)
+    generator.take_full_size(large)
+    assert torch.equal(generator.synthesis(ws, full=True), large.synthesis(ws))
+    inject = {32: (torch.randn(2, 8, 1, 1), torch.randn(2, 8, 32, 32))}
+    assert torch.equal(generator.synthesis(ws, full=True, inject=inject), large.synthesis(ws, inject=inject))
+
+
+def test_sizes_that_do_not_go_together(ws: Tensor) -> None:
+    with pytest.raises(ValueError, match="do not begin as"):
+        MobileStyleGAN(SMALL[:5], W_DIM, W_DIM, 1, full=[8, *SMALL[1:]])
+    with pytest.raises(ValueError, match="no larger size"):
+        small().synthesis(ws, full=True)
+    with pytest.raises((RuntimeError, KeyError)):
+        small(5, full=8).take_full_size(small(7))
 
 
 @pytest.mark.parametrize("count", [8, 16])
@@ -159,14 +171,14 @@ def test_real_sizes() -> None:
 
 
 def test_hsc_file(tmp_path: Path, ws: Tensor) -> None:
-    """Size, widths and heads are read off the tensors."""
-    generator = small(5, sizes=(64, 128))
+    """Both sizes and all widths are read off the tensors."""
+    generator = small(5, full=7)
     save_generator(tmp_path / "prior.safetensors", generator)
     loaded = load_generator(tmp_path / "prior.safetensors")
     assert isinstance(loaded, MobileStyleGAN)
     assert torch.equal(loaded.mean_w, generator.mean_w)
-    for size, image in generator.pictures(ws).items():
-        torch.testing.assert_close(loaded.pictures(ws)[size], image)
+    for full in (False, True):
+        assert torch.equal(loaded.synthesis(ws, full=full), generator.synthesis(ws, full=full))
 
 
 def test_of_a_configuration() -> None:

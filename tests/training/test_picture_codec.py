@@ -5,34 +5,37 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from tiny_model import LAYERS
 
 import hsc
 
-ROWS = (3, 4, 9)
-MODEL = (
-    *(f"model.layers.{layer}.rows={rows}" for layer, rows in zip(LAYERS, ROWS, strict=True)),
-    "model.generator={architecture: mobilestylegan, channels: [8, 8, 8], z_dim: 8, w_dim: 8, mapping_layers: 1, "
-    "input: const}",
-    "model.picture=32",
-)
-STAGES = (
-    "stages.basic={layers: [], train: [encoder, gain, entropy, heads], decode_with: picture}",
-    "stages.joint.train=[heads, generator]",
-    "run=[basic, joint]",
-)
+GENERATOR = {
+    "architecture": "mobilestylegan", "channels": [8, 8, 8], "full": [8, 8, 8, 8], "z_dim": 8, "w_dim": 8,
+    "mapping_layers": 1, "input": "const",
+}  # fmt: skip
+STAGES = {
+    "code": {"train": ["encoder", "gain", "entropy", "heads"], "decode_with": "picture", "steps": 3},
+    "decoder": {"train": ["heads", "generator"], "steps": 3},
+    "full": {"train": ["full"], "decode_with": "full", "steps": 3},
+}
 
 
 @pytest.fixture(scope="module")
 def trained(new_experiment: Callable[[], Any], train_in_process: Callable[..., int]) -> Any:
     whole = new_experiment()
+    content = yaml.safe_load(whole.file.read_text())
+    for layer, rows in zip(LAYERS, (3, 4, 9), strict=True):
+        content["model"]["layers"][layer]["rows"] = rows
+    content["model"] |= {"generator": GENERATOR, "picture": 32}
+    whole.file.write_text(yaml.safe_dump(content | {"stages": STAGES, "run": list(STAGES)}))
     said = whole.runs.with_name("said")
-    assert train_in_process(whole, *MODEL, *STAGES, output=str(said)) == 0, said.read_text()
+    assert train_in_process(whole, output=str(said)) == 0, said.read_text()
     return whole
 
 
 def test_a_code_learns_without_the_generator_and_a_decoder_without_the_code(trained: Any) -> None:
-    code, decoder = trained.weights("basic"), trained.weights("joint")
+    code, decoder = trained.weights("code"), trained.weights("decoder")
     changed = [name for name, value in code.items() if not torch.equal(value, decoder[name])]
     assert {name.split(".")[1] for name in changed} == {"heads", "generator"}
     assert not any(".eigen." in name for name in changed), "the encoder has them too: files would change"
@@ -45,3 +48,27 @@ def test_the_released_codec_codes(trained: Any) -> None:
     files = codec.compress(torch.rand(2, 3, 40, 40) * 2 - 1)
     for layers in (1, 2, 3):
         assert [tuple(picture.shape) for picture in codec.decompress(files, layers)] == [(3, 40, 40)] * 2
+
+
+def test_the_full_size_learns_alone(trained: Any) -> None:
+    before, after = trained.weights("decoder"), trained.weights("full")
+    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    own = ("decoder.generator.synthesis_network.full_layers.", "decoder.generator.synthesis_network.heads.64.")
+    assert changed
+    assert all(name.startswith(own) for name in changed)
+
+
+def test_one_file_two_pictures(trained: Any) -> None:
+    """Small pictures are the codec's own, larger ones are drawn at the full size; both by what the file asks for."""
+    codec = hsc.load(trained.folder())
+    assert (codec.size, codec.full_size) == (32, 64)
+    small, large = codec.compress([torch.rand(3, side, side) * 2 - 1 for side in (32, 64)])
+    decoded = codec.decode([small, large])
+    own, full = (codec.synthesise(decoded.latents, decoded.quality, full).clamp(-1, 1) for full in (False, True))
+    assert full.shape[-1] == 64
+    one, other = codec.decompress([small, large])
+    torch.testing.assert_close(one, own[0])
+    torch.testing.assert_close(other, full[1])
+    torch.testing.assert_close(codec.decompress(small, side=64), full[0])
+    torch.testing.assert_close(codec.decompress(large, native=True), own[1])
+    assert codec.decompress(large, side=48).shape == (3, 48, 48)
