@@ -28,7 +28,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(BIN)/hsc weights fetch || echo "going on without those weights; hsc weights tells what they are for"
 	@touch $@
 
-quickstart: env ## train a small codec, code a face, compare with JPEG and VVC (minutes)
+quickstart: env ## code a face, train a small codec, compare with AV1 and VVC (minutes)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" experiments/quickstart.sh
 
 test: env ## run the tests

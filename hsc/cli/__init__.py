@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hsc.cli import codec, data, doctor, evaluate, inspect, prior, sweep, train, weights
+from hsc.cli import codec, data, doctor, evaluate, inspect, prior, show, sweep, train, weights
 from hsc.cli.exits import tidy_exits
 from hsc.memory import keep_freed_memory
 
@@ -26,6 +26,7 @@ app.command()(evaluate.compare)
 app.command()(codec.encode)
 app.command()(codec.decode)
 app.command()(inspect.inspect)
+app.command()(show.show)
 app.add_typer(prior.app, name="prior")
 app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")

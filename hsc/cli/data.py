@@ -27,6 +27,7 @@ def data() -> None:
 @app.command()
 def examples(
     out: Annotated[Path, typer.Argument(metavar="DIR", help="The folder for them; it is made.")],
+    size: Annotated[int, typer.Option(min=8, metavar="S", help="Pixels a side.")] = 256,
     force: Force = False,
 ) -> None:
     """Write a few example faces: aligned portraits, CC0, that no codec was trained on.
@@ -34,10 +35,11 @@ def examples(
     \b
     Examples:
       hsc data examples examples/
+      hsc data examples small/ --size 128
     """
     from hsc.data.examples import write_examples
 
-    written = write_examples(out, force)
+    written = write_examples(out, size, force)
     typer.echo(f"{out}: {len(written)} example faces (AI-made portraits, CC0)")
 
 

@@ -79,11 +79,11 @@ def evaluate(
         model,
         data,
         out,
-        anchors=_names(anchors),
+        anchors=names_in(anchors),
         limit=limit,
         split=split,
         qualities=levels,
-        judges=_names(judges) or JUDGES,
+        judges=names_in(judges) or JUDGES,
         at_bytes=bytes_asked,
         at_bpp=rates_asked,
         pictures=faces,
@@ -133,7 +133,7 @@ def compare(
 
 def _numbers(option: str, comma_separated: str) -> list[float]:
     try:
-        numbers = [float(number) for number in _names(comma_separated)]
+        numbers = [float(number) for number in names_in(comma_separated)]
     except ValueError:
         numbers = [-1]
     if any(not 0 < number < float("inf") for number in numbers):
@@ -142,11 +142,12 @@ def _numbers(option: str, comma_separated: str) -> list[float]:
 
 
 def _whole_numbers(option: str, comma_separated: str) -> list[int]:
-    names = _names(comma_separated)
+    names = names_in(comma_separated)
     if not all(name.isdecimal() for name in names):
         raise typer.BadParameter(f"{option} takes whole numbers with commas between them, not {comma_separated!r}")
     return [int(name) for name in names]
 
 
-def _names(comma_separated: str) -> list[str]:
+def names_in(comma_separated: str) -> list[str]:
+    """The names of an option that takes several."""
     return [name.strip() for name in comma_separated.split(",") if name.strip()]

@@ -1,12 +1,17 @@
 """The example faces that come with hsc: photographs that no codec was trained on, CC0, at 256×256."""
 
+import io
 from pathlib import Path
+
+from PIL import Image
 
 from hsc.errors import HscError
 from hsc.files import refuse_overwriting, write_atomically
 from hsc.released import ASSETS
 
 FACES = ASSETS / "faces"
+SIZE = 256  # pixels a side
+QUALITY = 95  # of the JPEG files at other sizes
 
 
 def example_faces() -> list[Path]:
@@ -14,15 +19,23 @@ def example_faces() -> list[Path]:
     return sorted(FACES.glob("*.jpg"))
 
 
-def write_examples(folder: Path, force: bool = False) -> list[Path]:
-    """Copy the example faces into `folder`, which is made; returns the copies.
+def write_examples(folder: Path, size: int = SIZE, force: bool = False) -> list[Path]:
+    """Copy the example faces into `folder`, which is made, resized where `size` is not their own; returns the copies.
 
     Raises HscError where `folder` is a file and, unless `force` is given, where another file has a face's name.
     """
     if folder.exists() and not folder.is_dir():
         raise HscError(f"{folder} is a file: name a folder for the faces")
-    contents = {folder / face.name: face.read_bytes() for face in example_faces()}
+    contents = {folder / face.name: _resized(face.read_bytes(), size) for face in example_faces()}
     refuse_overwriting(contents, example_faces(), lambda path: path.read_bytes() == contents[path], force)
     for path, content in contents.items():
         write_atomically(path, content)
     return list(contents)
+
+
+def _resized(jpeg: bytes, size: int) -> bytes:
+    if size == SIZE:
+        return jpeg
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(jpeg)).resize((size, size), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=QUALITY)
+    return buffer.getvalue()

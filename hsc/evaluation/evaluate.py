@@ -21,6 +21,7 @@ from hsc.data.splits import Spec, select_names
 from hsc.devices import find_device
 from hsc.errors import HscError
 from hsc.evaluation.anchors import AnchorNotAvailable, load_anchor
+from hsc.evaluation.available import available, leave_out
 from hsc.evaluation.distances import SetDistances, columns_of
 from hsc.evaluation.journal import Journal, Row
 from hsc.evaluation.layer_gains import write_layer_gains
@@ -88,10 +89,10 @@ def evaluate(
         if loaded is not None:
             subjects.append(LayeredSubject(loaded, out / "files", qualities, first))
         pool = stack.enter_context(anchor_pool())
-        available = _available(load_anchor, anchors, AnchorNotAvailable)
-        subjects += [AnchorSubject(anchor, pool) for anchor in available]
+        others = available(load_anchor, anchors, AnchorNotAvailable)
+        subjects += [AnchorSubject(anchor, pool) for anchor in others]
         if sizes := _sizes(at_bytes, at_bpp, first):
-            subjects += [SizedAnchorSubject(anchor, pool, sizes) for anchor in available]
+            subjects += [SizedAnchorSubject(anchor, pool, sizes) for anchor in others]
         if not subjects:
             raise HscError("nothing to evaluate: name a model, or an anchor that this machine has")
         of_images, of_sets = _judges(judges, len(faces.names[:limit]), where)
@@ -157,7 +158,7 @@ def _reached(subjects: Sequence[Subject], rows: Sequence[Row]) -> tuple[list[Sub
     over = Counter((row.codec, row.point) for row in asked if row.bytes > row.point)
     for (codec, target), count in over.items():
         if count == images[codec, target]:
-            _report(f"{codec}, {target}", "its smallest files are larger")
+            leave_out(f"{codec}, {target}", "its smallest files are larger")
         else:
             print(f"{codec}, {target}: for {count} images its smallest, larger files stand in", file=sys.stderr)
     for subject in subjects:
@@ -177,7 +178,7 @@ def _write_per_image(out: Path, rows: Sequence[Row], size: tuple[int, int]) -> N
     try:
         write_parquet(out / "per_image.parquet", table)
     except ModuleNotFoundError as error:
-        _report("per_image.parquet", f"{error}; pip install 'hsc[anchors]'")
+        leave_out("per_image.parquet", f"{error}; pip install 'hsc[anchors]'")
 
 
 def _judges(names: Sequence[str], images: int, device: torch.device) -> tuple[list["Judge"], list["Judge"]]:
@@ -185,11 +186,11 @@ def _judges(names: Sequence[str], images: int, device: torch.device) -> tuple[li
     from hsc.judges import NotAvailable, load_judge
     from hsc.metrics.distribution import MINIMUM_IMAGES
 
-    judges = _available(lambda name: load_judge(name, device), names, NotAvailable)
+    judges = available(lambda name: load_judge(name, device), names, NotAvailable)
     of_sets = [judge for judge in judges if judge.kind == "features"]
     if of_sets and images < MINIMUM_IMAGES:
         for judge in of_sets:
-            _report(judge.name, f"distances between sets need at least {MINIMUM_IMAGES} images, not {images}")
+            leave_out(judge.name, f"distances between sets need at least {MINIMUM_IMAGES} images, not {images}")
         of_sets = []
     return [judge for judge in judges if judge.kind != "features"], of_sets
 
@@ -202,21 +203,6 @@ def _answers(judge: Callable[[Tensor], Tensor], faces: Faces, first: Tensor) -> 
             answers.append(judge(load(faces, batch.names).to(first.device)))
             advance("originals")
     return torch.cat(answers)
-
-
-def _available(load: Callable, names: Sequence[str], missing: type[HscError]) -> list:
-    """What can be loaded; the others' messages go to standard error."""
-    loaded = []
-    for name in names:
-        try:
-            loaded.append(load(name))
-        except missing as error:
-            _report(name, str(error))
-    return loaded
-
-
-def _report(name: str, reason: str) -> None:
-    print(f"leaving out {name}: {reason}", file=sys.stderr)
 
 
 def _add_set_distances(curves: Sequence[Curve], subjects: Sequence[Subject], measuring: Measuring) -> None:

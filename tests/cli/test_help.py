@@ -12,6 +12,7 @@ VERBS = [
     "encode",
     "decode",
     "inspect",
+    "show",
     "prior",
     "prior import",
     "prior export",

@@ -48,3 +48,9 @@ def test_a_file_in_the_folder_s_place_is_named(tmp_path):
     (tmp_path / "taken").touch()
     with pytest.raises(HscError, match="taken is a file: name a folder"):
         write_examples(tmp_path / "taken")
+
+
+def test_they_come_in_any_size(tmp_path):
+    small = open_faces(write_examples(tmp_path, size=64)[0].parent)
+    assert {small.load(name).size for name in small.names} == {(64, 64)}
+    assert len(write_examples(tmp_path, size=64)) == len(small), "equal files are made again"

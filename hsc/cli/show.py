@@ -1,0 +1,50 @@
+"""`hsc show`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hsc.cli.codec import Device, Model
+from hsc.cli.files import Force
+
+
+def show(
+    faces: Annotated[list[Path], typer.Argument(metavar="FACE...", help="Square aligned faces.")],
+    out: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.png", help="The picture to write.")] = Path(
+        "layers.png"
+    ),
+    limit: Annotated[
+        int | None, typer.Option("--bytes", min=1, metavar="N", help="Bytes of a file; default: near 100.")
+    ] = None,
+    anchors: Annotated[
+        str, typer.Option(metavar="NAMES", help="Codecs to show beside it, as in hsc evaluate.")
+    ] = "av1,vvc",
+    model: Model = "",
+    force: Force = False,
+    device: Device = "auto",
+) -> None:
+    """Draw what each layer of a face's file shows, beside other codecs in as many bytes.
+
+    All codecs get the face at the model's own size.
+
+    \b
+    Examples:
+      hsc show face.png
+      hsc show face.png other.png -o layers.png --bytes 175 --anchors av1,jxl
+    """
+    import hsc
+    from hsc.cli.evaluate import names_in
+    from hsc.cli.files import made_here, write_picture
+    from hsc.evaluation.anchors import AnchorNotAvailable, load_anchor
+    from hsc.evaluation.available import available
+    from hsc.evaluation.sheet import layers_sheet
+    from hsc.files import refuse_overwriting
+    from hsc.images import to_tensor
+
+    refuse_overwriting([out], [*faces, Path(model)], made_here, force)
+    codec = hsc.load(model, device)
+    prepared = [picture for picture, _ in codec.prepare(faces)[1]]
+    others = available(load_anchor, names_in(anchors), AnchorNotAvailable)
+    write_picture(out, to_tensor(layers_sheet(codec, prepared, limit, others)))
+    typer.echo(str(out))

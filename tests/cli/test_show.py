@@ -1,0 +1,99 @@
+"""`hsc show`: the layers of a file beside other codecs, in one picture."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import hsc
+from hsc.data.examples import example_faces
+from hsc.evaluation.anchors import load_anchor
+from hsc.evaluation.sheet import CAPTION, GAP, SIDE, layers_sheet
+from hsc.images import to_tensor
+
+COLUMNS = 4  # the original and three layers
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> list[Path]:
+    """Two pictures of 40×40 pixels."""
+    paths = [tmp_path / f"{number}.png" for number in range(2)]
+    for path, example in zip(paths, example_faces(), strict=False):
+        Image.open(example).resize((40, 40)).save(path)
+    return paths
+
+
+def tile(sheet: Image.Image, row: int, column: int) -> np.ndarray:
+    left, top = column * (SIDE + GAP), row * (CAPTION + SIDE + GAP) + CAPTION
+    return np.asarray(sheet.crop((left, top, left + SIDE, top + SIDE))).astype(float)
+
+
+def test_a_picture_has_a_row_for_each_face_and_codec(run, codec_file: Path, faces: list[Path], tmp_path: Path):
+    out = tmp_path / "layers.png"
+    ended = run("show", *faces, "-o", out, "--model", codec_file, "--anchors", "jpeg, webp")
+    assert (ended.status, ended.out) == (0, f"{out}\n"), ended.err
+    with Image.open(out) as sheet:
+        assert sheet.size == (COLUMNS * (SIDE + GAP) - GAP, 2 * 3 * (CAPTION + SIDE + GAP) - GAP)
+        for row, face in ((0, faces[0]), (3, faces[1])):
+            with Image.open(face) as original:
+                shown = np.asarray(original.resize((16, 16)).resize((SIDE, SIDE))).astype(float)
+            assert np.abs(tile(sheet, row, 0) - shown).mean() < 8
+        assert np.abs(tile(sheet, 0, 1) - tile(sheet, 0, 3)).max() > 0  # layers change the picture
+        assert tile(sheet, 1, 1).std() > 0
+    assert run("show", faces[0], "-o", out, "--model", codec_file, "--anchors", "").status == 0  # its own result
+    with Image.open(out) as sheet:
+        assert sheet.height == CAPTION + SIDE
+
+
+def test_other_codecs_keep_to_the_bytes_of_each_prefix(codec_file: Path, monkeypatch: pytest.MonkeyPatch):
+    codec, asked = hsc.load(str(codec_file)), []
+    jpeg = load_anchor("jpeg")
+    near_bytes = jpeg.near_bytes
+    monkeypatch.setattr(
+        jpeg, "near_bytes", lambda image, size: (asked.append((image.shape, size)), near_bytes(image, size))[1]
+    )
+    face = torch.rand(3, codec.size, codec.size) * 2 - 1
+    layers_sheet(codec, [face], None, [jpeg])
+    lengths = codec.encode(codec.analyse(face[None])).prefix_lengths[0].tolist()
+    assert asked == [((codec.size, codec.size, 3), length) for length in lengths]
+
+
+def test_bytes_bound_the_file(codec_file: Path):
+    codec = hsc.load(str(codec_file))
+    face = to_tensor(Image.open(example_faces()[0]).resize((codec.size, codec.size)))
+    layers_sheet(codec, [face], 60, [])
+    with pytest.raises(hsc.errors.HscError, match="no quality fits 3 bytes"):
+        layers_sheet(codec, [face], 3, [])
+
+
+def test_what_cannot_be_shown_is_one_line(run, codec_file: Path, faces: list[Path], tmp_path: Path):
+    with Image.open(faces[0]) as image:
+        image.resize((40, 30)).save(tmp_path / "wide.png")
+    for words, said in (
+        ((tmp_path / "wide.png",), "not square"),
+        ((tmp_path / "nowhere.png",), "no such file"),
+        ((faces[0], "-o", faces[0]), "same file"),
+        ((faces[0], "--anchors", "bogus"), "there is no anchor"),
+        ((faces[0], "-o", tmp_path / "layers.txt"), "no kind of picture"),
+    ):
+        out = () if "-o" in words else ("-o", tmp_path / "out.png")
+        ended = run("show", *words, *out, "--model", codec_file, *(() if "--anchors" in words else ("--anchors", "")))
+        assert ended.status == 1
+        assert said in ended.err
+        assert ended.err.count("\n") == 1
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_a_codec_that_is_not_here_is_left_out(run, codec_file: Path, faces: list[Path], tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("hsc.evaluation.anchors.AV1.version", _missing)
+    ended = run("show", faces[0], "-o", tmp_path / "out.png", "--model", codec_file, "--anchors", "av1")
+    assert ended.status == 0
+    assert ended.err == "leaving out av1: pip install it\n"
+
+
+def _missing(self: object) -> str:
+    from hsc.evaluation.anchors import AnchorNotAvailable
+
+    raise AnchorNotAvailable("pip install it")

@@ -1,0 +1,90 @@
+"""The README from top to bottom, word for word, on a machine that has nothing but what `make env` leaves.
+
+The home folder is empty and no data set is at hand. Only the trainings are shorter: the copied experiments say so.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from test_readme import ROOT, commands
+
+from hsc.files import weights_dir
+
+pytestmark = pytest.mark.slow
+LEFT_TO_OTHERS = {"make test"}  # this test is part of it
+WEIGHTS = ("alexnet.safetensors", "vgg16.safetensors", "faceres.safetensors")  # that `make env` fetches
+RESULTS = (
+    "runs/quickstart-short/walkthrough/layers.png",
+    "runs/quickstart-short/walkthrough/comparison/index.html",
+    "runs/quickstart/codec.safetensors",
+    "runs/smoke/best/codec.safetensors",
+    "runs/finetune/codec.safetensors",
+    "coded/female-01.hsc",
+    "layers.png",
+    "comparison/index.html",
+)
+SETTINGS = re.compile("HSC_|WANDB_|PYTEST_|XDG_")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    """A checkout, with the environment that runs this test in the place of the one that `make env` would make."""
+    if missing := [name for name in WEIGHTS if not (weights_dir() / name).is_file()]:
+        pytest.skip(f"needs {', '.join(missing)}: hsc weights fetch")
+    checkout = tmp_path / "machine" / "checkout"
+    checkout.mkdir(parents=True)
+    for name in ("README.md", "Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, checkout)
+    (checkout / "hsc").symlink_to(ROOT / "hsc")
+    for name in ("experiments", "sweeps"):
+        shutil.copytree(ROOT / name, checkout / name)
+    shorten(checkout / "experiments" / "quickstart.yaml")
+    shorten(checkout / "experiments" / "finetune.yaml")
+    (checkout / ".venv").mkdir()
+    for part in Path(sys.prefix).iterdir():
+        if part.name != ".ready":
+            (checkout / ".venv" / part.name).symlink_to(part)
+    (checkout / ".venv" / ".ready").touch()
+    home = tmp_path / "machine" / "home"
+    (home / ".cache" / "hsc").mkdir(parents=True)
+    (home / ".cache" / "hsc" / "weights").symlink_to(weights_dir())
+    return checkout
+
+
+def shorten(experiment: Path) -> None:
+    """A few steps; of drawn faces a few, and fewer components than those."""
+    content = yaml.safe_load(experiment.read_text())
+    for stage in content["stages"].values():
+        stage["steps"] = 2
+    if content["defaults"]["data"]["path"].startswith("generated:"):
+        content["defaults"]["data"] |= {"path": "generated:80", "train": "00008-00079", "validation": "00000-00001"}
+        for layer, dim in zip(content["model"]["layers"].values(), (8, 6, 2), strict=True):
+            layer["dim"] = dim
+    experiment.write_text(yaml.safe_dump(content))
+
+
+def test_every_command_in_turn(machine: Path):
+    lines = [line for line in commands("README.md") if line not in LEFT_TO_OTHERS]
+    script = "\n".join(["set -euxo pipefail", *lines])
+    environment = {name: value for name, value in os.environ.items() if not SETTINGS.match(name)}
+    environment |= {"HOME": str(machine.parent / "home"), "PYTHONPATH": str(machine), "QUICKSTART_STEPS": "short"}
+    ended = subprocess.run(
+        ["bash", "-c", script],
+        cwd=machine,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout[-6000:]
+    assert "Traceback" not in ended.stdout
+    for result in RESULTS:
+        assert (machine / result).exists(), result
