@@ -163,6 +163,8 @@ def check_model(model: ModelConfig) -> None:
     sizes = generator.resolutions
     if model.picture and model.picture not in sizes:
         raise HscError(f"config: model.picture: {model.picture} is none of 0 and the generator's resolutions {sizes}")
+    if model.mirrored and not model.picture:
+        raise HscError("config: model.mirrored: there are no components without a picture; set model.picture")
     _check_grids(model)
 
 

@@ -138,6 +138,9 @@ class ModelConfig(Section):
     """Hidden width of the decoder heads."""
     picture: Annotated[int, Range(0, 2048)] = 0
     """Side of the linear path's picture: latents start as principal components of faces this small; 0: no such path."""
+    mirrored: bool = False
+    """Components are symmetric or antisymmetric, as those of faces and their mirror images are at first: half the
+    weights for as many numbers."""
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     entropy: EntropyConfig = field(default_factory=EntropyConfig)

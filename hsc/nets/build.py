@@ -55,12 +55,20 @@ def build_discriminator(model: "ModelConfig") -> Discriminator:
 def build_encoder(model: "ModelConfig") -> PyramidEncoder:
     config = model.encoder
     return PyramidEncoder(
-        image_size(model), config.channels, bands(model), config.pyramid_channels, model.picture, grid(model)
+        image_size(model),
+        config.channels,
+        bands(model),
+        config.pyramid_channels,
+        model.picture,
+        grid(model),
+        model.mirrored,
     )
 
 
 def build_heads(model: "ModelConfig") -> StyleHeads | PictureHeads:
-    synthesis = EigenSynthesis(model.picture, bands(model), image_size(model), grid(model)) if model.picture else None
+    synthesis = None
+    if model.picture:
+        synthesis = EigenSynthesis(model.picture, bands(model), image_size(model), grid(model), model.mirrored)
     generator = model.generator
     if synthesis is not None and generator.architecture == "mobilestylegan":
         widths = dict(zip(generator.resolutions[1:-1], generator.channels[1:], strict=True))

@@ -69,17 +69,69 @@ class Components(nn.Module):
         return self.mean + weighted / self.emphasis
 
 
+class MirroredComponents(nn.Module):
+    """`Components` of which each is symmetric or antisymmetric, as those of faces and their mirror images are: half the
+    numbers say them all, and stay so in training.
+    """
+
+    def __init__(self, side: int, count: int) -> None:
+        super().__init__()
+        left, right = mirror_pairs(side)
+        self.weight_gain = 0.3 / math.sqrt(len(left))
+        self.scale = latent_scale(side)
+        self.weight = nn.Parameter(torch.randn(count, len(left)))
+        self.mean = nn.Parameter(torch.zeros(2 * len(left)))
+        self.register_buffer("antisymmetric", torch.zeros(count, dtype=torch.bool))
+        self.register_buffer("emphasis", emphasis(side))
+        self.register_buffer("left", left, persistent=False)
+        self.register_buffer("right", right, persistent=False)
+        self.antisymmetric: Tensor
+        self.emphasis: Tensor
+        self.left: Tensor
+        self.right: Tensor
+
+    @torch.no_grad()
+    def set_to(self, mean: Tensor, basis: Tensor) -> None:
+        """mean [numbers], basis [numbers, count] orthonormal, each symmetric or antisymmetric."""
+        self.mean.copy_(mean)
+        halves = basis[self.left]
+        self.weight.copy_(halves.t() * (math.sqrt(2) / self.weight_gain))
+        self.antisymmetric.copy_((halves * basis[self.right]).sum(0) < 0)
+
+    def read(self, planes: Tensor) -> Tensor:
+        """The latents of planes."""
+        weighted = (planes - self.mean) * self.emphasis
+        left, right = weighted[:, self.left], weighted[:, self.right]
+        matrix = (self.weight * (self.weight_gain / self.scale / math.sqrt(2))).t()
+        return torch.where(self.antisymmetric, (left - right) @ matrix, (left + right) @ matrix)
+
+    def drawn(self, latents: Tensor) -> Tensor:
+        """The mean and what the latents add to it: planes."""
+        matrix = self.weight * (self.weight_gain * self.scale / math.sqrt(2))
+        even, odd = ((latents * kind) @ matrix for kind in (~self.antisymmetric, self.antisymmetric))
+        weighted = latents.new_empty(len(latents), len(self.mean))
+        weighted[:, self.left], weighted[:, self.right] = even + odd, even - odd
+        return self.mean + weighted / self.emphasis
+
+
+def build_components(side: int, count: int, mirrored: bool) -> Components | MirroredComponents:
+    """`mirrored`: each symmetric or antisymmetric."""
+    return MirroredComponents(side, count) if mirrored else Components(side, count)
+
+
 class EigenAnalysis(nn.Module):
     """images [N, 3, size, size] → latents, one [N, rows, dim] a layer: a linear map of the picture of `side` pixels.
 
     With a `grid` the last layer's are those of its cells, [N, grid², dim]: a linear map of what the others leave.
     """
 
-    def __init__(self, side: int, bands: Sequence[tuple[int, int]], size: int = 0, grid: int = 0) -> None:
+    def __init__(
+        self, side: int, bands: Sequence[tuple[int, int]], size: int = 0, grid: int = 0, mirrored: bool = False
+    ) -> None:
         super().__init__()
         self.side, self.size, self.grid = side, size, grid
         self.bands = list(bands[:-1] if grid else bands)
-        self.components = Components(side, sum(rows * dim for rows, dim in self.bands))
+        self.components = build_components(side, sum(rows * dim for rows, dim in self.bands), mirrored)
         if grid:
             self.cells = FullyConnected(3 * (size // grid) ** 2, bands[-1][1])
 
@@ -104,10 +156,13 @@ class EigenSynthesis(nn.Module):
     With a `grid` the pictures have the full `size`: enlarged, and with its cells added.
     """
 
-    def __init__(self, side: int, bands: Sequence[tuple[int, int]], size: int = 0, grid: int = 0) -> None:
+    def __init__(
+        self, side: int, bands: Sequence[tuple[int, int]], size: int = 0, grid: int = 0, mirrored: bool = False
+    ) -> None:
         super().__init__()
         self.side, self.size, self.grid = side, size, grid
-        self.components = Components(side, sum(rows * dim for rows, dim in (bands[:-1] if grid else bands)))
+        count = sum(rows * dim for rows, dim in (bands[:-1] if grid else bands))
+        self.components = build_components(side, count, mirrored)
         if grid:
             self.cells = FullyConnected(bands[-1][1], 3 * (size // grid) ** 2, learning_rate=0.3)
 

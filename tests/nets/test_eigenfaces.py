@@ -5,7 +5,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hsc.nets.eigenfaces import Components, EigenAnalysis, EigenSynthesis, principal_components
+from hsc.nets.eigenfaces import (
+    Components,
+    EigenAnalysis,
+    EigenSynthesis,
+    MirroredComponents,
+    principal_components,
+)
 from hsc.nets.planes import emphasis, enlarged, from_planes, numbers_of_planes, to_planes
 
 
@@ -87,6 +93,29 @@ def test_orthonormal_components_are_read_as_they_were_drawn() -> None:
     torch.testing.assert_close(components.read(components.drawn(latents)), latents, atol=1e-4, rtol=0)
     lengths = ((components.drawn(latents) - mean) * emphasis(8)).norm(dim=1)
     torch.testing.assert_close(lengths, latents.norm(dim=1) * components.scale)
+
+
+def test_mirrored_components_are_the_same_from_half_the_numbers() -> None:
+    torch.manual_seed(0)
+    mean, basis, _ = principal_components([torch.randn(30, 3, 16, 16)], 8, 20, emphasis(8))
+    whole, halves = Components(8, 20), MirroredComponents(8, 20)
+    for components in (whole, halves):
+        components.set_to(mean, basis)
+    assert 2 * halves.weight.numel() == whole.weight.numel()
+    assert 0 < int(halves.antisymmetric.sum()) < 20
+    planes, latents = torch.randn(3, numbers_of_planes(8)), torch.randn(3, 20)
+    torch.testing.assert_close(halves.read(planes), whole.read(planes))
+    torch.testing.assert_close(halves.drawn(latents), whole.drawn(latents))
+
+
+def test_mirrored_components_see_a_mirrored_face_alike() -> None:
+    """Whatever they have become in training."""
+    components = MirroredComponents(8, 20)
+    components.antisymmetric[::3] = True
+    face = torch.randn(2, 3, 8, 8)
+    seen, mirrored = (components.read(to_planes(images, 8)) for images in (face, face.flip(-1)))
+    signs = torch.where(components.antisymmetric, -1.0, 1.0)
+    torch.testing.assert_close(mirrored, seen * signs, atol=1e-4, rtol=1e-4)
 
 
 def test_autocast_leaves_the_linear_path_exact() -> None:
