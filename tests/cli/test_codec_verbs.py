@@ -94,6 +94,11 @@ def test_decode_gives_the_stored_size_or_the_models(run, codec, codec_file: Path
     assert Image.open(out).tobytes() == to_pil(expected).tobytes()
     assert run("decode", coded, "-o", native, "--native", "--model", codec_file).status == 0
     assert Image.open(native).size == (16, 16)
+    assert run("decode", coded, "-o", native, "--side", "40", "--model", codec_file).status == 0
+    assert Image.open(native).size == (40, 40)
+    both = run("decode", coded, "-o", native, "--side", "40", "--native", "--model", codec_file)
+    assert both.status == 2
+    assert "--native and --side exclude each other" in both.err
     assert run("decode", coded, "--model", codec_file).status == 0
     assert (tmp_path / "face.decoded.png").exists()
 
