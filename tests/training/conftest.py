@@ -18,6 +18,9 @@ from tiny_model import DIM, LAYERS, ROWS
 from torch import Tensor
 from training_process import hsc_train
 
+from hsc.judges import NotAvailable
+from hsc.judges.weights import locate
+
 sys.path.append(str(Path(__file__).parent.parent / "callbacks"))  # for wandb_file
 
 STAGES = {
@@ -80,6 +83,28 @@ def uninterrupted(new_experiment: Callable[[], Experiment], train_in_process: Ca
     said = whole.runs.with_name("said")
     assert train_in_process(whole, output=str(said)) == 0, said.read_text()
     return whole
+
+
+@pytest.fixture
+def against_projected(experiment: Experiment) -> Callable[[str], list[str]]:
+    """`against_projected("joint")`: words that train this stage alone, from fresh weights of a model of 64×64 pixels,
+    against a projected discriminator. Skips where its features are missing.
+    """
+
+    def words(stage: str) -> list[str]:
+        try:
+            locate("lite0")
+        except NotAvailable as reason:
+            pytest.skip(str(reason))
+        content = yaml.safe_load(experiment.file.read_text())
+        settings = content["stages"][stage]
+        settings |= {"adversarial": {"discriminator": "projected"}, "init": "fresh"}
+        settings["train"] = list(dict.fromkeys([*settings["train"], "discriminator"]))
+        experiment.file.write_text(yaml.safe_dump(content, sort_keys=False))
+        networks = [f"model.{net}.channels=[16, 16, 16, 16, 8]" for net in ("generator", "encoder")]
+        return [f"run=[{stage}]", "model.layers.enhanced.rows=4", *networks]
+
+    return words
 
 
 def write_experiment(faces: Path, folder: Path) -> Experiment:

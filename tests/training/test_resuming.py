@@ -11,10 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
-
-from hsc.judges import NotAvailable
-from hsc.judges.weights import locate
+from safetensors.torch import load_file
 
 pytestmark = pytest.mark.slow
 
@@ -50,8 +47,12 @@ def same_result(experiment, uninterrupted) -> Callable[[str], None]:
     return compare
 
 
+def held_by(checkpoint: Path) -> dict[str, torch.Tensor]:
+    return torch.load(checkpoint, weights_only=True)["state_dict"]
+
+
 def batches_in(checkpoint: Path) -> int:
-    return int(torch.load(checkpoint, weights_only=True)["state_dict"]["batches_seen"])
+    return int(held_by(checkpoint)["batches_seen"])
 
 
 @pytest.mark.parametrize(("stage", "batch"), [("prior", 4), ("joint", 2), ("joint", 5)])
@@ -199,9 +200,18 @@ main(["train", "none.yaml"])
     assert "".join(path.read_text() for path in tmp_path.glob("asked")) == asked
 
 
-@pytest.mark.parametrize("setting", ["stages.joint.accumulate=2", "stages.joint.distillation=5"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "stages.joint.accumulate=2",
+        "stages.joint.distillation=5",
+        "stages.joint.train=[encoder, gain, entropy, heads, generator, discriminator]",
+    ],
+)
 def test_with_other_settings_it_resumes_as_exactly(experiment, uninterrupted, train: Callable, setting: str):
-    """Steps in parts; a teacher, which is the stage's start and not what training had come to."""
+    """Steps in parts; a teacher, which is the stage's start and not what training had come to; a discriminator, whose
+    augmentation adapts.
+    """
     weights = []
     for kill in (None, ("joint", 3, signal.SIGKILL)):
         shutil.rmtree(experiment.runs, ignore_errors=True)
@@ -212,24 +222,22 @@ def test_with_other_settings_it_resumes_as_exactly(experiment, uninterrupted, tr
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
 
 
-def test_a_projected_discriminator_resumes_as_exactly(experiment, train_in_process: Callable[..., int]):
-    try:
-        locate("lite0")
-    except NotAvailable as reason:
-        pytest.skip(str(reason))
-    content = yaml.safe_load(experiment.file.read_text())
-    content["stages"]["prior"]["adversarial"] = {"discriminator": "projected"}
-    experiment.file.write_text(yaml.safe_dump(content, sort_keys=False))
-    words = ["run=[prior]", "model.layers.enhanced.rows=4"]
-    words += [f"model.{net}.channels=[16, 16, 16, 16, 8]" for net in ("generator", "encoder")]
+@pytest.mark.parametrize("stage", ["prior", "joint"])
+def test_a_projected_discriminator_resumes_as_exactly(
+    experiment, train_in_process: Callable[..., int], against_projected: Callable[[str], list[str]], stage: str
+):
+    words = against_projected(stage)
     weights = []
-    for kill in (("prior", 4, signal.SIGKILL), None):
+    for kill in ((stage, 4, signal.SIGKILL), None):
         shutil.rmtree(experiment.runs, ignore_errors=True)
         if kill:
             assert train_in_process(experiment, *words, kill=kill) == KILLED
+            assert "decoder.discriminator.channels0" in held_by(experiment.folder() / stage / "last.ckpt")
         assert train_in_process(experiment, *words) == 0
-        weights.append(experiment.weights("prior"))
+        weights.append(experiment.weights(stage))
     assert any(name.startswith("decoder.discriminator.heads.") for name in weights[0])
     assert "decoder.discriminator.channels0" in weights[0]
     assert not any("features" in name or "_blocks" in name for name in weights[0])
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+    (released,) = experiment.folder().glob("*.safetensors")
+    assert not any("discriminator" in name for name in load_file(released))

@@ -87,6 +87,14 @@ def test_a_prior_is_not_trained_again_for_what_only_codecs_use(identity_of):
     assert identity_of(*words, stage="prior").key == identity_of(stage="prior").key
 
 
+def test_a_codec_stage_is_known_by_the_discriminator_that_it_trains(identity_of):
+    train = "stages.joint.train=[heads,discriminator]"
+    before = identity_of(train)
+    assert "adversarial.weight (1 → 0.5)" in identity_of(train, "defaults.adversarial.weight=0.5").changes_from(before)
+    assert identity_of(train, "defaults.adversarial.path_weight=2").key == before.key, "which only priors use"
+    assert identity_of("defaults.adversarial.weight=0.5").key == identity_of().key, "where it trains none"
+
+
 def test_pictures_count_and_not_where_they_lie(identity_of, faces: Path, tmp_path: Path):
     folder = tmp_path / "people"
     with zipfile.ZipFile(faces) as archive:

@@ -11,7 +11,7 @@ from hsc.checkpoints import weights_file
 from hsc.checkpoints.face_model import PRIOR
 from hsc.errors import HscError
 from hsc.modules.codec import CodecModule
-from hsc.training.weights import KIND, load_start
+from hsc.training.weights import KIND, load_start, save_stage
 
 
 def module(dim: int = 8, lambdas: int = 2, channels: int = 16) -> CodecModule:
@@ -51,3 +51,14 @@ def test_another_generator_or_the_weights_of_another_codec_are_refused(tmp_path:
     saved(tmp_path / "held.safetensors", kind)
     with pytest.raises(HscError, match=r"held\.safetensors: .* there and .* in this model; make the model's config"):
         load_start(module(**changed), tmp_path / "held.safetensors")
+
+
+def test_a_later_stage_goes_on_with_the_discriminator(tmp_path: Path) -> None:
+    """Which is in a stage's weights; a stage that trains none leaves it there."""
+    path, train = tmp_path / "weights.safetensors", ["heads", "discriminator"]
+    first, second = (CodecModule(config, config.stages["only"], {}) for config in [tiny_config(train=train)] * 2)
+    save_stage(path, first, asdict(tiny_config().model))
+    assert load_start(second, path) == []
+    held = first.decoder.discriminator.state_dict()
+    assert all(torch.equal(value, held[name]) for name, value in second.decoder.discriminator.state_dict().items())
+    assert load_start(module(), path) == []
