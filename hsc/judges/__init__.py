@@ -17,6 +17,7 @@ _JUDGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "lpips.alex": ("lpips", "LPIPS", ("alex",)),
     "lpips.vgg": ("lpips", "LPIPS", ("vgg",)),
     "dists": ("dists", "DISTS", ()),
+    "dists.lite0": ("dists", "Lite0DISTS", ()),
     "facemesh": ("facemesh", "FaceMesh", ()),
     "identity_student": ("identity", "IdentityStudent", ()),
     "faceres": ("faceres", "FaceRes", ()),

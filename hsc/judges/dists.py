@@ -1,36 +1,24 @@
-"""DISTS (Ding et al., TPAMI 2020): structure and texture similarity of VGG16 features."""
+"""DISTS (Ding et al., TPAMI 2020): structure and texture similarity of features, of VGG16 or EfficientNet-Lite0."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hsc.images import resize
 from hsc.judges import backbones, weights
 from hsc.judges.base import Judge
+from hsc.judges.lite0 import SMALLEST, WIDTHS, Lite0
 
 # Keeps ratios of vanishing means and variances at 1.
 _C = 1e-6
 
 
-class DISTS(Judge):
-    """Perceptual judge `dists`: 0 where images are equal. Raises NotAvailable without VGG16's weights.
+class _FeatureSimilarity(Judge):
+    """Texture and structure similarity of each channel of each layer, weighted; 0 where images are equal."""
 
-    VGG16 with Hann-weighted L2 pooling in the place of max pooling; the channels' weights come with torchmetrics.
-    """
-
-    name = "dists"
-    family = "vgg"
     kind = "perceptual"
-    window: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.features = nn.ModuleList(backbones.vgg16())
-        hann = torch.hann_window(5, periodic=False)[1:-1]
-        self.register_buffer("window", torch.outer(hann, hann) / hann.sum() ** 2)
-        heads = torch.load(weights.locate("dists"), map_location="cpu", weights_only=True)
-        total = heads["alpha"].sum() + heads["beta"].sum()
-        self.alpha, self.beta = (nn.Parameter((heads[name] / total).flatten()) for name in ("alpha", "beta"))
-        self.freeze()
+    alpha: Tensor  # [channels of all layers] weights of texture; with those of structure they add up to 1
+    beta: Tensor  # the same of structure
 
     def forward(self, reference: Tensor, image: Tensor) -> Tensor:
         """[N, 3, H, W] twice, of one size → [N]."""
@@ -44,7 +32,31 @@ class DISTS(Judge):
         return 1 - (texture * self.alpha + structure * self.beta).sum(1)
 
     def describe(self, image: Tensor) -> list[Tensor]:
-        """[N, 3, H, W] → the image and the features of each layer, in float32: what DISTS sees."""
+        """[N, 3, H, W] → the image in [0, 1] and the features of each layer, in float32: what is compared."""
+        raise NotImplementedError
+
+
+class DISTS(_FeatureSimilarity):
+    """Perceptual judge `dists`. Raises NotAvailable without VGG16's weights.
+
+    VGG16 with Hann-weighted L2 pooling in the place of max pooling; the channels' weights come with torchmetrics.
+    """
+
+    name = "dists"
+    family = "vgg"
+    window: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.ModuleList(backbones.vgg16())
+        hann = torch.hann_window(5, periodic=False)[1:-1]
+        self.register_buffer("window", torch.outer(hann, hann) / hann.sum() ** 2)
+        heads = torch.load(weights.locate("dists"), map_location="cpu", weights_only=True)
+        total = heads["alpha"].sum() + heads["beta"].sum()
+        self.alpha, self.beta = (nn.Parameter((heads[name] / total).flatten()) for name in ("alpha", "beta"))
+        self.freeze()
+
+    def describe(self, image: Tensor) -> list[Tensor]:
         x = (image + 1) / 2
         layers = [x.float()]
         with self.precision(image):
@@ -59,6 +71,36 @@ class DISTS(Judge):
         window = self.window.to(x.dtype).expand(x.shape[1], 1, 3, 3)
         squares = F.conv2d(x.square(), window, stride=2, padding=1, groups=x.shape[1])
         return (squares + 1e-12).sqrt()
+
+
+class Lite0DISTS(_FeatureSimilarity):
+    """Perceptual judge `dists.lite0`, to train with: DISTS's similarities of EfficientNet-Lite0's features. Raises
+    NotAvailable without its weights.
+
+    The image and the four scales of features weigh alike, and so do texture and structure, and the channels of a scale.
+    The features have either sign, so their positive and negative parts are channels of their own: means about zero, of
+    whichever sign, would make texture a matter of chance. Images below 64² are enlarged.
+    """
+
+    name = "dists.lite0"
+    family = "lite0"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = Lite0()
+        channels = (3, *(2 * width for width in WIDTHS))
+        share = torch.cat([torch.full((count,), 0.5 / len(channels) / count) for count in channels])
+        self.register_buffer("alpha", share)
+        self.register_buffer("beta", share.clone())
+        self.freeze()
+
+    def describe(self, image: Tensor) -> list[Tensor]:
+        height, width = image.shape[-2:]
+        scale = max(SMALLEST / min(height, width), 1)
+        image = resize(image, (round(width * scale), round(height * scale)))
+        with self.precision(image):
+            layers = [torch.cat([x.float().relu(), (-x.float()).relu()], 1) for x in self.features(image)]
+        return [(image.float() + 1) / 2, *layers]
 
 
 def _similarity(a: Tensor, b: Tensor) -> Tensor:

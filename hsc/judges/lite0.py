@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 (Tan and Le 2019) as frozen features for a projected discriminator; it reports on nothing."""
+"""EfficientNet-Lite0 (Tan and Le 2019) as frozen features to train with; it reports on nothing."""
 
 import math
 from functools import cache
@@ -22,6 +22,7 @@ GROUPS = (
 )
 TAPS = (2, 4, 10, 15)  # the last blocks at 1/4, 1/8, 1/16 and 1/32 of the image's size
 WIDTHS = (24, 40, 112, 320)
+SMALLEST = 64  # pixels on a side that leave the coarsest scale something to say
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 

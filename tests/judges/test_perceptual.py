@@ -55,7 +55,29 @@ def test_dists_equals_torchmetrics(judge, pair, monkeypatch) -> None:
     torch.testing.assert_close(ours(*pair), theirs((reference + 1) / 2, (image + 1) / 2), atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["lpips.alex", "lpips.vgg", "dists"])
+def test_dists_on_lite0_weighs_the_image_and_four_scales_alike(judge, pair) -> None:
+    ours, (reference, image) = judge("dists.lite0"), pair
+    scales = [((reference + 1) / 2, (image + 1) / 2)]
+    for a, b in zip(ours.features(reference), ours.features(image), strict=True):
+        scales.append(tuple(torch.cat([x.clamp(min=0), -x.clamp(max=0)], 1) for x in (a, b)))
+    expected = torch.ones(3, dtype=torch.float64)
+    for layer in scales:
+        a, b = (x.double().flatten(2) for x in layer)
+        mean_a, mean_b = a.mean(2), b.mean(2)
+        together = ((a - mean_a[..., None]) * (b - mean_b[..., None])).mean(2)
+        texture = (2 * mean_a * mean_b + 1e-6) / (mean_a**2 + mean_b**2 + 1e-6)
+        structure = (2 * together + 1e-6) / (a.var(2, correction=0) + b.var(2, correction=0) + 1e-6)
+        expected -= (texture.mean(1) + structure.mean(1)) / 2 / 5
+    torch.testing.assert_close(ours(*pair), expected.float(), atol=1e-4, rtol=0)
+
+
+def test_dists_on_lite0_enlarges_small_images(judge, pair) -> None:
+    small = [resize(images, 32) for images in pair]
+    enlarged = [resize(images, 64) for images in small]
+    torch.testing.assert_close(judge("dists.lite0")(*small), judge("dists.lite0")(*enlarged))
+
+
+@pytest.mark.parametrize("name", ["lpips.alex", "lpips.vgg", "dists", "dists.lite0"])
 def test_distances_are_zero_for_equal_images_and_teach_otherwise(judge, pair, name: str) -> None:
     originals, noisy = pair
     torch.testing.assert_close(judge(name)(originals, originals), torch.zeros(3), atol=1e-5, rtol=0)
@@ -66,7 +88,7 @@ def test_distances_are_zero_for_equal_images_and_teach_otherwise(judge, pair, na
     assert nearer < distance
 
 
-@pytest.mark.parametrize("name", ["lpips.alex", "lpips.vgg", "dists"])
+@pytest.mark.parametrize("name", ["lpips.alex", "lpips.vgg", "dists", "dists.lite0"])
 def test_flat_images_give_finite_gradients(judge, name: str) -> None:
     """Black everywhere leaves layers whose features are all zero, where a plain norm has no gradient."""
     image = torch.full((1, 3, 64, 64), -1.0, requires_grad=True)

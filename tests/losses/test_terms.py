@@ -66,7 +66,7 @@ def test_l2_is_the_mean_squared_error_of_each_image(originals) -> None:
     torch.testing.assert_close(loss("l2")(image, originals), torch.tensor([0.0, 0.01, 0.25]))
 
 
-@pytest.mark.parametrize("name", ["l2", "lpips", "lpips_vgg", "dists", "landmarks", "identity"])
+@pytest.mark.parametrize("name", ["l2", "lpips", "lpips_vgg", "dists", "dists_lite0", "landmarks", "identity"])
 def test_a_term_is_zero_at_the_original_and_falls_along_its_gradient(name: str, originals) -> None:
     term = loss(name)
     assert term.name == name
@@ -133,7 +133,7 @@ def test_a_users_own_term_is_named_by_its_path(my_losses, originals) -> None:
 def test_an_unknown_term_lists_those_there_are() -> None:
     with pytest.raises(HscError, match="no loss is called 'ssim'; there are l1, l2, lpips"):
         load_losses(["ssim"])
-    named = {"l1", "l2", "lpips", "lpips_128", "lpips_vgg", "dists", "landmarks", "identity", "faceres"}
+    named = {"l1", "l2", "lpips", "lpips_128", "lpips_vgg", "dists", "dists_lite0", "landmarks", "identity", "faceres"}
     assert set(loss_names()) == named
 
 
