@@ -233,7 +233,10 @@ class _SecondMoments:
     def leading(self, wanted: int, mean: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Variances [wanted] and directions [numbers, wanted] of the vectors about their mean, times weights."""
         covariance = (self._sum / self._count - torch.outer(mean, mean)) * torch.outer(weights, weights)
-        return _decomposed(covariance, wanted)
+        if 2 * wanted < len(covariance):
+            return _sketched(covariance, wanted)
+        variances, directions = torch.linalg.eigh(covariance)  # sketching half of them or more would take longer
+        return variances.flip(0)[:wanted], directions.flip(1)[:, :wanted]
 
 
 class _Rows:
@@ -247,11 +250,11 @@ class _Rows:
 
     def leading(self, wanted: int, mean: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         rows = torch.cat(self._rows).sub_(mean.float()).mul_(weights)
-        singular, vectors = _decomposed(rows, wanted)
+        singular, vectors = _sketched(rows, wanted)
         return singular.double().square() / len(rows), vectors.double()
 
 
-def _decomposed(matrix: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
+def _sketched(matrix: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
     """The largest singular values and their right vectors."""
     with torch.random.fork_rng():
         torch.manual_seed(0)  # for the sketch that the decomposition starts from

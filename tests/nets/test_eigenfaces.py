@@ -21,16 +21,18 @@ def pictures(count: int = 60, side: int = 8) -> Tensor:
     return F.interpolate(noise, side, mode="bicubic") + 0.1
 
 
-def test_components_are_those_of_the_pictures_and_their_mirror_images() -> None:
-    given = pictures()
-    mean, basis, deviations = principal_components([given], 8, 10, emphasis(8))
-    both = torch.cat([to_planes(given, 8), to_planes(given.flip(-1), 8)]).double()
+@pytest.mark.parametrize("side", [8, 16], ids=["all are computed", "the first of many"])
+def test_components_are_those_of_the_pictures_and_their_mirror_images(side: int) -> None:
+    given = pictures(side=side)
+    given = given + 0.01 * torch.randn(given.shape, generator=torch.Generator().manual_seed(2))
+    mean, basis, deviations = principal_components([given], side, 10, emphasis(side))
+    both = torch.cat([to_planes(given, side), to_planes(given.flip(-1), side)]).double()
     torch.testing.assert_close(mean.double(), both.mean(0), atol=1e-5, rtol=1e-4)
-    weighted = both * emphasis(8)
+    weighted = both * emphasis(side)
     variances = torch.linalg.eigvalsh(torch.cov(weighted.t(), correction=0)).flip(0)[:10]
     torch.testing.assert_close(deviations.double().square(), variances, rtol=1e-3, atol=1e-6)
     torch.testing.assert_close(basis.t() @ basis, torch.eye(10), atol=1e-4, rtol=0)
-    coefficients = (both.float() - mean) * emphasis(8) @ basis
+    coefficients = (both.float() - mean) * emphasis(side) @ basis
     torch.testing.assert_close(coefficients.square().mean(0), deviations.square(), rtol=1e-3, atol=1e-6)
 
 
