@@ -80,7 +80,7 @@ class MirroredComponents(nn.Module):
         self.weight_gain = 0.3 / math.sqrt(len(left))
         self.scale = latent_scale(side)
         self.weight = nn.Parameter(torch.randn(count, len(left)))
-        self.mean = nn.Parameter(torch.zeros(2 * len(left)))
+        self.mean = nn.Parameter(torch.zeros(numbers_of_planes(side)))
         self.register_buffer("antisymmetric", torch.zeros(count, dtype=torch.bool))
         self.register_buffer("emphasis", emphasis(side))
         self.register_buffer("left", left, persistent=False)

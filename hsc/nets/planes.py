@@ -57,15 +57,13 @@ def numbers_of_planes(side: int) -> int:
 def mirror_pairs(side: int) -> tuple[Tensor, Tensor]:
     """Places in planes, [numbers / 2] twice: those on the left, and for each the one that a mirror shows there."""
     places = torch.arange(numbers_of_planes(side))
-    luminance, colour = places[: side**2], places[side**2 :]
-    mirrored = torch.cat(
-        [
-            luminance.unflatten(0, (side, side)).flip(-1).flatten(),
-            colour.unflatten(0, (2, side // CHROMA, side // CHROMA)).flip(-1).flatten(),
-        ]
+    luminance = places[: side**2].unflatten(0, (side, side))
+    colour = places[side**2 :].unflatten(0, (2, side // CHROMA, side // CHROMA))
+    left, right = (
+        torch.cat([plane[..., : plane.shape[-1] // 2].flatten() for plane in planes])
+        for planes in ((luminance, colour), (luminance.flip(-1), colour.flip(-1)))
     )
-    left = places[places < mirrored]
-    return left, mirrored[left]
+    return left, right
 
 
 def emphasis(side: int) -> Tensor:
