@@ -8,7 +8,7 @@ from hsc.outputs import CodecOutput
 
 
 class BppCallback(LayerMetricCallback):
-    """Logs `bpp`, `bpp_estimated` and `bpp_layer` of every layer; nothing for a stage that writes no files."""
+    """Logs `bytes`, `bpp`, `bpp_estimated` and `bpp_layer` of every layer; nothing for a stage that writes no files."""
 
     def new_metric(self) -> BitsPerPixel:
         return BitsPerPixel()

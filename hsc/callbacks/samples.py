@@ -30,6 +30,8 @@ class SampleGridCallback(pl.Callback):
         self._rows: list[np.ndarray] = []  # of a face each, uint8 [H, columns · W, 3]
         self._titles: list[str] = []
         self._generated: np.ndarray | None = None
+        self.written: Path | None = None
+        """where the last picture of faces is"""
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._rows = []
@@ -50,21 +52,24 @@ class SampleGridCallback(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.sanity_checking or not trainer.is_global_zero or not self._rows:
             return
-        self._show(trainer, pl_module, "samples", with_titles(np.concatenate(self._rows), self._titles))
+        picture = with_titles(np.concatenate(self._rows), self._titles)
+        self.written = self._show(trainer, pl_module, "samples", picture)
         self._rows = []
         if self._generated is not None:
             self._show(trainer, pl_module, "generated", Image.fromarray(self._generated))
 
-    def _show(self, trainer: pl.Trainer, module: pl.LightningModule, name: str, picture: Image.Image) -> None:
+    def _show(self, trainer: pl.Trainer, module: pl.LightningModule, name: str, picture: Image.Image) -> Path:
         seen = samples_seen(module)
         step = trainer.global_step if seen is None else seen
         png = io.BytesIO()
         picture.save(png, "PNG")
-        write_atomically(Path(trainer.default_root_dir) / name / f"{step:010d}.png", png.getvalue())
+        path = Path(trainer.default_root_dir) / name / f"{step:010d}.png"
+        write_atomically(path, png.getvalue())
         if wandb_runs(trainer):
             import wandb
 
             log_to_wandb(trainer, module, {f"val/{name}": wandb.Image(picture)})
+        return path
 
 
 def rows_of(output: CodecOutput, count: int) -> list[np.ndarray]:

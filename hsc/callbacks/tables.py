@@ -73,6 +73,6 @@ class WandbTableCallback(pl.Callback):
             rate = means.get(f"val/{layer}/bpp")
             for name, value in means.items():
                 measured = name.removeprefix(f"val/{layer}/")
-                if rate is not None and measured != name and not measured.startswith("bpp"):
+                if rate is not None and measured != name and not measured.startswith(("bpp", "bytes")):
                     curves.setdefault(measured, []).append([layer, rate, value])
         return curves

@@ -1,9 +1,15 @@
 """`hsc train`."""
 
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
+from hsc.cli.exits import complain
+from hsc.cli.working import working
 from hsc.slurm import requeue_when_preempted
 
 
@@ -12,6 +18,10 @@ def train(
         list[str],
         typer.Argument(metavar="FILE.yaml|key=value", help="Files merge in order; then overrides."),
     ],
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also what Lightning, W&B and other packages remark.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and the run folder.")] = False,
 ) -> None:
     """Run the stages of an experiment, or resume them.
 
@@ -30,13 +40,29 @@ def train(
     if not files:
         raise typer.BadParameter("name an experiment file, for example: hsc train experiments/quickstart.yaml")
 
-    from hsc.training import train as run_stages
+    if verbose and quiet:
+        raise typer.BadParameter("--verbose and --quiet exclude each other")
+    with _saying_how_to_go_on(arguments):
+        with working("loading"):
+            from hsc.training import train as run_stages
 
-    folder = run_stages(files, overrides)
+        folder = run_stages(files, overrides, "verbose" if verbose else "quiet" if quiet else "normal")
 
     from pytorch_lightning.utilities import rank_zero_only
 
     rank_zero_only(typer.echo)(f"run folder: {folder}")
+
+
+@contextmanager
+def _saying_how_to_go_on(arguments: list[str]) -> Iterator[None]:
+    """After Ctrl-C or SIGTERM, on standard error."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            command = shlex.join(["hsc", "train", *arguments])
+            complain(f"interrupted; finished stages and what was saved are kept; go on with: {command}")
+        raise
 
 
 def split_overrides(arguments: list[str]) -> tuple[list[str], list[str]]:

@@ -9,14 +9,15 @@ from hsc.metrics.per_image import PerImageMean
 
 
 class BitsPerPixel(PerImageMean):
-    """Mean rate of one prefix of the files, in bits a pixel.
+    """Mean rate of one prefix of the files.
 
-    `bpp`: the real file up to and including this layer; `bpp_estimated`: the entropy model's −log2 p of the same
-    symbols; `bpp_layer`: what this layer adds to the file. A rate that is unknown (NaN: nothing was coded) is left out.
+    `bytes`: length of the real file up to and including this layer; `bpp`: the same in bits per pixel; `bpp_estimated`:
+    the entropy model's −log2 p of the same symbols; `bpp_layer`: what this layer adds to the file. A rate that is
+    unknown (NaN: nothing was coded) is left out.
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__("bpp", "bpp_estimated", "bpp_layer", **kwargs)
+        super().__init__("bytes", "bpp", "bpp_estimated", "bpp_layer", **kwargs)
 
     def update(  # type: ignore[override]
         self,
@@ -28,6 +29,7 @@ class BitsPerPixel(PerImageMean):
     ) -> None:
         super().update(
             names,
+            bytes=file_bytes,
             bpp=8 * file_bytes.double() / pixels,
             bpp_estimated=bits_estimated.double() / pixels,
             bpp_layer=8 * (file_bytes - bytes_before).double() / pixels,

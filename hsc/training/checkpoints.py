@@ -11,11 +11,10 @@ from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 
 from hsc.errors import HscError
 from hsc.files import write_atomically
+from hsc.training.terminal import say
 
 LAST = "last.ckpt"
 PREVIOUS = "previous.ckpt"
-
-say = rank_zero_only(print)
 
 
 class SafeCheckpoints(TorchCheckpointIO):

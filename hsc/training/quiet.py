@@ -1,4 +1,4 @@
-"""Keeps Lightning's remarks that are no news to an hsc user off the terminal."""
+"""Keeps remarks that are no news to an hsc user off the terminal."""
 
 import logging
 import warnings
@@ -19,3 +19,9 @@ def hush_lightning() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in NO_NEWS:
         warnings.filterwarnings("ignore", message=message)
+
+
+def hush_others() -> None:
+    """What packages have to say to their callers' authors."""
+    for category in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
+        warnings.filterwarnings("ignore", category=category)

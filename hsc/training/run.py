@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import shlex
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,17 +16,20 @@ from hsc.files import write_atomically
 from hsc.slurm import requeue_when_preempted
 from hsc.training.alone import alone
 from hsc.training.loggers import run_loggers
+from hsc.training.outlets import Outlets
+from hsc.training.pace import Pace, duration
 from hsc.training.processes import check_devices, end_with_first
-from hsc.training.quiet import hush_lightning
+from hsc.training.progress import run_progress
 from hsc.training.release import Export
 from hsc.training.separation import check_reporters
-from hsc.training.stage import check_stage, run_stage, say
+from hsc.training.stage import check_stage, run_stage
 from hsc.training.stage_folder import DONE
+from hsc.training.terminal import Terminal, Verbosity, say
 from hsc.training.trial import as_trial
 from hsc.training.weights import start_file, with_model_of
 
 
-def train(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Path:
+def train(files: Sequence[str | Path], overrides: Sequence[str] = (), verbosity: Verbosity = "normal") -> Path:
     """Run an experiment's stages, or resume them; returns the run folder.
 
     The folder holds `config.yaml`, `provenance/`, one folder a stage, `prior.safetensors` and
@@ -32,27 +37,47 @@ def train(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Path:
     """
     requeue_when_preempted()
     end_with_first()
-    hush_lightning()
-    config = with_model_of(configuration.load(files, overrides))
-    check_devices(config.device, config.devices)
-    experiment = _check_stages(config)
-    config, folder = as_trial(config)
-    with alone(folder, experiment, lambda: say(f"waits for the same training in {folder}")):
-        _train(config, folder)
+    began = time.monotonic()
+    with Terminal(verbosity).in_use() as terminal:
+        config = with_model_of(configuration.load(files, overrides))
+        check_devices(config.device, config.devices)
+        with run_progress(Pace(config), terminal) as progress:
+            progress.doing("checking data and losses")
+            experiment = _check_stages(config)
+            config, folder = as_trial(config)
+            with alone(folder, experiment, lambda: say(f"waits for the same training in {folder}")):
+                _train(config, folder, Outlets(config.run, terminal, progress))
+        for line in _summary(config, folder, time.monotonic() - began):
+            say(line)
     return folder
 
 
-def _train(config: Config, folder: Path) -> None:
+def _train(config: Config, folder: Path, outlets: Outlets) -> None:
     _keep_config(config, folder)
     weights: Path | None = None
     finished: dict[str, Path] = {}
     samples = 0
     with run_loggers(config, folder) as loggers:
+        outlets.loggers = loggers
         for name in config.run:
             start = start_file(config.stages[name], finished, weights)
-            weights, samples = run_stage(config, name, folder / name, start, samples, loggers)
+            weights, samples = run_stage(config, name, folder / name, start, samples, outlets)
             finished[name] = weights
+    outlets.progress.doing("writing the results")
     _finish(config, folder, finished)
+
+
+def _summary(config: Config, folder: Path, seconds: float) -> list[str]:
+    """What has come of a run, and the command that looks at it."""
+    lines = [f"finished after {duration(seconds)}"]
+    codec, prior = folder / "codec.safetensors", folder / "prior.safetensors"
+    lines += [f"{file.stem}: {file}" for file in (codec, prior) if file.exists()]
+    if codec.exists():
+        data, out = config.stages[config.run[-1]].data.path, Path("results") / config.name
+        lines.append(f"next: hsc evaluate {shlex.join([str(folder), '--data', data, '--out', str(out)])}")
+    elif prior.exists():
+        lines.append(f"next: hsc prior sample {shlex.join([str(prior), 'faces.png'])} --count 16")
+    return lines
 
 
 @rank_zero_only

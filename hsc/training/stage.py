@@ -2,14 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import pytorch_lightning as pl
-from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 
 from hsc.config import Config, StageConfig, task_names
@@ -30,6 +28,7 @@ from hsc.training.early import EarlyStop, Keeping
 from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
 from hsc.training.identity import StageIdentity, identify
 from hsc.training.loggers import stage_log
+from hsc.training.outlets import Outlets
 from hsc.training.processes import must_meet_first
 from hsc.training.reports import report_callbacks, watched
 from hsc.training.reuse import agree, claim, publish, take_over
@@ -45,6 +44,7 @@ from hsc.training.stage_folder import (
     working_folder,
     write_identity,
 )
+from hsc.training.terminal import say
 from hsc.training.trainer import build_trainer, device_class
 from hsc.training.weights import fingerprint, load_full_size, load_start, outside_start, save_stage
 
@@ -53,8 +53,6 @@ MODULES: dict[str, Callable[[Config, StageConfig, Mapping[str, Loss], int], Trai
     "image_head": ImageHeadModule,
     "codec": CodecModule,
 }
-
-say = rank_zero_only(partial(print, flush=True))
 
 
 class StageResult(NamedTuple):
@@ -65,13 +63,11 @@ class StageResult(NamedTuple):
 
 
 def run_stage(
-    config: Config, name: str, folder: Path, start: Path | None, samples_before: int, loggers: Sequence[Logger]
+    config: Config, name: str, folder: Path, start: Path | None, samples_before: int, outlets: Outlets
 ) -> StageResult:
-    """Train stage `name` in `folder` from the weights file `start`, or take it over from a run that has trained it.
-
-    `loggers`: those of the run, beside which the stage has a CSV file of its own.
-    """
+    """Train stage `name` in `folder` from the weights file `start`, or take it over from a run that has trained it."""
     stage = config.stages[name]
+    outlets.begin(name)
     samples_after = samples_before + stage.steps * stage.batch_size
     data = data_module(config, name)
     identity = stage_identity(config, name, fingerprint(start), data)
@@ -90,7 +86,7 @@ def run_stage(
             take_over(finished, work, samples_after)
             say(f"{name}: reused from {finished}")
         else:
-            _train(config, name, work, folder, identity, start, samples_before, data, loggers)
+            _train(config, name, work, folder, identity, start, samples_before, data, outlets)
         agree(lambda: _put_in_place(work, folder))
         if finished is None:
             publish(Path(config.runs), folder)
@@ -106,13 +102,14 @@ def _train(
     start: Path | None,
     samples_before: int,
     data: FaceDataModule,
-    loggers: Sequence[Logger],
+    outlets: Outlets,
 ) -> None:
     """Train or resume the stage in its working folder, to its done-marker."""
     stage = config.stages[name]
     checkpoint, steps_before = _checkpoint_to_resume(work, folder, identity) or (None, 0)
     _begin(work, folder, identity, checkpoint)
     pl.seed_everything(config.seed, verbose=False)
+    outlets.progress.doing("preparing networks")
     losses = stage_losses(config, name)
     module = MODULES[stage.module](config, stage, losses, samples_before)
     if isinstance(module, CodecModule) and stage.distillation:
@@ -123,8 +120,10 @@ def _train(
         say(f"{name}: resumes from {checkpoint} after {steps_before} of {stage.steps} steps")
     else:
         _start(config, name, module, start, data)
-    own = [stage_log(work), *loggers]
-    trainer = build_trainer(config, name, stage, work, own, report_callbacks(config, name), early)
+    loggers = [stage_log(work), *outlets.loggers]
+    reports, shown = report_callbacks(config, name), outlets.callbacks(name)
+    trainer = build_trainer(config, name, stage, work, loggers, reports, shown, early)
+    outlets.progress.doing("loading images and judges")
     trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     # Lightning validates neither between its intervals nor when it resumes without a step left.
     if not stage.patience and (stage.steps % min(stage.validate_every, stage.steps) or steps_before == stage.steps):

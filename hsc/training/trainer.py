@@ -5,6 +5,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ProgressBar
 
 from hsc.config import Config, StageConfig
 from hsc.devices import find_device
@@ -16,7 +17,6 @@ from hsc.training.early import EarlyStop
 from hsc.training.interruption import StageCheckpoints
 from hsc.training.missed import MissedValidation
 from hsc.training.processes import launched
-from hsc.training.progress import progress_callback
 
 
 def build_trainer(
@@ -26,14 +26,16 @@ def build_trainer(
     folder: Path,
     loggers: list,
     reports: list[pl.Callback],
+    shown: list[pl.Callback],
     early: EarlyStop | None = None,
 ) -> pl.Trainer:
-    """`reports`: callbacks that measure and show; they run after the averaged weights are in place."""
+    """`reports`: callbacks that measure; they run after the averaged weights are in place. `shown`: callbacks that show
+    people what was logged."""
     callbacks: list[pl.Callback] = [
         HalfLifeAveraging(stage.average_kimg * 1000, stage.batch_size),
         *reports,
         TrainingCurves(name),
-        progress_callback(name, stage.steps),
+        *shown,
         StageCheckpoints(name, folder / LAST),
         MissedValidation(),
     ]
@@ -61,7 +63,7 @@ def build_trainer(
         num_sanity_val_steps=0,
         enable_checkpointing=False,  # StageCheckpoints saves
         use_distributed_sampler=False,
-        enable_progress_bar=any(type(c).__name__ == "RichProgressBar" for c in callbacks),
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
         enable_model_summary=False,
         logger=loggers,
         callbacks=callbacks,

@@ -27,6 +27,7 @@ from hsc.callbacks import (
 )
 
 NAMES = [
+    "bytes",
     "bpp",
     "bpp_estimated",
     "bpp_layer",
@@ -97,6 +98,7 @@ def test_csv_rates_are_the_files(rows):
     lengths = [10 + index % 7 for index in range(IMAGES)]
     mean = 8 * sum(lengths) / IMAGES / SIZE**2
     assert float(rows[0]["val/enhanced/bpp"]) == pytest.approx(3 * mean, rel=1e-12)
+    assert float(rows[0]["val/enhanced/bytes"]) == pytest.approx(3 * sum(lengths) / IMAGES, rel=1e-12)
     assert float(rows[0]["val/enhanced/bpp_layer"]) == pytest.approx(mean, rel=1e-12)
     assert float(rows[0]["val/enhanced/bpp_estimated"]) == pytest.approx(3 * mean - 20 / SIZE**2, rel=1e-12)
 

@@ -67,6 +67,7 @@ def test_rates_count_bytes_of_the_file():
     rate = BitsPerPixel()
     rate.update(["a", "b"], torch.tensor([100, 300]), torch.tensor([790.0, 2390.0]), torch.tensor([40, 60]), 64 * 32)
     assert {name: value.item() for name, value in rate.compute().items()} == {
+        "bytes": 200,
         "bpp": 8 * 200 / 2048,
         "bpp_estimated": 1590 / 2048,
         "bpp_layer": 8 * 150 / 2048,

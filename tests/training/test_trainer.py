@@ -48,7 +48,7 @@ def fit(tmp_path: Path) -> Callable[..., CodecModule]:
         config.device = "cpu"
         stage = config.stages["only"]
         module = CodecModule(config, stage, load_losses(["l2"]))
-        trainer = build_trainer(config, "only", stage, tmp_path, [], [callback])
+        trainer = build_trainer(config, "only", stage, tmp_path, [], [callback], [])
         trainer.fit(module, DataLoader(Batches(), batch_size=None))
         return module
 
