@@ -77,6 +77,9 @@ def encode(
     align: Annotated[
         bool, typer.Option("--align", help="Find the largest face of a photograph and crop it as FFHQ does.")
     ] = False,
+    keep_crop: Annotated[
+        bool, typer.Option("--keep-crop", help="With --align: keep the face that was cut out, as NAME.crop.png.")
+    ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Say of the first pictures whether they look like aligned faces.")
     ] = False,
@@ -99,19 +102,28 @@ def encode(
       hsc encode face.png -o small.hsc --bytes 80
       hsc encode faces/ -o coded/ --layers 2 --quality 0
       hsc encode - < face.png | hsc decode - > decoded.png
-      hsc encode photograph.jpg --align
+      hsc encode photograph.jpg --align --keep-crop
       hsc encode face.png --bytes 120 --refine 30
       hsc encode faces/ -o coded/ --on ray
     """
     if quality is not None and limit is not None:
         raise typer.BadParameter("--quality and --bytes exclude each other")
+    if keep_crop and not align:
+        raise typer.BadParameter("--keep-crop keeps what --align cuts out: give both")
+    if keep_crop and place is Place.RAY:
+        raise typer.BadParameter("--keep-crop works here, not --on ray")
     import hsc
     from hsc.coding.container import is_coded
     from hsc.data.pictures import pictures_among
     from hsc.files import is_stream, write_atomically
+    from hsc.images import to_tensor
 
     jobs = files.plan(source, output, pictures_among, files.ENCODED)
     files.check_outputs(jobs, Path(model), is_coded, force)
+    if keep_crop and any(is_stream(job.target) for job in jobs):
+        raise typer.BadParameter("--keep-crop writes beside the .hsc file: give -o FILE")
+    crops = {job: job._replace(target=job.target.with_suffix(".crop.png")) for job in jobs} if keep_crop else {}
+    files.check_outputs(list(crops.values()), Path(model), files.made_here, force)
     codec, settings = hsc.load(model, device), Settings(quality, limit, layers, align, refine)
     _check_range("--layers", layers, 1, len(codec.layers))
     _check_range("--quality", quality, 0, codec.num_qualities - 1)
@@ -127,9 +139,13 @@ def encode(
         spread = files.in_threads(lambda batch: encode_batch(codec, settings, batch))
 
     sizes: dict[files.Job, tuple[int, ...]] = {}
-    with _resumed(source, output, files.ENCODED, {"encode": settings, "model": codec.model_id}) as finished:
+    with _resumed(
+        source, output, files.ENCODED, {"encode": [*settings, keep_crop], "model": codec.model_id}
+    ) as finished:
         sizes.update({job: finished.values(job) for job in jobs if job in finished})
         for job, encoded in files.run_batches(jobs, spread, "encoding", finished):
+            if keep_crop and encoded.crop is not None:
+                files.write_picture(crops[job].target, to_tensor(encoded.crop))
             write_atomically(job.target, encoded.data)
             sizes[job] = len(encoded.data), encoded.pixels
             finished.add(job, sizes[job])

@@ -68,9 +68,9 @@ def sample(
     size: Annotated[int | None, typer.Option(min=8, metavar="S", help="Pixels; default: the generator's own.")] = None,
     force: Force = False,
 ) -> None:
-    """Write a zip of generated faces: something to try every verb on without a data set.
+    """Write a zip of generated faces.
 
-    The styles that they are drawn from lie beside them.
+    They serve to try every verb without a data set. The styles that they are drawn from lie beside them.
 
     \b
     Examples:

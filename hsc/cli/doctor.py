@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import typer
 
+from hsc.cli.working import working
 from hsc.errors import HscError
 
 
@@ -28,21 +29,18 @@ def doctor() -> None:
     Example:
       hsc doctor
     """
-    core = list(_core())
-    for finding in core:
-        _show(finding)
-    if not all(finding.works for finding in core):
+    with working("looking at what is here"):
+        findings = list(_core())
+        runs = all(finding.works for finding in findings)
+        for check in (_accelerator, _wandb, _data, _codecs, _judges, _anchors) if runs else ():
+            findings += check()
+    width = 2 + max(len(finding.topic) for finding in findings)
+    for finding in findings:
+        typer.echo(f"{finding.topic:<{width}}{'ok' if finding.works else 'MISSING':<9}{finding.found}")
+        if finding.remedy:
+            typer.echo(f"{'':<{width + 9}}-> {finding.remedy}")
+    if not runs:
         raise HscError("hsc cannot run here until the lines marked MISSING are mended")
-    for check in (_accelerator, _wandb, _data, _codecs, _judges, _anchors):
-        for finding in check():
-            _show(finding)
-
-
-def _show(finding: Finding) -> None:
-    mark = "ok" if finding.works else "MISSING"
-    typer.echo(f"{finding.topic:<29}{mark:<9}{finding.found}")
-    if finding.remedy:
-        typer.echo(f"{'':<38}-> {finding.remedy}")
 
 
 def _core() -> Iterator[Finding]:

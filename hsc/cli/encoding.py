@@ -9,6 +9,8 @@ from hsc.errors import HscError
 from hsc.files import is_stream
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from hsc.codec import Codec
     from hsc.data.prepare import Aligner
 
@@ -30,6 +32,8 @@ class Encoded(NamedTuple):
 
     data: bytes
     pixels: int
+    crop: "Image.Image | None" = None
+    """the face as it was cut out of a photograph"""
 
 
 def encode_batch(codec: "Codec", settings: Settings, batch: list[Job]) -> list[Encoded]:
@@ -46,7 +50,9 @@ def encode_batch(codec: "Codec", settings: Settings, batch: list[Job]) -> list[E
     else:
         files = codec.compress(faces, settings.quality, settings.layers, bytes=settings.limit)
     headers = [read(data).header for data in files]
-    return [Encoded(data, header.width * header.height) for data, header in zip(files, headers, strict=True)]
+    crops = faces if settings.align else [None] * len(files)
+    parts = zip(files, headers, crops, strict=True)
+    return [Encoded(data, header.width * header.height, crop) for data, header, crop in parts]
 
 
 def alignment_warning(sources: list[Path]) -> str | None:

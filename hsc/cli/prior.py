@@ -49,7 +49,9 @@ def import_(
     out: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="The weights file to write.")],
     force: Force = False,
 ) -> None:
-    """Convert a generator to hsc's weights file; nothing stored in FILE is executed.
+    """Convert a generator to hsc's weights file.
+
+    Nothing stored in FILE is executed.
 
     \b
     Example:

@@ -58,7 +58,9 @@ def distil(
     ] = Path("identity.safetensors"),
     force: Force = False,
 ) -> None:
-    """Train the small identity judge from a large one that reports on nothing.
+    """Train the small identity judge from a large one.
+
+    The large one reports on nothing.
 
     \b
     Example:

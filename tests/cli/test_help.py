@@ -1,5 +1,6 @@
 """Every verb explains itself with an example, at once, and refuses wrong usage with status 2."""
 
+import os
 import subprocess
 import sys
 
@@ -44,6 +45,23 @@ def test_help_lists_every_verb_with_a_whole_sentence(run):
         assert not line.endswith("..."), line
 
 
+@pytest.mark.parametrize("group", ["prior", "data", "weights"])
+def test_help_of_a_group_is_not_cut(run, group: str):
+    listing = run(group, "--help").out.partition("Commands:")[2]
+    assert "..." not in listing
+    assert listing.count(".\n") == len(listing.strip().splitlines())
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_can_complete_verbs_and_options(shell: str):
+    program = "from hsc.cli import main; main()"
+    words = {"_HSC_COMPLETE": f"complete_{shell}", "COMP_WORDS": "hsc en", "COMP_CWORD": "1"}
+    words |= {"_TYPER_COMPLETE_ARGS": "hsc en", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    asked = subprocess.run([sys.executable, "-c", program], env=os.environ | words, capture_output=True, text=True)
+    assert "encode" in asked.stdout
+    assert "evaluate" not in asked.stdout
+
+
 def test_version(run):
     from hsc import __version__
 
@@ -65,6 +83,9 @@ def test_help_needs_no_heavy_import():
         "bogus",
         "encode",
         "encode face.png --bogus",
+        "encode face.png --keep-crop",
+        "encode face.png --align --keep-crop -o -",
+        "train experiment.yaml --quiet --verbose",
         "encode face.png --quality 1 --bytes 80",
         "encode face.png --layers 0",
         "decode face.hsc --layers many",

@@ -1,5 +1,6 @@
 """`hsc doctor` and `hsc weights`: what is said of a machine that lacks things."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -19,7 +20,8 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def findings(out: str) -> dict[str, str]:
     """The line of each topic."""
-    return {line[:29].strip(): line[29:] for line in out.splitlines() if not line.startswith(" ")}
+    rows = [re.split(r"\s{2,}", line, maxsplit=1) for line in out.splitlines() if not line.startswith(" ")]
+    return dict(rows)
 
 
 def test_doctor_names_what_is_missing_and_what_to_do(run, bare: Path):
@@ -33,6 +35,9 @@ def test_doctor_names_what_is_missing_and_what_to_do(run, bare: Path):
     assert "hsc weights fetch alexnet" in ended.out
     assert "HSC_DATA" in ended.out
     assert "wandb login" in ended.out
+    marks = {line.index(" MISSING ") for line in ended.out.splitlines() if " MISSING " in line}
+    marks |= {line.index(" ok ") for line in ended.out.splitlines() if re.match(r"\S.*? {2,}ok ", line)}
+    assert len(marks) == 1, "columns are not aligned"
 
 
 def test_doctor_sees_data_and_an_account(run, bare: Path, monkeypatch: pytest.MonkeyPatch):
