@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.loggers import WandbLogger
+from PIL import Image
+from pytorch_lightning.loggers import MLFlowLogger, TensorBoardLogger, WandbLogger
 
 
 def samples_seen(module: pl.LightningModule) -> int | None:
@@ -44,6 +46,21 @@ def log_to_wandb(trainer: pl.Trainer, module: pl.LightningModule, items: Mapping
     axis = {"trainer/global_step": trainer.global_step} if seen is None else {"samples_seen": seen}
     for run in wandb_runs(trainer):
         run.log({**items, **axis})
+
+
+def log_picture(trainer: pl.Trainer, module: pl.LightningModule, name: str, picture: Image.Image) -> None:
+    """Log a picture to all loggers that take some."""
+    if wandb_runs(trainer):
+        import wandb
+
+        log_to_wandb(trainer, module, {name: wandb.Image(picture)})
+    seen = samples_seen(module)
+    step = trainer.global_step if seen is None else seen
+    for logger in trainer.loggers if trainer.is_global_zero else []:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_image(name, np.asarray(picture), step, dataformats="HWC")
+        elif isinstance(logger, MLFlowLogger):
+            logger.experiment.log_image(logger.run_id, picture, f"{name}/{step:010d}.png")
 
 
 def add_to_wandb_config(trainer: pl.Trainer, entries: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from hsc.callbacks.base import codec_output
-from hsc.callbacks.loggers import log_to_wandb, samples_seen, wandb_runs
+from hsc.callbacks.loggers import log_picture, samples_seen
 from hsc.files import write_atomically
 from hsc.images import to_uint8
 from hsc.outputs import CodecOutput
@@ -21,7 +21,7 @@ TITLE_HEIGHT = 14
 class SampleGridCallback(pl.Callback):
     """At every validation, a picture of the first faces: original | first layer | … | last layer, one face a row.
 
-    Written to `samples/SAMPLES_SEEN.png` in the Trainer's `default_root_dir`, and to W&B as `val/samples`. A module
+    Written to `samples/SAMPLES_SEEN.png` in the Trainer's `default_root_dir`, and logged as `val/samples`. A module
     with `generated_samples(n) → [n, 3, H, W]` also shows what it dreams up, as `generated/…` and `val/generated`.
     """
 
@@ -65,10 +65,7 @@ class SampleGridCallback(pl.Callback):
         picture.save(png, "PNG")
         path = Path(trainer.default_root_dir) / name / f"{step:010d}.png"
         write_atomically(path, png.getvalue())
-        if wandb_runs(trainer):
-            import wandb
-
-            log_to_wandb(trainer, module, {f"val/{name}": wandb.Image(picture)})
+        log_picture(trainer, module, f"val/{name}", picture)
         return path
 
 

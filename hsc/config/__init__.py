@@ -1,7 +1,7 @@
 """The configuration of an experiment: its fields (`schema`), and how files and words become one (`loading`)."""
 
 from hsc.config.checks import check
-from hsc.config.loading import load, model_from_dict, to_yaml
+from hsc.config.loading import from_yaml, load, model_from_dict, to_yaml
 from hsc.config.schema import Config, DataConfig, LayerConfig, ModelConfig, StageConfig
 from hsc.config.tasks import task_names, tasks_of
 
@@ -12,6 +12,7 @@ __all__ = [
     "ModelConfig",
     "StageConfig",
     "check",
+    "from_yaml",
     "load",
     "model_from_dict",
     "task_names",

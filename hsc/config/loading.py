@@ -41,6 +41,12 @@ def to_yaml(config: Config) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
 
 
+def from_yaml(text: str) -> Config:
+    """The config of which `to_yaml` made the text. Raises HscError where it is another version's."""
+    values = OmegaConf.to_container(OmegaConf.create(text))
+    return build(Config, values, "the checkpoint was written by another version of hsc")
+
+
 def model_from_dict(values: Mapping[str, Any]) -> ModelConfig:
     """A model's config as a weights file keeps it."""
     defaults = asdict(ModelConfig()) | {"layers": {}}

@@ -303,10 +303,29 @@ class JudgesConfig(Section):
     """Faces that a prior dreams up at each validation, to be compared with as many training faces; at least 500."""
 
 
+def _by_name(value: Any) -> Any:
+    return {"class_path": value} if isinstance(value, str) else value
+
+
+@dataclass
+class CallbackConfig(Section):
+    """A Lightning callback, for every stage; a class path alone is one without arguments."""
+
+    class_path: str
+    """package.module.Class, or package.module:Class."""
+    init_args: dict[str, Any] = field(default_factory=dict)
+    """Its arguments by name."""
+
+
+LoggerName = Literal["csv", "wandb", "tensorboard", "mlflow"]
+
+
 @dataclass
 class LoggingConfig(Section):
-    """Where values go. A CSV file is always written."""
+    """Where values go."""
 
+    loggers: list[LoggerName] = field(default_factory=lambda: ["csv", "wandb"])
+    """Of csv, wandb, tensorboard and mlflow; the last two are extras of hsc. The CSV file is always written."""
     wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
     """"auto" (online when logged in, else offline), "online", "offline" or "disabled"."""
     project: str = "hsc"
@@ -340,6 +359,10 @@ class Config(Section):
     model: ModelConfig = field(default_factory=ModelConfig)
     judges: JudgesConfig = field(default_factory=JudgesConfig)
     logging: LoggingConfig = field(default_factory=LoggingConfig)
+    trainer: dict[str, Any] = field(default_factory=dict)
+    """Flags of Lightning's Trainer, such as {fast_dev_run: true} or {profiler: simple}, for every stage."""
+    callbacks: list[Annotated[CallbackConfig, BeforeValidator(_by_name)]] = field(default_factory=list)
+    """More Lightning callbacks for every stage, such as my_callbacks.Printer (with its folder on PYTHONPATH)."""
     defaults: StageConfig = field(default_factory=StageConfig)
     """What every stage inherits."""
     stages: dict[str, StageConfig] = field(default_factory=dict)

@@ -2,13 +2,17 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from hsc.config import Config, StageConfig
+from hsc.config import Config, StageConfig, from_yaml, to_yaml
+from hsc.errors import HscError
+from hsc.losses import Loss
 from hsc.modules.share import Share
 from hsc.modules.window import Window
 from hsc.nets.build import image_size
@@ -134,7 +138,33 @@ class TrainableModule(pl.LightningModule):
         names, self.window = list(self.window.sums), Window()
         return dict(zip(names, means, strict=True))
 
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]  # Lightning's is a descriptor
+        cls, checkpoint_path: str | Path, map_location: Any = "cpu", losses: Mapping[str, Loss] | None = None
+    ) -> Self:
+        """The module as a stage's checkpoint holds it, with the averaged weights; nothing else is needed.
+
+        losses: those to train on with; without them the module encodes, decodes and validates. Nothing in the file is
+        executed. Raises HscError where the checkpoint is not of this class or not hsc's.
+        """
+        held = torch.load(checkpoint_path, map_location=map_location, weights_only=True)
+        known = held.get("hyper_parameters", {})
+        if known.get("class") != cls.__name__:
+            made_by = known.get("class") or "something else than hsc"
+            raise HscError(f"{checkpoint_path}: is a checkpoint of {made_by}, not of {cls.__name__}")
+        config = from_yaml(known["config"])
+        (stage,) = config.stages.values()
+        make: Any = cls  # modules of stages take losses, too
+        module = make(config, stage, losses or {}, known["samples_before"])
+        module.load_state_dict(held["state_dict"])
+        return module
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["hyper_parameters"] = {
+            "class": type(self).__name__,
+            "config": to_yaml(replace(self.config, stages={"this": self.stage}, run=["this"])),
+            "samples_before": self.samples_before,
+        }
         if self.window.sums:
             checkpoint["window"] = self.window.state(self.mean_over_ranks(self.window.means(self.device)))
 

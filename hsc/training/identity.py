@@ -20,6 +20,7 @@ from hsc.files import sha256
 from hsc.judges import load_judge
 from hsc.losses import Loss
 from hsc.training.early import Keeping
+from hsc.training.flags import decisive_flags
 from hsc.training.trainer import device_class, fitting_precision
 
 NOT_TRAINING = ("cli", "evaluation", "sweeps", "assets")
@@ -175,6 +176,7 @@ def _decisive_settings(config: Config, stage: StageConfig) -> dict[str, Any]:
         "weights": {layer: stage.weights.get(layer, 1.0) for layer in decoded},
         "rates": {part: stage.rates.get(part, 1.0) for part in sorted(set(stage.train))},
         "flips": stage.data.flips,
+        **decisive_flags(config),
     }
 
 

@@ -1,5 +1,8 @@
-"""Loggers of a run: CSV always, W&B as configured. One W&B run a training run, whose stages are its phases."""
+"""Loggers of a run: CSV always; W&B, TensorBoard and MLflow as configured. Each has one run for all stages, which
+goes on when training is resumed.
+"""
 
+import importlib.util
 import os
 import secrets
 from collections.abc import Iterator, Mapping
@@ -7,11 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+from pytorch_lightning.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
 
 from hsc.config import Config, to_yaml
+from hsc.errors import HscError
 from hsc.files import write_atomically
 
 
@@ -33,6 +37,21 @@ class WandbRun(WandbLogger):
         self.experiment.log(dict(metrics))
 
 
+class _AgainstSamplesSeen(Logger):
+    """Logs against `samples_seen`, for the same reason."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        super().log_metrics(dict(metrics), int(metrics.get("samples_seen", step or 0)))  # type: ignore[safe-super]
+
+
+class TensorBoardRun(_AgainstSamplesSeen, TensorBoardLogger):
+    """Event files in `RUN/tensorboard`."""
+
+
+class MLflowRun(_AgainstSamplesSeen, MLFlowLogger):
+    """A run on the server of MLFLOW_TRACKING_URI, else in `RUN/mlruns`."""
+
+
 def stage_log(folder: Path) -> CSVLogger:
     """The CSV file of a stage: `STAGE/log/version_N/metrics.csv`, a version each time the stage is (re)started."""
     return CSVLogger(folder, name="log", flush_logs_every_n_steps=1)
@@ -40,14 +59,54 @@ def stage_log(folder: Path) -> CSVLogger:
 
 @contextmanager
 def run_loggers(config: Config, folder: Path) -> Iterator[list[Logger]]:
-    """What all stages of a run log to, beside their CSV files: one W&B run, begun by the first stage that trains."""
+    """What all stages of a run log to, beside their CSV files; begun by the first stage that trains."""
+    makers = {"wandb": _wandb_run, "tensorboard": _tensorboard_run, "mlflow": _mlflow_run}
+    made = [make(config, folder) for name, make in makers.items() if name in config.logging.loggers]
+    try:
+        yield [logger for logger in made if logger is not None]
+    finally:
+        if any(isinstance(logger, WandbRun) for logger in made):
+            import wandb
+
+            wandb.finish()
+
+
+def check_loggers(config: Config) -> None:
+    """Raise HscError where the package of a logger is not installed."""
+    for name in {"tensorboard", "mlflow"} & set(config.logging.loggers):
+        if importlib.util.find_spec(name) is None:
+            raise HscError(f"config: logging.loggers: {name} is not installed: pip install 'hsc[{name}]'")
+
+
+def _tensorboard_run(config: Config, folder: Path) -> Logger:
+    logger = TensorBoardRun(folder, name="tensorboard", version="", default_hp_metric=False)
+    rank_zero_only(lambda: logger.experiment.add_text("config", f"```yaml\n{to_yaml(config)}```"))()
+    return logger
+
+
+def _mlflow_run(config: Config, folder: Path) -> Logger:
+    known = folder / "mlflow-id"
+    logger = MLflowRun(
+        experiment_name=config.logging.project,
+        run_name=config.name,
+        tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or (folder / "mlruns").resolve().as_uri(),
+        run_id=known.read_text() if known.exists() else None,
+        tags={"group": config.logging.group or "", "tags": ", ".join(config.logging.tags)},
+    )
+
+    @rank_zero_only
+    def begin() -> None:
+        write_atomically(known, str(logger.run_id).encode())
+        logger.experiment.log_text(logger.run_id, to_yaml(config), "config.yaml")
+
+    begin()
+    return logger
+
+
+def _wandb_run(config: Config, folder: Path) -> Logger | None:
     mode = rank_zero_only(_wandb_mode, default="disabled")(config.logging.wandb)
     if mode == "disabled":
-        yield []
-        return
-    import wandb
-
-    os.environ.setdefault("WANDB_SILENT", "true")
+        return None
     logger = WandbRun(
         project=config.logging.project,
         group=config.logging.group,
@@ -61,10 +120,7 @@ def run_loggers(config: Config, folder: Path) -> Iterator[list[Logger]]:
     )
     # Lightning 2.6 passes a setting that W&B 0.31 has given up, and warns of even where it is None.
     logger._wandb_init.pop("anonymous", None)
-    try:
-        yield [logger]
-    finally:
-        wandb.finish()
+    return logger
 
 
 def _wandb_mode(wanted: str) -> str:

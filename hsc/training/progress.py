@@ -1,13 +1,15 @@
 """How far a run has got: a bar at the foot of a terminal, a line now and then elsewhere."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar
+from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Column
+from rich.text import Text
 
 from hsc.training.pace import Pace, duration
 from hsc.training.terminal import Terminal
@@ -15,7 +17,7 @@ from hsc.training.terminal import Terminal
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_PEEKS = 2.0
 REFRESHES_A_SECOND = 4
-WIDE = 110  # columns from which the speed is shown, too
+WIDE = 110  # columns in which values and speed fit beside the bar
 
 
 class RunProgress:
@@ -51,13 +53,24 @@ class RunProgress:
         return "" if speed is None else f"{speed:.3g} images/s"
 
 
+class _WithLineBelow(Progress):
+    """A bar, and what does not fit beside it."""
+
+    below = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        if self.below:
+            yield Text(f"  {self.below}", no_wrap=True, overflow="ellipsis")
+
+
 class Bar(RunProgress):
-    """One bar that stays at the foot of the terminal, below the news."""
+    """One bar that stays at the foot of the terminal, below the news; on a narrow one with the values below it."""
 
     def __init__(self, pace: Pace, terminal: Terminal) -> None:
         super().__init__(pace)
         self._console = terminal.errors
-        self._bar = Progress(
+        self._bar = _WithLineBelow(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=4)),
@@ -78,19 +91,21 @@ class Bar(RunProgress):
         self._bar.stop()
 
     def doing(self, what: str) -> None:
+        self._bar.below = ""
         description = f"{self.title}: {what}" if self.title else what
         self._bar.reset(self._task, total=None, description=description, words="")
 
     def stepped(self, step: int, steps: int, values: Mapping[str, float]) -> None:
         shown = " · ".join(f"{name} {_short(value)}" for name, value in values.items())
-        speed = self._speed() if self._console.width >= WIDE else ""
-        words = [f"{step}/{steps}", shown, speed, self._left()]
-        self._show(step, steps, "  ".join(word for word in words if word))
+        wide = self._console.width >= WIDE
+        beside = [f"{step}/{steps}", *([shown, self._speed()] if wide else []), self._left()]
+        self._show(step, steps, "  ".join(word for word in beside if word), below="" if wide else shown)
 
     def validating(self, batch: int, batches: int) -> None:
         self._show(batch, batches, f"validating, {batch}/{batches} batches")
 
-    def _show(self, done: int, total: int, words: str) -> None:
+    def _show(self, done: int, total: int, words: str, below: str = "") -> None:
+        self._bar.below = below
         self._bar.update(self._task, completed=done, total=total, description=self.title, words=words)
 
 
@@ -126,9 +141,9 @@ class Lines(RunProgress):
         self._said = time.monotonic()
 
 
-def run_progress(pace: Pace, terminal: Terminal) -> RunProgress:
-    """The bar or the lines of a run; neither where it is to be quiet, nor in processes that do not speak."""
-    if not terminal.talks:
+def run_progress(pace: Pace, terminal: Terminal, silent: bool = False) -> RunProgress:
+    """The bar or the lines of a run; neither where it is to be silent or quiet, nor in processes that do not speak."""
+    if silent or not terminal.talks:
         return RunProgress(pace)
     return (Bar if terminal.errors.is_terminal else Lines)(pace, terminal)
 

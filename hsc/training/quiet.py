@@ -17,6 +17,7 @@ def hush_lightning() -> None:
     """Warnings of its own that matter still come through."""
     for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning_fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("pytorch_lightning.loggers.mlflow").setLevel(logging.ERROR)  # an experiment is made: as it should
     for message in NO_NEWS:
         warnings.filterwarnings("ignore", message=message)
 

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import shlex
+import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ from hsc.config import Config
 from hsc.files import write_atomically
 from hsc.slurm import requeue_when_preempted
 from hsc.training.alone import alone
-from hsc.training.loggers import run_loggers
+from hsc.training.flags import check_flags, is_trial_run, shows_no_bar
+from hsc.training.loggers import check_loggers, run_loggers
 from hsc.training.outlets import Outlets
 from hsc.training.pace import Pace, duration
 from hsc.training.processes import check_devices, end_with_first
@@ -27,6 +30,8 @@ from hsc.training.stage_folder import DONE
 from hsc.training.terminal import Terminal, Verbosity, say
 from hsc.training.trial import as_trial
 from hsc.training.weights import start_file, with_model_of
+
+TRIED = ".fast_dev_run"
 
 
 def train(files: Sequence[str | Path], overrides: Sequence[str] = (), verbosity: Verbosity = "normal") -> Path:
@@ -40,36 +45,59 @@ def train(files: Sequence[str | Path], overrides: Sequence[str] = (), verbosity:
     began = time.monotonic()
     with Terminal(verbosity).in_use() as terminal:
         config = with_model_of(configuration.load(files, overrides))
+        check_flags(config)
+        check_loggers(config)
         check_devices(config.device, config.devices)
-        with run_progress(Pace(config), terminal) as progress:
+        with run_progress(Pace(config), terminal, shows_no_bar(config)) as progress:
             progress.doing("checking data and losses")
             experiment = _check_stages(config)
             config, folder = as_trial(config)
+            outlets = Outlets(config.run, terminal, progress)
             with alone(folder, experiment, lambda: say(f"waits for the same training in {folder}")):
-                _train(config, folder, Outlets(config.run, terminal, progress))
+                if is_trial_run(config):
+                    _try_out(config, folder, outlets)
+                else:
+                    _train(config, folder, outlets)
         for line in _summary(config, folder, time.monotonic() - began):
             say(line)
     return folder
 
 
+def _try_out(config: Config, folder: Path, outlets: Outlets) -> None:
+    """A few batches of every stage, as Lightning's fast_dev_run says; nothing is kept."""
+    place = folder / TRIED
+    rank_zero_only(shutil.rmtree)(place, ignore_errors=True)
+    try:
+        _train_stages(replace(config, runs=str(place)), place, outlets)
+    finally:
+        rank_zero_only(shutil.rmtree)(place, ignore_errors=True)
+
+
 def _train(config: Config, folder: Path, outlets: Outlets) -> None:
     _keep_config(config, folder)
+    with run_loggers(config, folder) as outlets.loggers:
+        finished = _train_stages(config, folder, outlets)
+    outlets.progress.doing("writing the results")
+    _finish(config, folder, finished)
+
+
+def _train_stages(config: Config, folder: Path, outlets: Outlets) -> dict[str, Path]:
+    """The weights file of each stage, by its name."""
     weights: Path | None = None
     finished: dict[str, Path] = {}
     samples = 0
-    with run_loggers(config, folder) as loggers:
-        outlets.loggers = loggers
-        for name in config.run:
-            start = start_file(config.stages[name], finished, weights)
-            weights, samples = run_stage(config, name, folder / name, start, samples, outlets)
-            finished[name] = weights
-    outlets.progress.doing("writing the results")
-    _finish(config, folder, finished)
+    for name in config.run:
+        start = start_file(config.stages[name], finished, weights)
+        weights, samples = run_stage(config, name, folder / name, start, samples, outlets)
+        finished[name] = weights
+    return finished
 
 
 def _summary(config: Config, folder: Path, seconds: float) -> list[str]:
     """What has come of a run, and the command that looks at it."""
     lines = [f"finished after {duration(seconds)}"]
+    if is_trial_run(config):
+        return [*lines, "fast_dev_run: every stage trains and validates; nothing of it is kept"]
     codec, prior = folder / "codec.safetensors", folder / "prior.safetensors"
     lines += [f"{file.stem}: {file}" for file in (codec, prior) if file.exists()]
     if codec.exists():

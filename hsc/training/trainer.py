@@ -5,15 +5,18 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import ProgressBar
+from pytorch_lightning.callbacks import Checkpoint, ProgressBar
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from hsc.config import Config, StageConfig
 from hsc.devices import find_device
+from hsc.errors import HscError
 from hsc.training.averaging import HalfLifeAveraging
 from hsc.training.checkpoints import LAST, SafeCheckpoints
 from hsc.training.compiling import CompiledNetworks
 from hsc.training.curves import TrainingCurves
 from hsc.training.early import EarlyStop
+from hsc.training.flags import own_callbacks, shows_no_bar, trainer_flags
 from hsc.training.interruption import StageCheckpoints
 from hsc.training.missed import MissedValidation
 from hsc.training.processes import launched
@@ -35,7 +38,8 @@ def build_trainer(
         HalfLifeAveraging(stage.average_kimg * 1000, stage.batch_size),
         *reports,
         TrainingCurves(name),
-        *shown,
+        *own_callbacks(config),
+        *(callback for callback in shown if not (isinstance(callback, ProgressBar) and shows_no_bar(config))),
         StageCheckpoints(name, folder / LAST),
         MissedValidation(),
     ]
@@ -50,27 +54,34 @@ def build_trainer(
         automatic = {"gradient_clip_val": stage.clip or None, "accumulate_grad_batches": stage.accumulate}
     found = launched()
     nodes = 1 if found is None else found.nodes
-    return pl.Trainer(
+    # Stages of the first layers, and the two halves of adversarial training, leave parameters without gradients.
+    strategy = "ddp_find_unused_parameters_true" if config.devices > 1 else "auto"
+    own: dict[str, Any] = dict(
         accelerator=config.device,
         devices=config.devices // nodes,
         num_nodes=nodes,
-        # Stages of the first layers, and the two halves of adversarial training, leave parameters without gradients.
-        strategy="ddp_find_unused_parameters_true" if config.devices > 1 else "auto",
-        precision=fitting_precision(stage.precision, config.device),  # type: ignore[arg-type]
+        precision=fitting_precision(stage.precision, config.device),
         max_steps=stage.steps * players,
         val_check_interval=min(stage.validate_every, stage.steps) * stage.accumulate,
         check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
-        enable_checkpointing=False,  # StageCheckpoints saves
         use_distributed_sampler=False,
-        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
-        enable_model_summary=False,
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),  # StageCheckpoints saves
         logger=loggers,
         callbacks=callbacks,
         plugins=[SafeCheckpoints()],
         default_root_dir=folder,
         **automatic,
     )
+    usual: dict[str, Any] = {
+        "strategy": strategy,
+        "num_sanity_val_steps": 0,
+        "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
+        "enable_model_summary": False,
+    }
+    try:
+        return pl.Trainer(**(usual | trainer_flags(config, folder) | own))
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        raise HscError(f"config: trainer: {' '.join(str(error).split())}") from error
 
 
 def device_class(asked: str) -> str:
