@@ -50,9 +50,11 @@ def encode_batch(codec: "Codec", settings: Settings, batch: list[Job]) -> list[E
     else:
         files = codec.compress(faces, settings.quality, settings.layers, bytes=settings.limit)
     headers = [read(data).header for data in files]
-    crops = faces if settings.align else [None] * len(files)
-    parts = zip(files, headers, crops, strict=True)
-    return [Encoded(data, header.width * header.height, crop) for data, header, crop in parts]
+    parts = zip(files, headers, faces, strict=True)
+    return [
+        Encoded(data, header.width * header.height, None if isinstance(face, Path) else face)
+        for data, header, face in parts
+    ]
 
 
 def alignment_warning(sources: list[Path]) -> str | None:

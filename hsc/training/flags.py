@@ -122,6 +122,8 @@ def _made(entry: CallbackConfig) -> pl.Callback:
 
 def _class(path: str) -> type[pl.Callback]:
     module, _, name = path.rpartition(":" if ":" in path else ".")
+    if not module or not name:
+        raise HscError(f"config: callbacks: {path!r}: must be package.module.Class")
     kind = import_class(f"{module}:{name}", "callback")
     if not (isinstance(kind, type) and issubclass(kind, pl.Callback)):
         raise HscError(f"config: callbacks: {path}: is no pytorch_lightning.Callback")

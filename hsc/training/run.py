@@ -14,6 +14,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from hsc import config as configuration
 from hsc.config import Config
+from hsc.data.sets import first_set
 from hsc.files import write_atomically
 from hsc.slurm import requeue_when_preempted
 from hsc.training.alone import alone
@@ -101,7 +102,7 @@ def _summary(config: Config, folder: Path, seconds: float) -> list[str]:
     codec, prior = folder / "codec.safetensors", folder / "prior.safetensors"
     lines += [f"{file.stem}: {file}" for file in (codec, prior) if file.exists()]
     if codec.exists():
-        data, out = config.stages[config.run[-1]].data.path, Path("results") / config.name
+        data, out = first_set(config.stages[config.run[-1]].data.path), Path("results") / config.name
         lines.append(f"next: hsc evaluate {shlex.join([str(folder), '--data', data, '--out', str(out)])}")
     elif prior.exists():
         lines.append(f"next: hsc prior sample {shlex.join([str(prior), 'faces.png'])} --count 16")

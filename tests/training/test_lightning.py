@@ -141,7 +141,7 @@ def test_flags_that_hsc_needs_are_refused_with_what_says_the_same(flag: str):
         ({}, "pytorch_lightning.callbacks.LearningRateFinder", "steps that hsc does not count"),
         ({}, "pytorch_lightning.callbacks.Nothing", "cannot import the callback"),
         ({}, "no_such_module.Nothing", "cannot import the callback"),
-        ({}, "nothing", "cannot import the callback"),
+        ({}, "nothing", "must be package.module.Class"),
         ({}, "torch.nn.Linear", "torch.nn.Linear: is no pytorch_lightning.Callback"),
         ({}, "pytorch_lightning.callbacks.EarlyStopping", "monitor"),
     ],
