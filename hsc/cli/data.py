@@ -30,7 +30,9 @@ def examples(
     size: Annotated[int, typer.Option(min=8, metavar="S", help="Pixels a side.")] = 256,
     force: Force = False,
 ) -> None:
-    """Write a few example faces: aligned portraits, CC0, that no codec was trained on.
+    """Write a few example faces: aligned portraits, CC0.
+
+    No codec was trained on them.
 
     \b
     Examples:

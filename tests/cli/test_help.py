@@ -84,7 +84,6 @@ def test_help_needs_no_heavy_import():
         "encode",
         "encode face.png --bogus",
         "encode face.png --keep-crop",
-        "encode face.png --align --keep-crop -o -",
         "train experiment.yaml --quiet --verbose",
         "encode face.png --quality 1 --bytes 80",
         "encode face.png --layers 0",

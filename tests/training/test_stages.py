@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import signal
 from collections.abc import Callable
@@ -237,3 +238,32 @@ def test_offline_wandb_holds_the_run(copy, train_in_process: Callable[..., int],
     assert run.config["stages"]["joint"]["steps"] == 6
     psnr = [step["val/enhanced/psnr"] for step in run.history if "val/enhanced/psnr" in step]
     assert run.summary["val/enhanced/psnr"] == pytest.approx(max(psnr))
+
+
+@pytest.mark.slow
+def test_the_page_on_training_names_whatever_is_logged(uninterrupted):
+    names = set().union(
+        *(row for stage in ("prior", "basic", "joint") for row in csv_rows(uninterrupted.folder() / stage))
+    )
+    patterns = documented_names()
+    unknown = [name for name in names - {"epoch", "step"} if not any(re.fullmatch(known, name) for known in patterns)]
+    assert not unknown
+    never = [
+        known
+        for known in patterns
+        if known.startswith("train/") and not any(re.fullmatch(known, name) for name in names)
+    ]
+    assert {name.rpartition("/")[2] for name in never} <= {
+        "distillation",
+        "styles",
+        "path_length",
+    }  # need settings of their own
+
+
+def documented_names() -> list[str]:
+    """Regular expressions of the names in the table of docs/training.md."""
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+    cells = re.findall(r"^\| (`(?:train|val|samples).*?) \|", page, re.MULTILINE)
+    written = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+    stands_for = {"LAYER": f"(?:{'|'.join(LAYERS)})", "TASK": r"[\w.:]+", "ROW": r"\d\d", "NAME": r"\w+"}
+    return [re.sub("LAYER|TASK|ROW|NAME", lambda word: stands_for[word[0]], re.escape(name)) for name in written]

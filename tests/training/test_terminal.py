@@ -59,7 +59,7 @@ class Screen:
                 stream.feed(data)
 
 
-TERMINAL = {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
+TERMINAL = {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "COLUMNS": str(COLUMNS)}
 
 
 @pytest.mark.slow
