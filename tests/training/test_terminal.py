@@ -76,7 +76,7 @@ def test_a_terminal_shows_a_bar_and_tables_and_what_to_do_next(experiment, train
     assert "bytes" in lines[start + 1]
     assert "PSNR, dB" in lines[start + 1]
     assert [line.split()[0] for line in lines[start + 3 : start + 6]] == ["basic", "middle", "enhanced"]
-    assert re.search(r"\d [+−]\d+\.\d\d$", lines[start + 5]), "no change since the validation before"
+    assert re.search(r"\d +[+−]\d+\.\d\d$", lines[start + 5]), "no change since the validation before"
     whole = "\n".join(lines).replace("\n", "")  # paths may be wider than the terminal
     folder = experiment.folder()
     assert f"pictures: {folder / 'joint/samples'}" in whole
