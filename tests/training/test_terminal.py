@@ -85,7 +85,7 @@ def test_a_terminal_shows_a_bar_and_tables_and_what_to_do_next(experiment, train
     assert whole.endswith(f"run folder: {folder}")
     assert "━" not in whole, "the bar stays on the terminal"
     assert "v_num" not in text
-    assert "wandb" not in text
+    assert "wandb:" not in text
 
 
 @pytest.mark.slow
