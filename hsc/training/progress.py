@@ -100,6 +100,8 @@ class Bar(RunProgress):
         wide = self._console.width >= WIDE
         beside = [f"{step}/{steps}", *([shown, self._speed()] if wide else []), self._left()]
         self._show(step, steps, "  ".join(word for word in beside if word), below="" if wide else shown)
+        if step == steps:
+            self._bar.refresh()  # the stage's last values are seen, however fast it was
 
     def validating(self, batch: int, batches: int) -> None:
         self._show(batch, batches, f"validating, {batch}/{batches} batches")

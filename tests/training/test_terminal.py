@@ -65,13 +65,13 @@ TERMINAL = {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "COLUMNS": str(COLUMN
 @pytest.mark.slow
 def test_a_terminal_shows_a_bar_and_tables_and_what_to_do_next(experiment, train_in_process: Callable[..., int]):
     screen = Screen()
-    words = ("run=[basic,joint]", "stages.basic.init=fresh", "stages.joint.steps=60", "stages.joint.validate_every=30")
+    words = ("run=[basic,joint]", "stages.basic.init=fresh", "stages.joint.steps=8", "stages.joint.validate_every=4")
     assert train_in_process(experiment, *words, output=screen.place, environment=TERMINAL) == 0
     lines, text = screen.lines(), re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.written.decode())
     bars = [line for line in re.split(r"[\r\n]", text) if "joint · 2 of 2" in line and "━" in line]
-    assert any(re.search(r"\d+/60 .*objective .* · bpp .* · l2 .*run ends in \d+", line) for line in bars), bars[-3:]
+    assert any(re.search(r"\d+/8 .*objective .* · bpp .* · l2 .*run ends in \d+", line) for line in bars), bars[-3:]
     assert any("validating" in line for line in bars)
-    start = lines.index("joint · 2 of 2, step 60 of 60:")
+    start = lines.index("joint · 2 of 2, step 8 of 8:")
     assert lines[start + 1].split("  ")[0] == "layer"
     assert "bytes" in lines[start + 1]
     assert "PSNR, dB" in lines[start + 1]
