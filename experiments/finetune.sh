@@ -41,5 +41,5 @@ say "Done"
 cat <<END
 the fitted codec         $run/
 measurements             $run/results/before, $run/results/after
-before and after         $run/comparison/index.html
+before and after         $run/comparison/index.html (what changes, with paired intervals; faces side by side)
 END

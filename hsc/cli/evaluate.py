@@ -70,6 +70,8 @@ def evaluate(
     from hsc.data.places import resolve_data
     from hsc.evaluation.evaluate import JUDGES, OUTPUTS
     from hsc.evaluation.evaluate import evaluate as measure
+    from hsc.evaluation.results import read_results
+    from hsc.evaluation.terminal import show_results
     from hsc.files import claim_folder
 
     levels = _whole_numbers("--qualities", qualities) or None
@@ -90,6 +92,8 @@ def evaluate(
         people=people,
         device=device,
     )
+    show_results(read_results(results))
+    typer.echo(f"curves and a page of these and other results: hsc compare {out} --out DIR")
     typer.echo(f"{results}\n{results.with_name('per_image.csv')}")
 
 

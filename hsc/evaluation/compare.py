@@ -9,17 +9,27 @@ from pathlib import Path
 import numpy as np
 
 from hsc.errors import HscError
+from hsc.evaluation.chart import Chart, Panel, rate_chart
 from hsc.evaluation.counting import COUNTS, counted
 from hsc.evaluation.curves import draw, png, svg
-from hsc.evaluation.page_data import read_gallery
+from hsc.evaluation.gallery import faces_data, read_gallery
 from hsc.evaluation.quantities import sort_key
-from hsc.evaluation.report import View, build_page
+from hsc.evaluation.report import View, build_page, file_name
 from hsc.evaluation.results import GENERATED, Curve, read_about, read_results
 from hsc.evaluation.runs import FROM_TRAINING, read_runs
-from hsc.evaluation.tables import Table, delta_table, equal_rate_table, front_table, time_table
+from hsc.evaluation.tables import (
+    Table,
+    delta_table,
+    difference_table,
+    equal_rate_table,
+    front_table,
+    layer_table,
+    layers_table,
+    time_table,
+)
 from hsc.files import write_atomically
 
-OUTPUTS = ("index.html", "tables.md", "tables.tex", "*.svg", "*.png")
+OUTPUTS = ("index.html", "tables.md", "*.svg", "*.png", "*.csv", "*.tex")
 # Codecs that deltas are against unless told otherwise, best first, as result files call them and their encoders.
 PREFERRED_REFERENCES = (r"vvc|vvenc|vtm|h\.?266", r"av1|libaom|aom", r"hevc|x265|hm|h\.?265", r"jpe?g")
 EQUAL_RATES = 3  # tables at equal rate
@@ -29,9 +39,11 @@ def compare(results: Sequence[str | Path], out: str | Path, reference: str | Non
     """Compare result files (hsc's or CompressAI's) or folders of them, run folders, sweeps and W&B's offline runs;
     returns the path of index.html.
 
-    Writes to `out`: METRIC.svg and METRIC.png for every metric, tables.md, tables.tex and index.html. `reference` names
-    the curve that BD-rates are against: by default VVC, else another anchor, else the first curve. `count`, a key of
-    `hsc.evaluation.counting.COUNTS`, is what rates count in all of them; the page can be switched.
+    Writes to `out`: for every metric a figure as METRIC.svg and METRIC.png and its numbers as METRIC.csv and METRIC.tex
+    (pgfplots); all tables as tables.md and tables.tex (booktabs), and each as table-NAME.csv; index.html. `reference`
+    names the curve that BD-rates are against: by default VVC, else another anchor, else the whole file of the first
+    codec. `count`, a key of `hsc.evaluation.counting.COUNTS`, is what rates count in all of them; the page can be
+    switched.
     Raises HscError when nothing can be drawn.
     """
     curves = unique_names(list(chain.from_iterable(map(read_curves, results))))
@@ -44,13 +56,15 @@ def compare(results: Sequence[str | Path], out: str | Path, reference: str | Non
     if not views or views[0].count != count:
         raise HscError(f"no result here counts {COUNTS[count]}; give results of hsc evaluate, or another --count")
     out, warnings = Path(out), warnings_about(curves)
-    for metric in metrics:
-        _draw(out, metric, views[0].curves)
-    _write_tables(out, [*views[0].headline, *views[0].tables], warnings)
-    beside = chosen.codec.partition(" (")[0]
-    galleries = [gallery for path in results if (gallery := read_gallery(Path(path), beside)) is not None]
+    chart = rate_chart({view.count: view.curves for view in views}, metrics)
+    for panel in chart.panels:
+        _write_figure(out, chart, panel, views[0])
+    layers = [layer_table(prefixes) for prefixes in _layered(curves)]
+    _write_tables(out, [*views[0].every_table, *layers], warnings)
+    galleries = [gallery for path in results if (gallery := read_gallery(Path(path))) is not None]
+    faces = faces_data(galleries, chosen.codec)
     runs = [{"results": Path(path).name, **about} for path in results if (about := read_about(path))]
-    page = build_page(views, metrics, warnings, galleries, runs)
+    page = build_page(views, chart, layers, warnings, faces, runs)
     write_atomically(out / "index.html", page.encode())
     return out / "index.html"
 
@@ -91,7 +105,8 @@ def find_reference(curves: Sequence[Curve], name: str | None) -> Curve:
         for curve in ladders:
             if re.match(rf"({codec})(?![a-z0-9])", curve.codec, re.IGNORECASE):
                 return curve
-    return next((curve for curve in curves if not curve.layer), curves[0])
+    unlayered = next((curve for curve in curves if not curve.layer), None)
+    return unlayered or [curve for curve in curves if curve.codec == curves[0].codec][-1]
 
 
 def equal_rates(curves: Sequence[Curve], reference: Curve) -> list[float]:
@@ -143,12 +158,13 @@ def _place(curve: Curve) -> str:
     return curve.source.resolve().parent.name if curve.source.name == "results.json" else curve.source.stem
 
 
-def _draw(out: Path, metric: str, curves: Sequence[Curve]) -> None:
-    """Write one metric's figure."""
-    figure = draw(metric, curves)
-    name = re.sub(r"[^\w.@-]", "-", metric)
-    write_atomically(out / f"{name}.svg", svg(figure).encode())
-    write_atomically(out / f"{name}.png", png(figure))
+def _write_figure(out: Path, chart: Chart, panel: Panel, view: View) -> None:
+    """One metric's figure, and its numbers for papers."""
+    figure, stem = draw(panel.name, view.curves), file_name(panel.name)
+    write_atomically(out / f"{stem}.svg", svg(figure).encode())
+    write_atomically(out / f"{stem}.png", png(figure))
+    write_atomically(out / f"{stem}.csv", chart.csv(panel, view.count).encode())
+    write_atomically(out / f"{stem}.tex", chart.pgfplots(panel, view.count).encode())
 
 
 def _write_tables(out: Path, tables: Sequence[Table], warnings: Sequence[str]) -> None:
@@ -156,6 +172,8 @@ def _write_tables(out: Path, tables: Sequence[Table], warnings: Sequence[str]) -
     latex = [*(f"% {warning}\n" for warning in warnings), *(table.latex() for table in tables)]
     write_atomically(out / "tables.md", "\n".join(markdown).encode())
     write_atomically(out / "tables.tex", "\n".join(latex).encode())
+    for table in tables:
+        write_atomically(out / f"table-{file_name(table.name)}.csv", table.csv().encode())
 
 
 def _view(curves: Sequence[Curve], reference: int, metrics: Sequence[str]) -> View:
@@ -169,7 +187,43 @@ def _view(curves: Sequence[Curve], reference: int, metrics: Sequence[str]) -> Vi
     times = [table for table in [time_table(curves)] if table]
     others = [table for table in equal if table not in first]
     gained = delta_table(curves, chosen, metrics, of_rate=False)
-    return View(chosen.count, curves, _lead(curves, chosen), [saved, *first], [gained, *others, *fronts, *times])
+    changes, differences = changes_between(curves, metrics)
+    return View(
+        chosen.count,
+        curves,
+        _lead(curves, chosen),
+        changes,
+        [saved, *first],
+        [*differences, gained, *others, *fronts, *times],
+    )
+
+
+def changes_between(curves: Sequence[Curve], metrics: Sequence[str]) -> tuple[list[Table], list[Table]]:
+    """What the second and further layered codecs change over the first, where they were measured alike: bits at equal
+    quality, and everything at equal quality level."""
+    codecs = _layered(curves)
+    pairs = [(codecs[0], after) for after in codecs[1:] if _alike(codecs[0], after)]
+    saved = [layers_table(before, after, metrics) for before, after in pairs]
+    differences = [difference_table(before, after, metrics) for before, after in pairs]
+    return saved, list(filter(None, differences))
+
+
+def _layered(curves: Sequence[Curve]) -> list[list[Curve]]:
+    """The curves of each codec that has layers and qualities, in coding order."""
+    codecs: dict[str, list[Curve]] = {}
+    for curve in curves:
+        if curve.layer and curve.qualities and "bytes" in curve.values:
+            codecs.setdefault(curve.codec, []).append(curve)
+    return list(codecs.values())
+
+
+def _alike(before: Sequence[Curve], after: Sequence[Curve]) -> bool:
+    """Whether two codecs have the same layers and qualities and were measured on the same images."""
+    told = [
+        [(curve.layer, curve.qualities, curve.data_key, curve.images_of and curve.images_of.names) for curve in codec]
+        for codec in (before, after)
+    ]
+    return told[0] == told[1] and all(curve.images_of for curve in before)
 
 
 def _lead(curves: Sequence[Curve], reference: Curve) -> str:

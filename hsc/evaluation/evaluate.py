@@ -29,8 +29,8 @@ from hsc.evaluation.measures import build_measure, metrics_trained_with
 from hsc.evaluation.measuring import Measuring, batches_of, load
 from hsc.evaluation.own_split import validation_split
 from hsc.evaluation.per_image import per_image_table, write_csv, write_parquet
-from hsc.evaluation.portraits import keep_portraits
-from hsc.evaluation.progress import progress
+from hsc.evaluation.portraits import Portraits
+from hsc.evaluation.progress import in_words, progress
 from hsc.evaluation.results import GENERATED, Curve, write_results
 from hsc.evaluation.subjects import AnchorSubject, LayeredSubject, SizedAnchorSubject, Subject, anchor_pool
 from hsc.evaluation.summary import summarise
@@ -101,17 +101,18 @@ def evaluate(
             of_sets += [judge for judge in of_images if judge.kind == "recogniser"]
         measures = [build_measure(judge, lambda answer: _answers(answer, faces, first)) for judge in of_images]
         distances = SetDistances(of_sets, out / "features")
-        measuring = Measuring(faces, batches, measures, distances, Journal(out / "journal.jsonl"), where)
+        portraits = Portraits(out / "faces", faces.names[:limit][:pictures], faces.content_key)
+        measuring = Measuring(faces, batches, measures, distances, portraits, Journal(out / "journal.jsonl"), where)
+        _announce(measuring, subjects)
         steps = sum(len(subject.points) for subject in subjects) * len(batches)
         with progress(steps, "batches") as advance:
             rows = measuring.rows(subjects, advance)
-        if isinstance(subjects[0], LayeredSubject) and pictures:
-            anchor_subjects = [one for one in subjects[1:] if isinstance(one, AnchorSubject) and not one.by_size]
-            keep_portraits(out / "faces", measuring, subjects[0], anchor_subjects, pictures)
     subjects, rows = _reached(subjects, rows)
     reported = [(measure.judge, measure.columns) for measure in measures]
     reported += [(judge, columns_of(judge)) for judge in of_sets]
     trained_on = metrics_trained_with(reported, getattr(loaded, "card", {}).get("judges", ()))
+    if pictures:
+        measuring.write_portraits(subjects, rows, trained_on)
     pixels = first.shape[-2] * first.shape[-1]
     curves = summarise(rows, pixels, faces.content_key, faces.generated, trained_on)
     if of_sets:
@@ -121,6 +122,19 @@ def evaluate(
     headline = next(curve for curve in reversed(curves) if curve.codec == subjects[0].name)
     write_results(out / "results.json", curves, headline, _about(measuring, subjects, split))
     return out / "results.json"
+
+
+def _announce(measuring: Measuring, subjects: Sequence[Subject]) -> None:
+    """A line on standard error: what is going to be measured, and about how long that takes."""
+    if not (seconds := measuring.expected_seconds(subjects)):
+        return
+    ladders = []
+    for subject in subjects:
+        layers = f" of {len(subject.layers)} layers" if len(subject.layers) > 1 else ""
+        ladders.append(f"{subject.name} at {len(subject.points)} {'sizes' if subject.by_size else 'qualities'}{layers}")
+    images = sum(len(batch.names) for batch in measuring.batches)
+    words = f"measuring {images} faces with {', '.join(ladders)}: about {in_words(seconds)}"
+    print(words, file=sys.stderr, flush=True)
 
 
 def _own_split(codec: "Codec | None", model: object, faces: Faces) -> Spec | None:

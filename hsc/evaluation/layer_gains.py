@@ -7,10 +7,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from hsc.evaluation.bootstrap import bootstrap_interval
 from hsc.evaluation.journal import WHOLE, Row
 from hsc.evaluation.results import CONFIDENCE
 from hsc.files import write_atomically
-from hsc.metrics.bootstrap import bootstrap_interval
 
 
 class LayerGain(NamedTuple):

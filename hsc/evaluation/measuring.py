@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from hsc.data.faces import Faces
 from hsc.errors import HscError
 from hsc.evaluation.distances import SetDistances
 from hsc.evaluation.journal import Journal, Row
-from hsc.evaluation.measures import Measure, measure_all
+from hsc.evaluation.measures import Landmarks, Measure, measure_all
+from hsc.evaluation.portraits import Portraits
 from hsc.evaluation.subjects import Coded, Subject
 from hsc.images import pictures_at_once, to_tensor
 
@@ -30,14 +32,15 @@ class Batch:
 class Measuring:
     """Everything the measurements of one evaluation share.
 
-    batches: the images that are coded, the first of `faces`; all of `faces` form the gallery. device: where the judges
-    are.
+    batches: the images that are coded, the first of `faces`; all of `faces` form the gallery. portraits: of which faces
+    pictures are kept. device: where the judges are.
     """
 
     faces: Faces
     batches: list[Batch]
     measures: list[Measure]
     distances: SetDistances
+    portraits: Portraits
     journal: Journal
     device: torch.device
 
@@ -67,6 +70,40 @@ class Measuring:
             for row in sorted(measured[subject.name, point], key=lambda row: subject.layers.index(row.layer))
         ]
 
+    def expected_seconds(self, subjects: Sequence[Subject]) -> float:
+        """How long `rows` will take, from what one image takes at the middle point of each codec; 0 where all is there.
+
+        Batches are quicker, and so are anchors whose files are cached: it is rather too much than too little.
+        """
+        left = {subject.name: self._images_left(subject) for subject in subjects}
+        if not any(left.values()):
+            return 0.0
+        probe = Batch(self.batches[0].names[:1], self.batches[0].places[:1])
+        image, total = self.load(probe.names), 0.0
+        self._seconds_of_judges(probe, image, image)  # what is loaded with the first picture is no part of the others
+        for subject in subjects:
+            if left[subject.name]:
+                started = time.perf_counter()
+                (prefixes,) = subject.code(probe.names, image, [subject.points[len(subject.points) // 2]])
+                seconds = (time.perf_counter() - started) / subject.at_once
+                seconds += sum(self._seconds_of_judges(probe, image, coded.images) for coded in prefixes)
+                total += seconds * left[subject.name]
+        return total
+
+    def _images_left(self, subject: Subject) -> int:
+        """How often an image is still to be coded, over all points."""
+        return sum(
+            len(batch.names)
+            for batch in self.batches
+            for point in subject.points
+            if self._finished(subject, point, batch) is None
+        )
+
+    def _seconds_of_judges(self, probe: Batch, originals: Tensor, decoded: Tensor) -> float:
+        started = time.perf_counter()
+        measure_all(self.measures, probe.places, originals, decoded)
+        return time.perf_counter() - started
+
     def load(self, names: Sequence[str]) -> Tensor:
         """Images [N, 3, H, W] where the judges are."""
         return load(self.faces, names).to(self.device)
@@ -79,6 +116,16 @@ class Measuring:
             for point in subject.points
         ]
 
+    def write_portraits(self, subjects: Sequence[Subject], rows: Sequence[Row], trained_on: Sequence[str]) -> None:
+        """The list of the kept pictures with what was measured of each, after `rows`."""
+        names = self.portraits.names
+        if not self.portraits.has(self.portraits.originals, names):
+            self.portraits.keep(self.portraits.originals, names, self.load(names))
+        keys = {subject.name: self._key(subject) for subject in subjects}
+        kept = [(f"{keys[row.codec]}/{row.layer}-{row.point}", row) for row in rows if row.image in names]
+        landmarker = next((one.judge for one in self.measures if isinstance(one, Landmarks)), None)
+        self.portraits.write_index(kept, trained_on, landmarker, self.device)
+
     def floor(self) -> dict[str, float]:
         """Set distances between two halves of the originals."""
         return self.distances.floor(self._originals())
@@ -86,6 +133,8 @@ class Measuring:
     def _finished(self, subject: Subject, point: int, batch: Batch) -> list[Row] | None:
         key = self._key(subject)
         if not all(self.distances.has(_place(key, layer, point, batch)) for layer in subject.layers):
+            return None
+        if not all(self.portraits.has(f"{key}/{layer}-{point}", batch.names) for layer in subject.layers):
             return None
         return self.journal.find(key, subject.name, point, batch.names, subject.layers)
 
@@ -96,6 +145,7 @@ class Measuring:
         targets = [point if subject.by_size else None] * len(batch.names)
         for coded in prefixes:
             self.distances.keep(_place(key, coded.layer, point, batch), coded.images)
+            self.portraits.keep(f"{key}/{coded.layer}-{point}", batch.names, coded.images)
             metrics = measure_all(self.measures, batch.places, originals, coded.images)
             columns = (
                 batch.names,

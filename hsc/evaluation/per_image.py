@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hsc.errors import HscError
+from hsc.evaluation.bootstrap import resampled_means
 from hsc.evaluation.journal import WHOLE, Row
 from hsc.evaluation.quantities import quantity, sort_key
 from hsc.files import write_atomically
@@ -33,8 +34,6 @@ class ImageValues:
     @cached_property
     def resampled(self) -> dict[str, np.ndarray]:
         """Means [resamples, points] of the values over images drawn with replacement, the same for equal names."""
-        from hsc.metrics.bootstrap import resampled_means
-
         means = resampled_means(np.concatenate(list(self.values.values())))
         return dict(zip(self.values, np.split(means, len(self.values), axis=1), strict=True))
 

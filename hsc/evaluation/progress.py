@@ -17,6 +17,15 @@ def progress(total: int, unit: str) -> Iterator[Callable[[str], None]]:
         yield from _lines(total, unit)
 
 
+def in_words(seconds: float) -> str:
+    """A duration as people say it: to the second below a minute, to the minute below two hours."""
+    for unit, length, least in (("hour", 3600, 2), ("minute", 60, 1), ("second", 1, 0)):
+        if seconds >= least * length:
+            count = max(round(seconds / length), 1)
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    raise ValueError(f"{seconds} seconds")
+
+
 def _bar(total: int) -> Iterator[Callable[[str], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

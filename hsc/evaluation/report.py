@@ -1,38 +1,45 @@
 """The comparison as one self-contained HTML page that requests nothing from anywhere: it works as a mail attachment."""
 
 import html
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from itertools import groupby
 from typing import Any
 
 import numpy as np
 
+from hsc.evaluation.chart import Chart
 from hsc.evaluation.counting import COUNTS
-from hsc.evaluation.curves import Style, styles
-from hsc.evaluation.page_data import script_data
-from hsc.evaluation.portraits import WEBP_QUALITY
-from hsc.evaluation.quantities import known
+from hsc.evaluation.curves import Style
 from hsc.evaluation.results import Curve
 from hsc.evaluation.tables import Table
 
-SCRIPTS = ("chart.js", "faces.js", "page.js")
+SAVING = (
+    '<p class="saving">Save as <button type="button" data-save="csv">CSV</button> '
+    '<button type="button" data-save="tex">LaTeX</button></p>'
+)
+SCRIPTS = ("view.js", "save.js", "chart.js", "tables.js", "faces.js", "page.js")
 
 
 @dataclass(frozen=True)
 class View:
     """What the page shows where rates count one thing.
 
-    count: a key of `COUNTS`. headline, tables: what stands above and below the curves.
+    count: a key of `COUNTS`. changes, headline, tables: what stands above and below the curves.
     """
 
     count: str
     curves: Sequence[Curve]
     lead: str
+    changes: Sequence[Table]
     headline: Sequence[Table]
     tables: Sequence[Table]
+
+    @property
+    def every_table(self) -> list[Table]:
+        return [*self.changes, *self.headline, *self.tables]
 
     def has_points(self) -> bool:
         return any(np.isfinite(curve.bpp).any() for curve in self.curves)
@@ -40,92 +47,166 @@ class View:
 
 def build_page(
     views: Sequence[View],
-    metrics: Sequence[str],
+    chart: Chart,
+    layers: Sequence[Table],
     warnings: Sequence[str],
-    galleries: Sequence[dict[str, Any]] = (),
+    faces: Mapping[str, Any] | None = None,
     runs: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """The page's HTML.
 
-    views: of the same curves; the first is shown until another is chosen. galleries: pictures as `read_gallery` gives
-    them. runs: what result files say about how they were made.
+    views: of the same curves; the first is shown until another is chosen. chart: of these curves. layers: the bytes of
+    each layer of each codec, as `layer_table` gives them. faces: as `faces_data` gives them. runs: what result files
+    say about how they were made.
     """
-    curves = views[0].curves
     parts = {
+        "TITLE": "Rate–distortion comparison",
         "LEAD": _switched(views, lambda view: html.escape(view.lead), "span"),
-        "COUNTS": "".join(f'<option value="{view.count}">{COUNTS[view.count]}</option>' for view in views),
-        "ONE": "hidden" if len(views) == 1 else "",
         "WARNINGS": "\n".join(f'<p class="warning">{html.escape(warning)}</p>' for warning in warnings),
-        "HEADLINE": _switched(views, lambda view: "\n".join(map(_titled, view.headline))),
-        "METRICS": "".join(f'<option value="{n}">{_axis(metric)}</option>' for n, metric in enumerate(metrics)),
-        "CODECS": "".join(map(_chip, range(len(curves)), curves, styles(curves))),
-        "FACES": _faces(galleries),
-        "BREAKDOWN": _breakdown(curves),
-        "TABLES": _switched(views, lambda view: "\n".join(map(_folded, view.tables))),
-        "RUN": _runs(runs),
-        "DATA": script_data({view.count: view.curves for view in views}, metrics, galleries),
-        "STYLE": _template("page.css"),
-        "SCRIPT": "\n".join(map(_template, SCRIPTS)),
+        "CONTROLS": _count_choice(views),
+        "SECTIONS": "".join(
+            [
+                section("changes", "What changes", _switched_tables(views, "changes")) if views[0].changes else "",
+                section("headline", "Bits saved", _switched_tables(views, "headline")),
+                section("curves", "Curves", chart_part("curves", chart, "Codecs", "rate")),
+                section("faces", "Faces", template("faces.html")) if faces else "",
+                section("layers", "Bytes of each layer", "".join(map(_bars, layers))) if layers else "",
+                section("tables", "More tables", _switched_tables(views, "tables", folded=True)),
+                _runs(runs),
+            ]
+        ),
     }
-    parts["CONTENTS"] = _contents(
-        _template("page.html") + "".join(parts[name] for name in ("FACES", "BREAKDOWN", "RUN"))
+    tables = {f"{view.count}-{table.name}": table for view in views for table in view.every_table}
+    data = {
+        "charts": {"curves": chart.data()},
+        "tables": table_data({**tables, **{table.name: table for table in layers}}),
+        "faces": faces,
+    }
+    return fill_page(parts, data, "\n".join(map(template, SCRIPTS)))
+
+
+def fill_page(parts: Mapping[str, str], data: Mapping[str, Any], script: str) -> str:
+    """A page in the common style. parts: TITLE, LEAD, WARNINGS, CONTROLS and SECTIONS, as HTML. data: what its script
+    draws from."""
+    titles = re.findall(r'<h2 id="([\w-]+)">(.*?)</h2>', parts["SECTIONS"])
+    links = "".join(f'<a href="#{name}">{title}</a>' for name, title in titles)
+    # Nothing in it can end or open a script element.
+    content = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
+    common = {
+        "CONTENTS": links,
+        "DATA": content,
+        "STYLE": template("page.css"),
+        "SCRIPT": script,
+    }
+    return re.sub(r"<!--([A-Z]+)-->", lambda match: {**common, **parts}[match[1]], template("page.html"))
+
+
+def chart_part(name: str, chart: Chart, of: str, across: str) -> str:
+    """A chart with its controls. name: its key in the page's data. of: what its lines are, in the plural. across: what
+    its horizontal axis shows, in a word."""
+    first = chart.first
+    options = "".join(
+        f'<option value="{html.escape(panel.name)}"{" selected" if place == first else ""}>{html.escape(panel.title)}'
+        "</option>"
+        for place, panel in enumerate(chart.panels)
     )
-    return re.sub(r"<!--([A-Z]+)-->", lambda match: parts[match[1]], _template("page.html"))
+    parts = {
+        "NAME": name,
+        "METRICS": options,
+        "LOG": " checked" if chart.logarithmic else "",
+        "OF": of,
+        "ACROSS": across,
+        "LINES": "".join(map(_chip, chart.names, chart.styles)),
+    }
+    return re.sub(r"<!--([A-Z]+)-->", lambda match: parts[match[1]], template("chart.html"))
 
 
-def _contents(page: str) -> str:
-    titles = dict(re.findall(r'<h2 id="(\w+)">(.*?)</h2>', page))
-    order = ("headline", "curves", "faces", "layers", "tables", "run")
-    return "".join(f'<a href="#{name}">{titles[name]}</a>' for name in order if name in titles)
+def table_part(key: str, table: Table) -> str:
+    """A table that can be sorted and saved; `key`: its key in the page's data."""
+    head = "".join(
+        f'<th scope="col"><button type="button" data-higher="{_flag(column.higher_is_better)}">'
+        f"{html.escape(column.title)}</button></th>"
+        for column in table.columns
+    )
+    rows = "".join(
+        "<tr>" + "".join(_cell(table, place, cell) for place, cell in enumerate(row)) + "</tr>" for row in table.rows
+    )
+    wide = len(table.columns) > 6 or any(cell.interval for row in table.rows for cell in row)
+    kind = ' class="wide"' if wide else ""  # its rows become lists on a phone
+    grid = f'<div class="scroll"><table{kind}><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    summary = '<details class="why"><summary>Overlaps, intervals, and why cells hold a dash</summary>'
+    notes = _notes(table.notes) + (f"{summary}{_notes(table.details)}</details>" if table.details else "")
+    return f'<div class="sortable" data-table="{html.escape(key)}">{grid}{notes}{SAVING}</div>'
 
 
-def _chip(number: int, curve: Curve, style: Style) -> str:
+def table_data(tables: Mapping[str, Table]) -> dict[str, dict[str, str]]:
+    """What the page saves of each table, by the key it has there."""
+    return {
+        key: {"name": file_name(table.name), "csv": table.csv(), "tex": table.latex()} for key, table in tables.items()
+    }
+
+
+def file_name(name: str) -> str:
+    """A name as part of a file's."""
+    return re.sub(r"[^\w.@-]", "-", name)
+
+
+def template(name: str) -> str:
+    """A file of the page's folder."""
+    return files("hsc.evaluation").joinpath("page", name).read_text(encoding="utf-8")
+
+
+def _flag(higher_is_better: bool | None) -> str:
+    return "" if higher_is_better is None else str(higher_is_better).lower()
+
+
+def _cell(table: Table, place: int, cell: Any) -> str:
+    text = html.escape(cell.marked)
+    text = f"<strong>{text}</strong>" if table.is_best(place, cell) else text
+    text = f'<a href="{html.escape(cell.link)}">{text}</a>' if cell.link else text
+    interval = f" <small>{html.escape(cell.interval)}</small>" if cell.interval else ""
+    value = "" if cell.value is None else f' data-value="{cell.value:.9g}"'
+    title = html.escape(table.columns[place].title)
+    return f'<td{value} data-title="{title}">{text}{interval}</td>'
+
+
+def _count_choice(views: Sequence[View]) -> str:
+    options = "".join(f'<option value="{view.count}">{COUNTS[view.count]}</option>' for view in views)
+    hidden = " hidden" if len(views) == 1 else ""
+    return (
+        f'<p class="controls"{hidden}><label for="count">Rates count <select id="count">{options}</select></label></p>'
+    )
+
+
+def section(name: str, title: str, content: str) -> str:
+    """A part of the page that its contents link to."""
+    return f'<section aria-labelledby="{name}"><h2 id="{name}">{title}</h2>\n{content}\n</section>\n'
+
+
+def _chip(name: str, style: Style) -> str:
     dash = "" if isinstance(style.line, str) else " ".join(f"{3 * length:.1f}" for length in style.line[1])
     line = f'<line x1="0" x2="30" y1="6" y2="6" stroke="{style.colour}" stroke-width="3" stroke-dasharray="{dash}"/>'
     swatch = f'<svg viewBox="0 0 30 12" aria-hidden="true">{line}</svg>'
-    box = f'<input type="checkbox" value="{number}" checked>'
-    return f'<label class="chip">{box}{swatch}{html.escape(curve.name)}</label>'
+    box = f'<input type="checkbox" value="{html.escape(name)}" checked>'
+    return f'<label class="chip">{box}{swatch}<span>{html.escape(name)}</span></label>'
 
 
-def _faces(galleries: Sequence[dict[str, Any]]) -> str:
-    if not galleries:
-        return ""
-    shown = f"Pictures are kept as WebP at quality {WEBP_QUALITY}."
-    return _template("faces.html").replace("<!--SHOWN-->", shown)
-
-
-def _breakdown(curves: Sequence[Curve]) -> str:
-    """Bars of the mean bytes of each layer, for every layered codec and quality."""
-    layered = [curve for curve in curves if curve.layer and "bytes" in curve.values and curve.qualities]
-    parts = [_codec_bars(codec, list(own)) for codec, own in groupby(layered, key=lambda curve: curve.codec)]
-    if not parts:
-        return ""
-    hint = (
-        "Mean bytes of a face. The first layer carries the file's header; each layer its length and checksum. "
-        "“Ideal” is what the entropy model's probabilities come to."
-    )
-    title = '<section aria-labelledby="layers"><h2 id="layers">Bytes of each layer</h2>'
-    return f'{title}{"".join(parts)}<p class="hint">{hint}</p></section>'
-
-
-def _codec_bars(codec: str, prefixes: Sequence[Curve]) -> str:
-    largest = max(prefixes[-1].values["bytes"])
+def _bars(table: Table) -> str:
+    """The sizes of the layers as bars, with the table they are of."""
+    names = [column.title for column in table.columns]
+    layers = names[1 : names.index("whole file")]
+    totals = [sum(cell.value for cell in row[1 : len(layers) + 1]) for row in table.rows]
     bars = []
-    for place, quality in enumerate(prefixes[0].qualities):
-        ends = [float(curve.values["bytes"][place]) for curve in prefixes]
-        sizes = [end - start for start, end in zip([0.0, *ends[:-1]], ends, strict=True)]
+    for row, total in zip(table.rows, totals, strict=True):
         pieces = "".join(
-            f'<span style="flex-grow:{size:.2f}" title="{html.escape(curve.layer)}: {size:.1f} bytes">{size:.1f}</span>'
-            for curve, size in zip(prefixes, sizes, strict=True)
+            f'<span style="flex-grow:{cell.value:.2f}" title="{html.escape(layer)}: {cell.text} bytes"></span>'
+            for layer, cell in zip(layers, row[1:], strict=False)
         )
-        ideal = prefixes[-1].values.get("bpp_estimated")
-        pixels = prefixes[-1].pixels
-        words = f"ideal {ideal[place] * pixels / 8:.1f}" if ideal is not None and pixels else ""
-        stack = f'<span class="stack" style="width:{100 * ends[-1] / largest:.1f}%">{pieces}</span>'
-        total = f"<span><strong>{ends[-1]:.1f}</strong> <small>{words}</small></span>"
-        bars.append(f'<div class="bar"><span>quality {quality}</span>{stack}{total}</div>')
-    names = " → ".join(html.escape(curve.layer) for curve in prefixes)
-    return f'<h3>{html.escape(codec)}: {names}</h3><div class="bars">{"".join(bars)}</div>'
+        stack = f'<span class="stack" style="width:{100 * total / max(totals):.1f}%">{pieces}</span>'
+        bars.append(f'<div class="bar"><span>{html.escape(row[0].text)}</span>{stack}</div>')
+    legend = "".join(f"<li>{html.escape(layer)}</li>" for layer in layers)
+    head = f'<h3>{html.escape(table.title)}</h3><ul class="key">{legend}</ul>'
+    return f'{head}<div class="bars">{"".join(bars)}</div>{table_part(table.name, table)}'
 
 
 def _runs(runs: Sequence[Mapping[str, Any]]) -> str:
@@ -135,11 +216,9 @@ def _runs(runs: Sequence[Mapping[str, Any]]) -> str:
     parts = []
     for run in runs:
         said = {name.replace("_", " "): _said(value) for name, value in run.items() if value}
-        parts.append(
-            f"<dl>{''.join(f'<dt>{html.escape(name)}</dt><dd>{text}</dd>' for name, text in said.items())}</dl>"
-        )
-    title = '<section class="run" aria-labelledby="run"><h2 id="run">What was run</h2>'
-    return f"{title}{'<hr>'.join(parts)}</section>"
+        terms = "".join(f"<dt>{html.escape(name)}</dt><dd>{text}</dd>" for name, text in said.items())
+        parts.append(f'<dl class="said">{terms}</dl>')
+    return section("run", "What was run", "<hr>".join(parts))
 
 
 def _said(value: Any) -> str:
@@ -151,6 +230,13 @@ def _said(value: Any) -> str:
     return html.escape(str(value))
 
 
+def _switched_tables(views: Sequence[View], which: str, folded: bool = False) -> str:
+    def content(view: View) -> str:
+        return "\n".join(_titled(f"{view.count}-{table.name}", table, folded) for table in getattr(view, which))
+
+    return _switched(views, content)
+
+
 def _switched(views: Sequence[View], content: Callable[[View], str], element: str = "div") -> str:
     """What each view has in this place, all but the first hidden."""
     parts = [
@@ -160,30 +246,11 @@ def _switched(views: Sequence[View], content: Callable[[View], str], element: st
     return "\n".join(parts)
 
 
-def _folded(table: Table) -> str:
-    return f"<details><summary>{html.escape(table.title)}</summary>{_table(table)}</details>"
-
-
-def _titled(table: Table) -> str:
-    return f"<h3>{html.escape(table.title)}</h3>{_table(table)}"
-
-
-def _table(table: Table) -> str:
-    head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in table.header)
-    rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in table.rows)
-    grid = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-    summary = '<details class="why"><summary>Overlaps, intervals, and why cells hold a dash</summary>'
-    return grid + _notes(table.notes) + (f"{summary}{_notes(table.details)}</details>" if table.details else "")
+def _titled(key: str, table: Table, folded: bool) -> str:
+    title, content = html.escape(table.title), table_part(key, table)
+    return f"<details><summary>{title}</summary>{content}</details>" if folded else f"<h3>{title}</h3>{content}"
 
 
 def _notes(notes: Sequence[str]) -> str:
     items = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
     return f'<ul class="notes">{items}</ul>' if items else ""
-
-
-def _axis(metric: str) -> str:
-    return html.escape(f"{known(metric).axis} {known(metric).arrow}")
-
-
-def _template(name: str) -> str:
-    return files("hsc.evaluation").joinpath("page", name).read_text(encoding="utf-8")

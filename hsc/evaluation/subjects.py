@@ -47,13 +47,15 @@ class Coded:
 class Subject(Protocol):
     """A codec under measurement. `identity` changes whenever its results might.
 
-    points: what it is asked for one after the other: qualities, or sizes in bytes where `by_size`.
+    points: what it is asked for one after the other: qualities, or sizes in bytes where `by_size`. at_once: how many
+    images are coded side by side.
     """
 
     name: str
     layers: tuple[str, ...]
     points: tuple[int, ...]
     by_size: bool
+    at_once: int
     identity: str
     about: str
 
@@ -70,6 +72,7 @@ class LayeredSubject:
     """
 
     by_size = False
+    at_once = 1
 
     def __init__(self, codec: "Codec", folder: Path, qualities: Sequence[int] | None, probe: Tensor) -> None:
         """`folder` receives the files; `probe` [1, 3, H, W] is coded to tell this codec from others of its name.
@@ -163,6 +166,7 @@ class AnchorSubject:
     """An ordinary codec on its ladder of qualities, images side by side."""
 
     by_size = False
+    at_once = os.cpu_count() or 1
 
     def __init__(self, anchor: Anchor, pool: ThreadPoolExecutor) -> None:
         self.anchor = anchor
@@ -227,7 +231,7 @@ def payload_bytes(file: bytes) -> int | None:
 @contextmanager
 def anchor_pool() -> Iterator[ThreadPoolExecutor]:
     """Threads around encoder processes: one a core. What waits when the block is left is not begun."""
-    pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="anchor")
+    pool = ThreadPoolExecutor(max_workers=AnchorSubject.at_once, thread_name_prefix="anchor")
     try:
         yield pool
     finally:

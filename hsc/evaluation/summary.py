@@ -5,6 +5,7 @@ from itertools import groupby
 
 import numpy as np
 
+from hsc.evaluation.bootstrap import bootstrap_interval
 from hsc.evaluation.journal import WHOLE, Row
 from hsc.evaluation.quantities import sort_key
 from hsc.evaluation.results import CONFIDENCE, GENERATED, Curve
@@ -72,8 +73,6 @@ def _columns(rows: Sequence[Row], pixels: int) -> dict[str, Column]:
 
 def _interval(values: Sequence[float | None]) -> tuple[float, ...]:
     """(mean, low, high) over the images that have the value."""
-    from hsc.metrics.bootstrap import bootstrap_interval
-
     array = np.array(values, dtype=np.float64)
     known = array[~np.isnan(array)]
     if not len(known):

@@ -1,11 +1,15 @@
-"""Tables of a comparison, in Markdown and LaTeX."""
+"""Tables of a comparison, in Markdown, LaTeX and CSV."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from hsc.evaluation.bdrate import Delta, bd_metric, bd_rate, in_noise, on_front
+from hsc.evaluation.bootstrap import bootstrap_interval
 from hsc.evaluation.counting import COUNTS
 from hsc.evaluation.curves import points
 from hsc.evaluation.quantities import known
@@ -17,42 +21,114 @@ ON_FRONT = "★"
 
 
 @dataclass(frozen=True)
-class Table:
-    """Cells as they are shown: a header, rows whose first cell names the codec, and notes below.
-
-    details: longer notes, which a page folds and LaTeX keeps as comments.
-    """
+class Column:
+    """higher_is_better: which of its values is best; None where none is."""
 
     title: str
-    header: list[str]
-    rows: list[list[str]]
+    higher_is_better: bool | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """value: what rows are sorted by, None for what sorts by its text. interval: in brackets behind it, where known.
+
+    trained_on: the codec was trained on the metric, so that the value carries a mark and is never the best. link: where
+    a click on it leads on a page.
+    """
+
+    text: str
+    value: float | None = None
+    interval: str = ""
+    trained_on: bool = False
+    link: str = ""
+
+    @property
+    def marked(self) -> str:
+        return self.text + (TRAINED_ON if self.trained_on else "")
+
+    def __str__(self) -> str:
+        return f"{self.marked} {self.interval}".rstrip()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as they are shown: columns, rows whose first cell names the codec, and notes below.
+
+    name: of its files. details: longer notes, which a page folds and LaTeX keeps as comments.
+    """
+
+    name: str
+    title: str
+    columns: list[Column]
+    rows: list[list[Cell]]
     notes: list[str] = field(default_factory=list)
     details: list[str] = field(default_factory=list)
 
+    @property
+    def header(self) -> list[str]:
+        return [column.title for column in self.columns]
+
+    @cached_property
+    def best(self) -> list[str | None]:
+        """What the best cells of each column show; None where there is nothing to choose from."""
+        return [_best(column, [row[place] for row in self.rows]) for place, column in enumerate(self.columns)]
+
+    def is_best(self, place: int, cell: Cell) -> bool:
+        return self.best[place] is not None and cell.text == self.best[place] and not cell.trained_on
+
     def markdown(self) -> str:
-        lines = [f"### {self.title}", "", _markdown_row(self.header), _markdown_row(["---"] * len(self.header))]
-        lines += [_markdown_row(row) for row in self.rows]
+        lines = [f"### {self.title}", "", _markdown_row(self.header), _markdown_row(["---"] * len(self.columns))]
+        lines += [_markdown_row(self._bold(row, "**", "**")) for row in self.rows]
         return "\n".join([*lines, "", *(f"{note}  " for note in [*self.notes, *self.details]), ""])
 
     def latex(self) -> str:
         """A `booktabs` table."""
-        rows = [" & ".join(map(_latex_text, row)) + r" \\" for row in (self.header, *self.rows)]
-        body = [r"\toprule", rows[0], r"\midrule", *rows[1:], r"\bottomrule"]
-        columns = "l" + "r" * (len(self.header) - 1)
+        header = " & ".join(map(latex_text, self.header)) + r" \\"
+        rows = [" & ".join(self._bold(row, r"\textbf{", "}", latex_text)) + r" \\" for row in self.rows]
+        alignment = "l" + "r" * (len(self.columns) - 1)
         caption = " ".join([f"{self.title}.", *self.notes])
         return "\n".join(
             [
                 r"\begin{table}",
                 r"\centering",
-                rf"\caption{{{_latex_text(caption)}}}",
-                rf"\begin{{tabular}}{{{columns}}}",
-                *body,
+                rf"\caption{{{latex_text(caption)}}}",
+                rf"\begin{{tabular}}{{{alignment}}}",
+                r"\toprule",
+                header,
+                r"\midrule",
+                *rows,
+                r"\bottomrule",
                 r"\end{tabular}",
                 r"\end{table}",
                 *(f"% {note}" for note in self.details),
                 "",
             ]
         )
+
+    def csv(self) -> str:
+        """The cells as they are shown, with their intervals."""
+        return csv_text([self.header, *([str(cell) for cell in row] for row in self.rows)])
+
+    def _bold(self, row: Sequence[Cell], start: str, end: str, escaped: Callable[[str], str] = str) -> list[str]:
+        """The cells of a row, the best values between `start` and `end`."""
+        shown = []
+        for place, cell in enumerate(row):
+            marked = escaped(cell.marked)
+            marked = f"{start}{marked}{end}" if self.is_best(place, cell) else marked
+            shown.append(f"{marked} {escaped(cell.interval)}".rstrip())
+        return shown
+
+
+def _best(column: Column, cells: Sequence[Cell]) -> str | None:
+    eligible = [cell for cell in cells if cell.value is not None and not cell.trained_on]
+    if column.higher_is_better is None or len(eligible) < 2:
+        return None
+    choose = max if column.higher_is_better else min
+    return choose(eligible, key=lambda cell: cell.value).text  # type: ignore[arg-type,return-value]
+
+
+def metric_column(metric: str) -> Column:
+    return Column(f"{known(metric).axis} {known(metric).arrow}", known(metric).higher_is_better)
 
 
 def delta_table(curves: Sequence[Curve], reference: Curve, metrics: Sequence[str], of_rate: bool) -> Table:
@@ -61,63 +137,122 @@ def delta_table(curves: Sequence[Curve], reference: Curve, metrics: Sequence[str
     A cell is empty where one of the two lacks the metric, and a dash where the notes say why there is no value.
     Behind a value stands its confidence interval, where single images are known.
     """
+    against = f"{reference.name}, {COUNTS[reference.count]}"
+    if of_rate:
+        name, title = "bd_rate", f"BD-rate against {against}: percent of bits more (+) or fewer (−) at equal quality"
+    else:
+        name, title = "bd_metric", f"BD-metric against {against}: mean difference at equal rate"
+    pairs = [(reference, curve) for curve in curves if curve is not reference]
+    return _deltas(name, title, pairs, metrics, of_rate)
+
+
+def layers_table(before: Sequence[Curve], after: Sequence[Curve], metrics: Sequence[str]) -> Table:
+    """BD-rate of every layer of a codec against the same layer of another."""
+    codecs = f"{after[0].codec} against {before[0].codec}"
+    title = (
+        f"{codecs}, layer by layer, {COUNTS[after[0].count]}: percent of bits more (+) or fewer (−) at equal quality"
+    )
+    pairs = list(zip(before, after, strict=True))
+    table = _deltas(f"bd_rate_{after[0].codec}", title, pairs, metrics, of_rate=True)
+    return replace(table, columns=[Column(title) for title in table.header])  # layers do not compete
+
+
+def _deltas(
+    name: str, title: str, pairs: Sequence[tuple[Curve, Curve]], metrics: Sequence[str], of_rate: bool
+) -> Table:
+    """A row for every (reference, test)."""
     rows, refusals, overlaps, intervals = [], [], [], False
-    for curve in curves:
-        if curve is reference:
-            continue
-        cells, shared = [curve.name], []
+    for reference, curve in pairs:
+        cells, shared = [Cell(curve.name)], []
         for metric in metrics:
             if metric not in reference.values or metric not in curve.values:
-                cells.append("")
+                cells.append(Cell(""))
                 continue
             delta = (bd_rate if of_rate else bd_metric)(reference, curve, metric)
             if delta.value is None:
                 refusals.append((curve.name, _label(metric), delta.refusal))
             if delta.overlap is not None:
                 shared.append(f"{_label(metric)} {delta.overlap:.0%}")
-            mark = TRAINED_ON if metric in curve.trained_on else ""
-            cells.append(_delta_cell(delta, metric, of_rate, mark))
+            cells.append(
+                _delta_cell(delta, metric, of_rate, metric in curve.trained_on or metric in reference.trained_on)
+            )
             intervals |= delta.low is not None
         rows.append(cells)
         if shared:
             overlaps.append(f"{curve.name}: {', '.join(shared)}.")
-    against = f"{reference.name}, {COUNTS[reference.count]}"
     if of_rate:
-        title = f"BD-rate against {against}: percent of bits more (+) or fewer (−) at equal quality"
-        header = [_label(metric) for metric in metrics]
+        columns = [Column(_label(metric), False) for metric in metrics]
     else:
-        title = f"BD-metric against {against}: mean difference at equal rate"
-        header = [f"{known(metric).axis} {known(metric).arrow}" for metric in metrics]
-        header = [
-            "MS-SSIM (dB) ↑" if metric == "ms_ssim" else text for metric, text in zip(metrics, header, strict=True)
+        columns = [
+            Column("MS-SSIM (dB) ↑", True) if metric == "ms_ssim" else metric_column(metric) for metric in metrics
         ]
     if overlaps:
         what = "quality" if of_rate else "log rate"
-        overlaps[0] = f"Range of {what} shared with {reference.name} ÷ the shorter range. {overlaps[0]}"
-    notes = _trained_note(curves, metrics)
+        references = {reference.name for reference, _ in pairs}
+        shared_with = references.pop() if len(references) == 1 else "its counterpart"
+        overlaps[0] = f"Range of {what} shared with {shared_with} ÷ the shorter range. {overlaps[0]}"
+    notes = _trained_note([curve for pair in pairs for curve in pair], metrics)
     if intervals:
         notes.append(
             f"In brackets {CONFIDENCE:.0%} intervals: both curves from the same images, drawn again and again."
         )
+    curves = list({curve.name: curve for pair in pairs for curve in pair}.values())
     details = _refusal_notes(refusals) + _noise_notes(curves, metrics) + overlaps
-    return Table(title, ["codec", *header], rows, notes, details)
+    return Table(name, title, [Column("codec"), *columns], rows, notes, details)
+
+
+def difference_table(before: Sequence[Curve], after: Sequence[Curve], metrics: Sequence[str]) -> Table | None:
+    """What changes from one codec to another at the same layer and quality: mean differences over the images of both,
+    with paired intervals; None where single images are not known."""
+    rows = []
+    for old, new in zip(before, after, strict=True):
+        one, other = old.images_of, new.images_of
+        if one is None or other is None:
+            return None
+        for place in range(len(new.bpp)):
+            more = (new.bpp[place] / old.bpp[place] - 1) * 100
+            bits = Cell(f"{more:+.1f} %".replace("-", "−"), more) if np.isfinite(more) else Cell(NOTHING)
+            cells = [Cell(f"{new.layer}, {new.point_name(place)}"), bits]
+            rows.append([*cells, *(_difference_cell(old, new, metric, place) for metric in metrics)])
+    columns = [Column("layer"), Column("bits"), *(Column(metric_column(metric).title) for metric in metrics)]
+    codecs = f"{after[0].codec} less {before[0].codec}"
+    notes = [f"In brackets paired {CONFIDENCE:.0%} intervals of the mean over images."]
+    title = f"{codecs} at equal layer and quality: mean difference over the same {after[0].images} images"
+    curves = [*before, *after]
+    return Table(f"difference_{after[0].codec}", title, columns, rows, _trained_note(curves, metrics) + notes)
+
+
+def _difference_cell(before: Curve, after: Curve, metric: str, place: int) -> Cell:
+    if metric not in before.values or metric not in after.values:
+        return Cell("")
+    one, other = before.images_of, after.images_of
+    assert one is not None
+    assert other is not None
+    trained = metric in {*before.trained_on, *after.trained_on}
+    if metric not in one.values or metric not in other.values:  # of sets, not of single images
+        value = float(after.values[metric][place] - before.values[metric][place])
+        return Cell(_signed(value, metric, of_rate=False), value, trained_on=trained)
+    differences = other.values[metric][place] - one.values[metric][place]
+    finite = differences[np.isfinite(differences)]
+    if not len(finite):
+        return Cell(NOTHING)
+    mean, low, high = bootstrap_interval(finite, CONFIDENCE)
+    bounds = _bounds(*(_signed(bound, metric, of_rate=False) for bound in (low, high)))
+    return Cell(_signed(mean, metric, of_rate=False), mean, bounds, trained)
 
 
 def equal_rate_table(curves: Sequence[Curve], metrics: Sequence[str], bpp: float) -> Table:
     """Every metric of every curve at one rate, linear in log rate between measured points, never beyond them.
 
-    Curves that do not reach the rate are named below.
+    Behind a value stands its confidence interval, where single images are known. Curves that do not reach the rate are
+    named below.
     """
-    rows, elsewhere = [], []
+    rows, elsewhere, intervals = [], [], False
     for curve in curves:
-        values = [value_at(curve, metric, bpp) for metric in metrics]
-        marks = [TRAINED_ON if metric in curve.trained_on else "" for metric in metrics]
-        shown = [
-            NOTHING if value is None else known(metric).show(value) + mark
-            for metric, value, mark in zip(metrics, values, marks, strict=True)
-        ]
-        if any(value is not None for value in values):
-            rows.append([curve.name, *shown])
+        cells = [_value_cell(curve, metric, bpp) for metric in metrics]
+        intervals |= any(cell.interval for cell in cells)
+        if any(cell.value is not None for cell in cells):
+            rows.append([Cell(curve.name), *cells])
         else:
             elsewhere.append(curve.name)
     pixels = {curve.pixels for curve in curves}
@@ -125,9 +260,34 @@ def equal_rate_table(curves: Sequence[Curve], metrics: Sequence[str], bpp: float
     title = f"At {bpp:.4f} bpp" + (f" ({bpp * size / 8:.0f} bytes a face)" if size else "")
     if curves[0].count != "files":
         title += f", {COUNTS[curves[0].count]}"
-    header = ["codec", *(f"{known(metric).axis} {known(metric).arrow}" for metric in metrics)]
-    notes = [f"Not measured around this rate: {', '.join(elsewhere)}."] if elsewhere else []
-    return Table(title, header, rows, _trained_note(curves, metrics) + notes)
+    notes = _trained_note(curves, metrics)
+    if intervals:
+        notes.append(f"In brackets {CONFIDENCE:.0%} intervals of the mean over images.")
+    notes += [f"Not measured around this rate: {', '.join(elsewhere)}."] if elsewhere else []
+    return Table(f"at_{bpp:.4f}_bpp", title, [Column("codec"), *map(metric_column, metrics)], rows, notes)
+
+
+def quality_table(curve: Curve, metrics: Sequence[str]) -> Table:
+    """Bytes and every metric of a curve at each of its points."""
+    measured = [metric for metric in metrics if metric in curve.values]
+    rows = []
+    for place, bpp in enumerate(curve.bpp):
+        sizes = [Cell(f"{bpp * curve.pixels / 8:.1f}", float(bpp))] if curve.pixels else []
+        cells = [Cell(curve.point_name(place)), *sizes, Cell(f"{bpp:.4f}", float(bpp))]
+        rows.append([*cells, *(_point_cell(curve, metric, place) for metric in measured)])
+    columns = [Column("point"), *([Column("bytes")] if curve.pixels else []), Column("bpp")]
+    columns += [Column(metric_column(metric).title) for metric in measured]
+    title = f"{curve.name}, means over {curve.images} faces" if curve.images else curve.name
+    return Table(f"points_{curve.name}", title, columns, rows, _trained_note([curve], measured))
+
+
+def _point_cell(curve: Curve, metric: str, place: int) -> Cell:
+    value = float(curve.values[metric][place])
+    if not np.isfinite(value):
+        return Cell(NOTHING)
+    show, bounds = known(metric).show, [of.get(metric) for of in (curve.low, curve.high)]
+    interval = "" if None in bounds else _bounds(*(show(of[place]) for of in bounds))  # type: ignore[index]
+    return Cell(show(value), value, interval, metric in curve.trained_on)
 
 
 def front_table(curve: Curve, metrics: Sequence[str]) -> Table:
@@ -137,25 +297,52 @@ def front_table(curve: Curve, metrics: Sequence[str]) -> Table:
     for place in np.argsort(curve.bpp, kind="stable"):
         if any(front[place] for front in fronts.values()):
             cells = [
-                known(metric).show(curve.values[metric][place]) + (ON_FRONT if front[place] else "")
+                Cell(
+                    known(metric).show(curve.values[metric][place]) + (ON_FRONT if front[place] else ""),
+                    float(curve.values[metric][place]),
+                    trained_on=metric in curve.trained_on,
+                )
                 for metric, front in fronts.items()
             ]
-            rows.append([curve.labels[place], f"{curve.bpp[place]:.4f}", *cells])
-    header = ["trial", "bpp", *(f"{known(metric).axis} {known(metric).arrow}" for metric in fronts)]
+            rows.append([Cell(curve.labels[place]), Cell(f"{curve.bpp[place]:.4f}", float(curve.bpp[place])), *cells])
+    columns = [Column("trial"), Column("bpp"), *map(metric_column, fronts)]
     note = f"{ON_FRONT} No trial of the {len(curve.labels)} is as good for fewer bits, or better for as many."
-    return Table(f"Pareto front of {curve.name}", header, rows, [note])
+    notes = [note, *_trained_note([curve], metrics)]
+    return Table(f"front_{curve.name}", f"Pareto front of {curve.name}", columns, rows, notes)
 
 
 def time_table(curves: Sequence[Curve]) -> Table | None:
-    """Milliseconds an image of every curve that was timed, means over its points; None where none was."""
+    """Milliseconds per image of every curve that was timed, means over its points; None where none was."""
     columns = ("encode_seconds", "decode_seconds")
-    rows = [
-        [curve.name, *(f"{1000 * np.nanmean(curve.values[name]):.1f}" for name in columns)]
-        for curve in curves
-        if all(np.isfinite(curve.values.get(name, np.nan)).any() for name in columns)
-    ]
+    timed = [curve for curve in curves if all(np.isfinite(curve.values.get(name, np.nan)).any() for name in columns)]
+    rows = []
+    for curve in timed:
+        means = [1000 * float(np.nanmean(curve.values[name])) for name in columns]
+        rows.append([Cell(curve.name), *(Cell(f"{mean:.1f}", mean) for mean in means)])
     note = "Wall times as result files have them: machines, batches and whether a program had to start may differ."
-    return Table("Milliseconds an image", ["codec", "encode", "decode"], rows, [note]) if rows else None
+    header = [Column("codec"), Column("encode", False), Column("decode", False)]
+    return Table("times", "Milliseconds an image", header, rows, [note]) if rows else None
+
+
+def layer_table(prefixes: Sequence[Curve]) -> Table:
+    """Mean bytes of each layer of a codec at every quality; `prefixes` are its curves in coding order."""
+    names = [curve.layer for curve in prefixes]
+    ideal = prefixes[-1].values.get("bpp_estimated")
+    pixels = prefixes[-1].pixels
+    rows = []
+    for place in range(len(prefixes[0].qualities)):
+        sizes = np.diff([0.0, *(float(curve.values["bytes"][place]) for curve in prefixes)])
+        numbers = [*map(float, sizes), float(sizes.sum())]
+        if ideal is not None and pixels:
+            numbers.append(float(ideal[place]) * pixels / 8)
+        rows.append([Cell(prefixes[0].point_name(place)), *(Cell(f"{number:.1f}", number) for number in numbers)])
+    columns = [Column(prefixes[0].codec), *map(Column, [*names, "whole file"])]
+    columns += [Column("ideal")] if ideal is not None and pixels else []
+    note = (
+        "Mean bytes of a face. The first layer carries the file's header; each layer its length and checksum. "
+        "“Ideal” is what the entropy model's probabilities come to."
+    )
+    return Table(f"layers_{prefixes[0].codec}", f"Bytes of each layer of {prefixes[0].codec}", columns, rows, [note])
 
 
 def value_at(curve: Curve, metric: str, bpp: float) -> float | None:
@@ -167,14 +354,53 @@ def value_at(curve: Curve, metric: str, bpp: float) -> float | None:
     return float(np.interp(np.log(bpp), np.log(shown.bpp), shown.value))
 
 
-def _delta_cell(delta: Delta, metric: str, of_rate: bool, mark: str) -> str:
+def interval_at(curve: Curve, metric: str, bpp: float) -> tuple[float, float] | None:
+    """The confidence interval of `value_at`: images are drawn again, and both axes are means over the same ones."""
+    images = curve.images_of
+    if images is None or metric not in images.values:
+        return None
+    rates, values = images.resampled["bpp"], images.resampled[metric]
+    measured = np.isfinite(rates).all(axis=0) & np.isfinite(values).all(axis=0)
+    if measured.sum() < 1:
+        return None
+    order = np.argsort(curve.bpp[measured], kind="stable")
+    at = _interpolated(np.log(bpp), np.log(rates[:, measured][:, order]), values[:, measured][:, order])
+    low, high = np.quantile(at, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
+def _interpolated(x: float, places: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """[R]: `np.interp` of one x in each of R curves [R, points] of their own abscissae."""
+    if places.shape[1] == 1:
+        return values[:, 0]
+    right = np.clip((places < x).sum(axis=1), 1, places.shape[1] - 1)
+    (x0, x1), (y0, y1) = (
+        [np.take_along_axis(of, (right + shift)[:, None], axis=1)[:, 0] for shift in (-1, 0)] for of in (places, values)
+    )
+    share = np.clip((x - x0) / np.maximum(x1 - x0, 1e-12), 0, 1)
+    return y0 + share * (y1 - y0)
+
+
+def _value_cell(curve: Curve, metric: str, bpp: float) -> Cell:
+    value, trained = value_at(curve, metric, bpp), metric in curve.trained_on
+    if value is None:
+        return Cell(NOTHING)
+    show, bounds = known(metric).show, interval_at(curve, metric, bpp)
+    return Cell(show(value), value, _bounds(*map(show, bounds)) if bounds else "", trained)
+
+
+def _bounds(low: str, high: str) -> str:
+    return f"[{low}, {high}]"
+
+
+def _delta_cell(delta: Delta, metric: str, of_rate: bool, trained_on: bool) -> Cell:
     if delta.value is None:
-        return NOTHING
-    text = _signed(delta.value, metric, of_rate) + mark
+        return Cell(NOTHING)
+    text = _signed(delta.value, metric, of_rate)
     if delta.low is None or delta.high is None:
-        return text
+        return Cell(text, delta.value, trained_on=trained_on)
     low, high = (_signed(bound, metric, of_rate).removesuffix(" %") for bound in (delta.low, delta.high))
-    return f"{text} [{low}, {high}]"
+    return Cell(text, delta.value, _bounds(low, high), trained_on)
 
 
 def _signed(value: float, metric: str, of_rate: bool) -> str:
@@ -246,5 +472,12 @@ _LATEX = {
 }
 
 
-def _latex_text(text: str) -> str:
+def latex_text(text: str) -> str:
+    """Text as LaTeX prints it."""
     return "".join(_LATEX.get(sign, sign) for sign in text)
+
+
+def csv_text(rows: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

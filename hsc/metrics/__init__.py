@@ -4,7 +4,6 @@ Metrics hold no network. Whoever feeds them asks the judge, once for the origina
 """
 
 import hsc.compat  # noqa: F401  isort: skip  torchvision beside CPU torch, before Lightning and torchmetrics import it
-from hsc.metrics.bootstrap import Interval, bootstrap_interval
 from hsc.metrics.cache import RememberedAnswers
 from hsc.metrics.distribution import (
     MINIMUM_IMAGES,
@@ -29,7 +28,6 @@ __all__ = [
     "FeatureSet",
     "FeatureStatistics",
     "IdentityAccuracy",
-    "Interval",
     "LandmarkError",
     "Moments",
     "PerImage",
@@ -38,7 +36,6 @@ __all__ = [
     "SymbolCounts",
     "Verification",
     "VerificationScores",
-    "bootstrap_interval",
     "distances_of_halves",
     "distribution_distances",
     "frechet_distance",

@@ -10,13 +10,14 @@ from typing import Protocol
 from hsc.errors import HscError
 from hsc.files import write_atomically
 from hsc.sweeps.command import command, experiment
-from hsc.sweeps.outcome import Outcome, has_begun, read_outcome, why_unfinished
+from hsc.sweeps.outcome import Outcome, has_begun, read_outcome, standing, why_unfinished
 from hsc.sweeps.processes import GRACE
 from hsc.sweeps.search import Known, propose, to_stop
 from hsc.sweeps.sweep_file import Sweep
 from hsc.sweeps.trials import Attempt, SweepFolder, Trial, unfinished
 
 SECONDS_BETWEEN_LOOKS = 0.5
+SECONDS_BETWEEN_NEWS = 30.0  # about trials under way
 REFUSED = "hsc: "  # how the last line of a training begins that says why it cannot be done
 HOPELESS = 3  # so many trials in a row that fail from the start of the sweep end it
 
@@ -58,10 +59,12 @@ class Controller:
         """To the end; returns all trials. Whatever ends it early, trials are stopped and their records are right."""
         self.trials = self.folder.load()
         self.live: dict[int, Running] = {}
+        self.told = time.monotonic()
         try:
             while not self._hopeless() and (self._fill() or self.live):
                 time.sleep(SECONDS_BETWEEN_LOOKS)
                 self._look()
+                self._tell()
         finally:
             self._stop_all()
             self.launcher.close()
@@ -118,6 +121,27 @@ class Controller:
         if self.sweep.hyperband:
             for trial in to_stop(self.sweep.hyperband, [self._known(trial) for trial in self.trials]):
                 self._stop_early(trial)
+
+    def _tell(self) -> None:
+        """Now and then a line on how far the sweep is."""
+        if not self.live or time.monotonic() - self.told < SECONDS_BETWEEN_NEWS:
+            return
+        self.told = time.monotonic()
+        over = sum(trial.over for trial in self.trials)
+        running = [
+            f"{self.trials[number].name} {standing(self._run(self.trials[number]), self.sweep.metric)}"
+            for number in sorted(self.live)
+        ]
+        self.say(f"{over}{f' of {self.cap}' if self.cap else ''} trials are over; {'; '.join(running)}{self._best()}")
+
+    def _best(self) -> str:
+        metric, finished = self.sweep.metric, [trial for trial in self.trials if trial.state == "finished"]
+        values = {trial.name: self._outcome(trial).value(metric) for trial in finished}
+        known = {name: value for name, value in values.items() if value is not None}
+        if not known:
+            return ""
+        best = min(known, key=lambda name: metric.loss(known[name]))
+        return f"; best so far {best}: {metric.name} {known[best]:.4g}"
 
     def _ended(self, trial: Trial, how: str) -> None:
         """Judge an attempt that has ended: by what it has left, since exit statuses of training mean little."""

@@ -1,39 +1,23 @@
-"""Pictures of a sweep: rate and distortion of all trials with their Pareto front, and parallel coordinates."""
+"""Pictures of a sweep: rate and distortion of all trials, how they learn, and parallel coordinates."""
 
 import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hsc.evaluation.curves import COLOURS, INK, MARKERS
+import numpy as np
+
+from hsc.evaluation.chart import Chart, Line, Panel
+from hsc.evaluation.curves import COLOURS, MARKERS, Style
 from hsc.evaluation.quantities import quantity, sort_key
+from hsc.evaluation.results import Curve
+from hsc.sweeps.controller import describe
 from hsc.sweeps.parameters import Parameter
 from hsc.sweeps.results import Result
 from hsc.sweeps.sweep_file import Sweep
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 WIDTH, HEIGHT, MARGIN = 960, 330, 110  # of the parallel coordinates, in pixels
-
-_SETTINGS: dict[str, object] = {
-    "font.size": 9,
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "hsc",  # the same trials make the same file
-    "grid.color": "#8a8a8a",
-    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
-}
-
-
-@dataclass(frozen=True)
-class Point:
-    """One prefix of one trial's codec."""
-
-    trial: int
-    layer: str
-    bpp: float
-    value: float
 
 
 def distortions(results: Sequence[Result]) -> list[str]:
@@ -47,73 +31,53 @@ def distortions(results: Sequence[Result]) -> list[str]:
     return sorted((name for name in names if quantity(name)), key=sort_key)
 
 
-def points(results: Sequence[Result], metric: str) -> list[Point]:
-    """Every prefix of every trial that has both a file's rate and the metric."""
-    found = []
-    for one in results:
-        for name, value in one.outcome.best.items():
-            _, layer, last = [*name.split("/"), "", ""][:3]
-            bpp = one.outcome.best.get(f"val/{layer}/bpp")
-            if last == metric and bpp:
-                found.append(Point(one.trial.number, layer, bpp, value))
-    return found
+def rate_curves(results: Sequence[Result]) -> list[Curve]:
+    """A cloud per layer: every trial's prefix up to it, by its name."""
+    layers = dict.fromkeys(
+        name.split("/")[1]
+        for one in results
+        for name in one.outcome.best
+        if name.count("/") == 2 and name.endswith("/bpp")
+    )
+    curves = []
+    for layer in layers:
+        measured = [one for one in results if one.outcome.best.get(f"val/{layer}/bpp")]
+        names = ["bpp", *distortions(measured)]
+        values = {
+            name: np.array([one.outcome.best.get(f"val/{layer}/{name}", np.nan) for one in measured]) for name in names
+        }
+        # A codec of its own for each layer, as what tells trials' clouds apart is their layer.
+        curves.append(
+            Curve(f"up to {layer}", values, codec=layer, labels=[f"trial {one.trial.name}" for one in measured])
+        )
+    return sorted(curves, key=lambda curve: float(curve.bpp.min()))
 
 
-def pareto_front(found: Sequence[Point], higher_is_better: bool) -> list[Point]:
-    """The points that no other beats in both rate and value, by rising rate."""
-    front: list[Point] = []
-    sign = -1 if higher_is_better else 1
-    for point in sorted(found, key=lambda p: (p.bpp, sign * p.value)):
-        if not front or sign * point.value < sign * front[-1].value:
-            front.append(point)
-    return front
+def learning_chart(sweep: Sweep, results: Sequence[Result]) -> Chart:
+    """The sweep's metric at each validation of the last stage, a line per trial, the best trial first."""
+    label, scale = _label(sweep.metric.name)
+    lines: list[Line] = []
+    shown = [one for one in results if one.outcome.history]
+    for one in shown:
+        values = scale * np.array(one.outcome.history)
+        points = [f"validation {number}" for number in range(1, len(values) + 1)]
+        said = describe(sweep, one.trial)
+        texts = [f"{said}\n{point}\n{label}: {value:.4g}" for point, value in zip(points, values, strict=True)]
+        lines.append(Line(np.arange(1.0, len(values) + 1), values, points, texts))
+    looks = [
+        Style(COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)], "-", 2.2 if place == 0 else 1.1)
+        for place in range(len(shown))
+    ]
+    panel = Panel(sweep.metric.name, label, {"validations": lines})
+    names = [one.trial.name for one in shown]
+    return Chart(names, looks, {"validations": "Validation of the last stage"}, [panel], logarithmic=False)
 
 
-def draw_rate_distortion(metric: str, results: Sequence[Result], chosen: int | None) -> "Figure":
-    """All trials' prefixes, the Pareto front as a line, the chosen trial in a ring. Points have the group names
-    `point-TRIAL-N` in the SVG."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    known, found = quantity(metric), points(results, metric)
-    assert known is not None, metric
-    layers = sorted({point.layer for point in found}, key=lambda layer: min(p.bpp for p in found if p.layer == layer))
-    with rc_context(_SETTINGS):  # type: ignore[arg-type]
-        figure = Figure(figsize=(6.3, 4.2), layout="constrained")
-        axes = figure.add_subplot()
-        front = pareto_front(found, known.higher_is_better)
-        axes.plot([p.bpp for p in front], [known.scale * p.value for p in front], color="#8A8A8A", lw=1.2, zorder=1)
-        for number, point in enumerate(found):
-            place = layers.index(point.layer)
-            (drawn,) = axes.plot(
-                point.bpp,
-                known.scale * point.value,
-                **_marker(place),
-                alpha=1 if point in front else 0.6,
-                markeredgewidth=1.6 if point.trial == chosen else 0,
-                markeredgecolor=INK,
-            )
-            drawn.set_gid(f"point-{point.trial}-{number}")
-        axes.set_xlabel("Rate (bits per pixel, whole file)")
-        axes.set_ylabel(f"{known.axis} {known.arrow}")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(True, alpha=0.3, linewidth=0.5)
-        for place, layer in enumerate(layers):
-            axes.plot(
-                [], [], MARKERS[place % len(MARKERS)], color=COLOURS[place % len(COLOURS)], label=f"up to {layer}"
-            )
-        axes.plot([], [], color="#8A8A8A", label="Pareto front")
-        figure.legend(loc="outside lower center", ncols=4, frameon=False)
-    return figure
-
-
-def _marker(place: int) -> dict[str, Any]:
-    return {
-        "marker": MARKERS[place % len(MARKERS)],
-        "color": COLOURS[place % len(COLOURS)],
-        "linestyle": "none",
-        "markersize": 6,
-    }
+def _label(metric: str) -> tuple[str, float]:
+    """Of a logged metric such as val/enhanced/lpips: how it is called, and what shown values are multiplied by."""
+    _, layer, name = [*metric.split("/"), "", ""][:3]
+    known = quantity(name)
+    return (f"{known.axis} {known.arrow}, up to {layer}", known.scale) if known else (metric, 1.0)
 
 
 @dataclass(frozen=True)
@@ -141,7 +105,7 @@ def parallel_coordinates(sweep: Sweep, results: Sequence[Result]) -> str:
         ]
         share = rank / max(len(measured) - 1, 1)
         parts.append(
-            f'<polyline class="trial" data-trial="{one.trial.number}" points="{" ".join(path)}" '
+            f'<polyline class="trial" data-trial="{one.trial.name}" points="{" ".join(path)}" '
             f'style="stroke:color-mix(in oklab, #D55E00 {100 * share:.0f}%, #0072B2)"/>'
         )
     for number, axis in enumerate(axes):

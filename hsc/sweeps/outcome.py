@@ -34,7 +34,7 @@ def read_outcome(run: Path, metric: Metric) -> Outcome:
 
     Only validations of the last stage count: those of the stages before have other objectives, fewer layers or no file.
     """
-    stages = _stages(run)
+    stages = stages_of(run)
     if not stages:
         return Outcome()
     validations = read_validations(run / stages[-1])
@@ -63,12 +63,23 @@ def read_validations(stage: Path) -> list[dict[str, float]]:
 
 def has_begun(run: Path) -> bool:
     """Whether its first stage was reached: its config works, and what it needs was there."""
-    return bool(_stages(run))
+    return bool(stages_of(run))
+
+
+def standing(run: Path, metric: Metric) -> str:
+    """Where a run that is under way has got to, in words."""
+    stages = stages_of(run)
+    name = next((name for name in stages if not (run / name / DONE).exists()), None)
+    if name is None:
+        return "ending" if stages else "starting"
+    measured = read_outcome(run, metric).history
+    reached = f", {metric.name} {measured[-1]:.4g}" if measured else ""
+    return f"in {name} ({stages.index(name) + 1} of {len(stages)}){reached}"
 
 
 def why_unfinished(run: Path, metric: Metric) -> str:
     """In words, for a run whose process has ended."""
-    stages = _stages(run)
+    stages = stages_of(run)
     if not stages:
         return "ended before its first stage"
     for name in stages:
@@ -79,7 +90,8 @@ def why_unfinished(run: Path, metric: Metric) -> str:
     return "ended before its weights were released"
 
 
-def _stages(run: Path) -> list[str]:
+def stages_of(run: Path) -> list[str]:
+    """The stages of a run in their order; none before it has begun."""
     try:
         return list(yaml.safe_load((run / "config.yaml").read_text())["run"])
     except (OSError, yaml.YAMLError, KeyError, TypeError):

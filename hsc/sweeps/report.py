@@ -4,22 +4,41 @@ import html
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hsc.evaluation.curves import INK, png, svg
-from hsc.evaluation.quantities import quantity
+from hsc.evaluation.chart import Chart, rate_chart
+from hsc.evaluation.curves import draw, png, svg
+from hsc.evaluation.report import chart_part, fill_page, section, table_data, table_part, template
+from hsc.evaluation.tables import Cell, Column, Table
 from hsc.files import write_atomically
-from hsc.sweeps.figures import distortions, draw_rate_distortion, parallel_coordinates
+from hsc.sweeps.controller import describe
+from hsc.sweeps.figures import distortions, learning_chart, parallel_coordinates, rate_curves
 from hsc.sweeps.importance import importances
+from hsc.sweeps.outcome import stages_of
 from hsc.sweeps.results import Result, best, read_results, rows, write_tables
 from hsc.sweeps.run import opened
 from hsc.sweeps.sweep_file import Sweep
 from hsc.sweeps.trials import SweepFolder
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
+SCRIPTS = ("view.js", "save.js", "chart.js", "tables.js")
+PARALLEL_HINT = (
+    '<p class="hint">A line is a trial, from blue (best) to orange (worst). Point at a line or a row to find the trial '
+    "everywhere.</p>"
+)
+IMPORTANCE_HINT = (
+    '<p class="hint">Share of the metric\'s variance between trials with about the same value, beyond chance (ε²), one '
+    "hyperparameter at a time. A negative correlation means that more of it is better.</p>"
+)
+PICTURES_HINT = (
+    '<p class="hint">Of the last validation: the original and each layer, one row per face. They lie beside this page, '
+    "in the trials' folders.</p>"
+)
 LAST_LINES = 3
 WIDTH_OF_FILES = 200
 
@@ -38,8 +57,8 @@ def report(folder: SweepFolder) -> bool:
         return False
     chosen = best(results)
     tables = write_tables(sweep, folder, results)
-    drawings = _write_figures(folder, results, chosen)
-    write_atomically(folder.path / "index.html", build_page(sweep, folder, results, drawings).encode())
+    page = build_page(sweep, folder, results, _write_figures(folder, results))
+    write_atomically(folder.path / "index.html", page.encode())
     console = Console(highlight=False)
     if not console.is_terminal:  # nothing has to fit
         console.width = WIDTH_OF_FILES
@@ -70,37 +89,49 @@ def failures(folder: SweepFolder, results: Sequence[Result]) -> list[str]:
     return lines
 
 
-def build_page(sweep: Sweep, folder: SweepFolder, results: Sequence[Result], drawings: dict[str, str]) -> str:
-    """One HTML file that requests nothing from anywhere. drawings: the SVG of each quality."""
-    measured = any(one.loss is not None for one in results)
+def build_page(sweep: Sweep, folder: SweepFolder, results: Sequence[Result], rates: Chart | None) -> str:
+    """One HTML file in the style of the comparison's page; it links to the trials' folders and pictures beside it.
+
+    rates: rate and distortion of all trials, where any has a rate.
+    """
     goal = "highest" if sweep.metric.maximize else "lowest"
+    learning = learning_chart(sweep, results)
+    tables = {"trials": trials_table(sweep, folder, results), "importance": _importance_table(sweep, results)}
+    failed = failures(folder, results)
+    sections = [
+        section("trials", "Trials", table_part("trials", tables["trials"]) + _failed(failed)),
+        section("learning", "Learning curves", chart_part("learning", learning, "Trials", "validations"))
+        if learning.names
+        else "",
+        section("rates", "Rate and distortion", chart_part("rates", rates, "Layers", "rate")) if rates else "",
+        section("hyperparameters", "Hyperparameters", _hyperparameters(sweep, results)) if learning.names else "",
+        section("importance", "Importance", f"{table_part('importance', tables['importance'])}{IMPORTANCE_HINT}"),
+        _pictures(sweep, folder, results),
+    ]
     parts = {
-        "TITLE": html.escape(sweep.name),
+        "TITLE": html.escape(f"Sweep {sweep.name}"),
         "LEAD": html.escape(
-            f"{len(results)} trials by {sweep.method}. The {goal} {sweep.metric.name} that a trial reached in its last "
-            "stage counts; its other values are of the same validation."
+            f"{len(results)} trials by {sweep.method}, the best first. The {goal} {sweep.metric.name} that a trial "
+            "reached in its last stage counts; its other values are of the same validation."
         ),
-        "METRICS": "".join(f'<option value="{n}">{_label(name)}</option>' for n, name in enumerate(drawings)),
-        "FIGURES": "".join(map(_figure, range(len(drawings)), drawings.values())) or "<p>No trial has a rate yet.</p>",
-        "PARALLEL": parallel_coordinates(sweep, results) if measured else "",
-        "IMPORTANCE": _importance_table(sweep, results),
-        "TRIALS": _trials_table(sweep, results),
-        "FAILURES": html.escape("\n".join(failures(folder, results))),
-        "STYLE": _template("sweep.css"),
-        "SCRIPT": _template("sweep.js"),
+        "WARNINGS": "",
+        "CONTROLS": "",
+        "SECTIONS": "".join(sections),
     }
-    return re.sub(r"<!--([A-Z]+)-->", lambda match: parts[match[1]], _template("sweep.html"))
+    charts = {"learning": learning.data()} | ({"rates": rates.data()} if rates else {})
+    return fill_page(parts, {"charts": charts, "tables": table_data(tables)}, _scripts())
 
 
-def _write_figures(folder: SweepFolder, results: Sequence[Result], chosen: Result | None) -> dict[str, str]:
-    number = None if chosen is None else chosen.trial.number
-    drawings = {}
-    for metric in distortions(results):
-        figure = draw_rate_distortion(metric, results, number)
-        drawings[metric] = svg(figure)
-        write_atomically(folder.path / f"rate_distortion_{metric}.svg", drawings[metric].encode())
+def _write_figures(folder: SweepFolder, results: Sequence[Result]) -> Chart | None:
+    """A figure per metric beside the page; the chart of them all, where any trial has a rate."""
+    curves, metrics = rate_curves(results), distortions(results)
+    if not metrics:
+        return None
+    for metric in metrics:
+        figure = draw(metric, curves)
+        write_atomically(folder.path / f"rate_distortion_{metric}.svg", svg(figure).encode())
         write_atomically(folder.path / f"rate_distortion_{metric}.png", png(figure))
-    return drawings
+    return rate_chart({"files": curves}, metrics)
 
 
 def _link_best(folder: SweepFolder, chosen: Result) -> None:
@@ -111,64 +142,89 @@ def _link_best(folder: SweepFolder, chosen: Result) -> None:
     os.replace(fresh, folder.path / "best")
 
 
-def _table(sweep: Sweep, results: Sequence[Result]) -> "Table":
+def _table(sweep: Sweep, results: Sequence[Result]) -> "RichTable":
     from rich import box
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
     header, cells = _cells(sweep, results)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in header:
         table.add_column(re.sub(r"^(stages\.|val/)", "", name), overflow="fold")
     for row in cells:
-        table.add_row(*row)
+        table.add_row(*map(_text, row))
     return table
 
 
-def _cells(sweep: Sweep, results: Sequence[Result]) -> tuple[list[str], list[list[str]]]:
+def _cells(sweep: Sweep, results: Sequence[Result]) -> tuple[list[str], list[list[object]]]:
     """What people look at first: the searched values, the metric, the rate of the same prefix, what was reused."""
     rate = f"{sweep.metric.name.rpartition('/')[0]}/bpp"
     names = ["trial", "state", *(parameter.name for parameter in sweep.searched), sweep.metric.name]
     names += [rate] if rate != sweep.metric.name and any(rate in one.outcome.best for one in results) else []
     names += ["reused", "attempts", "seconds"]
-    return names, [[_text(row.get(name)) for name in names] for row in rows(sweep, results)]
+    return names, [[row.get(name) for name in names] for row in rows(sweep, results)]
 
 
-def _trials_table(sweep: Sweep, results: Sequence[Result]) -> str:
+def trials_table(sweep: Sweep, folder: SweepFolder, results: Sequence[Result]) -> Table:
+    """A row per trial, the best first, with links to its folder and to what its last validation looks like."""
     header, cells = _cells(sweep, results)
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in header)
-    body = "".join(
-        f'<tr data-trial="{one.trial.number}">' + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-        for one, row in zip(results, cells, strict=True)
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    shown = []
+    for one, row in zip(results, cells, strict=True):
+        first, *others = [_cell(value) for value in row]
+        grid = last_pictures(folder.run(one.trial))
+        links = [Cell("see", link=grid.relative_to(folder.path).as_posix()) if grid else Cell("")]
+        shown.append([replace(first, link=f"trials/{one.trial.name}/"), *others, *links])
+    better = {sweep.metric.name: sweep.metric.maximize}
+    columns = [Column(name, better.get(name)) for name in header]
+    return Table("trials", f"Trials of {sweep.name}", [*columns, Column("pictures")], shown)
 
 
-def _importance_table(sweep: Sweep, results: Sequence[Result]) -> str:
-    lines = []
+def last_pictures(run: Path) -> Path | None:
+    """The grid of faces that the last validation of a run's last stage with pictures has left."""
+    for stage in reversed(stages_of(run)):
+        if grids := sorted((run / stage / "samples").glob("*.png")):
+            return grids[-1]
+    return None
+
+
+def _pictures(sweep: Sweep, folder: SweepFolder, results: Sequence[Result]) -> str:
+    figures = []
+    for one in results:
+        if (grid := last_pictures(folder.run(one.trial))) is not None:
+            place = html.escape(grid.relative_to(folder.path).as_posix())
+            value = _text(one.outcome.value(sweep.metric))
+            words = html.escape(f"{describe(sweep, one.trial)}: {value}")
+            image = f'<a href="{place}"><img src="{place}" loading="lazy" alt="faces of trial {one.trial.name}"></a>'
+            caption = f"<figcaption><strong>{one.trial.name}</strong> {words}</figcaption>"
+            figures.append(f'<figure data-trial="{one.trial.name}">{image}{caption}</figure>')
+    if not figures:
+        return ""
+    return section("pictures", "Pictures", f'<div class="grids">{"".join(figures)}</div>{PICTURES_HINT}')
+
+
+def _hyperparameters(sweep: Sweep, results: Sequence[Result]) -> str:
+    return f'<div class="scroll"><figure>{parallel_coordinates(sweep, results)}</figure></div>{PARALLEL_HINT}'
+
+
+def _failed(lines: Sequence[str]) -> str:
+    content = html.escape("\n".join(lines))
+    return f'<pre class="failures">{content}</pre>' if lines else ""
+
+
+def _importance_table(sweep: Sweep, results: Sequence[Result]) -> Table:
+    shown = []
     for one in importances(sweep, results):
-        share = "too few trials" if one.explained is None else f"{100 * one.explained:.0f} %"
-        bar = f'<span class="bar" style="width:{10 * (one.explained or 0):.2f}rem"></span>'
-        order = "–" if one.correlation is None else f"{one.correlation:+.2f}".replace("-", "−")
-        lines.append(f"<tr><td>{html.escape(one.parameter)}</td><td>{bar} {share}</td><td>{order}</td></tr>")
-    head = "<th>hyperparameter</th><th>variance explained</th><th>rank correlation with the loss</th>"
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+        share = Cell("too few trials") if one.explained is None else Cell(f"{100 * one.explained:.0f} %", one.explained)
+        order = (
+            Cell("–") if one.correlation is None else Cell(f"{one.correlation:+.2f}".replace("-", "−"), one.correlation)
+        )
+        shown.append([Cell(one.parameter), share, order])
+    titles = ("hyperparameter", "variance explained", "rank correlation with the loss")
+    return Table("importance", f"Importance of {sweep.name}'s hyperparameters", [*map(Column, titles)], shown)
 
 
-def _figure(number: int, drawing: str) -> str:
-    """The SVG as part of the page: in the page's text colour, with ids of its own, points marked by trial."""
-    drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing[drawing.index("<svg") :], flags=re.DOTALL)
-    drawing = re.sub(r'\bid="', f'id="m{number}-', drawing)
-    drawing = re.sub(r'href="#', f'href="#m{number}-', drawing)
-    drawing = re.sub(r"url\(#", f"url(#m{number}-", drawing).replace(INK, "currentColor")
-    drawing = re.sub(r'id="(m\d+-point-(\d+)-\d+)"', r'id="\1" class="point" data-trial="\2"', drawing)
-    drawing = drawing.replace("fill: #ffffff", "fill: none")
-    return f'<figure data-metric="{number}">{drawing}</figure>'
-
-
-def _label(metric: str) -> str:
-    known = quantity(metric)
-    assert known is not None, metric
-    return html.escape(f"{known.axis} {known.arrow}")
+def _cell(value: object) -> Cell:
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    return Cell(_text(value), float(value) if numeric else None)  # type: ignore[arg-type]
 
 
 def _text(value: object) -> str:
@@ -177,5 +233,6 @@ def _text(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _template(name: str) -> str:
-    return files("hsc.sweeps").joinpath("page", name).read_text(encoding="utf-8")
+def _scripts() -> str:
+    own = files("hsc.sweeps").joinpath("page", "sweep.js").read_text(encoding="utf-8")
+    return "\n".join([*map(template, SCRIPTS), own])

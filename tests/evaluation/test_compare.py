@@ -1,5 +1,6 @@
 """`compare`: published results overlay, the page stands alone, and the tables say what the curves do."""
 
+import csv
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -10,12 +11,25 @@ import pytest
 from PIL import Image
 
 from hsc.errors import HscError
-from hsc.evaluation.compare import compare, equal_rates, find_reference, unique_names, warnings_about
+from hsc.evaluation.bootstrap import bootstrap_interval
+from hsc.evaluation.chart import rate_chart
+from hsc.evaluation.compare import changes_between, compare, equal_rates, find_reference, unique_names, warnings_about
 from hsc.evaluation.counting import COUNTS
 from hsc.evaluation.curves import draw, png, points, styles, svg
+from hsc.evaluation.per_image import ImageValues
 from hsc.evaluation.quantities import quantity
 from hsc.evaluation.results import Curve, read_about, read_results, write_results
-from hsc.evaluation.tables import Table, delta_table, equal_rate_table, value_at
+from hsc.evaluation.tables import (
+    Cell,
+    Column,
+    Table,
+    delta_table,
+    difference_table,
+    equal_rate_table,
+    interval_at,
+    layers_table,
+    value_at,
+)
 
 RATES = np.array([0.05, 0.1, 0.2, 0.4, 0.8])
 ACCURACY = "identity_accuracy.dlib@500"
@@ -94,8 +108,12 @@ def test_page_requests_nothing_and_holds_every_metric(compared):
     assert not re.search(
         r"https?:|//[\w-]+\.\w|@import|<link(?! rel=\"icon\" href=\"data:,\")|<script src|<img", outside
     )
-    for number, metric in enumerate(METRICS):
-        assert f'<option value="{number}">{quantity(metric).axis} {quantity(metric).arrow}</option>' in page
+    for metric in METRICS:
+        said = quantity(metric)
+        mark = " †" if metric == "lpips" else ""
+        assert re.search(
+            rf'<option value="{metric}"[^>]*>{re.escape(f"{said.axis} {said.arrow}{mark}")}</option>', page
+        )
     assert "<!--" not in page
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
@@ -106,19 +124,80 @@ def script_data(page: str) -> dict:
     return json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
 
 
+def test_page_opens_on_a_metric_that_trained_nothing(compared):
+    (first,) = re.findall(r'<option value="([^"]+)" selected>', (compared / "index.html").read_text())
+    assert first == "ms_ssim"  # LPIPS, which is named first, trained a codec
+    ours = curve("ours", trained_on=["psnr", "lpips"])
+    assert rate_chart({"files": [ours]}, ["psnr", "lpips"]).first == 0
+
+
 def test_page_has_the_numbers_of_every_point(compared):
-    data = script_data((compared / "index.html").read_text())
+    data = script_data((compared / "index.html").read_text())["charts"]["curves"]
     assert [one["name"] for one in data["curves"][:3]] == ["ours basic", "ours middle", "ours enhanced"]
     psnr = data["metrics"][2]["points"]["files"]
-    assert [len(psnr[str(number)]) for number in range(5)] == [5] * 5
-    first = psnr["2"][0]
+    assert [len(points) for points in psnr] == [5] * 5
+    first = psnr[2][0]
     assert first["text"] == "quality 0\n0.0350 bpp, 71.7 bytes\nPSNR: 17.03 dB"
     assert (first["x"], first["y"]) == pytest.approx((0.035, 30 + 3 * np.log2(0.05)), rel=1e-4)
-    assert "95 %: 16.53 to 17.53" in psnr["3"][0]["text"]
-    assert psnr["3"][0]["high"] - psnr["3"][0]["low"] == pytest.approx(1, abs=1e-3)
+    assert "95 %: 16.53 to 17.53" in psnr[3][0]["text"]
+    assert psnr[3][0]["high"] - psnr[3][0]["low"] == pytest.approx(1, abs=1e-3)
     assert "low" not in first
-    assert not data["metrics"][1]["points"]["files"]["0"]  # MS-SSIM was measured for the published curve alone
-    assert "trained on this metric" in data["metrics"][0]["points"]["files"]["2"][0]["text"]
+    assert not data["metrics"][1]["points"]["files"][0]  # MS-SSIM was measured for the published curve alone
+    assert "† The codec was trained on this metric" in data["metrics"][0]["points"]["files"][2][0]["text"]
+    assert [metric["trained_on"] for metric in data["metrics"]] == [[2], [], [], []]
+
+
+def test_every_figure_and_table_is_also_text_for_papers(compared):
+    rows = list(csv.DictReader((compared / "psnr.csv").read_text().splitlines()))
+    assert len(rows) == 25
+    assert rows[10]["curve"] == "ours enhanced"
+    assert rows[10]["point"] == "quality 0"
+    assert float(rows[10]["Bits per pixel, whole files"]) == pytest.approx(0.035)
+    assert float(rows[15]["PSNR (dB) ↑"]) == pytest.approx(30 + 3 * np.log2(0.05), rel=1e-5)
+    assert (float(rows[15]["high"]) - float(rows[15]["low"]), rows[10]["low"]) == (pytest.approx(1, abs=1e-3), "")
+    assert {row["trained_on"] for row in csv.DictReader((compared / "lpips.csv").read_text().splitlines())} == {
+        "yes",
+        "no",
+    }
+    plot = (compared / "psnr.tex").read_text()
+    assert plot.count(r"\addplot[") == plot.count(r"\addlegendentry{") == 5
+    assert plot.count("{") == plot.count("}")
+    assert r"ylabel={PSNR (dB) $\uparrow$}" in plot
+    assert "(0.05,17.0342) += (0,0.5) -= (0,0.5)" in plot
+    assert r"\addlegendentry{ours enhanced\textdagger{}}" in (compared / "lpips.tex").read_text()
+    table = list(csv.reader((compared / "table-bd_rate.csv").read_text().splitlines()))
+    assert table[3] == ["ours enhanced", "−30.0 %†", "", "−30.0 %", "−30.0 %"]
+
+
+def test_the_best_value_of_a_column_is_bold_and_never_one_that_was_trained_on(compared):
+    table = equal_rate_table(four_curves(), ["psnr", "lpips"], 0.1)
+    alone = equal_rate_table(four_curves()[2:], ["lpips"], 0.1)
+    assert not any(alone.is_best(1, row[1]) for row in alone.rows)  # there is nothing to be better than
+    best = [
+        [cell.text for cell in column if table.is_best(n, cell)]
+        for n, column in enumerate(zip(*table.rows, strict=True))
+    ]
+    enhanced, middle = table.rows[2], table.rows[1]
+    assert best == [[], [enhanced[1].text], [middle[2].text]]
+    assert enhanced[2].value < middle[2].value
+    text = (compared / "tables.md").read_text()
+    assert "| ours enhanced | −30.0 %† |  | **−30.0 %** |" in text
+    assert r"\textbf{$-$30.0 \%}" in (compared / "tables.tex").read_text()
+    page = (compared / "index.html").read_text()
+    assert re.search(r"<td data-value=[^>]*><strong>−30\.0 %</strong></td>", page)
+
+
+def test_values_at_equal_rate_have_intervals_over_images():
+    """Of 40 images, PSNR spread evenly over 10 dB: the mean's interval is that of the bootstrap."""
+    one, spread = curve("codec"), np.linspace(-5, 5, 40)
+    images = {"bpp": np.repeat(RATES[:, None], 40, 1), "psnr": one.values["psnr"][:, None] + spread}
+    one.images_of = ImageValues([0, 1, 2, 3, 4], [f"{n:02}" for n in range(40)], images)
+    low, high = interval_at(one, "psnr", 0.1)
+    expected = bootstrap_interval(images["psnr"][1])
+    assert (low, high) == (pytest.approx(expected.low, abs=0.05), pytest.approx(expected.high, abs=0.05))
+    (row,) = equal_rate_table([one], ["psnr", "lpips"], 0.1).rows
+    assert row[1].interval == f"[{low:.2f}, {high:.2f}]"
+    assert row[2].interval == ""
 
 
 def test_names_in_result_files_cannot_inject_markup(tmp_path):
@@ -133,7 +212,7 @@ def test_tables_hold_the_saving(compared):
     text = (compared / "tables.md").read_text()
     (row,) = [line for line in text.splitlines() if line.startswith("| ours enhanced") and "%" in line][:1]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells == ["ours enhanced", "−30.0 %†", "", "−30.0 %", "−30.0 %"]
+    assert cells == ["ours enhanced", "−30.0 %†", "", "**−30.0 %**", "**−30.0 %**"]
     assert "† The codec was trained on this metric." in text
     latex = (compared / "tables.tex").read_text()
     assert r"$-$30.0 \%\textdagger{}" in latex
@@ -162,8 +241,8 @@ def test_tables_and_page_count_coded_pictures_alone(tmp_path):
     for count in COUNTS:
         page = compare([tmp_path], tmp_path / count, count=count).read_text()
         assert re.findall(r'<div data-count="(\w+)"( hidden)?>', page)[0] == (count, "")
-        points = script_data(page)["metrics"][0]["points"]
-        assert (len(points["files"]["2"]), len(points["pictures"]["2"])) == (5, 0)
+        points = script_data(page)["charts"]["curves"]["metrics"][0]["points"]
+        assert (len(points["files"][2]), len(points["pictures"][2])) == (5, 0)
         texts[count] = (tmp_path / count / "tables.md").read_text()
     assert "| ours all | +0.0 % |" in texts["pictures"]
     assert "| ours all | +0.0 % |" not in texts["files"]
@@ -176,11 +255,12 @@ def test_coded_pictures_that_nobody_counted_are_refused(tmp_path):
     write_results(tmp_path / "results.json", [curve("a"), curve("b")], curve("a"), {})
     with pytest.raises(HscError, match="no result here counts coded pictures alone"):
         compare([tmp_path], tmp_path / "out", count="pictures")
-    assert "pictures" not in script_data(compare([tmp_path], tmp_path / "out").read_text())["counts"]
+    assert "pictures" not in script_data(compare([tmp_path], tmp_path / "out").read_text())["charts"]["curves"]["views"]
 
 
 def test_latex_escapes_what_latex_reads():
-    text = Table("a_b", ["codec", "x & y"], [["50 %", "{1}^2~3\\4"]]).latex()
+    rows = [[Cell("50 %"), Cell("{1}^2~3\\4")]]
+    text = Table("name", "a_b", [Column("codec"), Column("x & y")], rows).latex()
     assert r"x \& y \\" in text
     assert r"50 \% & \{1\}\textasciicircum{}2\textasciitilde{}3\textbackslash{}4 \\" in text
 
@@ -194,7 +274,7 @@ def test_value_between_points_but_never_beyond():
     assert value_at(one, "fid", 0.1) is None
     table = equal_rate_table([one, curve("cheap", 0.9)], ["psnr", ACCURACY], 0.1)
     assert table.title == "At 0.1000 bpp (205 bytes a face)"
-    assert table.rows[0] == ["codec", "20.03", "50.0"]
+    assert [str(cell) for cell in table.rows[0]] == ["codec", "20.03", "50.0"]
     assert len(table.rows) == 1
     assert table.notes == ["Not measured around this rate: cheap."]
 
@@ -203,7 +283,7 @@ def test_refused_deltas_are_explained_below_the_table(curves):
     short = curve("short")
     short.values = {name: values[:3] for name, values in short.values.items()}
     table = delta_table([*curves, short], curves[-1], ["psnr", "lpips"], of_rate=True)
-    assert table.rows[-1] == ["short", "–", "–"]
+    assert [str(cell) for cell in table.rows[-1]] == ["short", "–", "–"]
     assert "– only 3 points improve with rate, 4 needed – PSNR: short; LPIPS (AlexNet): short." in table.details
     overlap = "Range of quality shared with vvc ÷ the shorter range. ours basic: PSNR 100%, LPIPS (AlexNet) 100%."
     assert overlap in table.details
@@ -212,7 +292,7 @@ def test_refused_deltas_are_explained_below_the_table(curves):
 def test_reference_is_vvc_unless_told(curves):
     assert find_reference(curves, None).name == "vvc"
     assert find_reference(curves, "ours basic").name == "ours basic"
-    assert find_reference(curves[:3], None).name == "ours basic"
+    assert find_reference(curves[:3], None).name == "ours enhanced"
     with pytest.raises(HscError, match=r"there is no curve 'h264'.*ours basic"):
         find_reference(curves, "h264")
 
@@ -238,6 +318,47 @@ def test_same_anchor_twice_is_one_curve_and_namesakes_are_told_apart(tmp_path):
     assert [one.name for one in unique_names(thrice)] == ["ours (a)", "ours (a) #2", "ours (a) #3"]
 
 
+def measured_on_images(codec: str, better: float, seed: int) -> list[Curve]:
+    """Two layers, of 30 images that differ much among each other and a little, by `better`, between codecs."""
+    images = np.random.default_rng(1).normal(0, 3, 30)
+    noise = np.random.default_rng(seed).normal(0, 0.05, (5, 30))
+    layers = []
+    for layer in ("basic", "all"):
+        one = curve(f"{codec} {layer}", layer=layer, qualities=[0, 1, 2, 3, 4])
+        values = {
+            "bpp": np.repeat(RATES[:, None], 30, 1),
+            "psnr": one.values["psnr"][:, None] + images + noise + better,
+        }
+        one.images_of = ImageValues([0, 1, 2, 3, 4], [f"{n:02}" for n in range(30)], values)
+        one.values |= {name: of.mean(axis=1) for name, of in values.items()} | {"bytes": RATES * 2048}
+        layers.append(one)
+    return layers
+
+
+def test_before_and_after_have_paired_intervals():
+    """Images spread over 3 dB, but the change from before to after is the same in each."""
+    before, after = measured_on_images("before", 0, 2), measured_on_images("after", 0.2, 3)
+    table = difference_table(before, after, ["psnr"])
+    assert [str(row[0]) for row in table.rows][:2] == ["basic, quality 0", "basic, quality 1"]
+    assert len(table.rows) == 10
+    for row in table.rows:
+        low, high = (float(text.replace("−", "-")) for text in row[2].interval.strip("[]").split(", "))
+        assert low < 0.2 < high
+        assert high - low < 0.1
+        assert row[1].text == "+0.0 %"
+    (saved, _) = layers_table(before, after, ["psnr"]).rows
+    low, high = (float(text.replace("−", "-")) for text in saved[1].interval.strip("[]").split(", "))
+    assert low < saved[1].value < high < 0
+    changes, differences = changes_between([*before, *after, curve("vvc")], ["psnr"])
+    assert [table.title.partition(":")[0] for table in changes] == [
+        "BD-rate of after against before, layer by layer, whole files"
+    ]
+    assert len(differences) == 1
+    after[1].images_of.names[0] = "another"
+    assert changes_between([*before, *after], ["psnr"]) == ([], [])
+    assert changes_between(before, ["psnr"]) == ([], [])
+
+
 def test_equal_rates_are_those_of_the_last_layer(curves):
     np.testing.assert_allclose(equal_rates(curves, curves[3]), 0.7 * RATES[[0, 2, 4]])
     np.testing.assert_allclose(equal_rates([curves[3], curve("jpeg", 0.5)], curves[3]), RATES[[0, 2, 4]])
@@ -249,7 +370,7 @@ def test_the_page_begins_with_the_rate_that_most_codecs_reach(tmp_path):
     jpeg.values = {name: values[-2:] for name, values in jpeg.values.items()}
     write_results(tmp_path / "results.json", [ours, jpeg], ours, {})
     page = compare([tmp_path], tmp_path / "out").read_text()
-    headline, *rest = re.findall(r"At [\d.]+ bpp", page)
+    headline, *rest = re.findall(r"At [\d.]+ bpp", page.partition("<script")[0])
     assert headline == "At 0.4000 bpp"
     assert sorted(rest) == ["At 0.0250 bpp", "At 0.1000 bpp"]
 

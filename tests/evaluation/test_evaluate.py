@@ -18,7 +18,9 @@ from hsc.data.faces import open_faces
 from hsc.errors import HscError
 from hsc.evaluation.anchors import pillow
 from hsc.evaluation.evaluate import evaluate
+from hsc.evaluation.gallery import faces_data, read_gallery
 from hsc.evaluation.own_split import validation_split
+from hsc.evaluation.progress import in_words
 from hsc.evaluation.results import read_results
 from hsc.images import to_tensor
 
@@ -165,7 +167,7 @@ class Interrupted(JpegLayers):
     """Stops in the middle, as Ctrl-C would."""
 
     def compress(self, images, quality=None, layers=None):
-        if self.compressed > 6:  # the probe at three qualities, and the first batch at as many
+        if self.compressed > 7:  # the probes at three qualities and one, and the first batch at three
             raise KeyboardInterrupt
         return super().compress(images, quality, layers)
 
@@ -209,7 +211,9 @@ def test_batches_follow_from_pixels_and_latents_are_computed_once(finished, pict
     codec = JpegLayers()
     evaluate(codec, pictures, tmp_path / "out", anchors=("jpeg",), limit=COUNT, judges=judges, pictures=4)
     assert max(most) == 3
-    assert codec.analysed == 1 + COUNT + 4  # the probe that tells codecs apart, and the pictures of four faces
+    assert (
+        codec.analysed == 1 + 1 + COUNT
+    )  # one tells codecs apart, one how long it takes; pictures are no further work
     assert without_times(read_rows(tmp_path / "out")) == without_times(read_rows(finished))
     assert len(json.loads((tmp_path / "out" / "faces" / "faces.json").read_text())["faces"]) == 4
 
@@ -355,29 +359,101 @@ def test_anchors_keep_to_sizes(codec, pictures, tmp_path, judges, capsys):
     assert curve.point_name(0) == "704 bytes asked for"
 
 
-def test_pictures_show_every_layer_and_the_anchor_within_its_bytes(codec, pictures, tmp_path, judges):
+def test_what_is_to_be_measured_and_how_long_it_takes_is_said_before(codec, pictures, tmp_path, judges, capsys):
+    settings = {"anchors": ("jpeg",), "limit": 3, "judges": judges, "qualities": [0, 1]}
+    evaluate(codec, pictures, tmp_path / "out", **settings)
+    said = capsys.readouterr().err
+    announced = re.search(
+        r"measuring 3 faces with jpeg-layers at 2 qualities of 3 layers, jpeg at 7 qualities: about", said
+    )
+    assert announced
+    assert "quality" not in said[: announced.start()]
+    evaluate(codec, pictures, tmp_path / "out", **settings)
+    assert "about" not in capsys.readouterr().err  # nothing is left to do
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "1 second"),
+        (59, "59 seconds"),
+        (60, "1 minute"),
+        (1000, "17 minutes"),
+        (7100, "118 minutes"),
+        (9e4, "25 hours"),
+    ],
+)
+def test_durations_are_said_in_words(seconds, words):
+    assert in_words(seconds) == words
+
+
+def test_pictures_show_every_quality_and_layer_of_every_codec(codec, pictures, tmp_path, judges):
     out = tmp_path / "out"
-    settings = {"anchors": ("jpeg",), "limit": 3, "judges": judges, "pictures": 2}
-    evaluate(codec, pictures, out, **settings)
+    settings = {"anchors": ("jpeg",), "limit": 3, "judges": judges, "qualities": [0, 2]}
+    evaluate(codec, pictures, out, **settings, pictures=2)
     kept = json.loads((out / "faces" / "faces.json").read_text())
     assert [face["name"] for face in kept["faces"]] == ["000.png", "001.png"]
-    rows = {(row["image"], row["layer"]): row for row in read_rows(out) if row["quality"] == "1"}
+    assert "psnr" in kept["trained_on"]
+    rows = {(row["image"], row["codec"], row["layer"], row["quality"]): row for row in read_rows(out)}
     for face in kept["faces"]:
-        assert [shot["layer"] for shot in face["decoded"]] == ["basic", "middle", "enhanced"]
-        for shot, beside in zip(face["decoded"], face["anchors"]["jpeg"], strict=True):
-            row = rows[face["name"], shot["layer"]]
+        own, beside = face["shots"]["jpeg-layers"], face["shots"]["jpeg"]
+        assert [(shot["quality"], shot["layer"]) for shot in own] == [
+            (quality, layer) for quality in (0, 2) for layer in ("basic", "middle", "enhanced")
+        ]
+        assert [shot["quality"] for shot in beside] == list(pillow.JPEG.qualities)
+        for shot, name in [(shot, "jpeg-layers") for shot in own] + [(shot, "jpeg") for shot in beside]:
+            row = rows[face["name"], name, shot["layer"] or "all", str(shot["quality"])]
             assert shot["bytes"] == int(row["bytes"])
-            for name, value in shot["metrics"].items():
-                assert value == pytest.approx(float(row[name]), abs=1e-5)
-            assert beside["bytes"] <= shot["bytes"] or beside["quality"] == 1
+            for metric, value in shot["metrics"].items():
+                assert value == pytest.approx(float(row[metric]), abs=1e-5)
             assert np.array(shot["landmarks"]).shape == (3, 2)
-            with Image.open(out / "faces" / beside["picture"]) as picture:
+            with Image.open(out / "faces" / shot["picture"]) as picture:
                 assert picture.size == (SIZE, SIZE)
     before = (out / "faces" / "faces.json").stat().st_mtime_ns
     compressed = codec.compressed
-    evaluate(codec, pictures, out, **settings)
+    evaluate(codec, pictures, out, **settings, pictures=2)
     assert (out / "faces" / "faces.json").stat().st_mtime_ns == before
-    assert codec.compressed == compressed + 3  # the probe
+    assert codec.compressed == compressed + 2  # the probe, at two qualities
+
+
+def test_pictures_that_an_interrupted_evaluation_lacks_are_made_when_it_goes_on(codec, pictures, tmp_path, judges):
+    out = tmp_path / "out"
+    settings = {"limit": 3, "judges": judges, "qualities": [1]}
+    evaluate(codec, pictures, out, **settings)
+    before = without_times(read_rows(out))
+    assert not (out / "faces").exists()
+    evaluate(codec, pictures, out, **settings, pictures=1)
+    (face,) = json.loads((out / "faces" / "faces.json").read_text())["faces"]
+    assert all((out / "faces" / shot["picture"]).is_file() for shot in face["shots"]["jpeg-layers"])
+    assert without_times(read_rows(out)) == before
+
+
+def test_faces_of_two_evaluations_stand_side_by_side(pictures, tmp_path, judges):
+    """Two codecs of one name are told apart by their folders; the anchor that both were measured with is one."""
+    galleries = []
+    for place, subsampling in (("before", 0), ("after", 2)):
+        settings = {"anchors": ("jpeg",), "limit": 2, "judges": judges, "qualities": [1], "pictures": 2}
+        evaluate(JpegLayers(subsampling), pictures, tmp_path / place, **settings)
+        galleries.append(read_gallery(tmp_path / place))
+    data = faces_data(galleries, "jpeg")
+    assert [one["name"] for one in data["codecs"]] == ["jpeg-layers (before)", "jpeg", "jpeg-layers (after)"]
+    assert data["sides"] == ["jpeg-layers (before)", "jpeg-layers (after)"]
+    assert "psnr" in data["codecs"][0]["trained_on"]
+    assert data["codecs"][1]["trained_on"] == []
+    assert [face["name"] for face in data["faces"]] == ["000.png", "001.png"]
+    for face in data["faces"]:
+        assert set(face["shots"]) == {one["name"] for one in data["codecs"]}
+    assert len(data["pictures"]) == len(set(data["pictures"]))
+    assert faces_data(galleries[:1], "jpeg")["sides"] == ["jpeg-layers", "jpeg"]
+    assert faces_data([], "jpeg") is None
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"trained_on": [], "faces": [{"name": "a", "original": {}}]}', "[1]"])
+def test_a_damaged_list_of_faces_is_named(content, tmp_path):
+    (tmp_path / "faces").mkdir()
+    (tmp_path / "faces" / "faces.json").write_text(content)
+    with pytest.raises(HscError, match=r"faces\.json cannot be read .* run hsc evaluate again"):
+        read_gallery(tmp_path)
 
 
 @pytest.mark.parametrize("recorded", ["card", "run", "run of several sets"])

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from hsc.cli import main
+from hsc.sweeps import controller
 from hsc.sweeps.results import best, read_results
 from hsc.sweeps.sweep_file import read_sweep
 from hsc.sweeps.trials import SweepFolder
@@ -72,9 +74,21 @@ def test_grid_tries_every_point_once_and_ranks_by_the_best_value(write_sweep, fo
     assert [row["trial"] for row in rows] == ["001", "000", "002"]
     assert float(rows[0]["val/only/lpips"]) == pytest.approx(0.05)  # of the second of three steps
     page = (folder.path / "index.html").read_text()
-    assert page.count('<tr data-trial="') == page.count("<polyline") == 3
+    assert page.count('<a href="trials/') == page.count("<polyline") == 3
+    assert re.findall(r'<a href="trials/(\d+)/">', page) == ["001", "000", "002"]
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "https://" not in page
+
+
+def test_a_line_now_and_then_says_how_far_the_sweep_is(write_sweep, folder, monkeypatch, capsys):
+    monkeypatch.setattr(controller, "SECONDS_BETWEEN_NEWS", 0.05)
+    file = write_sweep({"x": {"values": [0.3, 0.4]}, "steps": {"value": 6}, "slow": {"value": 0.05}})
+    assert hsc("sweep", file, "--dir", folder.path) == 0
+    news = [line for line in capsys.readouterr().out.splitlines() if "trials are over" in line]
+    assert any(line.startswith("0 of 2 trials are over; 000 in only (1 of 1), val/only/lpips ") for line in news)
+    assert any(
+        "1 of 2 trials are over; 001" in line and "best so far 000: val/only/lpips 0.02" in line for line in news
+    )
 
 
 def test_parquet_holds_what_csv_holds(write_sweep, folder):

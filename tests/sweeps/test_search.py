@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from test_sweep_files import VALID
 
-from hsc.sweeps.figures import Point, pareto_front
 from hsc.sweeps.importance import correlation, explained
 from hsc.sweeps.search import Known, propose, to_stop
 from hsc.sweeps.sweep_file import parse_sweep
@@ -80,9 +79,3 @@ def test_importance_finds_what_matters():
     assert abs(correlation(idle.tolist(), losses)) < 0.15
     assert correlation(kinds.tolist(), losses) is None
     assert explained([1, 2, 3], np.array([1.0, 2.0, 3.0])) is None  # each its own group
-
-
-def test_pareto_front():
-    found = [Point(0, "basic", *place) for place in [(1, 5), (2, 3), (2, 4), (3, 3.5), (4, 1)]]
-    assert [(p.bpp, p.value) for p in pareto_front(found, higher_is_better=False)] == [(1, 5), (2, 3), (4, 1)]
-    assert [(p.bpp, p.value) for p in pareto_front(found, higher_is_better=True)] == [(1, 5)]

@@ -1,99 +1,292 @@
 "use strict";
-// The faces: galleries = [{codec, layers, faces: [{name, original, decoded: [shot], anchors: {name: [shot]}}]}], where a
-// shot is {picture, bytes, quality, metrics: [[label, value]], landmarks: [[x, y]]}; one of each list a layer.
-function startFaces(galleries) {
-  if (!galleries.length) return;
+// The faces: any two codecs at any rates beside each other. faces = {pictures: [data URI],
+// codecs: [{name, layers, trained_on}], metrics: [{name, label, unit, scale, decimals, higher}], sides: [name, name],
+// faces: [{name, original: {picture, landmarks}, shots: {codec: [{quality, layer, bytes, metrics, picture, landmarks}]}}]},
+// where `picture` is a place in `pictures` and landmarks are fractions of the side.
+function startFaces(data, view) {
   const SVG = "http://www.w3.org/2000/svg";
+  const ORIGINAL = "original";
+  const GAIN = 4; // of differences
+  const SIDES = ["left", "right"];
   const part = (id) => document.getElementById(id);
-  const [strip, chunks, arrived, arrival, play] = ["strip", "chunks", "arrived", "arrival", "play"].map(part);
-  const [gallery, anchor, landmarks, numbers] = ["gallery", "anchor", "landmarks", "numbers"].map(part);
-  let chosen = 0;
+  const [strip, play, slider, stops, budget, panels, wipe] = ["strip", "play", "bytes", "stops", "budget", "panels", "wipe"].map(part);
+  const [mode, zoom, judge, order, landmarks, numbers] = ["mode", "zoom", "judge", "order", "landmarks", "numbers"].map(part);
+  const codec = Object.fromEntries(SIDES.map((side) => [side, part(side)]));
+  const rate = Object.fromEntries(SIDES.map((side) => [side, part(`${side}-rate`)]));
+  const codecs = Object.fromEntries(data.codecs.map((one) => [one.name, one]));
+  let chosen = null; // a face
+  let bytes = null; // how many both sides may spend
+  let pan = { x: 0.5, y: 0.5 }; // of what a zoom leaves out, how much is left of and above the frame
   let timer = null;
+  let drawing = 0; // differences are drawn later than they are asked for
 
-  const shown = () => galleries[Number(gallery.value)];
-  const face = () => shown().faces[chosen];
-  const total = () => face().decoded.at(-1).bytes;
-  const complete = (bytes) => face().decoded.filter((shot) => shot.bytes <= bytes).length;
+  const metric = () => data.metrics.find((one) => one.name === judge.value);
+  const trained = (name, metricName) => codecs[name] !== undefined && codecs[name].trained_on.includes(metricName);
+  const told = (one, value) => `${(one.scale * value).toFixed(one.decimals)} ${one.unit}`.trim();
 
-  function options(select, names) {
-    const before = select.selectedOptions[0]?.textContent;
-    select.replaceChildren(...names.map((name, place) => new Option(name, place, false, name === before)));
-    part(`${select.id}-label`).hidden = names.length < (select === gallery ? 2 : 1);
+  // The files of a codec for a face, from few bytes to many.
+  function files(face, side) {
+    return [...(face.shots[codec[side].value] || [])].sort((one, other) => one.bytes - other.bytes);
   }
 
-  function chooseGallery() {
-    options(anchor, Object.keys(shown().faces[0].anchors));
-    strip.replaceChildren(...shown().faces.map((one, place) => {
+  function value(shot) {
+    const found = metric() && shot && shot.metrics[judge.value];
+    return found === undefined || found === null ? null : metric().higher ? found : -found;
+  }
+
+  // What a side shows of a face: {shot, over}, `over` by how many bytes its smallest file is too large; null: nothing yet.
+  function shown(face, side) {
+    const all = files(face, side);
+    const [kind, quality, layer] = rate[side].value.split("|");
+    if (codec[side].value === ORIGINAL || !all.length) return null;
+    if (kind === "fixed") return { shot: all.find((shot) => String(shot.quality) === quality && shot.layer === layer) || all[0], over: 0 };
+    const own = kind === "file" ? all.filter((shot) => String(shot.quality) === quality) : all;
+    const within = own.filter((shot) => shot.bytes <= bytes);
+    if (!within.length) return kind === "file" ? null : { shot: own[0], over: own[0].bytes - bytes };
+    if (kind === "file") return { shot: within.reduce(later), over: 0 };
+    return { shot: within.reduce((best, shot) => (value(shot) ?? -Infinity) >= (value(best) ?? -Infinity) ? shot : best), over: 0 };
+  }
+
+  // Of two prefixes of a file the longer one; layers may be empty.
+  function later(one, other) {
+    const layers = codecs[codec.left.value]?.layers.includes(one.layer) ? codecs[codec.left.value].layers : codecs[codec.right.value].layers;
+    return layers.indexOf(other.layer) > layers.indexOf(one.layer) ? other : one;
+  }
+
+  function named(shot) {
+    return `quality ${shot.quality}${shot.layer ? `, up to ${shot.layer}` : ""}`;
+  }
+
+  function fillCodecs() {
+    const names = [...data.codecs.map((one) => one.name), ORIGINAL];
+    SIDES.forEach((side, place) => {
+      const wanted = view.get(`faces.${side}`);
+      const usual = data.sides[place];
+      codec[side].replaceChildren(...names.map((name) => new Option(name === ORIGINAL ? "the original" : name, name)));
+      codec[side].value = names.includes(wanted) ? wanted : usual;
+      codec[side].addEventListener("input", () => {
+        view.keep(`faces.${side}`, codec[side].value, usual);
+        fillRates(side);
+        refresh();
+      });
+      fillRates(side, view.get(`faces.${side}.at`));
+      rate[side].addEventListener("input", () => {
+        view.keep(`faces.${side}.at`, rate[side].value, "best");
+        refresh();
+      });
+    });
+  }
+
+  function fillRates(side, wanted) {
+    const own = codecs[codec[side].value];
+    const all = data.faces.flatMap((face) => face.shots[codec[side].value] || []);
+    const qualities = [...new Set(all.map((shot) => shot.quality))];
+    const group = (label, options) => {
+      const made = document.createElement("optgroup");
+      made.label = label;
+      made.append(...options);
+      return made;
+    };
+    const fixed = [...new Map(all.map((shot) => [`fixed|${shot.quality}|${shot.layer}`, named(shot)]))];
+    const before = wanted ?? rate[side].value;
+    rate[side].replaceChildren(new Option("best within the bytes below", "best"));
+    if (own && own.layers.length) {
+      rate[side].append(group("The bytes of one file as they arrive", qualities.map((quality) => new Option(`file of quality ${quality}`, `file|${quality}`))));
+    }
+    if (own) rate[side].append(group("One rate", fixed.map(([key, words]) => new Option(words, key))));
+    rate[side].value = [...rate[side].options].some((option) => option.value === before) ? before : "best";
+    rate[side].disabled = !own;
+    if (wanted === undefined) view.keep(`faces.${side}.at`, rate[side].value, "best");
+  }
+
+  function fillJudges() {
+    const marked = (one) => data.codecs.some((other) => other.trained_on.includes(one.name));
+    const usual = (data.metrics.find((one) => !marked(one)) || data.metrics[0] || {}).name;
+    judge.replaceChildren(...data.metrics.map((one) => new Option(`${one.label}${marked(one) ? " †" : ""}`, one.name)));
+    judge.parentElement.hidden = !data.metrics.length;
+    if (!data.metrics.length) return;
+    const wanted = view.get("faces.judge");
+    judge.value = data.metrics.some((one) => one.name === wanted) ? wanted : usual;
+    judge.addEventListener("input", () => {
+      view.keep("faces.judge", judge.value, usual);
+      refresh();
+    });
+  }
+
+  // The faces that both sides have, in the chosen order.
+  function ordered() {
+    const both = data.faces.filter((face) => SIDES.every((side) => codec[side].value === ORIGINAL || files(face, side).length));
+    const at = (face, side) => value(shown(face, side)?.shot);
+    const [one, other] = codec.left.value === ORIGINAL ? ["right", "left"] : SIDES;
+    const keys = {
+      data: () => 0,
+      worst: (face) => at(face, one) ?? Infinity,
+      lost: (face) => (at(face, "right") ?? Infinity) - (at(face, "left") ?? 0),
+    };
+    const key = new Map(both.map((face) => [face, keys[order.value](face)]));
+    return order.value === "data" ? both : both.sort((a, b) => (key.get(a) === key.get(b) ? 0 : key.get(a) - key.get(b)));
+  }
+
+  // After another choice of codecs, rates or order: the strip of faces, then what is shown.
+  function refresh() {
+    const all = ordered();
+    strip.replaceChildren(...all.map((face) => {
       const button = document.createElement("button");
       const picture = new Image();
       button.type = "button";
-      picture.src = one.original.picture;
-      picture.alt = `Face ${one.name}`;
+      button.dataset.face = face.name;
+      picture.src = data.pictures[face.original.picture];
+      picture.alt = `Face ${face.name}`;
+      button.title = face.name;
       button.append(picture);
-      button.addEventListener("click", () => chooseFace(place));
+      button.addEventListener("click", () => {
+        chosen = face;
+        view.keep("faces.face", face.name, "");
+        update();
+      });
       return button;
     }));
-    chooseFace(Math.min(chosen, shown().faces.length - 1));
-  }
-
-  function chooseFace(place) {
-    const ended = !arrived.max || arrived.value === arrived.max;
-    chosen = place;
-    [...strip.children].forEach((button, number) => button.setAttribute("aria-pressed", number === place));
-    arrived.max = total();
-    if (ended) arrived.value = total();
-    let before = 0;
-    chunks.replaceChildren(...face().decoded.map((shot, layer) => {
-      const chunk = document.createElement("div");
-      chunk.style.flexGrow = shot.bytes - before;
-      chunk.dataset.layer = layer;
-      chunk.textContent = `${shown().layers[layer]} ${shot.bytes - before}`;
-      before = shot.bytes;
-      return chunk;
-    }));
+    if (!all.includes(chosen)) chosen = all.find((face) => face.name === view.get("faces.face")) || all[0] || null;
     update();
   }
 
-  function update() {
-    const bytes = Number(arrived.value);
-    const layers = complete(bytes);
-    const next = face().decoded[layers];
-    const before = layers ? face().decoded[layers - 1].bytes : 0;
-    [...chunks.children].forEach((chunk, layer) => {
-      const [start, end] = [layer ? face().decoded[layer - 1].bytes : 0, face().decoded[layer].bytes];
-      chunk.style.setProperty("--arrived", `${Math.min(Math.max((bytes - start) / (end - start), 0), 1) * 100}%`);
-      chunk.classList.toggle("whole", layer < layers);
-    });
-    const waiting = next ? `, ${shown().layers[layers]} ${bytes - before} of ${next.bytes - before}` : "";
-    const names = shown().layers.slice(0, layers).join(" + ") || "nothing to decode yet";
-    arrival.textContent = `${bytes} of ${total()} bytes: ${names}${waiting}`;
-    arrived.setAttribute("aria-valuetext", arrival.textContent);
-    fill("original", face().original, "Original", "");
-    const shot = face().decoded[layers - 1];
-    fill("decoded", shot, layers ? `${shown().codec}, ${shown().layers[layers - 1]}` : shown().codec, shot ? `${shot.bytes} bytes` : "waiting for the first layer");
-    const other = anchor.selectedOptions[0]?.textContent;
-    part("beside").hidden = !other;
-    if (!other) return;
-    const rival = face().anchors[other][layers - 1];
-    const more = rival ? rival.bytes - shot.bytes : 0;
-    fill("beside", rival, other, rival ? `${rival.bytes} bytes${more > 0 ? `: its smallest file, ${more} more` : `, quality ${rival.quality}`}` : "no bytes yet");
-    part("beside").classList.toggle("over", more > 0);
+  // Bytes at a position of the slider: as many steps from 10 to 20 as from 100 to 200.
+  function ends() {
+    const sizes = SIDES.flatMap((side) => files(chosen, side)).map((shot) => shot.bytes);
+    return sizes.length ? [Math.min(...sizes), Math.max(...sizes)] : [1, 2];
   }
 
-  function fill(id, shot, title, words) {
+  const share = (size, [low, high]) => (high > low ? Math.log(size / low) / Math.log(high / low) : 1);
+
+  function update() {
+    panels.hidden = !chosen;
+    if (!chosen) {
+      budget.textContent = "No face was kept for both.";
+      return;
+    }
+    const range = ends();
+    if (bytes === null) bytes = usualBytes();
+    slider.value = Math.round(1000 * Math.min(Math.max(share(bytes, range), 0), 1));
+    slider.disabled = SIDES.every((side) => codec[side].value === ORIGINAL || rate[side].value.startsWith("fixed"));
+    play.disabled = slider.disabled;
+    budget.textContent = `at most ${bytes} bytes`;
+    slider.setAttribute("aria-valuetext", budget.textContent);
+    [...strip.children].forEach((button) => button.setAttribute("aria-pressed", button.dataset.face === chosen.name));
+    const sides = SIDES.map((side) => shown(chosen, side));
+    drawStops(range, sides);
+    panels.dataset.mode = mode.value;
+    panels.style.setProperty("--zoom", zoom.value);
+    panels.style.setProperty("--x", pan.x);
+    panels.style.setProperty("--y", pan.y);
+    panels.style.setProperty("--wipe", `${wipe.value}%`);
+    fill("shown-original", content(chosen.original), "Original", "");
+    SIDES.forEach((side, place) => {
+      const [title, words] = caption(side, sides[place]);
+      fill(`shown-${side}`, picture(side, sides[place]), title, words, sides[place]?.shot.metrics);
+      part(`shown-${side}`).classList.toggle("over", Boolean(sides[place] && sides[place].over > 0));
+    });
+    showBoth(sides);
+  }
+
+  // About the middle of the left codec's files.
+  function usualBytes() {
+    const own = files(chosen, codec.left.value === ORIGINAL ? "right" : "left");
+    return own.length ? own[Math.floor(own.length / 2)].bytes : 1;
+  }
+
+  function drawStops(range, sides) {
+    stops.replaceChildren(...SIDES.flatMap((side, place) => files(chosen, side).map((shot) => {
+      const stop = document.createElement("span");
+      const layers = codecs[codec[side].value].layers;
+      stop.style.left = `${100 * share(shot.bytes, range)}%`;
+      stop.dataset.side = side;
+      stop.dataset.layer = layers.indexOf(shot.layer);
+      stop.classList.toggle("here", sides[place]?.shot === shot);
+      return stop;
+    })));
+  }
+
+  function picture(side, at) {
+    if (codec[side].value === ORIGINAL) return content(chosen.original);
+    return at && content(at.shot);
+  }
+
+  function caption(side, at) {
+    const name = codec[side].value;
+    if (name === ORIGINAL) return ["Original", ""];
+    if (!at) return [name, "its first layer has not arrived"];
+    const more = at.over > 0 ? `: its smallest file, ${at.over} more` : "";
+    const judged = metric() && at.shot.metrics[judge.value] !== undefined;
+    const mark = trained(name, judge.value) ? "†" : "";
+    const words = judged ? ` · ${metric().label} ${told(metric(), at.shot.metrics[judge.value])}${mark}` : "";
+    return [name, `${at.shot.bytes} bytes${more}, ${named(at.shot)}${words}`];
+  }
+
+  // A picture with its landmarks, which a zoom enlarges together.
+  function content(shot) {
+    const made = document.createElement("div");
+    const image = new Image();
+    made.className = "content";
+    image.src = data.pictures[shot.picture];
+    image.alt = "";
+    image.draggable = false;
+    made.append(image);
+    if (landmarks.checked && shot.landmarks.length) made.append(marked(shot));
+    return made;
+  }
+
+  function fill(id, made, title, words, metrics) {
     const frame = part(id).querySelector(".frame");
-    const caption = part(id).querySelector("figcaption");
     const heading = document.createElement("strong");
     heading.textContent = title;
-    caption.replaceChildren(heading, ` ${words}`);
+    part(id).querySelector("figcaption").replaceChildren(heading, ` ${words}`);
     frame.replaceChildren();
-    if (!shot) return;
-    const picture = new Image();
-    picture.src = shot.picture;
-    picture.alt = `${title}: face ${face().name}${words ? `, ${words}` : ""}`;
-    frame.append(picture);
-    if (landmarks.checked && shot.landmarks.length) frame.append(marked(shot));
-    if (numbers.checked && shot.metrics) frame.append(badge(shot.metrics));
+    if (!made) return;
+    const image = made.querySelector("img");
+    if (image) image.alt = `${title}: face ${chosen.name}${words ? `, ${words}` : ""}`;
+    frame.append(made);
+    if (numbers.checked && metrics) frame.append(badge(metrics, title));
+  }
+
+  function showBoth(sides) {
+    const [left, right] = SIDES.map((side, place) => picture(side, sides[place]));
+    const names = SIDES.map((side, place) => caption(side, sides[place])[0]);
+    wipe.hidden = mode.value !== "wipe";
+    if (mode.value === "wipe") {
+      const over = document.createElement("div");
+      over.className = "over-other";
+      if (left) over.append(left);
+      const both = document.createElement("div");
+      both.className = "wiped";
+      if (right) both.append(right);
+      both.append(over, Object.assign(document.createElement("div"), { className: "edge" }));
+      fill("shown-both", both, `${names[0]} | ${names[1]}`, "");
+    } else if (mode.value === "difference") {
+      const made = document.createElement("div");
+      const canvas = document.createElement("canvas");
+      made.className = "content";
+      made.append(canvas);
+      fill("shown-both", left && right ? made : null, `${names[1]} less ${names[0]}`, `in each colour, × ${GAIN}; black where they are equal`);
+      if (left && right) drawDifference(canvas, left.querySelector("img"), right.querySelector("img"));
+    }
+  }
+
+  async function drawDifference(canvas, left, right) {
+    const own = (drawing += 1);
+    await Promise.all([left.decode(), right.decode()]);
+    if (own !== drawing) return;
+    [canvas.width, canvas.height] = [left.naturalWidth, left.naturalHeight];
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    const pixels = [left, right].map((image) => {
+      context.drawImage(image, 0, 0, canvas.width, canvas.height);
+      return context.getImageData(0, 0, canvas.width, canvas.height);
+    });
+    const [one, other] = pixels.map((image) => image.data);
+    for (let place = 0; place < one.length; place += 1) {
+      one[place] = place % 4 === 3 ? 255 : Math.min(GAIN * Math.abs(one[place] - other[place]), 255);
+    }
+    context.putImageData(pixels[0], 0, 0);
+    canvas.dataset.drawn = "1";
   }
 
   function marked(shot) {
@@ -101,50 +294,88 @@ function startFaces(galleries) {
     svg.setAttribute("viewBox", "0 0 1 1");
     svg.setAttribute("aria-hidden", "true");
     shot.landmarks.forEach(([x, y], place) => {
-      const [from, to] = [face().original.landmarks[place] || [x, y], [x, y]];
+      const [from, to] = [chosen.original.landmarks[place] || [x, y], [x, y]];
       const line = document.createElementNS(SVG, "line");
-      Object.entries({ x1: from[0], y1: from[1], x2: to[0], y2: to[1] }).forEach(([key, value]) => line.setAttribute(key, value));
+      Object.entries({ x1: from[0], y1: from[1], x2: to[0], y2: to[1] }).forEach(([key, number]) => line.setAttribute(key, number));
       const dot = document.createElementNS(SVG, "circle");
-      Object.entries({ cx: to[0], cy: to[1], r: 0.007 }).forEach(([key, value]) => dot.setAttribute(key, value));
+      Object.entries({ cx: to[0], cy: to[1], r: 0.007 }).forEach(([key, number]) => dot.setAttribute(key, number));
       svg.append(line, dot);
     });
     return svg;
   }
 
-  function badge(metrics) {
+  function badge(metrics, name) {
     const list = document.createElement("dl");
-    metrics.forEach(([label, value]) => {
+    data.metrics.filter((one) => metrics[one.name] !== undefined).forEach((one) => {
       const [term, number] = [document.createElement("dt"), document.createElement("dd")];
-      term.textContent = label;
-      number.textContent = value;
+      term.textContent = `${one.label}${trained(name, one.name) ? " †" : ""}`;
+      number.textContent = told(one, metrics[one.name]);
       list.append(term, number);
     });
     return list;
+  }
+
+  function spend(size) {
+    bytes = size;
+    update();
+  }
+
+  function keepBytes() {
+    view.keep("faces.bytes", bytes, usualBytes());
+  }
+
+  function slide() {
+    const [low, high] = ends();
+    spend(Math.round(low * (high / low) ** (slider.value / 1000)));
   }
 
   function stop() {
     clearInterval(timer);
     timer = null;
     play.textContent = "Play";
+    keepBytes();
   }
 
   function start() {
     if (timer) return stop();
-    if (Number(arrived.value) >= total()) arrived.value = 0;
+    if (Number(slider.value) >= 1000) slider.value = 0;
     play.textContent = "Pause";
     timer = setInterval(() => {
-      arrived.value = Number(arrived.value) + Math.max(1, Math.round(total() / 100));
-      update();
-      if (Number(arrived.value) >= total()) stop();
+      slider.value = Number(slider.value) + 8;
+      slide();
+      if (Number(slider.value) >= 1000) stop();
     }, 50);
   }
 
-  options(gallery, galleries.map((one) => one.codec));
-  gallery.addEventListener("change", chooseGallery);
-  anchor.addEventListener("change", update);
-  landmarks.addEventListener("change", update);
-  numbers.addEventListener("change", update);
-  arrived.addEventListener("input", () => { stop(); update(); });
+  // Dragging a picture moves what a zoom shows or, without a zoom, the edge of the wipe.
+  function drag(event) {
+    const frame = event.target.closest(".frame");
+    if (!frame || event.buttons !== 1) return;
+    const area = frame.getBoundingClientRect();
+    const factor = Number(zoom.value) - 1;
+    if (factor > 0) {
+      const moved = (by, size, before) => Math.min(Math.max(before - by / (size * factor), 0), 1);
+      pan = { x: moved(event.movementX, area.width, pan.x), y: moved(event.movementY, area.height, pan.y) };
+      view.keep("faces.pan", `${pan.x.toFixed(3)},${pan.y.toFixed(3)}`, "0.500,0.500");
+    } else if (frame.parentElement.id === "shown-both" && mode.value === "wipe") {
+      wipe.value = Math.round((100 * (event.clientX - area.left)) / area.width);
+      wipe.dispatchEvent(new Event("input"));
+    }
+    panels.style.setProperty("--x", pan.x);
+    panels.style.setProperty("--y", pan.y);
+  }
+
+  const given = /^([\d.]+),([\d.]+)$/.exec(view.get("faces.pan") || "");
+  if (given) pan = { x: Math.min(Number(given[1]), 1), y: Math.min(Number(given[2]), 1) };
+  if (Number(view.get("faces.bytes")) > 0) bytes = Number(view.get("faces.bytes"));
+  fillJudges();
+  fillCodecs();
+  order.addEventListener("input", refresh);
+  [mode, zoom, landmarks, numbers].forEach((control) => control.addEventListener("input", update));
+  wipe.addEventListener("input", () => panels.style.setProperty("--wipe", `${wipe.value}%`));
+  slider.addEventListener("input", () => { clearInterval(timer); slide(); });
+  slider.addEventListener("change", () => { stop(); refresh(); });
   play.addEventListener("click", start);
-  chooseGallery();
+  panels.addEventListener("pointermove", drag);
+  refresh();
 }

@@ -2,15 +2,19 @@
 // What is shown of the parts that differ by what rates count.
 function startCounts() {
   const count = document.getElementById("count");
+  if (!count) return;
   const show = () => document.querySelectorAll("[data-count]").forEach((part) => {
     part.hidden = part.dataset.count !== count.value;
   });
-  count.addEventListener("change", show);
+  count.addEventListener("input", show);
   show();
 }
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
+  const view = startView();
+  document.querySelectorAll("[data-view]").forEach(view.bind);
   startCounts();
-  startChart(data);
-  startFaces(data.galleries);
+  document.querySelectorAll("[data-chart]").forEach((part) => startChart(part, data.charts[part.dataset.chart], view));
+  startTables(data.tables, view);
+  if (data.faces) startFaces(data.faces, view);
 })();

@@ -1,23 +1,24 @@
 "use strict";
-// Everything about a trial carries data-trial: pointing at one part of it shows the others.
+// The sweep's page. Everything about a trial carries data-trial: pointing at one part of it shows the others.
 (() => {
-  const metric = document.getElementById("metric");
-  const figures = [...document.querySelectorAll("figure[data-metric]")];
-  const parts = [...document.querySelectorAll("[data-trial]")];
-
-  function showMetric() {
-    figures.forEach((figure) => figure.classList.toggle("off", figure.dataset.metric !== metric.value));
-  }
-
-  function find(trial) {
-    document.body.classList.toggle("found", trial !== null);
-    parts.forEach((part) => part.classList.toggle("here", part.dataset.trial === trial));
-  }
-
-  parts.forEach((part) => {
-    part.addEventListener("pointerenter", () => find(part.dataset.trial));
-    part.addEventListener("pointerleave", () => find(null));
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const view = startView();
+  document.querySelectorAll("[data-view]").forEach(view.bind);
+  document.querySelectorAll("[data-chart]").forEach((part) => startChart(part, data.charts[part.dataset.chart], view));
+  startTables(data.tables, view);
+  document.querySelectorAll('[data-table="trials"] tbody tr').forEach((row) => {
+    row.dataset.trial = row.cells[0].textContent.trim();
   });
-  metric.addEventListener("change", showMetric);
-  showMetric();
+
+  function trialOf(part) {
+    const line = part.closest('[data-chart="learning"] [data-curve]');
+    return line ? data.charts.learning.curves[line.dataset.curve].name : (part.closest("[data-trial]") || { dataset: {} }).dataset.trial;
+  }
+
+  document.addEventListener("pointerover", (event) => {
+    const trial = trialOf(event.target);
+    document.body.classList.toggle("found", trial !== undefined);
+    document.querySelectorAll("[data-trial]").forEach((part) => part.classList.toggle("here", part.dataset.trial === trial));
+    document.querySelectorAll('[data-chart="learning"] [data-curve]').forEach((part) => part.classList.toggle("here", trialOf(part) === trial));
+  });
 })();

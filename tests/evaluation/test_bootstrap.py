@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hsc.metrics import bootstrap_interval
+from hsc.evaluation.bootstrap import bootstrap_interval
 
 
 def test_matches_the_normal_interval_of_a_mean():

@@ -1,0 +1,39 @@
+"use strict";
+// The view in the address: what a reader has chosen stands behind # as name=value, as far as it differs from how the
+// page opens, so that a copied address shows the same.
+function startView() {
+  const chosen = new URLSearchParams(location.hash.slice(1));
+
+  function write() {
+    history.replaceState(null, "", `#${chosen}`);
+  }
+
+  // Keep a value, or forget it where it is the usual one. `value` and `usual`: a text, or a list of texts.
+  function keep(name, value, usual) {
+    const [values, before] = [value, usual].map((one) => [one].flat().map(String));
+    chosen.delete(name);
+    if (values.join("\n") !== before.join("\n")) values.forEach((one) => chosen.append(name, one));
+    write();
+  }
+
+  // Give a control its value from the address, and keep what it is changed to.
+  function bind(control) {
+    const name = control.dataset.view;
+    const read = () => (control.type === "checkbox" ? String(Number(control.checked)) : control.value);
+    const usual = read();
+    if (chosen.has(name)) {
+      const wanted = chosen.get(name);
+      if (control.type === "checkbox") control.checked = wanted === "1";
+      else if (control.tagName !== "SELECT" || [...control.options].some((option) => option.value === wanted)) control.value = wanted;
+    }
+    control.addEventListener("input", () => keep(name, read(), usual));
+  }
+
+  // The links of the page's contents scroll; the address is for the view.
+  document.querySelectorAll('nav a[href^="#"]').forEach((link) => link.addEventListener("click", (event) => {
+    event.preventDefault();
+    document.getElementById(link.hash.slice(1)).scrollIntoView({ behavior: "smooth" });
+  }));
+  window.addEventListener("hashchange", () => location.reload());
+  return { bind, keep, get: (name) => chosen.get(name), all: (name) => chosen.getAll(name), has: (name) => chosen.has(name) };
+}

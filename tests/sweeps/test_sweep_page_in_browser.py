@@ -1,0 +1,80 @@
+"""A sweep's page as a reader uses it, in headless Chromium."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from chromium import NEEDS_CHROMIUM, launched, watched
+from PIL import Image
+
+from hsc.cli import main
+from hsc.sweeps.report import report
+
+pytestmark = NEEDS_CHROMIUM
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    with launched() as started:
+        yield started
+
+
+@pytest.fixture
+def page_file(write_sweep, folder) -> Path:
+    """The page of a sweep of three trials, of which one left a picture."""
+    file = write_sweep({"x": {"values": [0.9, 0.2, 0.5]}, "steps": {"value": 4}})
+    with pytest.raises(SystemExit) as ended:
+        main(["sweep", str(file), "--dir", str(folder.path)])
+    assert not ended.value.code
+    picture = folder.path / "trials" / "001" / "only" / "samples" / "0000000004.png"
+    picture.parent.mkdir()
+    Image.new("RGB", (64, 32), (90, 140, 60)).save(picture)
+    assert report(folder)
+    return folder.path / "index.html"
+
+
+def test_trials_come_best_first_sort_and_lead_to_their_folders_and_pictures(browser, page_file):
+    picture = page_file.parent / "trials" / "001" / "only" / "samples" / "0000000004.png"
+    with watched(browser, (picture,)) as open_page:
+        page = open_page(page_file)
+        names = lambda: page.locator('[data-table="trials"] tbody td:first-child').all_inner_texts()  # noqa: E731
+        assert names() == ["001", "002", "000"]
+        first = page.locator('[data-table="trials"] tbody a').first
+        assert first.get_attribute("href") == "trials/001/"
+        see = page.locator('[data-table="trials"] tbody a', has_text="see")
+        assert see.count() == 1
+        assert (page_file.parent / see.get_attribute("href")) == picture
+        assert page.locator(".grids img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 64
+        page.locator('[data-table="trials"] thead button', has_text="trial").first.click()
+        assert names() == ["000", "001", "002"]
+        assert "sort.trials=0up" in page.url
+        again = open_page(page_file, page.url.partition("#")[2])
+        assert again.locator('[data-table="trials"] tbody td:first-child').first.inner_text() == "000"
+
+
+def test_learning_curves_and_rates_are_drawn(browser, page_file):
+    picture = page_file.parent / "trials" / "001" / "only" / "samples" / "0000000004.png"
+    with watched(browser, (picture,)) as open_page:
+        page = open_page(page_file)
+        learning = page.locator('[data-chart="learning"]')
+        assert learning.locator("g[data-curve]").count() == 3
+        assert learning.locator('g[data-curve="0"] .mark').count() == 4
+        learning.locator(".plot").focus()
+        page.keyboard.press("ArrowRight")
+        said = learning.locator(".tip span").all_inner_texts()
+        assert said[:3] == ["001", "x=0.2", "validation 1"]
+        rates = page.locator('[data-chart="rates"]')
+        assert rates.locator("g[data-curve] .mark").count() == 3
+        page.locator('[data-table="trials"] tbody tr').nth(1).hover()
+        assert page.locator(".here[data-trial]").count() >= 2
+        assert page.locator('[data-chart="learning"] [data-curve="1"].here').count() == 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_cut_on_a_phone(browser, page_file, scheme):
+    picture = page_file.parent / "trials" / "001" / "only" / "samples" / "0000000004.png"
+    with watched(browser, (picture,)) as open_page:
+        page = open_page(page_file, viewport={"width": 390, "height": 844}, color_scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        trials = page.locator('[data-table="trials"] .scroll')
+        assert trials.evaluate("part => part.scrollWidth <= part.clientWidth + 1")
