@@ -147,24 +147,27 @@ def _line(curve: Curve, metric: str) -> Line | None:
     shown, said = points(curve, metric), known(metric)
     if not len(shown.bpp):
         return None
-    bounded = shown.low is not None and shown.high is not None and np.isfinite([shown.low, shown.high]).all()
+    bounds = None
+    if shown.low is not None and shown.high is not None and np.isfinite([shown.low, shown.high]).all():
+        bounds = shown.low, shown.high
     texts = []
     for number, (place, bpp, value) in enumerate(zip(shown.place, shown.bpp, shown.value, strict=True)):
         size = f", {bpp * curve.pixels / 8:.1f} bytes" if curve.pixels else ""
         lines = [curve.point_name(place), f"{bpp:.4f} bpp{size}"]
         lines.append(f"{said.label}: {said.show(value)} {said.unit}".rstrip())
-        if bounded:
-            lines.append(f"95 %: {said.show(shown.low[number])} to {said.show(shown.high[number])}")  # type: ignore[index]
+        if bounds is not None:
+            lines.append("95 %: " + " to ".join(said.show(of[number]) for of in bounds))
         if metric in curve.trained_on:
             lines.append(f"{TRAINED_ON} The codec was trained on this metric")
         texts.append("\n".join(filter(None, lines)))
+    low, high = (None, None) if bounds is None else (said.scale * of for of in bounds)
     return Line(
         shown.bpp,
         said.scale * shown.value,
         [curve.point_name(place) for place in shown.place],
         texts,
-        said.scale * shown.low if bounded else None,  # type: ignore[operator]
-        said.scale * shown.high if bounded else None,  # type: ignore[operator]
+        low,
+        high,
         on_front(metric, shown.bpp, shown.value) if curve.labels else None,
         metric in curve.trained_on,
     )

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,7 @@ def _metric(name: str) -> dict[str, Any]:
 
 
 def _measured(path: Path, kept: Mapping[str, Any]) -> dict[str, Any]:
-    metrics = {str(name): float(value) for name, value in kept["metrics"].items()}
+    metrics = {str(name): float(value) for name, value in kept["metrics"].items() if math.isfinite(value)}
     known_of = {"quality": int(kept["quality"]), "layer": str(kept["layer"]), "bytes": int(kept["bytes"])}
     return _shot(path, kept) | known_of | {"metrics": metrics}
 

@@ -8,6 +8,7 @@ pictures may be shown at any size.
 import hashlib
 import io
 import json
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -77,7 +78,7 @@ class Portraits:
                 "quality": row.quality,
                 "layer": "" if row.layer == WHOLE else row.layer,
                 "bytes": row.bytes,
-                "metrics": {name: round(value, 5) for name, value in row.metrics.items() if value == value},
+                "metrics": {name: round(value, 5) for name, value in row.metrics.items() if math.isfinite(value)},
                 "picture": path.name,
                 "landmarks": find(path),
             }

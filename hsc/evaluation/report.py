@@ -131,7 +131,7 @@ def table_part(key: str, table: Table) -> str:
     rows = "".join(
         "<tr>" + "".join(_cell(table, place, cell) for place, cell in enumerate(row)) + "</tr>" for row in table.rows
     )
-    wide = len(table.columns) > 6 or any(cell.interval for row in table.rows for cell in row)
+    wide = len(table.columns) > 4 or any(cell.interval for row in table.rows for cell in row)
     kind = ' class="wide"' if wide else ""  # its rows become lists on a phone
     grid = f'<div class="scroll"><table{kind}><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     summary = '<details class="why"><summary>Overlaps, intervals, and why cells hold a dash</summary>'
@@ -195,7 +195,7 @@ def _bars(table: Table) -> str:
     """The sizes of the layers as bars, with the table they are of."""
     names = [column.title for column in table.columns]
     layers = names[1 : names.index("whole file")]
-    totals = [sum(cell.value for cell in row[1 : len(layers) + 1]) for row in table.rows]
+    totals = [sum(cell.value or 0.0 for cell in row[1 : len(layers) + 1]) for row in table.rows]
     bars = []
     for row, total in zip(table.rows, totals, strict=True):
         pieces = "".join(

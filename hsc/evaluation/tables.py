@@ -296,19 +296,17 @@ def front_table(curve: Curve, metrics: Sequence[str]) -> Table:
     rows = []
     for place in np.argsort(curve.bpp, kind="stable"):
         if any(front[place] for front in fronts.values()):
-            cells = [
-                Cell(
-                    known(metric).show(curve.values[metric][place]) + (ON_FRONT if front[place] else ""),
-                    float(curve.values[metric][place]),
-                    trained_on=metric in curve.trained_on,
-                )
-                for metric, front in fronts.items()
-            ]
+            cells = [_front_cell(curve, metric, place, bool(front[place])) for metric, front in fronts.items()]
             rows.append([Cell(curve.labels[place]), Cell(f"{curve.bpp[place]:.4f}", float(curve.bpp[place])), *cells])
     columns = [Column("trial"), Column("bpp"), *map(metric_column, fronts)]
     note = f"{ON_FRONT} No trial of the {len(curve.labels)} is as good for fewer bits, or better for as many."
     notes = [note, *_trained_note([curve], metrics)]
     return Table(f"front_{curve.name}", f"Pareto front of {curve.name}", columns, rows, notes)
+
+
+def _front_cell(curve: Curve, metric: str, place: int, on_it: bool) -> Cell:
+    cell = _point_cell(curve, metric, place)
+    return replace(cell, text=cell.text + ON_FRONT) if on_it else cell
 
 
 def time_table(curves: Sequence[Curve]) -> Table | None:

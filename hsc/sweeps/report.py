@@ -1,6 +1,7 @@
 """What a sweep found: a table on the terminal, CSV and Parquet, figures and one self-contained page, the best run."""
 
 import html
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -223,7 +224,7 @@ def _importance_table(sweep: Sweep, results: Sequence[Result]) -> Table:
 
 
 def _cell(value: object) -> Cell:
-    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    numeric = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     return Cell(_text(value), float(value) if numeric else None)  # type: ignore[arg-type]
 
 

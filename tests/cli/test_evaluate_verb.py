@@ -43,7 +43,8 @@ def test_measured_and_compared(run, codec_file: Path, faces: Path, tmp_path: Pat
     *said, results_file, table_file = ended.out.splitlines()
     assert [results_file, table_file] == [str(results / "results.json"), str(results / "per_image.csv")]
     assert said[0].strip() == "tiny enhanced, means over 2 faces"
-    assert [line.split()[:2] for line in said if line.startswith("quality")] == [["quality", str(n)] for n in range(4)]
+    words = [line.split()[:2] for line in said]
+    assert [two for two in words if two[:1] == ["quality"]] == [["quality", str(n)] for n in range(4)]
     assert any(line.startswith("At ") and "bytes a face" in line for line in said)
     assert f"hsc compare {results} --out DIR" in said[-1]
 

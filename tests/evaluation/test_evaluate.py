@@ -448,6 +448,15 @@ def test_faces_of_two_evaluations_stand_side_by_side(pictures, tmp_path, judges)
     assert faces_data([], "jpeg") is None
 
 
+def test_a_picture_without_any_error_has_no_psnr_on_the_page(pictures, tmp_path, judges, monkeypatch):
+    """JSON has no infinity."""
+    monkeypatch.setattr(Psnr, "forward", lambda judge, reference, image: torch.full((len(image),), torch.inf))
+    evaluate(JpegLayers(), pictures, tmp_path / "out", limit=1, judges=judges, qualities=[1], pictures=1)
+    data = faces_data([read_gallery(tmp_path / "out")], "")
+    assert "psnr" not in {metric["name"] for metric in data["metrics"]}
+    json.dumps(data, allow_nan=False)
+
+
 @pytest.mark.parametrize("content", ["", "{}", '{"trained_on": [], "faces": [{"name": "a", "original": {}}]}', "[1]"])
 def test_a_damaged_list_of_faces_is_named(content, tmp_path):
     (tmp_path / "faces").mkdir()

@@ -44,6 +44,7 @@ def test_trials_come_best_first_sort_and_lead_to_their_folders_and_pictures(brow
         see = page.locator('[data-table="trials"] tbody a', has_text="see")
         assert see.count() == 1
         assert (page_file.parent / see.get_attribute("href")) == picture
+        page.locator(".grids img").scroll_into_view_if_needed()
         assert page.locator(".grids img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 64
         page.locator('[data-table="trials"] thead button', has_text="trial").first.click()
         assert names() == ["000", "001", "002"]

@@ -165,7 +165,6 @@ function startFaces(data, view) {
       return;
     }
     const range = ends();
-    if (bytes === null) bytes = usualBytes();
     slider.value = Math.round(1000 * Math.min(Math.max(share(bytes, range), 0), 1));
     slider.disabled = SIDES.every((side) => codec[side].value === ORIGINAL || rate[side].value.startsWith("fixed"));
     play.disabled = slider.disabled;
@@ -188,10 +187,11 @@ function startFaces(data, view) {
     showBoth(sides);
   }
 
-  // About the middle of the left codec's files.
+  // The middle one of all files of the left codec.
   function usualBytes() {
-    const own = files(chosen, codec.left.value === ORIGINAL ? "right" : "left");
-    return own.length ? own[Math.floor(own.length / 2)].bytes : 1;
+    const side = codec.left.value === ORIGINAL ? "right" : "left";
+    const sizes = data.faces.flatMap((face) => files(face, side)).map((shot) => shot.bytes).sort((one, other) => one - other);
+    return sizes[Math.floor(sizes.length / 2)] || 1;
   }
 
   function drawStops(range, sides) {
@@ -367,9 +367,9 @@ function startFaces(data, view) {
 
   const given = /^([\d.]+),([\d.]+)$/.exec(view.get("faces.pan") || "");
   if (given) pan = { x: Math.min(Number(given[1]), 1), y: Math.min(Number(given[2]), 1) };
-  if (Number(view.get("faces.bytes")) > 0) bytes = Number(view.get("faces.bytes"));
   fillJudges();
   fillCodecs();
+  bytes = Number(view.get("faces.bytes")) > 0 ? Number(view.get("faces.bytes")) : usualBytes();
   order.addEventListener("input", refresh);
   [mode, zoom, landmarks, numbers].forEach((control) => control.addEventListener("input", update));
   wipe.addEventListener("input", () => panels.style.setProperty("--wipe", `${wipe.value}%`));
