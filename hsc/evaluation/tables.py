@@ -148,10 +148,8 @@ def delta_table(curves: Sequence[Curve], reference: Curve, metrics: Sequence[str
 
 def layers_table(before: Sequence[Curve], after: Sequence[Curve], metrics: Sequence[str]) -> Table:
     """BD-rate of every layer of a codec against the same layer of another."""
-    codecs = f"{after[0].codec} against {before[0].codec}"
-    title = (
-        f"{codecs}, layer by layer, {COUNTS[after[0].count]}: percent of bits more (+) or fewer (−) at equal quality"
-    )
+    codecs = f"{after[0].codec} against {before[0].codec}, layer by layer, {COUNTS[after[0].count]}"
+    title = f"BD-rate of {codecs}: percent of bits more (+) or fewer (−) at equal quality"
     pairs = list(zip(before, after, strict=True))
     table = _deltas(f"bd_rate_{after[0].codec}", title, pairs, metrics, of_rate=True)
     return replace(table, columns=[Column(title) for title in table.header])  # layers do not compete
