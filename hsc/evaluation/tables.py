@@ -283,8 +283,8 @@ def _point_cell(curve: Curve, metric: str, place: int) -> Cell:
     value = float(curve.values[metric][place])
     if not np.isfinite(value):
         return Cell(NOTHING)
-    show, bounds = known(metric).show, [of.get(metric) for of in (curve.low, curve.high)]
-    interval = "" if None in bounds else _bounds(*(show(of[place]) for of in bounds))  # type: ignore[index]
+    show, bounds = known(metric).show, [of[metric] for of in (curve.low, curve.high) if metric in of]
+    interval = _bounds(*(show(of[place]) for of in bounds)) if len(bounds) == 2 else ""
     return Cell(show(value), value, interval, metric in curve.trained_on)
 
 
