@@ -1,0 +1,43 @@
+"""Two processes that each compute their share of a step in two parts learn what one learns at once, against a
+discriminator too."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("two-players")
+    finished = subprocess.run(
+        [sys.executable, Path(__file__).with_name("two_players.py"), folder],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["codec", "prior"])
+def test_two_processes_learn_what_one_learns(folder: Path, kind: str):
+    alone, first, second = (torch.load(folder / f"{kind}-{name}.pt") for name in ("1-0", "2-0", "2-1"))
+    assert any(name.startswith("decoder.discriminator.heads.") for name in alone["weights"])
+    assert {"adversarial/generator", "adversarial/real", "adversarial/fake"} <= alone["logged"].keys()
+    assert floats(first["logged"]) == pytest.approx(floats(alone["logged"]), rel=1e-3, abs=1e-5)
+    for name, value in alone["weights"].items():
+        assert torch.equal(first["weights"][name], second["weights"][name]), name
+        # Where gradients vanish, Adam makes much of how they are rounded.
+        torch.testing.assert_close(first["weights"][name], value, rtol=1e-3, atol=1e-3, msg=name)
+
+
+def floats(values: dict[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items()}

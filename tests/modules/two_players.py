@@ -1,0 +1,103 @@
+"""Program: train a codec and a prior against a discriminator, alone and shared between two processes.
+
+`python two_players.py FOLDER` writes there, for each module, what one process and what each of two was left with.
+"""
+
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import hsc.modules  # isort: skip  torchvision beside CPU torch, before Lightning imports it
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader, IterableDataset
+
+sys.path.append(str(Path(__file__).parent.parent))  # for tiny_model
+from tiny_model import SIZE, tiny_config
+
+import hsc.modules.decoder
+from hsc.config.schema import AdversarialConfig
+from hsc.judges.lite0 import WIDTHS
+from hsc.losses import load_losses
+from hsc.modules.adversary import AdversarialModule
+from hsc.modules.codec import CodecModule
+from hsc.modules.prior import PriorModule
+from hsc.training.quiet import hush_lightning
+
+MODULES: dict[str, tuple[type[AdversarialModule], list[str]]] = {
+    "codec": (CodecModule, ["encoder", "gain", "entropy", "heads", "generator", "discriminator"]),
+    "prior": (PriorModule, ["encoder", "heads", "generator", "mapping", "discriminator"]),
+}
+BATCH, STEPS = 8, 2
+
+
+def features(images: torch.Tensor) -> list[torch.Tensor]:
+    """In the place of Lite0's: plain means over squares."""
+    scales = (torch.nn.functional.avg_pool2d(images, 2 << scale) for scale in range(4))
+    return [scale.mean(1, keepdim=True).repeat(1, width, 1, 1) for scale, width in zip(scales, WIDTHS, strict=True)]
+
+
+class Parts(IterableDataset):
+    """The parts of endless batches that the module's process computes."""
+
+    def __init__(self, module: AdversarialModule) -> None:
+        super().__init__()
+        self.module = module
+
+    def __iter__(self) -> Iterator[dict]:
+        step = 0
+        while True:
+            whole = torch.rand(BATCH, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(step)) * 2 - 1
+            for part in range(self.module.stage.accumulate):
+                yield {"image": self.module.share_of(part).of(whole)}
+            step += 1
+
+
+def train(kind: str, processes: int, accumulate: int, folder: Path) -> None:
+    torch.manual_seed(0)
+    made, parts = MODULES[kind]
+    config = tiny_config(
+        module=kind,
+        train=parts,
+        batch_size=BATCH,
+        accumulate=accumulate,
+        adversarial=AdversarialConfig(discriminator="projected"),
+    )
+    module = made(config, config.stages["only"], load_losses(["l2"]))
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        devices=processes,
+        strategy="ddp_fork_find_unused_parameters_true" if processes > 1 else "auto",
+        use_distributed_sampler=False,
+        max_steps=2 * STEPS,
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[Keep(folder, f"{kind}-{processes}")],
+        default_root_dir=folder,
+    )
+    trainer.fit(module, DataLoader(Parts(module), batch_size=None))
+
+
+class Keep(pl.Callback):
+    """Each process's weights after training, and the means of what it logged."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: AdversarialModule) -> None:
+        kept = {"weights": pl_module.state_dict(), "logged": pl_module.end_window()}
+        torch.save(kept, self.folder / f"{self.name}-{trainer.global_rank}.pt")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)  # forked processes cannot use the threads of their parent
+    hush_lightning()
+    warnings.simplefilter("ignore")
+    hsc.modules.decoder.lite0 = features
+    for kind in MODULES:
+        for processes, accumulate in ((1, 1), (2, 2)):
+            train(kind, processes, accumulate, Path(sys.argv[1]))
