@@ -13,7 +13,7 @@ from hsc.codec import Codec
 from hsc.images import to_pil
 
 ROOT = Path(__file__).resolve().parent.parent
-VERBS = ("compress", "decompress", "prepare", "analyse", "encode", "decode", "synthesise")
+VERBS = ("compress", "decompress", "prepare", "analyse", "encode", "decode", "synthesise", "pictures")
 
 
 def test_a_codec_has_these_verbs_and_no_others():

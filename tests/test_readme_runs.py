@@ -66,7 +66,7 @@ def shorten(experiment: Path) -> None:
         content["defaults"]["data"] |= {"path": "generated:80", "train": "00008-00079", "validation": "00000-00001"}
         for layer, dim in zip(content["model"]["layers"].values(), (8, 6, 2), strict=True):
             layer["dim"] = dim
-    experiment.write_text(yaml.safe_dump(content))
+    experiment.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
 def test_every_command_in_turn(machine: Path):

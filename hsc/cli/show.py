@@ -24,7 +24,7 @@ def show(
     force: Force = False,
     device: Device = "auto",
 ) -> None:
-    """Draw what each layer of a face's file shows, beside other codecs in as many bytes.
+    """Draw what each layer of a file shows, beside other codecs.
 
     All codecs get the face at the model's own size.
 

@@ -105,6 +105,8 @@ class Bar(RunProgress):
 
     def validating(self, batch: int, batches: int) -> None:
         self._show(batch, batches, f"validating, {batch}/{batches} batches")
+        if batch == 0:
+            self._bar.refresh()  # that it has begun is seen, however fast it is
 
     def _show(self, done: int, total: int, words: str, below: str = "") -> None:
         self._bar.below = below

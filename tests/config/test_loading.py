@@ -78,7 +78,7 @@ def test_the_resolved_config_loads_to_itself(experiment: Path, tmp_path: Path) -
         ("model.layers.enhanced.grid=8", "it refines a picture smaller than 64: set model.picture"),
         ("model.lambdas=[0.1,0.2]", "model.lambdas: must fall"),
         ("stages.first.layers=[middle]", "stages.first.layers: ['middle'] is no prefix"),
-        ("stages.first.train=[discriminator]", "a 'codec' stage has no part 'discriminator'"),
+        ("stages.first.train=[image_head]", "a 'codec' stage has no part 'image_head'"),
         ("stages.first.batch_size=0", "stages.first.batch_size: must be from 1 to 65536 (not 0)"),
         ("defaults.batch_size=0", "config: defaults.batch_size: must be from 1 to 65536 (not 0)"),
         ("stages.first.precision=16-mixed", "stages.first.precision: must be auto, 32-true or bf16-mixed (not"),

@@ -98,7 +98,7 @@ def test_a_second_start_waits_and_another_experiment_is_turned_away(experiment):
     assert (folder / "config.yaml").read_bytes() == config
     assert first.poll() is None
     first.kill()
-    assert second.stdout.readline().startswith(f"basic: resumes from {checkpoint} after ")
+    assert second.stdout.readline().startswith(f"basic: resumes from {checkpoint.parent}/")
     second.kill()
     for process in (first, second):
         process.communicate()

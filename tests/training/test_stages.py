@@ -125,7 +125,7 @@ def test_a_changed_stage_takes_the_place_of_the_earlier_one_when_it_is_finished(
     aside = folder / "joint.old1"
     assert lines[:2] == [f"{stage}: done already ({folder / stage})" for stage in ("prior", "basic")]
     assert lines[2] == f"joint: resumes from {folder / 'joint.new/last.ckpt'} after 3 of 6 steps"
-    assert lines[3] == f"joint: the earlier result is kept in {aside}"
+    assert f"joint: the earlier result is kept in {aside}" in lines[3:]
     assert {path.name for path in aside.iterdir()} == STAGE_FILES
     assert not (folder / "joint.new").exists()
     assert any(not torch.equal(value, before[name]) for name, value in copy.weights("joint").items())
