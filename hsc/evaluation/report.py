@@ -173,7 +173,8 @@ def _cell(table: Table, place: int, cell: Any) -> str:
 def _count_choice(views: Sequence[View]) -> str:
     options = "".join(f'<option value="{view.count}">{COUNTS[view.count]}</option>' for view in views)
     hidden = " hidden" if len(views) == 1 else ""
-    return f'<p class="controls"{hidden}><label for="count">Rates count <select id="count" data-view="count">{options}</select></label></p>'
+    select = f'<select id="count" data-view="count">{options}</select>'
+    return f'<p class="controls"{hidden}><label for="count">Rates count {select}</label></p>'
 
 
 def section(name: str, title: str, content: str) -> str:
