@@ -27,6 +27,8 @@ def read_yaml(file: str | Path) -> Tree:
         raise HscError(f"{file}: no such file; experiments/ holds the ones that come with hsc") from error
     except OSError as error:
         raise HscError(f"{file}: cannot be read ({error.strerror or error})") from error
+    except AssertionError:  # OmegaConf's, of a file that holds a text and nothing else
+        tree = None
     except UNREADABLE as error:
         raise HscError(f"{file}: not readable as YAML: {_one_line(error)}") from error
     if not isinstance(tree, dict):
@@ -84,7 +86,7 @@ def resolved(tree: Tree, what: str = "config") -> Tree:
         return OmegaConf.to_container(OmegaConf.create(tree), resolve=True)  # type: ignore[return-value]
     except UNREADABLE as error:
         key = getattr(error, "full_key", None)
-        where = f"{what}: {key}" if key else what
+        where = f"{what}: {shown(key)}" if key else what
         raise HscError(f"{where}: {_one_line(error)}") from error
 
 
