@@ -262,6 +262,8 @@ class Codec(nn.Module):
             >>> tuple(picture.shape)
             (3, 128, 128)
         """
+        if side is not None and (native or side < 1):
+            raise HscError(f"side {side} must be 1 or more pixels, and excludes native")
         single = isinstance(files, FILE) or not isinstance(files, Sequence)
         contents = (_content(file) for file in ([files] if single else files))
         pictures: list[Tensor] = []
@@ -270,7 +272,8 @@ class Codec(nn.Module):
             for index, damage in enumerate(decoded.damage, len(pictures)):
                 if damage:
                     warnings.warn(DamagedFile(f"file {index}: {damage}; decoded the layers before"), stacklevel=2)
-            sizes = [(self.size, self.size) if native else (side, side) if side else size for size in decoded.sizes]
+            wanted = self.size if native else side
+            sizes = decoded.sizes if wanted is None else [(wanted, wanted)] * len(decoded.sizes)
             drawn = zip(self.pictures(decoded, sizes), sizes, strict=True)
             pictures += [at_size(picture, size).clamp_(-1, 1) for picture, size in drawn]
         return pictures[0] if single else pictures

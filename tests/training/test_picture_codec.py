@@ -9,6 +9,7 @@ import yaml
 from tiny_model import LAYERS
 
 import hsc
+from hsc.errors import HscError
 
 GENERATOR = {
     "architecture": "mobilestylegan", "channels": [8, 8, 8], "full": [8, 8, 8, 8], "z_dim": 8, "w_dim": 8,
@@ -72,3 +73,6 @@ def test_one_file_two_pictures(trained: Any) -> None:
     torch.testing.assert_close(codec.decompress(small, side=64), full[0])
     torch.testing.assert_close(codec.decompress(large, native=True), own[1])
     assert codec.decompress(large, side=48).shape == (3, 48, 48)
+    for impossible in ({"side": 0}, {"side": 48, "native": True}):
+        with pytest.raises(HscError, match="must be 1 or more pixels, and excludes native"):
+            codec.decompress(large, **impossible)
