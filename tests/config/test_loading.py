@@ -109,6 +109,12 @@ MOBILE = ("model.generator.architecture=mobilestylegan", "model.generator.input=
             [*MOBILE, "model.picture=64", "stages.second={module: prior, train: [generator]}"],
             "no picture that a mobilestylegan could read",
         ),
+        ([*MOBILE, "model.generator.full=[8,8,8,8,8]"], "has more widths than channels, at most 8, and begins with"),
+        ([*MOBILE, "model.generator.full=[8,8,4,8,8,8]"], "generator.full: has more widths than channels"),
+        ([*MOBILE, "stages.second.decode_with=full"], "the generator has no full size; set model.generator.full"),
+        ([*MOBILE, "stages.second.init_full=ffhq1024"], "the generator has no full size; set model.generator.full"),
+        ([*MOBILE, "stages.second.decode_with=picture"], "the model has no picture to show; set model.picture"),
+        ([*MOBILE, "model.mirrored=true"], "there are no components without a picture; set model.picture"),
         ([*MOBILE, "model.generator.channels=[8,8,8,8,8,8,8,8,8]"], "a mobilestylegan has at most 8"),
     ],
 )
@@ -119,6 +125,11 @@ def test_what_no_mobile_stylegan_can_be(experiment: Path, words: list[str], mess
     with pytest.raises(HscError) as caught:
         config.load([experiment], given)
     assert message in str(caught.value)
+
+
+def test_a_stylegan2_has_one_size(experiment: Path) -> None:
+    with pytest.raises(HscError, match="only a mobilestylegan draws two sizes"):
+        config.load([experiment], ["model.generator.full=[8,8,8,8,8,8]"])
 
 
 def test_mobile_stylegan(experiment: Path) -> None:
