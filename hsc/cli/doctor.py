@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import NamedTuple
 
 import typer
@@ -50,12 +51,11 @@ def _core() -> Iterator[Finding]:
         import torch
 
         yield Finding("torch", True, f"{torch.__version__}, {torch.get_num_threads()} threads")
-        import hsc.compat  # noqa: F401
-
+        # Looked up, not imported: that would take longer than everything else here.
         yield _package("torchvision", "pip install torchvision")
-        import pytorch_lightning
-
-        yield Finding("pytorch-lightning", True, pytorch_lightning.__version__)
+        if find_spec("pytorch_lightning") is None:
+            raise ModuleNotFoundError("No module named 'pytorch_lightning'")
+        yield _package("pytorch-lightning", "pip install pytorch-lightning")
     except Exception as error:  # a broken install fails in any way it likes, and saying so is this verb's work
         reason = " ".join(str(error).split())[:200]
         yield Finding("installation", False, reason, "make env, or pip install -e . in a fresh environment")

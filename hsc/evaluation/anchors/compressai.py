@@ -6,6 +6,7 @@ string behind its length, and the size of the hyperlatents.
 
 import struct
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -26,14 +27,14 @@ class CompressAIAnchor(Anchor):
         self.settings = "mse"
 
     def version(self) -> str:
-        import hsc.compat  # noqa: F401, makes torchvision importable for what follows
-
-        try:
-            import compressai
-        except ModuleNotFoundError as error:
+        if find_spec("compressai") is None:
             raise AnchorNotAvailable(
                 f"{self.name} is not available: pip install --no-deps compressai==1.2.8, and what it then asks for"
-            ) from error
+            )
+        import compressai
+
+        import hsc.compat  # noqa: F401, makes torchvision importable for what follows
+
         _network(self.name, self.scale[0])
         return f"compressai {compressai.__version__}"
 
