@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from hsc import judges
 from hsc.config import load
 from hsc.errors import HscError
 from hsc.losses import Loss
@@ -138,6 +139,7 @@ def test_it_is_kept_as_json(identity_of):
 
 def test_a_missing_loss_is_an_error_that_names_the_command(experiment, tmp_path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HSC_CACHE", str(tmp_path / "empty"))
+    judges._load.cache_clear()  # others may have loaded it
     words = ["stages.joint.losses.enhanced.faceres=1"]
     with pytest.raises(HscError, match=r"stages\.joint\.losses: faceres not available.*`hsc weights fetch faceres`"):
         train([experiment.file], words)
