@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hsc.codec import Codec, Coded, Networks
@@ -20,7 +19,7 @@ from hsc.modules.teacher import Teacher
 from hsc.nets.build import grid, share_components
 from hsc.nets.heads import Heads
 from hsc.nets.mobile_stylegan import MobileStyleGAN
-from hsc.nets.planes import enlarged
+from hsc.nets.planes import enlarged, small_pictures
 from hsc.outputs import CodecOutput, LayerOutput
 
 PREFIXES = 2  # random numbers of a step that say which prefixes are decoded
@@ -194,8 +193,10 @@ class CodecModule(AdversarialModule):
         elif self._linear:
             images = enlarged(_linear_picture(self.decoder.heads, latents), self.size)
         else:
-            images = self.decoder.draw(latents, quality, styles, self.stage.decode_with == "full").float()
-            images = F.interpolate(images, size=self.size, mode="area")
+            full = self.stage.decode_with == "full"
+            images = self.decoder.draw(latents, quality, styles, full).float()
+            if full:
+                images = small_pictures(images, self.size)
         sizes = [len(index) for index in chosen]
         return list(zip(styles.split(sizes), images.split(sizes), strict=True))
 

@@ -12,7 +12,7 @@ from hsc.nets.generator import Generator
 from hsc.nets.layers import FullyConnected, he_conv
 from hsc.nets.levels import at_quality
 from hsc.nets.mobile_stylegan import NUM_ROWS, Injection, MobileStyleGAN
-from hsc.nets.planes import enlarged
+from hsc.nets.planes import enlarged, small_pictures
 
 CHANNELS = (48, 96, 128, 192)  # of the picture's features, from its side down to an eighth of it
 SHARED = 64  # channels of the top-down pathway
@@ -70,7 +70,7 @@ class PictureHeads(nn.Module):
         """Images [N, 3, S, S] drawn to the picture by a learned portion in each of three bands of low frequencies."""
         portions = at_quality(self.mend.weight, quality)
         side = picture.shape[-1]
-        lacking = picture - F.interpolate(images, size=side, mode="area")
+        lacking = picture - small_pictures(images, side)
         change, held = torch.zeros_like(lacking), torch.zeros_like(lacking)
         for band, fraction in enumerate(MENDED):
             low = lacking if fraction == 1 else enlarged(F.avg_pool2d(lacking, fraction), side)
