@@ -13,7 +13,7 @@ from hsc.errors import HscError
 from hsc.files import cache_dir
 from hsc.judges import Judge, NotAvailable, load_judge
 from hsc.metrics import RememberedAnswers
-from hsc.outputs import CodecOutput
+from hsc.validation_output import CodecOutput
 
 
 class LayerMetricCallback(pl.Callback):
@@ -133,7 +133,9 @@ class JudgeCallback(LayerMetricCallback):
 def codec_output(outputs: Any, module: pl.LightningModule) -> CodecOutput:
     """What a step returned, when it is what callbacks need; HscError otherwise."""
     if not isinstance(outputs, CodecOutput):
-        raise HscError(f"{type(module).__name__}: validation_step and test_step must return a hsc.outputs.CodecOutput")
+        raise HscError(
+            f"{type(module).__name__}: validation_step and test_step must return a hsc.validation_output.CodecOutput"
+        )
     return outputs
 
 

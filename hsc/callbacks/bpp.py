@@ -4,7 +4,7 @@ import torch
 
 from hsc.callbacks.base import LayerMetricCallback
 from hsc.metrics import BitsPerPixel
-from hsc.outputs import CodecOutput
+from hsc.validation_output import CodecOutput
 
 
 class BppCallback(LayerMetricCallback):

@@ -8,7 +8,7 @@ from hsc.callbacks.base import JudgeCallback
 from hsc.errors import HscError
 from hsc.judges import Judge
 from hsc.metrics import FeatureStatistics, distances_of_halves, distribution_distances
-from hsc.outputs import CodecOutput
+from hsc.validation_output import CodecOutput
 
 
 class FIDCallback(JudgeCallback):

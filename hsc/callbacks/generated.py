@@ -1,4 +1,4 @@
-"""Whether the faces that a prior dreams up, as a set, look like those it was trained on."""
+"""Whether the faces that a prior samples, as a set, look like those it was trained on."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ import torch
 from hsc.callbacks.fid import FIDCallback
 from hsc.checkpoints import images_at_a_time
 from hsc.judges import Judge
-from hsc.outputs import CodecOutput
+from hsc.validation_output import CodecOutput
 
 
 class GeneratedFacesCallback(FIDCallback):
     """Logs `val/generated/…`: Fréchet and kernel distance of `faces` generated faces, untruncated, to as many training
     faces, and `val/originals/…`, the distance between two halves of these.
 
-    The module has `random_inputs(n) → [n, z_dim]`, the same at each call, and `dream(z) → [N, 3, S, S]`; the Trainer's
+    The module has `random_inputs(n) → [n, z_dim]`, the same at each call, and `sample(z) → [N, 3, S, S]`; the Trainer's
     data module has `dataset("train")`. The training faces are evenly spaced among all, and looked at once.
     """
 
@@ -35,7 +35,7 @@ class GeneratedFacesCallback(FIDCallback):
         batch = images_at_a_time(pl_module.size)
         for part in torch.arange(trainer.global_rank, self.faces, trainer.world_size).split(batch):
             names = [f"generated {number}" for number in part.tolist()]
-            self.metric("generated").update(names, self.about_decoded(pl_module.dream(inputs[part])))
+            self.metric("generated").update(names, self.about_decoded(pl_module.sample(inputs[part])))
 
     def observe(self, output: CodecOutput) -> None:
         """Not what validation decodes."""

@@ -9,7 +9,7 @@ from hsc.callbacks.base import JudgeCallback
 from hsc.callbacks.loggers import add_to_wandb_config
 from hsc.judges import Judge
 from hsc.metrics import IdentityAccuracy, PerImage
-from hsc.outputs import CodecOutput
+from hsc.validation_output import CodecOutput
 
 
 class IdentityAccuracyCallback(JudgeCallback):

@@ -5,7 +5,7 @@ from typing import cast
 from hsc.callbacks.base import JudgeCallback
 from hsc.judges import Judge
 from hsc.metrics import LandmarkError
-from hsc.outputs import CodecOutput
+from hsc.validation_output import CodecOutput
 
 
 class LandmarkErrorCallback(JudgeCallback):

@@ -9,7 +9,7 @@ from hsc.callbacks.base import LayerMetricCallback, find_judge
 from hsc.callbacks.loggers import add_to_wandb_config
 from hsc.judges import Judge, NotAvailable
 from hsc.metrics import PerImageMean
-from hsc.outputs import CodecOutput
+from hsc.validation_output import CodecOutput
 
 JUDGES = {"lpips": "lpips.alex", "lpips_vgg": "lpips.vgg", "psnr": "psnr"}
 

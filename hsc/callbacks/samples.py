@@ -13,7 +13,7 @@ from hsc.callbacks.base import codec_output
 from hsc.callbacks.loggers import log_picture, samples_seen
 from hsc.files import write_atomically
 from hsc.images import to_uint8
-from hsc.outputs import CodecOutput
+from hsc.validation_output import CodecOutput
 
 TITLE_HEIGHT = 14
 
@@ -22,7 +22,7 @@ class SampleGridCallback(pl.Callback):
     """At every validation, a picture of the first faces: original | first layer | … | last layer, one face a row.
 
     Written to `samples/SAMPLES_SEEN.png` in the Trainer's `default_root_dir`, and logged as `val/samples`. A module
-    with `generated_samples(n) → [n, 3, H, W]` also shows what it dreams up, as `generated/…` and `val/generated`.
+    with `generated_samples(n) → [n, 3, H, W]` also shows what it samples, as `generated/…` and `val/generated`.
     """
 
     def __init__(self, count: int = 8) -> None:

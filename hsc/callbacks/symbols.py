@@ -7,7 +7,7 @@ from torch import Tensor
 from hsc.callbacks.base import LayerMetricCallback
 from hsc.callbacks.loggers import log_to_wandb, wandb_runs
 from hsc.metrics import PerImage, SymbolCounts
-from hsc.outputs import CodecOutput
+from hsc.validation_output import CodecOutput
 
 LARGEST = 32  # the last bin of the histograms holds all symbols from here on
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hsc.checkpoints import discriminators, inert, layouts, mobile_stylegan, weights_file
+from hsc.checkpoints import discriminators, layouts, mobile_stylegan, safe_unpickle, weights_file
 from hsc.checkpoints.storage import to_store
 from hsc.errors import HscError
 from hsc.files import ZIP_COMMENT, sha256, write_atomically
@@ -74,7 +74,7 @@ def load_discriminator(path: str | Path) -> dict[str, Tensor]:
     if mobile_stylegan.is_package(path):
         return {}
     if not weights_file.is_safetensors(path):
-        return discriminators.find_discriminator(inert.read(path), str(path))
+        return discriminators.find_discriminator(safe_unpickle.read(path), str(path))
     held, inside = weights_file.load(path), discriminators.INSIDE
     return {key.removeprefix(inside): value for key, value in held.tensors.items() if key.startswith(inside)}
 
@@ -142,7 +142,7 @@ def _load(path: str | Path) -> _Loaded:
         return _Loaded(_build(layouts.without_filters(state, ".resample_filter", 1, name), mean_w, name), "hsc")
     if mobile_stylegan.is_package(path):
         return _Loaded(_build(mobile_stylegan.from_package(path), None, name), mobile_stylegan.LAYOUT)
-    found = layouts.find(inert.read(path), name)
+    found = layouts.find(safe_unpickle.read(path), name)
     return _Loaded(_build(found.state, found.mean_w, name), found.layout, found.note)
 
 

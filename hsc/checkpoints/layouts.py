@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hsc.checkpoints import mobile_stylegan
-from hsc.checkpoints.inert import Array, Inert
+from hsc.checkpoints.safe_unpickle import Array, Inert
 from hsc.errors import HscError
 from hsc.nets.stylegan2 import resampling_kernel
 
@@ -40,7 +40,7 @@ LARGEST_SIDE = 2048
 
 
 def find(content: Any, name: str) -> Found:
-    """The generator in what `hsc.checkpoints.inert.read` made of the file called `name`.
+    """The generator in what `hsc.checkpoints.safe_unpickle.read` made of the file called `name`.
 
     Raises HscError when there is none, naming what the file holds instead where that can be told.
     """

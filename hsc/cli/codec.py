@@ -10,7 +10,7 @@ import typer
 
 from hsc.cli import files
 from hsc.cli.encoding import Settings, alignment_warning, encode_batch
-from hsc.cli.exits import complain
+from hsc.cli.exits import warn
 from hsc.cli.resuming import Finished
 from hsc.errors import HscError
 
@@ -128,7 +128,7 @@ def encode(
     _check_range("--layers", layers, 1, len(codec.layers))
     _check_range("--quality", quality, 0, codec.num_qualities - 1)
     if check and (warning := alignment_warning([job.source for job in jobs])):
-        complain(warning)
+        warn(warning)
     if place is Place.RAY and is_stream(source):
         raise typer.BadParameter("--on ray reads files that every node sees, no stream")
     if place is Place.RAY:
@@ -218,10 +218,10 @@ def decode(
     with _resumed(source, output, files.DECODED, settings) as finished:
         for job, decoded in files.run_batches(jobs, files.in_threads(work), "decoding", finished):
             if decoded.damage:
-                complain(f"{job.source}: {decoded.damage}; decoded from the layers before that")
+                warn(f"{job.source}: {decoded.damage}; decoded from the layers before that")
             if layers and decoded.held < layers and not decoded.damage:
                 there = ", ".join(codec.layers[: decoded.held])
-                complain(f"{job.source}: holds no more than {there}; decoded that")
+                warn(f"{job.source}: holds no more than {there}; decoded that")
             # One at a time: a header may ask for many pixels.
             shown = at_size(decoded.picture, decoded.size)
             files.write_picture(job.target, shown)

@@ -51,7 +51,7 @@ def tidy_exits() -> Iterator[None]:
         _fail(_explain(error))
 
 
-def complain(message: str) -> None:
+def warn(message: str) -> None:
     """One line on standard error."""
     print(f"hsc: {' '.join(message.split())}", file=sys.stderr)
 
@@ -93,7 +93,7 @@ def _where(error: OSError) -> str:
 
 
 def _fail(message: str) -> NoReturn:
-    complain(message)
+    warn(message)
     sys.exit(FAILED)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 import typer
 
-from hsc.cli.exits import complain
+from hsc.cli.exits import warn
 from hsc.data.pictures import files_below, is_hidden
 from hsc.data.progress import progress
 from hsc.errors import HscError
@@ -129,7 +129,7 @@ def run_batches(
                     raise _naming(job.source, result)
                 else:
                     failures += 1
-                    complain(str(_naming(job.source, result)))
+                    warn(str(_naming(job.source, result)))
             advance(len(outcomes))
     if failures:
         raise HscError(f"{failures} of {total} files failed; the reasons are above")

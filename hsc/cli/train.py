@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hsc.cli.exits import complain
+from hsc.cli.exits import warn
 from hsc.cli.working import working
 from hsc.slurm import requeue_when_preempted
 
@@ -61,7 +61,7 @@ def _saying_how_to_go_on(arguments: list[str]) -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit):
         if os.environ.get("LOCAL_RANK", "0") == "0":
             command = shlex.join(["hsc", "train", *arguments])
-            complain(f"interrupted; finished stages and what was saved are kept; go on with: {command}")
+            warn(f"interrupted; finished stages and what was saved are kept; go on with: {command}")
         raise
 
 

@@ -300,7 +300,7 @@ class JudgesConfig(Section):
     distribution: str = "none"
     """Feature net of the Fréchet distance and KID, such as vgg16 (needs 500 validation images)."""
     distribution_faces: Annotated[int, Range(500, 10**6)] = 2000
-    """Faces that a prior dreams up at each validation, to be compared with as many training faces; at least 500."""
+    """Faces that a prior samples at each validation, to be compared with as many training faces; at least 500."""
 
 
 def _by_name(value: Any) -> Any:

@@ -9,9 +9,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from hsc.data.faces import Faces
+from hsc.die_with_parent import die_with_parent
 from hsc.errors import HscError
 from hsc.images import resize, to_tensor, to_uint8
-from hsc.tether import end_with_parent
 
 if TYPE_CHECKING:
     from hsc.data.landmarks import LandmarkCache
@@ -126,6 +126,6 @@ def loader(dataset: FaceDataset, batches: Sampler[list[int]] | Sequence[list[int
         sampler=batches,
         num_workers=workers,
         persistent_workers=workers > 0,
-        worker_init_fn=end_with_parent,
+        worker_init_fn=die_with_parent,
         pin_memory=torch.cuda.is_available(),
     )

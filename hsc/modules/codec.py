@@ -20,7 +20,7 @@ from hsc.nets.build import grid, share_components
 from hsc.nets.heads import Heads
 from hsc.nets.mobile_stylegan import MobileStyleGAN
 from hsc.nets.planes import enlarged, small_pictures
-from hsc.outputs import CodecOutput, LayerOutput
+from hsc.validation_output import CodecOutput, LayerOutput
 
 PREFIXES = 2  # random numbers of a step that say which prefixes are decoded
 

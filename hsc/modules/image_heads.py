@@ -18,7 +18,7 @@ from hsc.modules.objective import Objective
 from hsc.modules.trainable import TrainableModule
 from hsc.nets.build import build_generator
 from hsc.nets.mobile_stylegan import OWN_LAYERS
-from hsc.outputs import CodecOutput, LayerOutput
+from hsc.validation_output import CodecOutput, LayerOutput
 
 
 class ImageHeadModule(TrainableModule):

@@ -1,7 +1,7 @@
 """The prior in training: a StyleGAN2 generator, learnt by adversarial training, with reconstruction where it is wanted.
 
 Pure GAN training needs millions of images. On small sets and little hardware, reconstruction tells the generator what
-faces are made of, and the discriminator that what the mapping network dreams up should look like them. A stage without
+faces are made of, and the discriminator that what the mapping network draws should look like them. A stage without
 losses leaves the upper row out:
 
 ```
@@ -26,7 +26,7 @@ from hsc.modules.objective import Objective
 from hsc.modules.share import Share
 from hsc.modules.trainable import mean_of
 from hsc.nets.build import share_components
-from hsc.outputs import CodecOutput, LayerOutput
+from hsc.validation_output import CodecOutput, LayerOutput
 
 MEAN_STYLE_BETA = 0.998
 PATH_LENGTH_BETA = 0.99
@@ -190,7 +190,7 @@ class PriorModule(AdversarialModule):
 
     def generated_samples(self, n: int, truncation: float = 0.7) -> Tensor:
         """The same n random faces [n, 3, size, size] at every call, for picture grids."""
-        return self.dream(self.random_inputs(n), truncation)
+        return self.sample(self.random_inputs(n), truncation)
 
     def random_inputs(self, n: int) -> Tensor:
         """The same n inputs [n, z_dim] of the mapping network at every call."""
@@ -198,7 +198,7 @@ class PriorModule(AdversarialModule):
         return torch.randn(n, self.decoder.generator.z_dim, generator=random).to(self.device)
 
     @torch.no_grad()
-    def dream(self, z: Tensor, truncation: float = 1.0) -> Tensor:
+    def sample(self, z: Tensor, truncation: float = 1.0) -> Tensor:
         """z [N, z_dim] → faces [N, 3, size, size] in float32."""
         return self.decoder.generator(z, truncation).float()
 

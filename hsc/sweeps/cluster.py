@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hsc import tether
+from hsc import die_with_parent
 from hsc.errors import HscError
 from hsc.sweeps.processes import GRACE
 
@@ -104,7 +104,7 @@ def run_here(command: list[str], environment: dict[str, str], log: str, folder: 
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     with open(log, "ab") as output:
         process = subprocess.Popen(
-            [sys.executable, tether.__file__, str(os.getpid()), *command],
+            [sys.executable, die_with_parent.__file__, str(os.getpid()), *command],
             env={**os.environ, **environment},
             cwd=folder,
             stdin=subprocess.DEVNULL,

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hsc import tether
+from hsc import die_with_parent
 
 GRACE = 60.0  # seconds to save and end after SIGTERM
 
@@ -21,7 +21,7 @@ class Process:
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, tether.__file__, str(os.getpid()), *command],
+                [sys.executable, die_with_parent.__file__, str(os.getpid()), *command],
                 env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 from pytorch_lightning.plugins.environments import SLURMEnvironment
 
+from hsc.die_with_parent import die_with_parent
 from hsc.errors import HscError
-from hsc.tether import end_with_parent
 
 
 class Launched(NamedTuple):
@@ -31,7 +31,7 @@ def launched() -> Launched | None:
 def end_with_first() -> None:
     """In a process that Lightning has started beside the first: end when that one does, however it ends."""
     if launched() is None and "LOCAL_RANK" in os.environ:
-        end_with_parent()
+        die_with_parent()
 
 
 def check_devices(device: str, devices: int) -> None:

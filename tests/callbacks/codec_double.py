@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from hsc.judges import Judge
-from hsc.outputs import CodecOutput, LayerOutput
+from hsc.validation_output import CodecOutput, LayerOutput
 
 SIZE = 16
 LAYERS = ("basic", "middle", "enhanced")

@@ -19,7 +19,7 @@ from hsc.callbacks import (
 )
 from hsc.callbacks.fid import distance_names
 from hsc.errors import HscError
-from hsc.outputs import CodecOutput
+from hsc.validation_output import CodecOutput
 
 
 @pytest.fixture
@@ -129,7 +129,9 @@ def test_other_outputs_are_refused(validate):
         def validation_step(self, batch, index):
             return {"images": batch["image"]}
 
-    with pytest.raises(HscError, match=r"Other: validation_step and test_step must return a hsc.outputs.CodecOutput"):
+    with pytest.raises(
+        HscError, match=r"Other: validation_step and test_step must return a hsc.validation_output.CodecOutput"
+    ):
         validate(Other(), [BppCallback()])
 
 
@@ -146,13 +148,13 @@ def test_what_is_kept_is_small(validate):
     assert kept < 300 * 3 * 120  # numbers an image and layer; an image has 768
 
 
-def test_dreams_of_a_generator_are_shown(tmp_path, trainer):
-    class Dreamer(BlurCodec):
+def test_samples_of_a_generator_are_shown(tmp_path, trainer):
+    class SamplingCodec(BlurCodec):
         def generated_samples(self, count):
             return torch.linspace(-1, 1, count)[:, None, None, None].expand(count, 3, 8, 8)
 
     runner = trainer(tmp_path, logger=False, callbacks=[SampleGridCallback(count=4)])
-    runner.validate(Dreamer(), loader(3), verbose=False)
+    runner.validate(SamplingCodec(), loader(3), verbose=False)
     assert Image.open(tmp_path / "generated" / "0000000000.png").size == (32, 8)
     assert Image.open(tmp_path / "samples" / "0000000000.png").size == (4 * 16, 3 * 16 + 14)
 

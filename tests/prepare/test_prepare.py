@@ -16,7 +16,7 @@ import pytest
 from hsc.data.faces import open_faces
 from hsc.data.prepare import Settings, prepare
 from hsc.data.prepare.aligner import Aligned
-from hsc.data.prepare.spool import Spool
+from hsc.data.prepare.work_journal import WorkJournal
 from hsc.errors import HscError
 
 SETTINGS = Settings(64, min_sharpness=400, validation="1", test="0")
@@ -139,24 +139,24 @@ def gives(name: str) -> bool:
 
 def test_other_settings_begin_anew(tmp_path: Path):
     aligned = Aligned({"source": "a.jpg", "faces": []}, [])
-    with Spool(tmp_path, "these", gives) as spool:
-        spool.append(aligned)
+    with WorkJournal(tmp_path, "these", gives) as journal:
+        journal.append(aligned)
         with pytest.raises(HscError, match="another process works in"):
-            Spool(tmp_path, "these", gives)
-    with Spool(tmp_path, "these", gives) as spool:
-        assert (spool.done, [record["source"] for record in spool.records()]) == (1, ["a.jpg"])
-    with Spool(tmp_path, "others", gives) as spool:
-        assert (spool.done, list(spool.records())) == (0, [])
+            WorkJournal(tmp_path, "these", gives)
+    with WorkJournal(tmp_path, "these", gives) as journal:
+        assert (journal.done, [record["source"] for record in journal.records()]) == (1, ["a.jpg"])
+    with WorkJournal(tmp_path, "others", gives) as journal:
+        assert (journal.done, list(journal.records())) == (0, [])
 
 
 def test_what_the_file_system_refused_is_asked_for_again(tmp_path: Path):
-    with Spool(tmp_path, "key", gives) as spool:
+    with WorkJournal(tmp_path, "key", gives) as journal:
         for name, refused in (("a.jpg", False), ("b.jpg", True), ("c.jpg", False)):
-            spool.append(Aligned({"source": name, "faces": [], "refused": refused}, []))
-    with Spool(tmp_path, "key", lambda name: False) as spool:
-        assert spool.done == 3
-    with Spool(tmp_path, "key", gives) as spool:
-        assert (spool.done, [record["source"] for record in spool.records()]) == (1, ["a.jpg"])
+            journal.append(Aligned({"source": name, "faces": [], "refused": refused}, []))
+    with WorkJournal(tmp_path, "key", lambda name: False) as journal:
+        assert journal.done == 3
+    with WorkJournal(tmp_path, "key", gives) as journal:
+        assert (journal.done, [record["source"] for record in journal.records()]) == (1, ["a.jpg"])
 
 
 def test_all_faces_of_a_group(portrait, tmp_path: Path):

@@ -1,4 +1,4 @@
-"""An adversarial prior is judged by what it dreams up and leaves its best snapshot; kills change nothing."""
+"""An adversarial prior is judged by what it samples and leaves its best snapshot; kills change nothing."""
 
 import csv
 import shutil

@@ -100,6 +100,6 @@ class Names:
 
 
 def faces_of(record: dict[str, Any]) -> Iterable[tuple[int, dict[str, Any], tuple[int, int]]]:
-    """(number, face, place of its crop) of a spooled photograph."""
+    """(number, face, place of its crop) of a photograph in the work journal."""
     for number, (face, place) in enumerate(zip(record["faces"], record["crops"], strict=True)):
         yield number, face, (place[0], place[1])

@@ -15,7 +15,7 @@ from hsc.data.prepare.outputs import Output, check_output, places_of, shard_outp
 from hsc.data.prepare.photographs import Photographs
 from hsc.data.prepare.settings import Settings
 from hsc.data.prepare.sheet import MOST_KEPT, MOST_SKIPPED, Shown, contact_sheet
-from hsc.data.prepare.spool import Spool
+from hsc.data.prepare.work_journal import WorkJournal
 from hsc.data.prepare.workers import align_all
 from hsc.data.progress import progress
 from hsc.errors import HscError
@@ -50,14 +50,14 @@ def prepare(
     out = Path(out)
     check_output(Path(source), out, force)
     photographs = Photographs(source)
-    with Spool(hidden_beside(out, ".preparing"), _key(photographs, settings), photographs.gives) as spool:
+    with WorkJournal(hidden_beside(out, ".preparing"), _key(photographs, settings), photographs.gives) as journal:
         with progress(len(photographs), "photographs") as advance:
-            advance(spool.done)
-            for aligned in align_all(photographs.read(spool.done), settings, workers or len(os.sched_getaffinity(0))):
-                spool.append(aligned)
+            advance(journal.done)
+            for aligned in align_all(photographs.read(journal.done), settings, workers or len(os.sched_getaffinity(0))):
+                journal.append(aligned)
                 advance(1)
-        report = _Finisher(photographs, settings, spool, out).finish()
-        spool.remove()
+        report = _Finisher(photographs, settings, journal, out).finish()
+        journal.remove()
     return report
 
 
@@ -80,10 +80,10 @@ def _version(package: str) -> str:
 
 
 class _Finisher:
-    """From a complete spool to the files people use, in two passes over it: what to keep, then writing it."""
+    """From a complete journal to the files people use, in two passes over it: what to keep, then writing it."""
 
-    def __init__(self, photographs: Photographs, settings: Settings, spool: Spool, out: Path) -> None:
-        self._photographs, self._settings, self._spool, self._out = photographs, settings, spool, out
+    def __init__(self, photographs: Photographs, settings: Settings, journal: WorkJournal, out: Path) -> None:
+        self._photographs, self._settings, self._journal, self._out = photographs, settings, journal, out
         self._common = common_folder(photographs.names)
         self._names = Names(self._common, settings.format)
         self._twins, identities = self._decide()
@@ -107,7 +107,7 @@ class _Finisher:
     def _decide(self) -> tuple[dict[tuple[str, int], str], list[str]]:
         """Faults of near-duplicates, by source and number of the face; the identity of every face that is kept."""
         seen, twins, identities = SeenFaces(self._settings.max_distance), {}, []
-        for record in self._spool.records():
+        for record in self._journal.records():
             for number, face, _ in faces_of(record):
                 if face["skipped"]:
                     continue
@@ -133,12 +133,12 @@ class _Finisher:
                 write_atomically(manifest, lambda lines: self._write_faces(lines, output))
 
     def _write_faces(self, lines: BinaryIO, output: Output) -> None:
-        for record in self._spool.records():
+        for record in self._journal.records():
             if not record["faces"]:
                 self._skip(record["skipped"], record["source"], None)
                 lines.write(_line({"name": None, "source": record["source"], "skipped": record["skipped"]}))
             for number, face, place in faces_of(record):
-                about = self._write_face(record["source"], number, face, self._spool.crop(place), output)
+                about = self._write_face(record["source"], number, face, self._journal.crop(place), output)
                 lines.write(_line(about | {"photograph": record["photograph"]} | face | {"skipped": about["skipped"]}))
 
     def _write_face(
@@ -165,7 +165,7 @@ class _Finisher:
             self._refused.append(Shown(crop, f"{source}: {fault}"))
 
     def _nothing_kept(self) -> str:
-        for record in self._spool.records():
+        for record in self._journal.records():
             for _, face, _ in faces_of(record):
                 return f"no face is kept ({record['source']}: {face['skipped']}); loosen the threshold"
         return f"no face is found in {len(self._photographs)} photographs of {self._photographs.path}"

@@ -9,8 +9,8 @@ from multiprocessing import get_context
 from hsc.data.prepare.aligner import Aligned, Aligner
 from hsc.data.prepare.photographs import Photograph
 from hsc.data.prepare.settings import Settings
+from hsc.die_with_parent import die_with_parent
 from hsc.errors import HscError
-from hsc.tether import end_with_parent
 
 AHEAD = 2  # photographs a worker has waiting, so that none is idle while the disk is read
 
@@ -41,7 +41,7 @@ def align_all(photographs: Iterable[Photograph], settings: Settings, workers: in
 
 def _begin() -> None:
     global _aligner
-    end_with_parent()
+    die_with_parent()
     _aligner = Aligner()
 
 

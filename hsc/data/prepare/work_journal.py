@@ -15,7 +15,7 @@ from hsc.errors import HscError
 KEY, JOURNAL, CROPS = "key", "journal.jsonl", "crops"
 
 
-class Spool:
+class WorkJournal:
     """A folder that a killed run leaves and the next one goes on from.
 
     A photograph counts when its line in the journal is whole and the crops it speaks of are; whatever follows the last
@@ -69,7 +69,7 @@ class Spool:
             file.close()
         os.close(self._lock)
 
-    def __enter__(self) -> "Spool":
+    def __enter__(self) -> "WorkJournal":
         return self
 
     def __exit__(

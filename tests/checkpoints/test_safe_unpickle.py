@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from nvlabs_pickle import network_pickle
 from torch import Tensor, nn
 
-from hsc.checkpoints import inert
+from hsc.checkpoints import safe_unpickle
 from hsc.errors import HscError
 
 TENSORS = {
@@ -70,20 +70,20 @@ def test_tensors_and_plain_values_are_read(file: Path, writer: str) -> None:
     options = argparse.Namespace(lr=0.1, out=Path("x"))
     content = {"state": state, "plain": plain, "parameter": parameter, "options": options, "size": torch.Size([1])}
     file.write_bytes(WRITERS[writer](content))
-    read = inert.read(file)
+    read = safe_unpickle.read(file)
     assert_same_tensors(read["state"], TENSORS)
     assert read["plain"] == plain
     assert torch.equal(read["parameter"], torch.ones(2))
     assert not read["parameter"].requires_grad
     assert read["options"].state["lr"] == 0.1
-    assert isinstance(read["options"].state["out"], inert.Inert)
+    assert isinstance(read["options"].state["out"], safe_unpickle.Inert)
 
 
 @pytest.mark.parametrize("writer", ["zip", "stream"])
 def test_tensors_that_share_memory(file: Path, writer: str) -> None:
     whole = torch.arange(10.0)
     file.write_bytes(WRITERS[writer]({"whole": whole, "part": whole[3:7], "every": whole[1::3]}))
-    read = inert.read(file)
+    read = safe_unpickle.read(file)
     assert_same_tensors(read, {"whole": whole, "part": whole[3:7], "every": whole[1::3]})
 
 
@@ -92,7 +92,7 @@ def test_tensors_that_share_memory(file: Path, writer: str) -> None:
 def test_numpy_arrays(file: Path, dtype: str, protocol: int) -> None:
     array = (np.arange(12).reshape(3, 4) % 5).astype(dtype)
     file.write_bytes(pickle.dumps([array, np.asfortranarray(array), array[0, 0]], protocol))
-    plain, fortran, _ = inert.read(file)
+    plain, fortran, _ = safe_unpickle.read(file)
     assert plain.tensor.tolist() == array.tolist()
     assert fortran.tensor.tolist() == array.tolist()
 
@@ -141,7 +141,7 @@ def silent_canary(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def assert_refused(path: Path, message: str) -> None:
     with pytest.raises(HscError, match=message) as caught:
-        inert.read(path)
+        safe_unpickle.read(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
 
@@ -171,20 +171,20 @@ def test_calls_inside_known_objects_are_refused(file: Path) -> None:
 
 def test_source_inside_a_network_is_not_run(file: Path) -> None:
     file.write_bytes(network_pickle({"synthesis.b4.const": torch.ones(1)}))
-    network = inert.read(file)["G_ema"]
-    assert isinstance(network, inert.Inert)
+    network = safe_unpickle.read(file)["G_ema"]
+    assert isinstance(network, safe_unpickle.Inert)
     assert "hsc_ran_source" in network.args[0]["module_src"]
     assert not hasattr(builtins, "hsc_ran_source")
 
 
 @pytest.mark.parametrize("state", [{"__defaults__": (0,)}, (None, {"__name__": "x"})])
 def test_functions_keep_their_attributes(file: Path, state: object) -> None:
-    before = inert._rebuild_parameter.__name__, inert._rebuild_parameter.__defaults__
+    before = safe_unpickle._rebuild_parameter.__name__, safe_unpickle._rebuild_parameter.__defaults__
     # GLOBAL, the state, BUILD, STOP: set attributes of what the global became.
     program = b"\x80\x02ctorch._utils\n_rebuild_parameter\n" + pickle.dumps(state, 2)[2:-1] + b"b."
     file.write_bytes(program)
     assert_refused(file, "truncated or damaged")
-    assert (inert._rebuild_parameter.__name__, inert._rebuild_parameter.__defaults__) == before
+    assert (safe_unpickle._rebuild_parameter.__name__, safe_unpickle._rebuild_parameter.__defaults__) == before
 
 
 def test_tensorflow_pickle_is_named(file: Path) -> None:
@@ -207,7 +207,7 @@ def test_tensors_outside_their_storage(file: Path, size: tuple, stride: tuple, o
 def test_memo_bomb(file: Path) -> None:
     """LONG_BINPUT into slot 2³²−1: with the unpickler in C this allocates 64 GB."""
     file.write_bytes(b"\x80\x02Nr\xff\xff\xff\xff.")
-    assert inert.read(file) is None
+    assert safe_unpickle.read(file) is None
 
 
 def test_huge_storage_in_a_small_file(file: Path) -> None:
@@ -265,7 +265,7 @@ def test_damage_anywhere_is_read_or_refused(file: Path, kind: str, data: st.Data
     file.write_bytes(content)
     message = ""
     try:
-        inert.read(file)
+        safe_unpickle.read(file)
     except HscError as error:
         message = str(error)
     assert "\n" not in message

@@ -1,7 +1,7 @@
 """Processes end with the one that started them, however it ends: nobody else would stop them, and they would wait for
 work for ever, or be started a second time.
 
-As a program, `python tether.py PARENT COMMAND...`, called by its path so that it loads nothing of hsc, it runs a
+As a program, `python die_with_parent.py PARENT COMMAND...`, called by its path so that it loads nothing of hsc, it runs a
 command that is told to end (SIGTERM) when PARENT dies.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 PR_SET_PDEATHSIG = 1
 
 
-def end_with_parent(*_: object) -> None:
+def die_with_parent(*_: object) -> None:
     """To be called in a worker process first: it is killed when the process that started it dies.
 
     Takes and ignores what starters of workers pass to their initialisers.

@@ -23,9 +23,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 IS_BUSY = """
 import multiprocessing, os, signal, sys, time
 from concurrent.futures import ProcessPoolExecutor
-from hsc.tether import end_with_parent
+from hsc.die_with_parent import die_with_parent
 if __name__ == "__main__":
-    pool = ProcessPoolExecutor(2, multiprocessing.get_context(sys.argv[1]), end_with_parent)
+    pool = ProcessPoolExecutor(2, multiprocessing.get_context(sys.argv[1]), die_with_parent)
     list(pool.map(abs, range(2)))
     running = [pool.submit(time.sleep, 600) for _ in range(2)]
     time.sleep(0.2)
