@@ -20,8 +20,8 @@ INSIDE = "discriminator."  # before its names in hsc's generator file
 
 
 def find_discriminator(content: Any, name: str) -> dict[str, Tensor]:
-    """The state of the discriminator in what `hsc.checkpoints.safe_unpickle.read` made of a file; empty where there is none,
-    or one that is not StyleGAN2's residual, unconditional one of the generator's size.
+    """The state of the discriminator in what `hsc.checkpoints.safe_unpickle.read` made of a file; empty where there is
+    none, or one that is not StyleGAN2's residual, unconditional one of the generator's size.
     """
     holder = content if isinstance(content, dict) else {}
     network = next((holder[key] for key in ("D", "d", "discriminator", "params_d") if key in holder), None)
