@@ -6,7 +6,7 @@ loading them computes nothing.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from hsc.released import DEFAULT_MODEL, find_weights, released_names
 KIND = "codec"
 MODEL_ID = "model_id"  # of the card
 PREFIXES = ("encoder.net.", "entropy.gain.", "decoder.heads.", "decoder.generator.")  # of Networks
+MAPPING = "decoder.generator.mapping_network.fc"  # of no use to a codec, which has W+
 
 
 def load(model: str | Path = DEFAULT_MODEL, device: str | torch.device = "auto") -> Codec:
@@ -65,19 +66,21 @@ def load(model: str | Path = DEFAULT_MODEL, device: str | torch.device = "auto")
 
 
 def save(path: str | Path, codec: Codec, entropy: nn.Module, card: Mapping[str, Any] | None = None) -> None:
-    """Write a codec, with the float entropy model that its twin was made from.
+    """Write a codec, with the float entropy model that its twin was made from; without its generator's mapping network.
 
     The card also gets the model's id, by which a file tells who can decode it.
     """
     tensors = to_store({f"entropy.net.{name}": value for name, value in entropy.state_dict().items()})
     for part, prefix in zip(codec.networks, PREFIXES, strict=True):
-        tensors |= to_store({prefix + name: value for name, value in part.state_dict().items()})
+        named = {prefix + name: value for name, value in part.state_dict().items()}
+        tensors |= to_store({name: value for name, value in named.items() if not name.startswith(MAPPING)})
     tensors |= {f"integer.{name}": value for name, value in codec.entropy.state_dict().items()}
     tensors |= {f"table.{name}": torch.from_numpy(np.array(value)) for name, value in codec.table.to_arrays().items()}
     # Of what the file holds: storing rounds the networks given.
     stored = Networks._make(as_stored(part) for part in codec.networks)
     model_id = Codec(codec.model, stored, codec.entropy, codec.table).model_id
-    weights_file.save(path, tensors, KIND, asdict(codec.model), {**(card or {}), MODEL_ID: model_id})
+    model = replace(codec.model, generator=replace(codec.model.generator, mapping_layers=0))
+    weights_file.save(path, tensors, KIND, asdict(model), {**(card or {}), MODEL_ID: model_id})
 
 
 class Released(NamedTuple):

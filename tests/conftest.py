@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
+
+# On a busy machine an example may take long without anything being wrong.
+settings.register_profile("hsc", deadline=None)
+settings.load_profile("hsc")
 
 # A shell's background jobs ignore SIGINT, and so would the programs that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,7 +1,7 @@
 """Codecs on the disk: the same files before and after, and one sentence about everything that is no codec."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from tiny_model import SIZE, tiny_codec, tiny_model
 
 import hsc
 from hsc import codec_file, released
-from hsc.checkpoints import weights_file
+from hsc.checkpoints import load_generator, weights_file
 from hsc.codec import Codec
 from hsc.errors import HscError
 
@@ -33,7 +33,7 @@ def test_a_loaded_codec_writes_the_same_files(saved: tuple[Codec, Path]):
     assert loaded.model_id == codec.model_id
     assert loaded.compress(faces(), 1) == codec.compress(faces(), 1)
     assert (loaded.name, loaded.layers, loaded.size, loaded.num_qualities) == ("mine", codec.layers, SIZE, 2)
-    assert loaded.model == codec.model
+    assert loaded.model == replace(codec.model, generator=replace(codec.model.generator, mapping_layers=0))
     assert loaded.card == {"bytes_per_face": [40.0, 90.0], "model_id": codec.model_id}
     assert loaded.default_quality == 1
     (shown,), (expected,) = (c.decompress(codec.compress(faces()[:1])) for c in (loaded, codec))
@@ -46,6 +46,13 @@ def test_saving_again_gives_the_same_bytes(saved: tuple[Codec, Path], tmp_path: 
     again = tmp_path / "again.safetensors"
     codec_file.save(again, codec, tiny_codec(fineness=3.0)[1], {"bytes_per_face": [40.0, 90.0]})
     assert again.read_bytes() == path.read_bytes()
+
+
+def test_a_codec_has_no_mapping_network_and_says_so(saved: tuple[Codec, Path]):
+    with pytest.raises(HscError, match="a codec, whose generator has no mapping network; give a prior, such as"):
+        load_generator(saved[1])
+    with pytest.raises(ValueError, match="no mapping network"):
+        hsc.load(saved[1]).generator.mapping(torch.zeros(1, 16))
 
 
 def test_a_run_folder_gives_its_codec_and_its_name(saved: tuple[Codec, Path], tmp_path: Path):

@@ -70,7 +70,7 @@ def test_a_few_bytes_cannot_ask_for_all_memory():
 
 
 @given(st.binary(max_size=300), st.integers(0, 255), st.integers(1, 3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_payload_under_a_good_checksum_is_refused_or_is_what_an_encoder_writes(payload: bytes, quality, layers):
     """A forger can fit the checksum; then the payload must be the encoding of what it decodes to."""
     data = write(Header(CODEC.model_id, quality, 64, 64), [b""] * (layers - 1) + [payload])

@@ -1,6 +1,7 @@
 """The hsc weights file: safetensors whose metadata says what the tensors are and how to build the network for them.
 
-Large tensors of equal content, such as what encoder and decoder share, are written once.
+Large tensors of equal content, such as what encoder and decoder share, are written once. A large file may be `split`
+into several; the first, which is the one to load, names the others.
 """
 
 import hashlib
@@ -17,12 +18,13 @@ from torch import Tensor
 
 from hsc.checkpoints.storage import from_store
 from hsc.errors import HscError
-from hsc.files import write_atomically
+from hsc.files import sha256, write_atomically
 
-FORMAT = 1
+FORMAT = 2  # files that are not split are still format 1
 _KEY = "hsc"  # one key: safetensors orders several at random, and equal content should give equal bytes
 _WORTH_SHARING = 4096  # numbers in a tensor that is looked for under another name
 _LONGEST_HEADER = 100_000_000  # safetensors' own limit
+_PART = "part"  # kind of what a split file's first names
 
 
 class WeightsFile(NamedTuple):
@@ -51,33 +53,78 @@ def save(
 
     Equal content, in equal order, gives equal bytes. Raises HscError when the file cannot be written.
     """
-    about = {"format": FORMAT, "kind": kind, "config": dict(config), "card": dict(card or {})}
+    about = {"format": 1, "kind": kind, "config": dict(config), "card": dict(card or {})}
     # Cloned, since safetensors refuses views and tensors that share memory.
     copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     if same := _pop_repeated(copies):
         about["same"] = same
-    write_atomically(path, safetensors.torch.save(copies, {_KEY: json.dumps(about)}))
+    _write(path, copies, about)
+
+
+def split(path: str | Path, out: str | Path, largest: int) -> list[Path]:
+    """Write a weights file once more, as `out` and as many files beside it as keep each below `largest` bytes.
+
+    Returns the files, `out` first; the others are OUT.2.safetensors, OUT.3.safetensors … A tensor is never divided.
+    Raises HscError for what is no weights file, and where a single tensor is larger.
+    """
+    about, tensors = _read(Path(path), None)
+    about.pop("parts", None)
+    room = largest - len(json.dumps(about)) - 300 * len(tensors)  # of names, shapes and offsets in the header
+    parts: list[dict[str, Tensor]] = [{}]
+    for name, tensor in tensors.items():
+        if tensor.nbytes > room:
+            raise HscError(f"{path}: {name} alone has {tensor.nbytes:,} bytes; allow larger files")
+        if sum(held.nbytes for held in parts[-1].values()) + tensor.nbytes > room:
+            parts.append({})
+        parts[-1][name] = tensor
+    out = Path(out)
+    others = [out.with_suffix(f".{number}{out.suffix}") for number in range(2, len(parts) + 1)]
+    for other, held in zip(others, parts[1:], strict=True):
+        _write(other, held, {"format": FORMAT, "kind": _PART, "config": {}, "card": {}})
+    named = {"format": FORMAT, "parts": {other.name: sha256(other) for other in others}} if others else {}
+    _write(out, parts[0], about | named)
+    return [out, *others]
 
 
 def load(path: str | Path, kind: str | None = None) -> WeightsFile:
     """Read a weights file; `kind` is what it must hold, None for anything.
 
     Raises HscError when the file is missing, is no safetensors file, is truncated, was not written by hsc, comes from
-    a newer hsc or holds another kind.
+    a newer hsc or holds another kind; and when a part of a split file is missing or another than the first one names.
     """
     path = Path(path)
+    about, stored = _read(path, kind)
+    try:
+        stored |= {name: stored[other] for name, other in about.get("same", {}).items()}
+        tensors = from_store(stored)
+    # KeyError of a name that is not there, RuntimeError of scales that fit no tensor
+    except (KeyError, RuntimeError) as error:
+        raise HscError(f"{path}: truncated or damaged safetensors file; fetch or write it again") from error
+    return WeightsFile(tensors, about["kind"], about["config"], about["card"])
+
+
+def _write(path: str | Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    write_atomically(path, safetensors.torch.save(dict(tensors), {_KEY: json.dumps(about)}))
+
+
+def _read(path: Path, kind: str | None) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """A file's checked description and its tensors as they are stored, those of its parts among them."""
     if not is_safetensors(path):
         raise HscError(f"{path}: not a safetensors file; give a weights file that hsc wrote")
     try:
         with safe_open(path, framework="pt") as file:
             about = _about(path, file.metadata() or {}, kind)
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
-            stored |= {name: stored[other] for name, other in about.get("same", {}).items()}
-            tensors = from_store(stored)
-    # KeyError of a name that is not there, RuntimeError of scales that fit no tensor
-    except (SafetensorError, KeyError, RuntimeError) as error:
+    except SafetensorError as error:
         raise HscError(f"{path}: truncated or damaged safetensors file; fetch or write it again") from error
-    return WeightsFile(tensors, about["kind"], about["config"], about["card"])
+    for name, checksum in about.get("parts", {}).items():
+        part = path.with_name(Path(name).name)
+        if not part.is_file():
+            raise HscError(f"{path}: the rest of it, {part.name}, is not beside it; put both into one folder")
+        if sha256(part) != checksum:
+            raise HscError(f"{part}: damaged, or not the rest of {path.name}; fetch or write both again")
+        stored |= _read(part, _PART)[1]
+    return about, stored
 
 
 def _pop_repeated(tensors: dict[str, Tensor]) -> dict[str, str]:
@@ -130,9 +177,10 @@ def _about(path: Path, metadata: Mapping[str, str], kind: str | None) -> dict[st
         held, config, card = about["kind"], about["config"], about["card"]
     except (KeyError, TypeError, ValueError) as error:
         raise HscError(f"{path}: safetensors, but not written by hsc; give a weights file that hsc wrote") from error
-    same = about.get("same", {})
-    dicts = all(isinstance(part, dict) for part in (config, card, same))
-    if not (dicts and isinstance(held, str) and all(isinstance(name, str) for name in same.values())):
+    same, parts = about.get("same", {}), about.get("parts", {})
+    dicts = all(isinstance(part, dict) for part in (config, card, same, parts))
+    texts = dicts and all(isinstance(text, str) for text in (held, *same.values(), *parts.values()))
+    if not texts:
         raise HscError(f"{path}: its description is damaged; fetch or write it again")
     if kind is not None and held != kind:
         raise HscError(f"{path}: holds weights of kind {held[:40]!r} where {kind!r} is needed; give another file")

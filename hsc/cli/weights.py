@@ -50,6 +50,29 @@ def fetch(
 
 
 @app.command()
+def split(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A weights file of hsc.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="The first file; the others lie beside it.")],
+    largest: Annotated[float, typer.Option("--largest", help="Megabytes of a file, at most.", min=0.1)] = 16,
+    force: Force = False,
+) -> None:
+    """Write a weights file as several smaller ones.
+
+    Where files are limited in size. The first one is loaded like the whole, with the others beside it.
+
+    \b
+    Example:
+      hsc weights split runs/ffhq128/codec.safetensors ffhq128.safetensors
+    """
+    from hsc.checkpoints import weights_file
+    from hsc.files import refuse_overwriting
+
+    refuse_overwriting([out], [file], weights_file.is_safetensors, force)
+    for written in weights_file.split(file, out, int(largest * 1e6)):
+        typer.echo(f"{written}  {written.stat().st_size / 1e6:.1f} MB")
+
+
+@app.command()
 def distil(
     experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT.yaml", help="What to distil from what.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Fields to change.")] = None,

@@ -65,8 +65,8 @@ class GeneratorConfig(Section):
     """Numbers in the Gaussian input of the mapping network."""
     w_dim: Width = 128
     """Numbers in one row of W+."""
-    mapping_layers: Annotated[int, Range(1, 64)] = 4
-    """Depth of the mapping network."""
+    mapping_layers: Annotated[int, Range(0, 64)] = 4
+    """Depth of the mapping network; 0: there is none, as in a codec, which draws from W+ alone."""
     input: Literal["const", "style"] = "style"
     """stylegan2's 4×4 input: "const" (imported checkpoints) or "style" (const + an affine map of W+'s first row)."""
     full: list[Width] = field(default_factory=list)

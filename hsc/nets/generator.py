@@ -26,7 +26,12 @@ class Generator(nn.Module):
         return self.mapping_network.w_avg
 
     def mapping(self, z: Tensor, truncation: float = 1.0) -> Tensor:
-        """z [N, z_dim] → [N, rows, w_dim], one style in every row, drawn to the mean by `truncation` in [0, 1]."""
+        """z [N, z_dim] → [N, rows, w_dim], one style in every row, drawn to the mean by `truncation` in [0, 1].
+
+        Raises ValueError where there is no mapping network: a codec keeps none.
+        """
+        if not self.mapping_network.num_layers:
+            raise ValueError("this generator has no mapping network; it draws from W+ alone")
         w = self.mapping_network(z)
         if truncation != 1.0:
             w = self.mean_w.lerp(w, truncation)

@@ -68,6 +68,46 @@ def test_a_tensor_that_is_said_to_be_elsewhere_must_be_there(tmp_path: Path, sam
         weights_file.load(tmp_path / "w")
 
 
+@pytest.fixture
+def divided(tmp_path: Path) -> tuple[dict[str, torch.Tensor], list[Path]]:
+    """Four tensors, two of them equal, and the files of at most 100 kB that they were divided into."""
+    large = torch.randn(100, 200)
+    tensors = {"a": large, "b": large + 1, "c": large.clone(), "d": torch.arange(5)}
+    weights_file.save(tmp_path / "whole.safetensors", tensors, "codec", CONFIG, CARD)
+    return tensors, weights_file.split(tmp_path / "whole.safetensors", tmp_path / "w.safetensors", 100_000)
+
+
+def test_a_divided_file_is_loaded_as_the_whole(divided: tuple[dict[str, torch.Tensor], list[Path]]) -> None:
+    tensors, files = divided
+    assert [file.name for file in files] == ["w.safetensors", "w.2.safetensors"]
+    assert max(file.stat().st_size for file in files) <= 100_000
+    loaded = weights_file.load(files[0], "codec")
+    assert (loaded.config, loaded.card) == (CONFIG, CARD)
+    assert loaded.tensors.keys() == tensors.keys()
+    assert all(torch.equal(loaded.tensors[name], tensors[name]) for name in tensors)
+
+
+def test_the_rest_of_a_divided_file_must_be_there_and_be_its_own(
+    divided: tuple[dict[str, torch.Tensor], list[Path]],
+) -> None:
+    first, rest = divided[1]
+    weights_file.save(rest, {"b": torch.zeros(100, 200)}, "part", {})
+    with pytest.raises(HscError, match=r"w\.2\.safetensors: damaged, or not the rest of w\.safetensors"):
+        weights_file.load(first)
+    rest.unlink()
+    with pytest.raises(HscError, match=r"the rest of it, w\.2\.safetensors, is not beside it"):
+        weights_file.load(first)
+
+
+def test_a_tensor_is_never_divided(divided: tuple[dict[str, torch.Tensor], list[Path]]) -> None:
+    first = divided[1][0]
+    with pytest.raises(HscError, match="alone has 80,000 bytes; allow larger files"):
+        weights_file.split(first, first.with_name("x.safetensors"), 50_000)
+    again = weights_file.split(first, first.with_name("y.safetensors"), 1_000_000)
+    assert [file.name for file in again] == ["y.safetensors"]
+    assert weights_file.load(again[0]).tensors.keys() == divided[0].keys()
+
+
 def test_config_keeps_its_order(tmp_path: Path) -> None:
     """The order of layers is part of a model."""
     weights_file.save(tmp_path / "w", {"a": torch.zeros(1)}, "codec", {"middle": 1, "basic": 2})
@@ -85,9 +125,9 @@ def test_other_kind_is_named(file: Path) -> None:
 
 
 def test_newer_format_asks_for_an_upgrade(tmp_path: Path) -> None:
-    about = {"format": 2, "kind": "generator", "config": {}, "card": {}}
+    about = {"format": 3, "kind": "generator", "config": {}, "card": {}}
     safetensors.torch.save_file({"a": torch.zeros(1)}, tmp_path / "new", {"hsc": json.dumps(about)})
-    with pytest.raises(HscError, match=r"format 2, this one reads 1\); upgrade hsc"):
+    with pytest.raises(HscError, match=r"format 3, this one reads 2\); upgrade hsc"):
         weights_file.load(tmp_path / "new")
 
 

@@ -24,6 +24,7 @@ VERBS = [
     "data sample",
     "weights",
     "weights fetch",
+    "weights split",
     "doctor",
 ]
 

@@ -5,6 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from hsc.checkpoints import weights_file
 
 
 @pytest.fixture
@@ -59,6 +62,15 @@ def test_a_broken_installation_is_a_failure(run, bare: Path, monkeypatch: pytest
     assert ended.status == 1
     assert "MISSING" in findings(ended.out)["installation"]
     assert ended.err.count("\n") == 1
+
+
+def test_weights_split_says_what_it_wrote(run, tmp_path: Path):
+    whole, out = tmp_path / "whole.safetensors", tmp_path / "w.safetensors"
+    weights_file.save(whole, {name: torch.ones(100, 500) * n for n, name in enumerate("abc")}, "codec", {})
+    ended = run("weights", "split", whole, out, "--largest", "0.3")
+    assert ended.status == 0
+    assert ended.out.splitlines() == [f"{out}  0.2 MB", *(f"{tmp_path}/w.{n}.safetensors  0.2 MB" for n in (2, 3))]
+    assert run("weights", "split", whole, whole).status == 1
 
 
 def test_weights_lists_source_licence_and_remedy(run, bare: Path):

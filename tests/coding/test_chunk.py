@@ -97,7 +97,7 @@ def decode_by_the_book(payload: bytes, classes, table: FrequencyTable) -> list[i
 
 
 @given(chunks())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_symbols_survive_any_split_into_steps(chunk):
     table, symbols, classes, splits = chunk
     payload = encode_chunk(symbols, classes, table)
@@ -108,14 +108,14 @@ def test_any_symbols_survive_any_split_into_steps(chunk):
 
 
 @given(chunks())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_specification_decodes_it(chunk):
     table, symbols, classes, _ = chunk
     assert decode_by_the_book(encode_chunk(symbols, classes, table), classes, table) == symbols.tolist()
 
 
 @given(chunks())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_chunk_is_less_than_a_byte_over_its_ideal(chunk):
     table, symbols, classes, _ = chunk
     ideal = table.bits(symbols, classes).sum() / 8
@@ -124,7 +124,7 @@ def test_a_chunk_is_less_than_a_byte_over_its_ideal(chunk):
 
 
 @given(chunks())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_truncation_and_no_padding_passes_for_the_chunk(chunk):
     table, symbols, classes, _ = chunk
     payload = encode_chunk(symbols, classes, table)

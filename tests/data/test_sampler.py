@@ -4,7 +4,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hsc.data.sampler import ShardBatches, StepBatches
@@ -18,7 +18,6 @@ def take(count: int, *arguments, **keywords) -> list[list[int]]:
     return list(islice(StepBatches(*arguments, **keywords), count))
 
 
-@settings(deadline=None)
 @given(n=sizes, batch=sizes, seed=seeds, flips=st.booleans())
 def test_every_epoch_shows_every_image_once(n, batch, seed, flips):
     epochs = 3
@@ -28,7 +27,6 @@ def test_every_epoch_shows_every_image_once(n, batch, seed, flips):
         assert sorted(epoch) == list(range(n))
 
 
-@settings(deadline=None)
 @given(n=sizes, share=st.integers(1, 8), world=st.integers(1, 5), seed=seeds)
 def test_ranks_together_see_the_batches_of_one_process(n, share, world, seed):
     alone = take(6, n, share * world, seed, flips=True)
@@ -38,7 +36,6 @@ def test_ranks_together_see_the_batches_of_one_process(n, share, world, seed):
         assert [key for keys in zip(*(rank[step] for rank in ranks), strict=True) for key in keys] == batch
 
 
-@settings(deadline=None)
 @given(n=sizes, batch=sizes, seed=seeds, done=st.integers(0, 50))
 def test_resuming_gives_the_tail(n, batch, seed, done):
     assert take(4, n, batch, seed, start_step=done, flips=True) == take(done + 4, n, batch, seed, flips=True)[done:]
@@ -66,7 +63,6 @@ def test_impossible_batches_are_refused(n, batch, world):
         StepBatches(n, batch, 0, world=world)
 
 
-@settings(deadline=None)
 @given(n=st.integers(0, 60), batch=sizes, world=st.integers(1, 5))
 def test_shards_cover_everything_once_and_unpadded(n, batch, world):
     shards = [ShardBatches(n, batch, rank, world) for rank in range(world)]

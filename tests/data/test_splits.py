@@ -1,7 +1,7 @@
 """Splits by name."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hsc.data.splits import select_names, split_names
@@ -75,7 +75,6 @@ def test_shares_do_not_depend_on_the_image_format():
     assert [n[:5] for n in select_names(in_png, "5%")] == [n[:5] for n in select_names(NUMBERED, "5%")]
 
 
-@settings(deadline=None)
 @given(st.integers(3, 97))
 def test_complementary_shares_cover_everything_without_overlap(percent):
     names = NUMBERED[:300] + PEOPLE

@@ -142,7 +142,7 @@ def test_compressed_and_torn_shards_are_refused(tmp_path: Path):
 
 
 @given(st.binary(max_size=1500))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_any_bytes_end_in_an_error(tmp_path_factory: pytest.TempPathFactory, content: bytes):
     path = tmp_path_factory.mktemp("any") / "a.tar"
     path.write_bytes(content)
