@@ -24,7 +24,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@echo "installing into $(VENV)/ (a few minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) "$$(grep '^torch==' constraints.txt)"
-	@$(PIP) -e '.[judges,anchors,ray,dev]'
+	@$(PIP) -e '.[judges,anchors,ray,dev,docs]'
 	@$(BIN)/hsc weights fetch || echo "going on without those weights; hsc weights tells what they are for"
 	@touch $@
 
@@ -40,6 +40,6 @@ lint: env ## check style, types and the direction of imports
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-docs: env ## write the API pages of the Python interface to build/api/, from its docstrings
-	@$(BIN)/python -W error::UserWarning -m pdoc -d google -o build/api hsc.codec hsc.codec_file hsc.images hsc.refine
-	@echo "build/api/index.html"
+docs: env ## build the documentation's site into build/site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@echo "build/site/index.html; with search: python3 -m http.server -d build/site"

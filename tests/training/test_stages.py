@@ -261,8 +261,8 @@ def test_the_page_on_training_names_whatever_is_logged(uninterrupted):
 
 
 def documented_names() -> list[str]:
-    """Regular expressions of the names in the table of docs/training.md."""
-    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+    """Regular expressions of the names in the table of docs/logged-names.md."""
+    page = (Path(__file__).parents[2] / "docs" / "logged-names.md").read_text()
     cells = re.findall(r"^\| (`(?:train|val|samples).*?) \|", page, re.MULTILINE)
     written = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
     stands_for = {"LAYER": f"(?:{'|'.join(LAYERS)})", "TASK": r"[\w.:]+", "ROW": r"\d\d", "NAME": r"\w+"}
