@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import typer
 
-from hsc.cli.working import working
 from hsc.errors import HscError
+from hsc.progress import status
 
 
 class Finding(NamedTuple):
@@ -30,7 +30,7 @@ def doctor() -> None:
     Example:
       hsc doctor
     """
-    with working("looking at what is here"):
+    with status("looking at what is here"):
         findings = list(_core())
         runs = all(finding.works for finding in findings)
         for check in (_accelerator, _wandb, _data, _codecs, _judges, _anchors) if runs else ():

@@ -11,9 +11,9 @@ import typer
 
 from hsc.cli.exits import warn
 from hsc.data.pictures import files_below, is_hidden
-from hsc.data.progress import progress
 from hsc.errors import HscError
 from hsc.files import STDIN, STDOUT, is_stream, refuse_overwriting, write_atomically
+from hsc.progress import progress
 
 if TYPE_CHECKING:
     from torch import Tensor

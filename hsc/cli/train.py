@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hsc.cli.exits import warn
-from hsc.cli.working import working
+from hsc.progress import status
 from hsc.slurm import requeue_when_preempted
 
 
@@ -43,7 +43,7 @@ def train(
     if verbose and quiet:
         raise typer.BadParameter("--verbose and --quiet exclude each other")
     with _saying_how_to_go_on(arguments):
-        with working("loading"):
+        with status("loading"):
             from hsc.training import train as run_stages
 
         folder = run_stages(files, overrides, "verbose" if verbose else "quiet" if quiet else "normal")

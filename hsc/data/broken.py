@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from hsc.cache import write_to_cache
 from hsc.data.faces import Faces
 from hsc.data.pictures import say_once
-from hsc.data.progress import progress_lines
 from hsc.errors import FileRefused, HscError
 from hsc.files import cache_dir
+from hsc.progress import progress
 
 
 def without_broken(faces: Faces) -> Faces:
@@ -38,13 +38,12 @@ def without_broken(faces: Faces) -> Faces:
 
 def _find_broken(faces: Faces) -> tuple[set[str], set[str]]:
     """Names of images that are broken, and of those that the file system refused."""
-    tell = progress_lines(len(faces), "looking for broken images")
     faults: dict[str, HscError] = {}
-    with ThreadPoolExecutor() as pool:
-        for done, (name, fault) in enumerate(pool.map(lambda name: (name, _fault(faces, name)), faces.names), start=1):
+    with ThreadPoolExecutor() as pool, progress(len(faces), "looking for broken images") as advance:
+        for name, fault in pool.map(lambda name: (name, _fault(faces, name)), faces.names):
             if fault is not None:
                 faults[name] = fault
-            tell(done)
+            advance()
     refused = {name for name, fault in faults.items() if isinstance(fault, FileRefused)}
     return faults.keys() - refused, refused
 

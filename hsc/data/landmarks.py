@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from hsc.cache import cached_file
 from hsc.data.dataset import FaceDataset, loader
-from hsc.data.progress import progress_lines
 from hsc.data.sampler import ShardBatches
 from hsc.errors import HscError
 from hsc.images import pictures_at_once
+from hsc.progress import progress
 
 
 class Landmarker(Protocol):
@@ -71,15 +71,16 @@ def _find_landmarks(dataset: FaceDataset, judge: Landmarker, workers: int) -> np
     """[n, 2, P, 2] float32: plain and mirrored."""
     n, device = len(dataset), _device(judge)
     batch = max(1, pictures_at_once(dataset.size) // 2)  # each comes with its mirror image
-    tell = progress_lines(n, f"landmarks by {judge.name}")
     found = []
-    for read in loader(dataset, ShardBatches(n, batch), workers):
-        images = read["image"].to(device)
-        points = judge(torch.cat([images, images.flip(-1)])).float().cpu().numpy()
-        if points.ndim != 3 or points.shape[::2] != (2 * len(images), 2) or not np.isfinite(points).all():
-            raise HscError(f"{judge.name} must give finite points [{2 * len(images)}, P, 2], not {list(points.shape)}")
-        found.append(np.stack(np.split(points, 2), axis=1))
-        tell(int(read["index"][-1]) + 1)
+    with progress(n, f"landmarks by {judge.name}") as advance:
+        for read in loader(dataset, ShardBatches(n, batch), workers):
+            images = read["image"].to(device)
+            points = judge(torch.cat([images, images.flip(-1)])).float().cpu().numpy()
+            if points.ndim != 3 or points.shape[::2] != (2 * len(images), 2) or not np.isfinite(points).all():
+                wanted = f"[{2 * len(images)}, P, 2]"
+                raise HscError(f"{judge.name} must give finite points {wanted}, not {list(points.shape)}")
+            found.append(np.stack(np.split(points, 2), axis=1))
+            advance(len(images))
     return np.concatenate(found)
 
 

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from hsc.checkpoints import FaceModel, load_face_model
 from hsc.data.archives import GENERATED_MARKER, STYLES, zip_member
-from hsc.data.progress import progress_lines
 from hsc.errors import HscError
 from hsc.files import ZIP_COMMENT, write_atomically
 from hsc.images import resize, to_uint8
 from hsc.nets.generator import Generator
+from hsc.progress import progress
 from hsc.released import DEFAULT_PRIOR, find_weights
 
 
@@ -69,15 +69,14 @@ def drawing(
     origin = weights.stem
 
     def write(file: BinaryIO) -> None:
-        tell = progress_lines(count, "generated faces")
         styles = []
-        with zipfile.ZipFile(file, "w") as archive:
+        with zipfile.ZipFile(file, "w") as archive, progress(count, "generated faces") as advance:
             archive.comment = ZIP_COMMENT
             archive.writestr(zip_member(GENERATED_MARKER), f"generated faces: {origin}, {_said(recipe)}\n".encode())
             for index, (face, ws) in enumerate(_faces(network, count, recipe, size)):
                 archive.writestr(zip_member(f"{index:05d}.png"), _png(face))
                 styles.append(ws)
-                tell(index + 1)
+                advance()
             if network.generator is not None:
                 archive.writestr(zip_member(STYLES), _npy(np.stack(styles)))
 

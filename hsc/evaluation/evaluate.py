@@ -30,11 +30,11 @@ from hsc.evaluation.measuring import Measuring, batches_of, load
 from hsc.evaluation.own_split import validation_split
 from hsc.evaluation.per_image import per_image_table, write_csv, write_parquet
 from hsc.evaluation.portraits import Portraits
-from hsc.evaluation.progress import in_words, progress
 from hsc.evaluation.results import GENERATED, Curve, write_results
 from hsc.evaluation.subjects import AnchorSubject, LayeredSubject, SizedAnchorSubject, Subject, anchor_pool
 from hsc.evaluation.summary import summarise
 from hsc.evaluation.verified import people_of
+from hsc.progress import duration, progress
 
 if TYPE_CHECKING:
     from hsc.codec import Codec
@@ -105,7 +105,7 @@ def evaluate(
         measuring = Measuring(faces, batches, measures, distances, portraits, Journal(out / "journal.jsonl"), where)
         _announce(measuring, subjects)
         steps = sum(len(subject.points) for subject in subjects) * len(batches)
-        with progress(steps, "batches") as advance:
+        with progress(steps, "measuring") as advance:
             rows = measuring.rows(subjects, advance)
     subjects, rows = _reached(subjects, rows)
     reported = [(measure.judge, measure.columns) for measure in measures]
@@ -133,7 +133,7 @@ def _announce(measuring: Measuring, subjects: Sequence[Subject]) -> None:
         layers = f" of {len(subject.layers)} layers" if len(subject.layers) > 1 else ""
         ladders.append(f"{subject.name} at {len(subject.points)} {'sizes' if subject.by_size else 'qualities'}{layers}")
     images = sum(len(batch.names) for batch in measuring.batches)
-    words = f"measuring {images} faces with {', '.join(ladders)}: about {in_words(seconds)}"
+    words = f"measuring {images} faces with {', '.join(ladders)}: about {duration(seconds)}"
     print(words, file=sys.stderr, flush=True)
 
 
@@ -212,10 +212,10 @@ def _judges(names: Sequence[str], images: int, device: torch.device) -> tuple[li
 def _answers(judge: Callable[[Tensor], Tensor], faces: Faces, first: Tensor) -> Tensor:
     """What a judge says of all originals, which have the size and the device of the `first` one."""
     batches, answers = batches_of(faces.names, first.shape[-1]), []
-    with torch.no_grad(), progress(len(batches), "batches") as advance:
+    with torch.no_grad(), progress(len(batches), "measuring originals") as advance:
         for batch in batches:
             answers.append(judge(load(faces, batch.names).to(first.device)))
-            advance("originals")
+            advance()
     return torch.cat(answers)
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,7 @@ from hsc.evaluation.measures import Landmarks, Measure, measure_all
 from hsc.evaluation.portraits import Portraits
 from hsc.evaluation.subjects import Coded, Subject
 from hsc.images import pictures_at_once, to_tensor
+from hsc.progress import Advance
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Measuring:
     journal: Journal
     device: torch.device
 
-    def rows(self, subjects: Sequence[Subject], advance: Callable[[str], None]) -> list[Row]:
+    def rows(self, subjects: Sequence[Subject], advance: Advance) -> list[Row]:
         """All rows by codec, point, layer and image, each in its order; what the journal holds is not redone.
 
         A batch goes through all codecs, so judges look at its originals once.
@@ -62,7 +63,7 @@ class Measuring:
                         assert originals is not None
                         rows = self._measure(subject, point, batch, originals, next(coding))
                     measured[subject.name, point] += rows
-                    advance(f"{subject.name}, {f'{point} bytes' if subject.by_size else f'quality {point}'}")
+                    advance(words=f"{subject.name}, {f'{point} bytes' if subject.by_size else f'quality {point}'}")
         return [
             row
             for subject in subjects

@@ -24,12 +24,12 @@ from hsc.config.reading import merged, read_words, read_yaml, resolved
 from hsc.config.schema import Count, Rate, Section, Sets, Split, Weight
 from hsc.config.validation import build
 from hsc.data.faces import Faces
-from hsc.data.progress import progress_lines
 from hsc.data.sets import joined, split_sets
 from hsc.errors import HscError
 from hsc.files import sha256, write_atomically
 from hsc.judges import Judge, load_judge
 from hsc.judges.identity import DIMENSIONS, IdentityNet, face_of
+from hsc.progress import Advance, progress
 from hsc.training.degrade import degrade
 from hsc.training.quiet import hush_lightning
 
@@ -89,17 +89,18 @@ def distil(file: str | Path, out: Path, overrides: Sequence[str] = ()) -> dict[s
     )
     mean, basis = principal(train.tensors[1][:, 0])
     module = Distillation(config, mean, basis)
-    trainer = pl.Trainer(
-        max_steps=config.steps,
-        accelerator="cpu",
-        logger=CSVLogger(out.parent, name=out.stem),
-        callbacks=[Lines(config.steps)],
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-        log_every_n_steps=25,
-    )
-    trainer.fit(module, DataLoader(train, config.batch_faces, shuffle=True, drop_last=True))
+    with progress(config.steps, "distil") as advance:
+        trainer = pl.Trainer(
+            max_steps=config.steps,
+            accelerator="cpu",
+            logger=CSVLogger(out.parent, name=out.stem),
+            callbacks=[StepCounter(advance)],
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=False,
+            log_every_n_steps=25,
+        )
+        trainer.fit(module, DataLoader(train, config.batch_faces, shuffle=True, drop_last=True))
     student = module.net.eval().folded()
     tensors = {name: value.half().contiguous() for name, value in student.state_dict().items()}
     write_atomically(out, save(tensors))
@@ -140,10 +141,11 @@ def seen_by(teacher: Judge, faces: Faces, views: int, seed: int) -> Views:
     key = hashlib.sha256(f"{faces.content_key} {teacher.name} {views} {seed}".encode()).hexdigest()
 
     def describe() -> Callable[[BinaryIO], None]:
-        tell, found = progress_lines(len(faces), f"descriptors by {teacher.name}"), []
-        for part in pixels.split(BATCH):
-            found.append(teacher(to_images(part.flatten(0, 1))).unflatten(0, part.shape[:2]))
-            tell(len(found) * BATCH)
+        found = []
+        with progress(len(faces), f"descriptors by {teacher.name}") as advance:
+            for part in pixels.split(BATCH):
+                found.append(teacher(to_images(part.flatten(0, 1))).unflatten(0, part.shape[:2]))
+                advance(len(part))
         descriptors = torch.cat(found).numpy()
         return lambda stream: np.save(stream, descriptors, allow_pickle=False)
 
@@ -193,14 +195,14 @@ class Distillation(pl.LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-class Lines(pl.Callback):
-    """`distil: 250/1000, 81 s` now and then."""
+class StepCounter(pl.Callback):
+    """Tells of each step."""
 
-    def __init__(self, steps: int) -> None:
-        self._tell = progress_lines(steps, "distil")
+    def __init__(self, advance: Advance) -> None:
+        self._advance = advance
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        self._tell(trainer.global_step)
+    def on_train_batch_end(self, *_: Any) -> None:
+        self._advance()
 
 
 def to_images(pixels: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ from torch import Tensor
 from hsc.checkpoints import weights_file
 from hsc.data.dataset import FaceDataset, loader
 from hsc.data.module import FaceDataModule
-from hsc.data.progress import progress_lines
 from hsc.images import pictures_at_once
 from hsc.modules.codec import CodecModule
 from hsc.modules.prior import PriorModule
@@ -21,6 +20,7 @@ from hsc.nets.heads import StyleHeads
 from hsc.nets.layers import FullyConnected
 from hsc.nets.planes import numbers_of_planes, to_cells
 from hsc.nets.stylegan2 import StyleGAN2
+from hsc.progress import progress
 
 FACES = 4000  # of so many, evenly spread, networks see enough
 HELD_BYTES = 2**31  # of planes of pictures whose second moments are not held instead
@@ -130,11 +130,10 @@ def _decomposed_faces(data: FaceDataModule, side: int) -> Iterator[Tensor]:
     """All training faces, or of large pictures as many as memory holds."""
     dataset = data.dataset("train")
     most = len(dataset) if side <= LARGEST_SQUARE else HELD_BYTES // (4 * numbers_of_planes(side))
-    tell = progress_lines(min(most, len(dataset)), "faces decomposed")
-    seen = 0
-    for images in training_faces(dataset, most, data.workers):
-        yield images
-        tell(seen := seen + len(images))
+    with progress(min(most, len(dataset)), "faces decomposed") as advance:
+        for images in training_faces(dataset, most, data.workers):
+            yield images
+            advance(len(images))
 
 
 def training_faces(dataset: FaceDataset, most: int = FACES, workers: int = 0) -> Iterator[Tensor]:

@@ -74,12 +74,3 @@ class Pace:
     def _remaining(self) -> list[_Work]:
         names = list(self._work)
         return [self._work[name] for name in names[names.index(self._stage) :]]
-
-
-def duration(seconds: float) -> str:
-    """In the units that a person would use: "40 s", "12 min", "3 h 05 min"."""
-    whole = round(seconds)
-    if whole < 100:
-        return f"{whole} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -11,7 +11,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Column
 from rich.text import Text
 
-from hsc.training.pace import Pace, duration
+from hsc.progress import duration
+from hsc.training.pace import Pace
 from hsc.training.terminal import Terminal
 
 SECONDS_BETWEEN_LINES = 10.0

@@ -16,12 +16,13 @@ from hsc import config as configuration
 from hsc.config import Config
 from hsc.data.sets import first_set
 from hsc.files import write_atomically
+from hsc.progress import duration
 from hsc.slurm import requeue_when_preempted
 from hsc.training.alone import alone
 from hsc.training.flags import check_flags, is_trial_run, shows_no_bar
 from hsc.training.loggers import check_loggers, run_loggers
 from hsc.training.outlets import Outlets
-from hsc.training.pace import Pace, duration
+from hsc.training.pace import Pace
 from hsc.training.processes import check_devices, end_with_first
 from hsc.training.progress import run_progress
 from hsc.training.release import Export

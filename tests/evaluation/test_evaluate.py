@@ -20,7 +20,6 @@ from hsc.evaluation.anchors import pillow
 from hsc.evaluation.evaluate import evaluate
 from hsc.evaluation.gallery import faces_data, read_gallery
 from hsc.evaluation.own_split import validation_split
-from hsc.evaluation.progress import in_words
 from hsc.evaluation.results import read_results
 from hsc.images import to_tensor
 
@@ -370,21 +369,6 @@ def test_what_is_to_be_measured_and_how_long_it_takes_is_said_before(codec, pict
     assert "quality" not in said[: announced.start()]
     evaluate(codec, pictures, tmp_path / "out", **settings)
     assert "about" not in capsys.readouterr().err  # nothing is left to do
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.2, "1 second"),
-        (59, "59 seconds"),
-        (60, "1 minute"),
-        (1000, "17 minutes"),
-        (7100, "118 minutes"),
-        (9e4, "25 hours"),
-    ],
-)
-def test_durations_are_said_in_words(seconds, words):
-    assert in_words(seconds) == words
 
 
 def test_pictures_show_every_quality_and_layer_of_every_codec(codec, pictures, tmp_path, judges):

@@ -21,7 +21,7 @@ from rich.console import Console
 from tiny_model import tiny_config
 
 from hsc.training import pace as pace_room
-from hsc.training.pace import Pace, duration
+from hsc.training.pace import Pace
 from hsc.training.progress import Bar, Lines, headline
 from hsc.training.terminal import Terminal, say
 from hsc.training.validation_table import validation_table
@@ -189,13 +189,6 @@ def test_the_end_of_the_run_counts_stages_and_validations_to_come(monkeypatch: p
     assert pace.seconds_left == pytest.approx(59 + 80 / 4 + 3 * 30)
     pace.begin("then", 0)
     assert pace.seconds_left == pytest.approx(80 / 4 + 30)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0, "0 s"), (99.4, "99 s"), (100, "2 min"), (5940, "99 min"), (6000, "1 h 40 min")]
-)
-def test_durations_are_said_in_fitting_units(seconds: float, words: str):
-    assert duration(seconds) == words
 
 
 def test_a_headline_prefers_lpips_of_the_last_layer():

@@ -17,9 +17,9 @@ from hsc.data.prepare.settings import Settings
 from hsc.data.prepare.sheet import MOST_KEPT, MOST_SKIPPED, Shown, contact_sheet
 from hsc.data.prepare.work_journal import WorkJournal
 from hsc.data.prepare.workers import align_all
-from hsc.data.progress import progress
 from hsc.errors import HscError
 from hsc.files import hidden_beside, write_atomically
+from hsc.progress import progress
 
 DECIDING_PACKAGES = ("dlib-bin", "dlib", "pillow", "numpy", "scipy")
 
@@ -55,7 +55,7 @@ def prepare(
             advance(journal.done)
             for aligned in align_all(photographs.read(journal.done), settings, workers or len(os.sched_getaffinity(0))):
                 journal.append(aligned)
-                advance(1)
+                advance()
         report = _Finisher(photographs, settings, journal, out).finish()
         journal.remove()
     return report
