@@ -17,8 +17,14 @@ from hsc.training.stage import MODULES
 from hsc.training.weights import with_model_of
 
 ROOT = Path(__file__).resolve().parent.parent
+OVERLAY = "gpu.yaml"  # merged over another
 # Judges are distilled by files of another kind (tests/judges).
-EXPERIMENTS = [path for path in sorted((ROOT / "experiments").rglob("*.yaml")) if not path.name.startswith("judges-")]
+EXPERIMENTS = [
+    [path]
+    for path in sorted((ROOT / "experiments").rglob("*.yaml"))
+    if path.name != OVERLAY and not path.name.startswith("judges-")
+]
+EXPERIMENTS.append([ROOT / "experiments" / "ffhq128.yaml", ROOT / "experiments" / OVERLAY])
 SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
 MOST_TRIALS = 8
 
@@ -27,9 +33,9 @@ def stem(path: Path) -> str:
     return path.stem
 
 
-@pytest.mark.parametrize("path", EXPERIMENTS, ids=stem)
-def test_an_experiment_s_networks_can_be_built(path: Path):
-    config = configuration.load([path])
+@pytest.mark.parametrize("files", EXPERIMENTS, ids=lambda files: files[-1].stem)
+def test_an_experiment_s_networks_can_be_built(files: list[Path]):
+    config = configuration.load(files)
     assert config.run
     build(config)
 

@@ -66,11 +66,15 @@ USED: dict[str, tuple[Callable[[StageConfig], bool], str]] = {
 
 
 def check(config: Config) -> None:
-    """Raise HscError for the first thing that cannot work."""
+    """Raise HscError for the first thing that cannot work.
+
+    What depends on the model waits, where `model_of` names it, for the weights that describe it.
+    """
     _check_names(config)
-    check_model(config.model)
-    for name in config.run:
-        _check_stage(name, config.stages[name], config)
+    if config.model_of is None or config.model != ModelConfig():
+        check_model(config.model)
+        for name in config.run:
+            _check_stage(name, config.stages[name], config)
     _check_judges(config)
 
 
