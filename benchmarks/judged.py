@@ -7,7 +7,7 @@ from hsc.data.module import FaceDataModule
 from hsc.images import resize
 from hsc.judges import load_judge
 from hsc.metrics.identity import gallery_ranks
-from hsc.metrics.landmarks import landmark_nme
+from hsc.metrics.measures import landmark_nme
 
 COLUMNS = "LPIPS-VGG | rank-1 | dlib distance | NME | PSNR"
 AT_ONCE = 20

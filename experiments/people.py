@@ -22,8 +22,7 @@ from hsc.evaluation.measuring import batches_of, load
 from hsc.evaluation.subjects import LayeredSubject, SizedAnchorSubject, Subject, anchor_pool, as_eight_bit
 from hsc.images import resize
 from hsc.judges import load_judge
-from hsc.metrics.identity import distances
-from hsc.metrics.verification import verification_scores
+from hsc.metrics.identity import distances, verification_scores
 
 FALSE_ACCEPTS = 0.01
 

@@ -18,14 +18,13 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from hsc.callbacks.fid import distance_names
 from hsc.checkpoints import load_face_model
 from hsc.checkpoints.face_model import FaceModel
 from hsc.config import Config, load
 from hsc.images import resize, to_pil
 from hsc.judges import load_judge
-from hsc.metrics import FeatureStatistics, distribution_distances
-from hsc.metrics.distribution import FeatureSet
+from hsc.metrics.distribution import FeatureSet, FeatureStatistics, distribution_distances
+from hsc.metrics.info import distance_names
 from hsc.released import find_weights
 from hsc.training.stage import data_module
 

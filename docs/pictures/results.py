@@ -9,8 +9,8 @@ distances between sets also those, of the whole files of all codecs in order of 
 import argparse
 from pathlib import Path
 
-from hsc.evaluation.quantities import known
 from hsc.evaluation.results import Curve, read_results
+from hsc.metrics.info import quality_info
 
 METRICS = ("lpips_vgg", "psnr", "identity_accuracy", "identity_distance", "landmark_nme")
 OF_SETS = ("kid", "frechet", "identity_accuracy")
@@ -31,10 +31,10 @@ def layers_table(layers: list[Curve]) -> str:
     names = columns(layers[0], METRICS)
     rows = []
     for place, quality in enumerate(layers[0].qualities):
-        cells = [" / ".join(known(name).show(curve.values[name][place]) for curve in layers) for name in names]
+        cells = [" / ".join(quality_info(name).show(curve.values[name][place]) for curve in layers) for name in names]
         sizes = " / ".join(f"{curve.values['bytes'][place]:.1f}" for curve in layers)
         rows.append([str(quality), sizes, *cells])
-    return markdown(["quality", "bytes", *(known(name).axis for name in names)], rows)
+    return markdown(["quality", "bytes", *(quality_info(name).axis for name in names)], rows)
 
 
 def sets_table(curves: list[Curve]) -> str:
@@ -48,10 +48,10 @@ def sets_table(curves: list[Curve]) -> str:
         for place in range(len(curve.bpp))
     ]
     rows = [
-        [f"{size:.0f}", curve.codec, *(known(name).show(curve.values[name][place]) for name in names)]
+        [f"{size:.0f}", curve.codec, *(quality_info(name).show(curve.values[name][place]) for name in names)]
         for size, curve, place in sorted(points, key=lambda point: point[0])
     ]
-    return markdown(["bytes", "codec", *(known(name).axis for name in names)], rows)
+    return markdown(["bytes", "codec", *(quality_info(name).axis for name in names)], rows)
 
 
 def columns(curve: Curve, metrics: tuple[str, ...]) -> list[str]:

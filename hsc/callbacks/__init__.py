@@ -7,15 +7,11 @@ every value, as the x-axis.
 
 import hsc.compat  # noqa: F401  isort: skip  torchvision beside CPU torch, before Lightning and torchmetrics import it
 from hsc.callbacks.best import BestValueCallback
-from hsc.callbacks.bpp import BppCallback
-from hsc.callbacks.fid import FIDCallback
-from hsc.callbacks.generated import GeneratedFacesCallback
-from hsc.callbacks.identity import IdentityAccuracyCallback
-from hsc.callbacks.landmarks import LandmarkErrorCallback
-from hsc.callbacks.perceptual import PerceptualCallback
+from hsc.callbacks.distribution import FIDCallback, GeneratedFacesCallback
+from hsc.callbacks.judges import IdentityAccuracyCallback, LandmarkErrorCallback, PerceptualCallback
 from hsc.callbacks.provenance import ProvenanceCallback
+from hsc.callbacks.rate import BppCallback, SymbolStatisticsCallback
 from hsc.callbacks.samples import SampleGridCallback
-from hsc.callbacks.symbols import SymbolStatisticsCallback
 from hsc.callbacks.tables import WandbTableCallback
 
 __all__ = [

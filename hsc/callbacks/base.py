@@ -10,9 +10,11 @@ from torchmetrics import Metric
 
 from hsc.callbacks.loggers import add_to_wandb_config, log_results, use_samples_seen_as_axis
 from hsc.errors import HscError
-from hsc.files import cache_dir
+from hsc.images import pictures_at_once
 from hsc.judges import Judge, NotAvailable, load_judge
-from hsc.metrics import RememberedAnswers
+from hsc.metrics.cache import RememberedAnswers, remembered
+from hsc.metrics.info import MetricInfo, metric_info
+from hsc.metrics.measures import Measure, MeasureMeans
 from hsc.validation_output import CodecOutput
 
 
@@ -33,6 +35,11 @@ class LayerMetricCallback(pl.Callback):
 
     def observe(self, output: CodecOutput) -> None:
         raise NotImplementedError
+
+    @property
+    def described(self) -> dict[str, MetricInfo]:
+        """What is known of the logged names, where `hsc.metrics.info` has no description."""
+        return {}
 
     def results(self) -> dict[str, Tensor]:
         """Values over all processes by `{layer}/{name}`; every process must call it."""
@@ -90,8 +97,35 @@ class LayerMetricCallback(pl.Callback):
             log_results(trainer, pl_module, {f"{stage}/{name}": value for name, value in self.results().items()})
 
 
-class JudgeCallback(LayerMetricCallback):
-    """A measuring callback that asks one judge about single images. Without its weights it warns once and is silent.
+class MeasureCallback(LayerMetricCallback):
+    """Logs the means of what a measure says of single images; silent as long as there is none."""
+
+    measure: Measure | None = None
+
+    def new_metric(self) -> Metric:
+        assert self.measure is not None
+        return MeasureMeans(self.measure)
+
+    def observe(self, output: CodecOutput) -> None:
+        """Ask about a few images at a time, so that memory follows pixels; about originals once for all layers."""
+        if self.measure is None:
+            return
+        count = pictures_at_once(max(output.originals.shape[-2:]))
+        for start in range(0, len(output.names), count):
+            part = slice(start, start + count)
+            originals = output.originals[part]
+            for layer, decoded in output.layers.items():
+                with torch.no_grad():
+                    kept = self.measure.ask(originals, decoded.images[part].float())
+                self.metric(layer).update(output.names[part], kept)
+
+    @property
+    def described(self) -> dict[str, MetricInfo]:
+        return {info.name: info for info in self.measure.metrics} if self.measure is not None else {}
+
+
+class JudgeCallback(MeasureCallback):
+    """A measuring callback that asks one judge. Without its weights it warns once and is silent.
 
     `judge`: a name that `hsc.judges.load_judge` knows, or a judge.
     """
@@ -115,14 +149,13 @@ class JudgeCallback(LayerMetricCallback):
             except NotAvailable as error:
                 self.warn_once(f"{self.measures}: {error}")
                 return
-            self.about_originals = remember(self.judge, on_disk=isinstance(self.judge_or_name, str))
+            self.about_originals = remembered(self.judge, on_disk=isinstance(self.judge_or_name, str))
+            self.measure = self.new_measure(self.judge, self.about_originals)
         add_to_wandb_config(trainer, {f"judge_of_{self.measures}": self.judge.name})
 
-    def about_decoded(self, images: Tensor) -> Tensor:
-        """The judge's answers about decoded images [N, 3, H, W], which are not worth remembering."""
-        assert self.judge is not None
-        with torch.no_grad():
-            return self.judge(images.float())
+    def new_measure(self, judge: Judge, answers: RememberedAnswers) -> Measure | None:
+        """What measures single images; None where sets are measured."""
+        return None
 
     def report(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         super().report(trainer, pl_module, stage)
@@ -144,7 +177,16 @@ def find_judge(judge: str | Judge, device: torch.device) -> Judge:
     return load_judge(judge, device) if isinstance(judge, str) else judge.to(device)
 
 
-def remember(judge: Judge, on_disk: bool) -> RememberedAnswers:
-    """Only answers of a judge with a name go to the disk: nobody could tell later whose the others are."""
-    name = judge.name.replace("/", "_").replace(":", "_")
-    return RememberedAnswers(judge, cache_dir() / "answers" / name if on_disk else None)
+def logged_info(trainer: pl.Trainer, name: str) -> MetricInfo:
+    """What is known of a logged value such as val/enhanced/lpips. Raises HscError where that is nothing."""
+    metric = name.rpartition("/")[2]
+    info = metric_info(metric)
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by a connector
+        if isinstance(callback, LayerMetricCallback) and info is None:
+            info = callback.described.get(metric)
+    if info is None:
+        raise HscError(
+            f"whether more of {name!r} is better is not known: watch a metric of hsc's, or what a judge of your own "
+            "says, whose class states `higher_is_better`"
+        )
+    return info

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from hsc.callbacks.base import logged_info
 from hsc.callbacks.loggers import samples_seen, wandb_runs
-
-HIGHER_IS_BETTER = frozenset({"psnr", "ms_ssim", "identity_accuracy", "detection_rate"})
 
 
 class BestValueCallback(pl.Callback):
@@ -32,7 +31,9 @@ class BestValueCallback(pl.Callback):
         if trainer.sanity_checking:
             return
         reported = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
-        if self.watch not in reported or is_better(self.watch, reported[self.watch], self.best.get(self.watch)):
+        if self.watch not in reported or logged_info(trainer, self.watch).is_better(
+            reported[self.watch], self.best.get(self.watch)
+        ):
             self.best = {name: value for name, value in reported.items() if not math.isnan(value)}
         axis = "samples_seen" if samples_seen(pl_module) is not None else None
         for run in wandb_runs(trainer):
@@ -44,10 +45,3 @@ class BestValueCallback(pl.Callback):
                     del run.summary[name]
             run.summary.update(self.best)
         self._defined |= reported.keys()
-
-
-def is_better(name: str, value: float, best: float | None) -> bool:
-    """Whether a value of that logged name is better than the best so far; NaN never is."""
-    if math.isnan(value) or best is None or math.isnan(best):
-        return not math.isnan(value)
-    return value > best if name.rpartition("/")[2] in HIGHER_IS_BETTER else value < best

@@ -6,14 +6,13 @@ import pytorch_lightning as pl
 
 from hsc.callbacks.base import LayerMetricCallback, codec_output
 from hsc.callbacks.loggers import log_to_wandb, wandb_runs
-from hsc.metrics import PerImage
-from hsc.metrics.per_image import image_keys
+from hsc.metrics.per_image import PerImage, image_keys
 
 
 class WandbTableCallback(pl.Callback):
     """At every validation, for the W&B runs there are:
 
-    `val/per_image`: a table with a row an image and layer, holding what the measuring callbacks know of that image,
+    `val/per_image`: a table with one row per image and layer, holding what the measuring callbacks know of that image,
     for the first `count` images (of the first process).
     `val/rate_distortion/NAME`: the mean of NAME over the rate of each layer's files, where there are files.
     """

@@ -15,8 +15,8 @@ import numpy as np
 from hsc.errors import HscError
 from hsc.evaluation.counting import COUNTS
 from hsc.evaluation.pchip import pchip_integral
-from hsc.evaluation.quantities import Quantity, quantity
 from hsc.evaluation.results import CONFIDENCE, Curve
+from hsc.metrics.info import MetricInfo, metric_info
 
 MINIMUM_POINTS = 4  # as in VCEG-M33
 MINIMUM_OVERLAP = 0.3  # shared range ÷ the shorter of the two ranges
@@ -186,8 +186,8 @@ def _as_quality(metric: str, values: np.ndarray) -> np.ndarray:
     return values if _known(metric).higher_is_better else -values
 
 
-def _known(metric: str) -> Quantity:
-    known = quantity(metric)
+def _known(metric: str) -> MetricInfo:
+    known = metric_info(metric)
     if known is None:
         raise HscError(f"whether more of {metric} is better is not known")
     return known

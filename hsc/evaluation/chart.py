@@ -12,9 +12,9 @@ import numpy as np
 from hsc.evaluation.bdrate import on_front
 from hsc.evaluation.counting import COUNTS
 from hsc.evaluation.curves import LAYER_STYLES, MARKERS, Style, points, styles
-from hsc.evaluation.quantities import known
 from hsc.evaluation.results import Curve
 from hsc.evaluation.tables import TRAINED_ON, csv_text, latex_text
+from hsc.metrics.info import quality_info
 
 PGFPLOTS_END = "\\end{axis}\n\\end{tikzpicture}\n"
 _MARKS = ("*", "square*", "diamond*", "triangle*", "triangle*, mark options={rotate=180}", "+", "star", "x")
@@ -129,7 +129,7 @@ def rate_chart(views: Mapping[str, Sequence[Curve]], metrics: Sequence[str]) -> 
     panels = [
         Panel(
             metric,
-            f"{known(metric).axis} {known(metric).arrow}",
+            f"{quality_info(metric).axis} {quality_info(metric).arrow}",
             {count: [_line(curve, metric) for curve in counted] for count, counted in views.items()},
         )
         for metric in metrics
@@ -144,7 +144,7 @@ def rate_chart(views: Mapping[str, Sequence[Curve]], metrics: Sequence[str]) -> 
 
 
 def _line(curve: Curve, metric: str) -> Line | None:
-    shown, said = points(curve, metric), known(metric)
+    shown, said = points(curve, metric), quality_info(metric)
     if not len(shown.bpp):
         return None
     bounds = None

@@ -13,7 +13,6 @@ from hsc.evaluation.chart import Chart, Panel, rate_chart
 from hsc.evaluation.counting import COUNTS, counted
 from hsc.evaluation.curves import draw, png, svg
 from hsc.evaluation.gallery import faces_data, read_gallery
-from hsc.evaluation.quantities import sort_key
 from hsc.evaluation.report import View, build_page, file_name
 from hsc.evaluation.results import GENERATED, Curve, read_about, read_results
 from hsc.evaluation.runs import FROM_TRAINING, read_runs
@@ -28,6 +27,7 @@ from hsc.evaluation.tables import (
     time_table,
 )
 from hsc.files import write_atomically
+from hsc.metrics.info import sort_key
 
 OUTPUTS = ("index.html", "tables.md", "*.svg", "*.png", "*.csv", "*.tex")
 # Codecs that deltas are against unless told otherwise, best first, as result files call them and their encoders.

@@ -9,8 +9,8 @@ import numpy as np
 
 from hsc.errors import HscError
 from hsc.evaluation.counting import COUNTS
-from hsc.evaluation.quantities import quantity
 from hsc.evaluation.results import GENERATED, Curve
+from hsc.metrics.info import quality_info
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,8 +89,7 @@ def draw(metric: str, curves: Sequence[Curve]) -> "Figure":
     Parts carry group names that end up in the SVG: curve-N, band-N, legend-N and label-N for the Nth of `curves`.
     """
     plt = _matplotlib()
-    described = quantity(metric)
-    assert described is not None, metric
+    described = quality_info(metric)
     with plt.rc_context(_SETTINGS):
         figure = _figure((6.3, 4.2), layout="constrained")
         axes = figure.add_subplot()

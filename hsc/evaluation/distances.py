@@ -1,105 +1,126 @@
-"""What a judge says of all images together: Fréchet distance and KID between decoded images and originals on its
-features, and whether a recogniser still knows people apart.
+"""What a judge says of all images together: Fréchet and kernel distance between decoded images and originals on its
+features, and, where it is known who is who, whether a recogniser still knows people apart.
 
 Both need the features of all images at once, so these are kept in files as the evaluation goes, and an interrupted
 evaluation finds them again.
 """
 
 import io
-from collections.abc import Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hsc.evaluation import verified
+from hsc.errors import HscError
 from hsc.files import write_atomically
+from hsc.metrics.info import distance_names, result_column
 
 if TYPE_CHECKING:
     from hsc.judges import Judge
+    from hsc.metrics.cache import RememberedAnswers
     from hsc.metrics.distribution import FeatureSet
+
+FALSE_ACCEPTS = 0.01  # the rate at which the true accept rate is read
+Part = tuple[str, Sequence[str]]  # of a set of images: where its features are kept, and the images' names
 
 
 class SetDistances:
     """Feature judges at work, and recognisers where it is known who is who.
 
-    A set of images is a list of parts, each (where its features are kept, its names).
+    answers: how judges are asked about originals, by their names.
     """
 
-    def __init__(self, judges: Sequence["Judge"], folder: Path) -> None:
+    def __init__(
+        self, judges: Sequence["Judge"], folder: Path, answers: Mapping[str, "RememberedAnswers"] | None = None
+    ) -> None:
         self.judges = list(judges)
         self.folder = folder
+        self.answers = answers or {}
 
     def has(self, place: str) -> bool:
         """Whether the features of this part are kept."""
         return all(self._file(judge, place).is_file() for judge in self.judges)
 
-    def keep(self, place: str, images: Tensor) -> None:
+    def keep(self, place: str, images: Tensor, originals: bool = False) -> None:
         """Keep the features of a part, [N, 3, H, W]."""
         for judge in self.judges:
+            ask = self.answers.get(judge.name, judge) if originals else judge
             with torch.no_grad():
-                features = judge(images).float().cpu().numpy()
+                features = ask(images).float().cpu().numpy()
             buffer = io.BytesIO()
             np.save(buffer, features, allow_pickle=False)
             write_atomically(self._file(judge, place), buffer.getvalue())
 
-    def between(self, originals: Sequence[tuple[str, Sequence[str]]], decoded: Sequence[str]) -> dict[str, float]:
+    def between(self, originals: Sequence[Part], decoded: Sequence[str]) -> dict[str, float]:
         """What every judge says. `decoded`: the places of the same images' parts, in the same order."""
-        from hsc.metrics.distribution import distribution_distances
-
-        names = [part for _, part in originals]
         values: dict[str, float] = {}
+        parts = [(place, names) for place, (_, names) in zip(decoded, originals, strict=True)]
         for judge in self.judges:
-            if judge.kind == "recogniser":
-                probes, references = (
-                    self._descriptors(judge, decoded),
-                    self._descriptors(judge, [p for p, _ in originals]),
-                )
-                values |= verified.scores(
-                    judge, probes, references, verified.people_of([n for ns in names for n in ns])
-                )
-                continue
-            reference = self._features(judge, originals)
-            ours = self._features(judge, list(zip(decoded, names, strict=True)))
-            values |= zip(columns_of(judge), distribution_distances(reference, ours), strict=True)
+            told = self._people_told_apart if judge.kind == "recogniser" else self._distances
+            values |= zip(columns_of(judge), told(judge, originals, parts), strict=True)
         return values
 
-    def floor(self, originals: Sequence[tuple[str, Sequence[str]]]) -> dict[str, float]:
+    def floor(self, originals: Sequence[Part]) -> dict[str, float]:
         """The distances between two halves of the originals: what is not clearly larger says nothing."""
         from hsc.metrics.distribution import distances_of_halves
 
         values: dict[str, float] = {}
         for judge in self.judges:
-            if judge.kind == "recogniser":
-                continue
-            values |= zip(columns_of(judge), distances_of_halves(self._features(judge, originals)), strict=True)
+            if judge.kind == "features":
+                values |= zip(columns_of(judge), distances_of_halves(self._features(judge, originals)), strict=True)
         return values
 
-    def _features(self, judge: "Judge", parts: Sequence[tuple[str, Sequence[str]]]) -> "FeatureSet":
+    def _distances(self, judge: "Judge", originals: Sequence[Part], decoded: Sequence[Part]) -> tuple[float, ...]:
+        from hsc.metrics.distribution import distribution_distances
+
+        return distribution_distances(self._features(judge, originals), self._features(judge, decoded))
+
+    def _people_told_apart(
+        self, judge: "Judge", originals: Sequence[Part], decoded: Sequence[Part]
+    ) -> tuple[float, ...]:
+        from hsc.metrics.identity import verification_scores
+
+        probes, references = (torch.from_numpy(np.concatenate(self._load(judge, of))) for of in (decoded, originals))
+        people = people_of([name for _, names in originals for name in names])
+        scores = verification_scores(probes, references, people, getattr(judge, "threshold", None), FALSE_ACCEPTS)
+        return scores.auc, torch.nan if scores.accuracy is None else scores.accuracy, scores.tar, scores.identified
+
+    def _features(self, judge: "Judge", parts: Sequence[Part]) -> "FeatureSet":
         from hsc.metrics.distribution import FeatureStatistics
 
-        loaded = [np.load(self._file(judge, place), allow_pickle=False) for place, _ in parts]
+        loaded = self._load(judge, parts)
         statistics = FeatureStatistics(loaded[0].shape[1])
         for (_, names), features in zip(parts, loaded, strict=True):
             statistics.update(names, torch.from_numpy(features))
         return statistics.compute()
 
-    def _descriptors(self, judge: "Judge", places: Sequence[str]) -> Tensor:
-        return torch.from_numpy(
-            np.concatenate([np.load(self._file(judge, place), allow_pickle=False) for place in places])
-        )
+    def _load(self, judge: "Judge", parts: Sequence[Part]) -> list[np.ndarray]:
+        return [np.load(self._file(judge, place), allow_pickle=False) for place, _ in parts]
 
     def _file(self, judge: "Judge", place: str) -> Path:
         return self.folder / judge.name.replace(":", "-") / f"{place}.npy"
 
 
 def columns_of(judge: "Judge") -> tuple[str, ...]:
-    """What a judge's values are called; "FID" is Inception's alone."""
+    """What a judge's values of sets are called in result files."""
     if judge.kind == "recogniser":
-        return verified.columns_of(judge)
-    if judge.family == "inception":
-        return "fid", "kid"
-    name = judge.name.rpartition(".")[2]
-    return f"frechet_{name}", f"kid_{name}"
+        names = ("auc", "accuracy", "tar", "identified")
+        return tuple(result_column(f"verification_{name}", judge.name) for name in names)
+    return distance_names(judge)
+
+
+def people_of(names: Sequence[str]) -> Tensor:
+    """int64 [N], equal for the pictures of one folder: photographs of one person lie in a folder of their own.
+
+    Raises HscError without two of one person and one of another.
+    """
+    folders = [PurePosixPath(name).parent for name in names]
+    counts = Counter(folders)
+    if len(counts) < 2 or max(counts.values()) < 2:
+        raise HscError("--people needs two pictures or more of a person in a folder of their own, and two such folders")
+    numbers = {folder: number for number, folder in enumerate(counts)}
+    return torch.tensor([numbers[folder] for folder in folders])

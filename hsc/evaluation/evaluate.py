@@ -5,7 +5,7 @@ import platform
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +22,9 @@ from hsc.devices import find_device
 from hsc.errors import HscError
 from hsc.evaluation.anchors import AnchorNotAvailable, load_anchor
 from hsc.evaluation.available import available, leave_out
-from hsc.evaluation.distances import SetDistances, columns_of
+from hsc.evaluation.distances import SetDistances, columns_of, people_of
 from hsc.evaluation.journal import Journal, Row
 from hsc.evaluation.layer_gains import write_layer_gains
-from hsc.evaluation.measures import build_measure, metrics_trained_with
 from hsc.evaluation.measuring import Measuring, batches_of, load
 from hsc.evaluation.own_split import validation_split
 from hsc.evaluation.per_image import per_image_table, write_csv, write_parquet
@@ -33,7 +32,8 @@ from hsc.evaluation.portraits import Portraits
 from hsc.evaluation.results import GENERATED, Curve, write_results
 from hsc.evaluation.subjects import AnchorSubject, LayeredSubject, SizedAnchorSubject, Subject, anchor_pool
 from hsc.evaluation.summary import summarise
-from hsc.evaluation.verified import people_of
+from hsc.metrics.cache import remembered
+from hsc.metrics.measures import measure_of
 from hsc.progress import duration, progress
 
 if TYPE_CHECKING:
@@ -99,18 +99,23 @@ def evaluate(
         if people:
             people_of(faces.names[:limit])
             of_sets += [judge for judge in of_images if judge.kind == "recogniser"]
-        measures = [build_measure(judge, lambda answer: _answers(answer, faces, first)) for judge in of_images]
-        distances = SetDistances(of_sets, out / "features")
+        answers = {judge.name: remembered(judge) for judge in [*of_images, *of_sets]}
+        measures = [
+            measure_of(judge, answers[judge.name], lambda ask: _answers(ask, faces, first)) for judge in of_images
+        ]
+        distances = SetDistances(of_sets, out / "features", answers)
         portraits = Portraits(out / "faces", faces.names[:limit][:pictures], faces.content_key)
         measuring = Measuring(faces, batches, measures, distances, portraits, Journal(out / "journal.jsonl"), where)
         _announce(measuring, subjects)
         steps = sum(len(subject.points) for subject in subjects) * len(batches)
         with progress(steps, "measuring") as advance:
             rows = measuring.rows(subjects, advance)
+    for known in answers.values():
+        known.save()
     subjects, rows = _reached(subjects, rows)
-    reported = [(measure.judge, measure.columns) for measure in measures]
-    reported += [(judge, columns_of(judge)) for judge in of_sets]
-    trained_on = metrics_trained_with(reported, getattr(loaded, "card", {}).get("judges", ()))
+    reported = [pair for measure in measures for pair in zip(measure.columns, measure.judges.values(), strict=True)]
+    reported += [(column, judge) for judge in of_sets for column in columns_of(judge)]
+    trained_on = _trained_with(reported, getattr(loaded, "card", {}).get("judges", ()))
     if pictures:
         measuring.write_portraits(subjects, rows, trained_on)
     pixels = first.shape[-2] * first.shape[-1]
@@ -207,6 +212,20 @@ def _judges(names: Sequence[str], images: int, device: torch.device) -> tuple[li
             leave_out(judge.name, f"distances between sets need at least {MINIMUM_IMAGES} images, not {images}")
         of_sets = []
     return [judge for judge in judges if judge.kind != "features"], of_sets
+
+
+def _trained_with(reported: Sequence[tuple[str, "Judge"]], judges: Sequence[str]) -> list[str]:
+    """The metrics of these judges and of every judge that shares a backbone with one of them.
+
+    reported: every metric, with the judge that told it. judges: names of those that trained the codec.
+    """
+    from hsc.judges import NotAvailable, load_judge
+
+    families = set()
+    for name in judges:
+        with suppress(NotAvailable):
+            families.add(load_judge(name).family)
+    return [metric for metric, judge in reported if judge.name in judges or judge.family in families]
 
 
 def _answers(judge: Callable[[Tensor], Tensor], faces: Faces, first: Tensor) -> Tensor:

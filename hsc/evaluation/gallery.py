@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hsc.errors import HscError
-from hsc.evaluation.quantities import known, quantity, sort_key
+from hsc.metrics.info import is_quality, quality_info, sort_key
 
 INDEX = "faces.json"
 
@@ -75,7 +75,7 @@ def faces_data(galleries: Sequence[Mapping[str, Any]], beside: str) -> dict[str,
         "pictures": list(pictures),
         "codecs": list(codecs.values()),
         "faces": list(faces.values()),
-        "metrics": [_metric(name) for name in sorted(filter(quantity, measured), key=sort_key)],
+        "metrics": [_metric(name) for name in sorted(filter(is_quality, measured), key=sort_key)],
         "sides": [first, next((name for name in others if name != first), first)],
     }
 
@@ -103,7 +103,7 @@ def _place(picture: str, pictures: dict[str, int]) -> int:
 
 
 def _metric(name: str) -> dict[str, Any]:
-    said = known(name)
+    said = quality_info(name)
     return {
         "name": name,
         "label": said.label,

@@ -14,10 +14,10 @@ from hsc.data.faces import Faces
 from hsc.errors import HscError
 from hsc.evaluation.distances import SetDistances
 from hsc.evaluation.journal import Journal, Row
-from hsc.evaluation.measures import Landmarks, Measure, measure_all
 from hsc.evaluation.portraits import Portraits
 from hsc.evaluation.subjects import Coded, Subject
 from hsc.images import pictures_at_once, to_tensor
+from hsc.metrics.measures import Landmarks, Measure, measure_all
 from hsc.progress import Advance
 
 
@@ -170,7 +170,7 @@ class Measuring:
         for batch in self.batches:
             place = _place(self.faces.content_key[:16], "originals", 0, batch)
             if not self.distances.has(place):
-                self.distances.keep(place, self.load(batch.names))
+                self.distances.keep(place, self.load(batch.names), originals=True)
             parts.append((place, batch.names))
         return parts
 

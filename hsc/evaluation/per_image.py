@@ -13,8 +13,8 @@ import numpy as np
 from hsc.errors import HscError
 from hsc.evaluation.bootstrap import resampled_means
 from hsc.evaluation.journal import WHOLE, Row
-from hsc.evaluation.quantities import quantity, sort_key
 from hsc.files import write_atomically
+from hsc.metrics.info import is_quality, sort_key
 
 _TEXTS = ("image", "codec", "layer")
 _INTEGERS = ("quality", "target_bytes", "bytes", "slice_bytes", "width", "height")
@@ -101,7 +101,7 @@ def _image_values(rows: Sequence[dict[str, str]]) -> ImageValues:
     for row in rows:
         by_point.setdefault(int(row["target_bytes"] or row["quality"]), {})[row["image"]] = row
     names = sorted(next(iter(by_point.values())))
-    columns = [name for name in rows[0] if name in ("bpp", "slice_bytes") or quantity(name) is not None]
+    columns = [name for name in rows[0] if name in ("bpp", "slice_bytes") or is_quality(name)]
     values = {
         column: np.array([[float(of[name][column] or np.nan) for name in names] for of in by_point.values()])
         for column in columns

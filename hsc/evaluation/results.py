@@ -16,8 +16,8 @@ import numpy as np
 
 from hsc.errors import HscError
 from hsc.evaluation.per_image import ImageValues, read_images
-from hsc.evaluation.quantities import canonical_name, quantity
 from hsc.files import write_atomically
+from hsc.metrics.info import canonical_name, is_quality
 
 CONFIDENCE = 0.95
 GENERATED = "generated faces: flattering, not comparable"
@@ -65,7 +65,7 @@ class Curve:
     @property
     def metrics(self) -> list[str]:
         """The names in `values` that measure quality."""
-        return [name for name in self.values if quantity(name) is not None]
+        return [name for name in self.values if is_quality(name)]
 
 
 def write_results(path: Path, curves: Sequence[Curve], headline: Curve, about: dict[str, Any]) -> None:

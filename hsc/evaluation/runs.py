@@ -13,9 +13,9 @@ import numpy as np
 import yaml
 
 from hsc.errors import HscError
-from hsc.evaluation.quantities import quantity
 from hsc.evaluation.results import Curve
 from hsc.evaluation.wandb_file import last_values
+from hsc.metrics.info import is_quality
 
 FROM_TRAINING = "last validation of a training run; metrics it was trained on are not marked"
 DEPTH = 3  # folders between a sweep's and its runs' own
@@ -93,7 +93,7 @@ def _by_layer(values: dict[str, float]) -> dict[str, dict[str, float]]:
     for key, value in values.items():
         stage, _, rest = key.partition("/")
         layer, _, metric = rest.partition("/")
-        if stage == "val" and (metric == "bpp" or quantity(metric)):
+        if stage == "val" and (metric == "bpp" or is_quality(metric)):
             layers.setdefault(layer, {})[metric] = float(value)
     return {layer: metrics for layer, metrics in layers.items() if "bpp" in metrics}
 

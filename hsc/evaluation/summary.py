@@ -7,8 +7,8 @@ import numpy as np
 
 from hsc.evaluation.bootstrap import bootstrap_interval
 from hsc.evaluation.journal import WHOLE, Row
-from hsc.evaluation.quantities import sort_key
 from hsc.evaluation.results import CONFIDENCE, GENERATED, Curve
+from hsc.metrics.info import sort_key
 
 Column = Callable[[Row], float | None]
 

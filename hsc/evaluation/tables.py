@@ -12,8 +12,8 @@ from hsc.evaluation.bdrate import Delta, bd_metric, bd_rate, in_noise, on_front
 from hsc.evaluation.bootstrap import bootstrap_interval
 from hsc.evaluation.counting import COUNTS
 from hsc.evaluation.curves import points
-from hsc.evaluation.quantities import known
 from hsc.evaluation.results import CONFIDENCE, Curve
+from hsc.metrics.info import quality_info
 
 TRAINED_ON = "†"
 NOTHING = "–"
@@ -128,7 +128,7 @@ def _best(column: Column, cells: Sequence[Cell]) -> str | None:
 
 
 def metric_column(metric: str) -> Column:
-    return Column(f"{known(metric).axis} {known(metric).arrow}", known(metric).higher_is_better)
+    return Column(f"{quality_info(metric).axis} {quality_info(metric).arrow}", quality_info(metric).higher_is_better)
 
 
 def delta_table(curves: Sequence[Curve], reference: Curve, metrics: Sequence[str], of_rate: bool) -> Table:
@@ -283,7 +283,7 @@ def _point_cell(curve: Curve, metric: str, place: int) -> Cell:
     value = float(curve.values[metric][place])
     if not np.isfinite(value):
         return Cell(NOTHING)
-    show, bounds = known(metric).show, [of[metric] for of in (curve.low, curve.high) if metric in of]
+    show, bounds = quality_info(metric).show, [of[metric] for of in (curve.low, curve.high) if metric in of]
     interval = _bounds(*(show(of[place]) for of in bounds)) if len(bounds) == 2 else ""
     return Cell(show(value), value, interval, metric in curve.trained_on)
 
@@ -381,7 +381,7 @@ def _value_cell(curve: Curve, metric: str, bpp: float) -> Cell:
     value, trained = value_at(curve, metric, bpp), metric in curve.trained_on
     if value is None:
         return Cell(NOTHING)
-    show, bounds = known(metric).show, interval_at(curve, metric, bpp)
+    show, bounds = quality_info(metric).show, interval_at(curve, metric, bpp)
     return Cell(show(value), value, _bounds(*map(show, bounds)) if bounds else "", trained)
 
 
@@ -405,7 +405,7 @@ def _signed(value: float, metric: str, of_rate: bool) -> str:
     elif metric == "ms_ssim":
         text = f"{value:+.2f}"
     else:
-        text = f"{known(metric).scale * value:+.{known(metric).decimals}f}"
+        text = f"{quality_info(metric).scale * value:+.{quality_info(metric).decimals}f}"
     return text.replace("-", "−")
 
 
@@ -419,12 +419,12 @@ def _noise_notes(curves: Sequence[Curve], metrics: Sequence[str]) -> list[str]:
     """Which points are left out because they are too good to be told apart."""
     notes = []
     for metric in metrics:
-        if (noise := known(metric).noise) is None:
+        if (noise := quality_info(metric).noise) is None:
             continue
         left_out = [f"{curve.name} {count}" for curve in curves if (count := _count_in_noise(curve, metric))]
         if left_out:
-            side = "above" if known(metric).higher_is_better else "below"
-            limit = f"{known(metric).show(noise)} {known(metric).unit}".strip()
+            side = "above" if quality_info(metric).higher_is_better else "below"
+            limit = f"{quality_info(metric).show(noise)} {quality_info(metric).unit}".strip()
             notes.append(f"Points {side} a {_label(metric)} of {limit} are noise and left out: {', '.join(left_out)}.")
     return notes
 
@@ -446,7 +446,7 @@ def _refusal_notes(refusals: Sequence[tuple[str, str, str]]) -> list[str]:
 
 
 def _label(metric: str) -> str:
-    return known(metric).label
+    return quality_info(metric).label
 
 
 def _markdown_row(cells: Sequence[str]) -> str:

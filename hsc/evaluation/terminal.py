@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hsc.evaluation.compare import equal_rates, find_reference
-from hsc.evaluation.quantities import sort_key
 from hsc.evaluation.results import Curve
 from hsc.evaluation.tables import Table, equal_rate_table, quality_table
+from hsc.metrics.info import sort_key
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable

@@ -25,7 +25,8 @@ class Judge(nn.Module):
     features    judge(image) → [N, d]
 
     `family` names the backbone: judges that share one are not independent of each other.
-    `differentiable` says whether gradients reach the image.
+    `differentiable` says whether gradients reach the image. `higher_is_better`, of perceptual judges: whether the more
+    alike two images look, the larger the answer; otherwise it is a distance.
     Landmarkers also have `outer_eye_corners`, the numbers of the two points whose distance normalises errors, and
     recognisers `threshold`, the Euclidean distance below which two descriptors are taken for one person's.
     Subclasses call `freeze()` when their weights are in place.
@@ -35,6 +36,7 @@ class Judge(nn.Module):
     family: str
     kind: ClassVar[Kind]
     differentiable: ClassVar[bool] = True
+    higher_is_better: ClassVar[bool] = False
 
     def __call__(self, *images: Tensor) -> Tensor:
         """What `forward` says. Without gradients images are judged a few at a time, so that memory follows pixels."""

@@ -15,6 +15,7 @@ class PSNR(Judge):
     name = "psnr"
     family = "pixels"
     kind = "perceptual"
+    higher_is_better = True
 
     def forward(self, reference: Tensor, image: Tensor) -> Tensor:
         error = (reference.clamp(-1, 1).float() - image.clamp(-1, 1).float()).square().mean((1, 2, 3))
@@ -32,6 +33,7 @@ class MultiScaleSSIM(Judge):
     name = "ms_ssim"
     family = "pixels"
     kind = "perceptual"
+    higher_is_better = True
 
     def forward(self, reference: Tensor, image: Tensor) -> Tensor:
         import hsc.compat  # noqa: F401  torchmetrics imports torchvision

@@ -10,6 +10,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from hsc.cache import write_to_cache
+from hsc.files import cache_dir
+from hsc.judges.base import Judge
 
 LIMIT = 10_000  # answers held; of 512 numbers each these are 20 MB
 
@@ -69,6 +71,15 @@ class RememberedAnswers:
         if known.shape == answer.shape and torch.allclose(known, answer, rtol=1e-3, atol=tolerance):
             self._answers |= dict(list(self._from_disk.items())[: LIMIT - len(self._answers)])
         self._from_disk = {}
+
+
+def remembered(judge: Judge, on_disk: bool = True) -> RememberedAnswers:
+    """A judge that remembers what it said of originals, with `on_disk` also for later runs, of training or evaluation.
+
+    Answers of a judge that nobody can ask for by name do not belong there: nobody could tell later whose they are.
+    """
+    name = judge.name.replace("/", "_").replace(":", "_")
+    return RememberedAnswers(judge, cache_dir() / "answers" / name if on_disk else None)
 
 
 def _content(image: Tensor) -> str:

@@ -1,11 +1,11 @@
-"""Is it still the same person? Distances between the embeddings of a recogniser.
+"""Is it still the same person? Distances between the descriptors of a recogniser, identification and verification.
 
-Distances are Euclidean, between embeddings as the recogniser returns them: one that compares by angle returns unit
+Distances are Euclidean, between descriptors as the recogniser returns them: one that compares by angle returns unit
 vectors, whose Euclidean distance orders pairs as the angle does.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ CHUNK = 64  # rows of a distance matrix held at once
 
 
 def distances(a: Tensor, b: Tensor) -> Tensor:
-    """Euclidean distances [N, M], float64, of embeddings [N, d] and [M, d].
+    """Euclidean distances [N, M], float64, of descriptors [N, d] and [M, d].
 
     Each is computed on its own: the rounding of a matrix product would depend on the other rows.
     """
@@ -36,12 +36,18 @@ def gallery_ranks(decoded: Tensor, own: Tensor, gallery: Tensor) -> Tensor:
     return torch.cat(ranks)
 
 
+def own_distances(pairs: Tensor) -> Tensor:
+    """[N] of pairs [N, 2d]: the descriptor of an original, and that of the decoded face."""
+    originals, decoded = pairs.chunk(2, dim=1)
+    return (originals - decoded).norm(dim=1)
+
+
 class IdentityAccuracy(PerImage):
     """Rank-1 accuracy: the share of decoded faces whose nearest original is their own, and the mean distance to it.
 
-    The gallery is the originals of all images seen, plus those of `gallery`, a PerImage of embeddings by name that
-    may be shared by several metrics and outlives `reset`. Accuracy falls with the size of the gallery, so the size
-    belongs to the reported name: `identity_accuracy.dlib@500` (see `reported_name`).
+    It is fed with pairs of descriptors, [N, 2d], of original and decoded face. The gallery is the originals of all
+    images seen, plus those of `gallery`, a PerImage of descriptors by name that may be shared by several metrics and
+    outlives `reset`. Accuracy falls with the size of the gallery.
     """
 
     def __init__(self, gallery: PerImage | None = None, **kwargs: Any) -> None:
@@ -49,13 +55,8 @@ class IdentityAccuracy(PerImage):
         self.gallery = gallery
         self.gallery_size = 0  # known after compute()
 
-    def update(self, names: Sequence[str], originals: Tensor, decoded: Tensor) -> None:  # type: ignore[override]
-        """Add images by name with the embeddings [N, d] of originals and decoded faces."""
-        super().update(names, torch.cat([originals.double(), decoded.to(originals.device).double()], dim=1))
-
     def named(self, values: Tensor) -> dict[str, Tensor]:
-        originals, decoded = values.chunk(2, dim=1)
-        return {"identity_distance": (originals - decoded).norm(dim=1)}
+        return {"identity_distance": own_distances(values)}
 
     def compute(self) -> dict[str, Tensor]:
         """`identity_accuracy` in [0, 1] and `identity_distance`; nothing when no image was seen."""
@@ -68,12 +69,8 @@ class IdentityAccuracy(PerImage):
         ranks = gallery_ranks(decoded, torch.searchsorted(gallery_keys, keys), gallery)
         return {
             "identity_accuracy": (ranks == 1).double().mean(),
-            "identity_distance": self.named(values)["identity_distance"].mean(),
+            "identity_distance": own_distances(values).mean(),
         }
-
-    def reported_name(self, judge: str) -> str:
-        """The accuracy's name in result files, after `compute`."""
-        return f"identity_accuracy.{judge}@{self.gallery_size}"
 
     def _all_originals(self, keys: Tensor, originals: Tensor) -> tuple[Tensor, Tensor]:
         if self.gallery is None:
@@ -82,3 +79,62 @@ class IdentityAccuracy(PerImage):
         # torchmetrics squeezes tensors of one element.
         more_keys, more = more_keys.reshape(-1).to(keys.device), more.reshape(-1, originals.shape[1]).to(keys.device)
         return sorted_once(torch.cat([keys, more_keys]), torch.cat([originals, more]))
+
+
+class VerificationScores(NamedTuple):
+    auc: float  # probability that a pair of one person is closer than a pair of two
+    accuracy: float | None  # mean of the shares of both kinds told rightly at the threshold; None without a threshold
+    tar: float  # share of same-person pairs accepted where at most `far` of the others are
+    identified: float  # share of probes, of people with several images, whose nearest other image is of the same person
+    same_pairs: int
+    other_pairs: int
+
+
+def verification_scores(
+    probes: Tensor,  # [N, d] descriptors, for example of decoded faces
+    references: Tensor,  # [N, d] descriptors of the originals, in the same order
+    labels: Tensor,  # [N] integers, equal for one person
+    threshold: float | None = None,
+    far: float = 1e-3,
+) -> VerificationScores:
+    """Every probe against the references of all *other* images, exactly, with memory for the same-person pairs only.
+
+    `threshold`: pairs below this distance are called the same person. `far`: the false accept rate at which the true
+    accept rate is read. Raises ValueError when there is no pair of one of the two kinds.
+    """
+    own, identified = [], []
+    for distance, same, other in _pairs(probes, references, labels):
+        own.append(distance[same])
+        nearest = distance.masked_fill(~(same | other), torch.inf).argmin(dim=1)
+        identified.append(same.gather(1, nearest[:, None])[:, 0][same.any(dim=1)])
+    same = torch.cat(own).sort().values
+    below, up_to = torch.zeros_like(same, dtype=torch.int64), torch.zeros_like(same, dtype=torch.int64)
+    others = accepted = 0
+    for distance, _, other in _pairs(probes, references, labels):
+        impostors = distance[other].sort().values
+        below += torch.searchsorted(impostors, same, side="left")
+        up_to += torch.searchsorted(impostors, same, side="right")
+        others += len(impostors)
+        if threshold is not None:
+            accepted += int((impostors < threshold).sum())
+    if not len(same) or not others:
+        raise ValueError("verification needs at least two images of one person and an image of another")
+    accuracy = None
+    if threshold is not None:
+        accuracy = ((same < threshold).double().mean().item() + 1 - accepted / others) / 2
+    return VerificationScores(
+        auc=1 - ((below + up_to).double() / 2 / others).mean().item(),
+        accuracy=accuracy,
+        tar=(up_to <= far * others).double().mean().item(),
+        identified=torch.cat(identified).double().mean().item(),
+        same_pairs=len(same),
+        other_pairs=others,
+    )
+
+
+def _pairs(probes: Tensor, references: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Chunks of (distances, same person, different person), each [≤ CHUNK, N]; an image is never paired with itself."""
+    index = torch.arange(len(labels), device=labels.device)
+    for chunk in index.split(CHUNK):
+        same = labels[chunk, None] == labels
+        yield distances(probes[chunk], references), same & (chunk[:, None] != index), ~same

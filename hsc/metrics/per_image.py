@@ -5,6 +5,7 @@ images that came twice (samplers pad the last batch of a distributed run) are dr
 the same float64 array in the same order. Memory: 16 bytes an image and value.
 """
 
+import hsc.compat  # noqa: F401  isort: skip  torchvision beside CPU torch, before torchmetrics imports it
 import hashlib
 from collections.abc import Sequence
 from typing import Any

@@ -10,8 +10,8 @@ import numpy as np
 
 from hsc.evaluation.chart import Chart, Line, Panel
 from hsc.evaluation.curves import COLOURS, MARKERS, Style
-from hsc.evaluation.quantities import quantity, sort_key
 from hsc.evaluation.results import Curve
+from hsc.metrics.info import is_quality, metric_info, sort_key
 from hsc.sweeps.controller import describe
 from hsc.sweeps.parameters import Parameter
 from hsc.sweeps.results import Result
@@ -28,7 +28,7 @@ def distortions(results: Sequence[Result]) -> list[str]:
         for name in best
         if f"{name.rpartition('/')[0]}/bpp" in best
     }
-    return sorted((name for name in names if quantity(name)), key=sort_key)
+    return sorted((name for name in names if is_quality(name)), key=sort_key)
 
 
 def rate_curves(results: Sequence[Result]) -> list[Curve]:
@@ -76,7 +76,7 @@ def learning_chart(sweep: Sweep, results: Sequence[Result]) -> Chart:
 def _label(metric: str) -> tuple[str, float]:
     """Of a logged metric such as val/enhanced/lpips: how it is called, and what shown values are multiplied by."""
     _, layer, name = [*metric.split("/"), "", ""][:3]
-    known = quantity(name)
+    known = metric_info(name)
     return (f"{known.axis} {known.arrow}, up to {layer}", known.scale) if known else (metric, 1.0)
 
 

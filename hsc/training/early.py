@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.trainer.states import TrainerFn
 
-from hsc.callbacks.best import is_better
+from hsc.callbacks.base import logged_info
 from hsc.errors import HscError
 
 BEST = "best.ckpt"
@@ -24,7 +24,8 @@ class EarlyStop(pl.Callback):
     """Ends training after `patience` validations that did not better `watch`; keeps the averaged weights of the best.
 
     Small sets are learned by heart within minutes: the last weights are then not the best. A resumed run goes on
-    counting where it was. Raises HscError at the first validation that does not report `watch`.
+    counting where it was. Raises HscError at the first validation that does not report `watch`, and where nobody
+    says which way that is better.
 
     With `patience` 0 it only keeps the best, if validation reports `watch` at all.
     """
@@ -50,7 +51,7 @@ class EarlyStop(pl.Callback):
         if self.watch not in reported:
             known = ", ".join(sorted(name for name in reported if name.startswith("val/")))
             raise HscError(f"config: watch: validation does not report {self.watch!r}; it reports {known}")
-        if is_better(self.watch, reported[self.watch], self.metrics.get(self.watch)):
+        if logged_info(trainer, self.watch).is_better(reported[self.watch], self.metrics.get(self.watch)):
             self.metrics, self.waited = reported, 0
             # Every process: Lightning gathers what they hold. The averaging callback puts its weights into the file.
             trainer.save_checkpoint(self._file, weights_only=True)

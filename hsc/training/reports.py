@@ -5,11 +5,9 @@ from contextlib import suppress
 import pytorch_lightning as pl
 
 from hsc import callbacks
-from hsc.callbacks.fid import distance_names
 from hsc.config import Config, StageConfig, to_yaml
 from hsc.judges import NotAvailable, load_judge
-
-LOGGED_AS = {"lpips.alex": "lpips", "lpips.vgg": "lpips_vgg"}
+from hsc.metrics.info import distance_names, logged_name
 
 
 def report_callbacks(config: Config, name: str) -> list[pl.Callback]:
@@ -18,7 +16,7 @@ def report_callbacks(config: Config, name: str) -> list[pl.Callback]:
     reports: list[pl.Callback] = [
         callbacks.ProvenanceCallback(to_yaml(config)),
         callbacks.SampleGridCallback(),
-        callbacks.PerceptualCallback({LOGGED_AS.get(judge, judge): judge for judge in judges.perceptual}),
+        callbacks.PerceptualCallback({logged_name(judge): judge for judge in judges.perceptual}),
     ]
     if judges.identity != "none":
         reports.append(callbacks.IdentityAccuracyCallback(judges.identity))

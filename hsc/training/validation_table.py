@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytorch_lightning as pl
 from rich import box
@@ -10,26 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from hsc.callbacks import SampleGridCallback
-from hsc.callbacks.best import is_better
+from hsc.metrics.info import MetricInfo, metric_info
 from hsc.training.terminal import Terminal, say
 
-
-class _Column(NamedTuple):
-    """A measure as people read it."""
-
-    title: str
-    names: tuple[str, ...]  # the first that is logged is shown
-    factor: float
-    digits: int
-
-
-COLUMNS = (
-    _Column("bytes", ("bytes",), 1, 1),
-    _Column("LPIPS", ("lpips_vgg", "lpips"), 1, 3),
-    _Column("identity distance", ("identity_distance",), 1, 3),
-    _Column("landmark error, %", ("landmark_nme",), 100, 2),
-    _Column("PSNR, dB", ("psnr",), 1, 2),
-)
+# What is shown: of each, the first that is logged.
+COLUMNS = (("bytes",), ("lpips_vgg", "lpips"), ("identity_distance",), ("landmark_nme",), ("psnr",))
 
 
 class ValidationTable(pl.Callback):
@@ -62,18 +47,17 @@ class ValidationTable(pl.Callback):
 def validation_table(values: Mapping[str, float], before: Mapping[str, float], layers: list[str]) -> Table | None:
     """Of the `val/LAYER/NAME` among `values`; None where there are none. `before`: those of the validation before."""
     found = [layer for layer in layers if any(name.startswith(f"val/{layer}/") for name in values)]
-    columns = [
-        (column, name) for column in COLUMNS for name in [_first_logged(column.names, values)] if name is not None
-    ]
+    logged = [_first_logged(names, values) for names in COLUMNS]
+    columns = [info for name in logged if name is not None for info in [metric_info(name)] if info is not None]
     if not found or not columns:
         return None
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     table.add_column("layer")
-    for column, _ in columns:
-        table.add_column(column.title, justify="right")
+    for info in columns:
+        table.add_column(f"{info.label}, {info.unit}" if info.unit else info.label, justify="right")
         table.add_column("")  # changes, one below the other
     for layer in found:
-        cells = [_cells(column, f"val/{layer}/{name}", values, before) for column, name in columns]
+        cells = [_cells(info, f"val/{layer}/{info.name}", values, before) for info in columns]
         table.add_row(layer, *chain.from_iterable(cells))
     return table
 
@@ -82,17 +66,16 @@ def _first_logged(names: tuple[str, ...], values: Mapping[str, float]) -> str | 
     return next((name for name in names if any(logged.endswith(f"/{name}") for logged in values)), None)
 
 
-def _cells(column: _Column, name: str, values: Mapping[str, float], before: Mapping[str, float]) -> tuple[Text, Text]:
+def _cells(info: MetricInfo, name: str, values: Mapping[str, float], before: Mapping[str, float]) -> tuple[Text, Text]:
     """A value, and its change: green where it is for the better."""
     if name not in values:
         return Text(), Text()
-    value, digits = values[name] * column.factor, column.digits
+    value = values[name]
     if name not in before:
-        return Text(f"{value:.{digits}f}"), Text()
-    change = round(value - before[name] * column.factor, digits) + 0.0  # never -0.0
-    style = "green" if is_better(name, values[name], before[name]) else "red"
-    shown = Text(f"{change:+.{digits}f}".replace("-", "−"), style if change else "dim")
-    return Text(f"{value:.{digits}f}"), shown
+        return Text(info.show(value)), Text()
+    change = round(info.scale * (value - before[name]), info.decimals) + 0.0  # never -0.0
+    style = "green" if info.is_better(value, before[name]) else "red"
+    return Text(info.show(value)), Text(f"{change:+.{info.decimals}f}".replace("-", "−"), style if change else "dim")
 
 
 def _generated(values: Mapping[str, float], before: Mapping[str, float]) -> list[str]:

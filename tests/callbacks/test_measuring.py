@@ -17,8 +17,8 @@ from hsc.callbacks import (
     SampleGridCallback,
     SymbolStatisticsCallback,
 )
-from hsc.callbacks.fid import distance_names
 from hsc.errors import HscError
+from hsc.metrics.info import distance_names
 from hsc.validation_output import CodecOutput
 
 
@@ -157,6 +157,20 @@ def test_samples_of_a_generator_are_shown(tmp_path, trainer):
     runner.validate(SamplingCodec(), loader(3), verbose=False)
     assert Image.open(tmp_path / "generated" / "0000000000.png").size == (32, 8)
     assert Image.open(tmp_path / "samples" / "0000000000.png").size == (4 * 16, 3 * 16 + 14)
+
+
+def test_a_judge_of_ones_own_says_which_way_is_better(tmp_path, trainer):
+    class Alike(Distance):
+        name, higher_is_better = "alike", True
+
+    best = {}
+    for judge in (Alike(), Distance()):
+        own = BestValueCallback("val/basic/mine")
+        runner = trainer(tmp_path, logger=False, max_epochs=2, callbacks=[PerceptualCallback({"mine": judge}), own])
+        runner.fit(BlurCodec(), loader(8), loader(8))
+        best[judge.name] = own.best["val/basic/mine"]
+    # The double's blur shrinks, and with it the distance from one validation to the next.
+    assert best["alike"] > best["distance"]
 
 
 def test_best_values_survive_resuming(tmp_path, trainer):

@@ -17,7 +17,6 @@ from hsc.evaluation.compare import changes_between, compare, equal_rates, find_r
 from hsc.evaluation.counting import COUNTS
 from hsc.evaluation.curves import draw, png, points, styles, svg
 from hsc.evaluation.per_image import ImageValues
-from hsc.evaluation.quantities import quantity
 from hsc.evaluation.results import Curve, read_about, read_results, write_results
 from hsc.evaluation.tables import (
     Cell,
@@ -30,6 +29,7 @@ from hsc.evaluation.tables import (
     layers_table,
     value_at,
 )
+from hsc.metrics.info import quality_info
 
 RATES = np.array([0.05, 0.1, 0.2, 0.4, 0.8])
 ACCURACY = "identity_accuracy.dlib@500"
@@ -109,7 +109,7 @@ def test_page_requests_nothing_and_holds_every_metric(compared):
         r"https?:|//[\w-]+\.\w|@import|<link(?! rel=\"icon\" href=\"data:,\")|<script src|<img", outside
     )
     for metric in METRICS:
-        said = quantity(metric)
+        said = quality_info(metric)
         mark = " †" if metric == "lpips" else ""
         assert re.search(
             rf'<option value="{metric}"[^>]*>{re.escape(f"{said.axis} {said.arrow}{mark}")}</option>', page

@@ -12,9 +12,10 @@ from PIL import Image
 
 from hsc.data.faces import open_faces
 from hsc.errors import HscError
+from hsc.evaluation.distances import people_of
 from hsc.evaluation.evaluate import evaluate
-from hsc.evaluation.verified import people_of, scores
 from hsc.images import to_tensor
+from hsc.metrics.identity import verification_scores
 
 
 def test_folders_are_people() -> None:
@@ -25,23 +26,15 @@ def test_folders_are_people() -> None:
 
 
 def test_scores_of_descriptors_that_are_known() -> None:
-    class Known:
-        name, threshold = "known", 0.6
-
     people = torch.tensor([0, 0, 1, 1, 2])
     originals = torch.tensor([[0.0], [0.1], [1.0], [1.1], [5.0]])
-    found = scores(Known(), originals, originals, people)
-    assert found == {
-        "verification_auc.known": 1,
-        "verification_accuracy.known": 1,
-        "verification_tar.known": 1,
-        "verification_identified.known": 1,
-    }
+    found = verification_scores(originals, originals, people, 0.6)
+    assert (found.auc, found.accuracy, found.tar, found.identified) == (1, 1, 1, 1)
     mixed = originals.clone()
     mixed[0] = 1.05  # shown as the second person
-    worse = scores(Known(), mixed, originals, people)
-    assert worse["verification_identified.known"] == 0.75
-    assert worse["verification_auc.known"] < 1
+    worse = verification_scores(mixed, originals, people, 0.6)
+    assert worse.identified == 0.75
+    assert worse.auc < 1
 
 
 @pytest.fixture
@@ -67,10 +60,10 @@ def test_every_layer_tells_whether_people_are_known(codec, album, tmp_path, judg
     for depth, entry in enumerate(results["entries"], start=1):
         decoded = torch.stack(codec.decompress(codec.compress(originals, 1, layers=depth)))
         eight_bit = decoded.add(1).mul(127.5).round().clamp(0, 255).div(127.5).sub(1)
-        expected = scores(recogniser, recogniser(eight_bit), recogniser(originals), people_of(faces.names))
-        for name, value in expected.items():
-            if "accuracy" not in name:
-                assert entry["results"][name][1] == pytest.approx(value), name
+        people = people_of(faces.names)
+        expected = verification_scores(recogniser(eight_bit), recogniser(originals), people, far=0.01)
+        for name in ("auc", "tar", "identified"):
+            assert entry["results"][f"verification_{name}.pixels"][1] == pytest.approx(getattr(expected, name)), name
 
 
 def load_judge_double() -> torch.nn.Module:

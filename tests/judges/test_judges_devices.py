@@ -8,8 +8,8 @@ from contextlib import nullcontext
 import pytest
 import torch
 
-from hsc.evaluation.measures import Perceptual
 from hsc.judges import Judge, NotAvailable, load_judge
+from hsc.metrics.measures import Perceptual
 
 NETWORKS = (
     "lpips.alex",
@@ -45,7 +45,7 @@ def test_nothing_leaves_the_device_on_the_way(name: str, monkeypatch: pytest.Mon
         answer = ask(judge, images)
         assert answer.device.type == "meta"
         if judge.kind == "perceptual":
-            assert Perceptual(judge)(torch.arange(2), images, images).device.type == "meta"
+            assert Perceptual({name: judge}).ask(images, images).device.type == "meta"
 
 
 @pytest.mark.parametrize("name", [*NETWORKS, "psnr", "ms_ssim"])

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 import hsc.compat  # noqa: F401
-from hsc.evaluation.measures import Perceptual
 from hsc.images import load_image, resize, to_tensor
 from hsc.judges import backbones
+from hsc.metrics.measures import Perceptual
 
 
 @pytest.fixture
@@ -141,13 +141,13 @@ def test_ms_ssim_ranks_small_images(judge, pair, size: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["lpips.alex", "dists"])
-def test_evaluation_looks_once_at_the_originals_that_layers_share(judge, name: str, monkeypatch) -> None:
+def test_measuring_looks_once_at_the_originals_that_layers_share(judge, name: str, monkeypatch) -> None:
     perceptual, seen = judge(name), []
     describe = perceptual.describe
     monkeypatch.setattr(perceptual, "describe", lambda image: seen.append(image) or describe(image))
-    measure, places = Perceptual(perceptual), torch.arange(2)
+    measure = Perceptual({name: perceptual})
     first, second, *layers = torch.rand(4, 2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     for originals in (first, second):
         for layer in layers:
-            assert torch.equal(measure(places, originals, layer)[:, 0], perceptual(originals, layer))
+            assert torch.equal(measure.ask(originals, layer)[:, 0], perceptual(originals, layer))
     assert sum(image is first for image in seen) == 1 + len(layers), "once, and in each comparison by the judge itself"

@@ -2,7 +2,7 @@
 
 import torch
 
-from hsc.metrics import RememberedAnswers
+from hsc.metrics.cache import RememberedAnswers
 
 
 class Brightness:

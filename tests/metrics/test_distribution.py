@@ -9,7 +9,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from hsc.errors import HscError
-from hsc.metrics import (
+from hsc.metrics.distribution import (
     FeatureSet,
     FeatureStatistics,
     distances_of_halves,

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from hsc.metrics import LandmarkError, landmark_nme
+from hsc.judges import Judge
+from hsc.metrics.measures import Landmarks, MeasureMeans, landmark_nme
 
 CORNERS = (36, 45)
 
@@ -23,18 +24,39 @@ def test_a_shift_of_a_tenth_of_the_outer_eye_distance():
     assert landmark_nme(reference, reference + shift, CORNERS).tolist() == pytest.approx([0, 0.1, 0.2], abs=1e-6)
 
 
+class Numbered(Judge):
+    """Landmarker: the points of the image whose number all its pixels hold; it detects even numbers."""
+
+    name, family, kind, outer_eye_corners = "numbered", "none", "landmarker", CORNERS
+
+    def __init__(self, points: torch.Tensor) -> None:
+        super().__init__()
+        self.points = points
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.points[image[:, 0, 0, 0].long()]
+
+
+class Detecting(Numbered):
+    def detects(self, image: torch.Tensor) -> torch.Tensor:
+        return image[:, 0, 0, 0] % 2 == 0
+
+
+def means(judge: Judge, originals: list[int], decoded: list[int]) -> dict[str, float]:
+    measure = Landmarks(judge)
+    metric = MeasureMeans(measure)
+    seen = torch.tensor([originals, decoded]).float()[..., None, None, None].expand(-1, -1, 3, 4, 4)
+    metric.update([str(number) for number in originals], measure.ask(*seen))
+    return {name: value.item() for name, value in metric.compute().items()}
+
+
 def test_faces_without_landmarks_are_left_out_of_the_error_and_counted():
     reference = points(4)
     decoded = reference + torch.tensor([3.0, 4.0])
     decoded[3] = torch.nan
-    metric = LandmarkError(CORNERS)
-    metric.update(list("abcd"), reference, decoded, torch.tensor([True, False, True, False]))
-    result = metric.compute()
-    assert result["landmark_nme"].item() == pytest.approx(0.1)
-    assert result["detection_rate"].item() == 0.5
+    found = means(Detecting(torch.cat([reference, decoded])), [0, 1, 2, 3], [4, 5, 6, 7])
+    assert found == {"landmark_nme": pytest.approx(0.1), "detection_rate": 0.5}
 
 
 def test_without_a_detector_there_is_no_detection_rate():
-    metric = LandmarkError(CORNERS)
-    metric.update(list("abcd"), points(4), points(4))
-    assert {name: value.item() for name, value in metric.compute().items()} == {"landmark_nme": 0}
+    assert means(Numbered(points(4)), [0, 1, 2, 3], [0, 1, 2, 3]) == {"landmark_nme": 0}

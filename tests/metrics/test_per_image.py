@@ -5,8 +5,8 @@ import hashlib
 import pytest
 import torch
 
-from hsc.metrics import BitsPerPixel, PerImage, PerImageMean
-from hsc.metrics.per_image import image_keys
+from hsc.metrics.per_image import PerImage, PerImageMean, image_keys
+from hsc.metrics.rate import BitsPerPixel
 
 
 def names(count: int) -> list[str]:

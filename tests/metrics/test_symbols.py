@@ -2,7 +2,7 @@
 
 import torch
 
-from hsc.metrics import SymbolCounts
+from hsc.metrics.rate import SymbolCounts
 
 
 def test_counts_clip_at_the_ends_and_count_repeated_images_once():

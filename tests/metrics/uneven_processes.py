@@ -9,7 +9,12 @@ import torch
 import torch.distributed
 import torch.multiprocessing
 
-from hsc.metrics import FeatureStatistics, IdentityAccuracy, LandmarkError, PerImage, PerImageMean, SymbolCounts
+from hsc.judges import Judge
+from hsc.metrics.distribution import FeatureStatistics
+from hsc.metrics.identity import IdentityAccuracy
+from hsc.metrics.measures import MeasureMeans, Perceptual
+from hsc.metrics.per_image import PerImage, PerImageMean
+from hsc.metrics.rate import SymbolCounts
 
 NAMES = ["a", "b", "c"]
 
@@ -17,18 +22,19 @@ NAMES = ["a", "b", "c"]
 def measure(rank: int, rendezvous: str, processes: int) -> None:
     torch.distributed.init_process_group("gloo", f"file://{rendezvous}", rank=rank, world_size=processes)
     random = torch.Generator().manual_seed(0)
-    gallery, mean, landmarks, symbols = PerImage(), PerImageMean("value"), LandmarkError((0, 1)), SymbolCounts(2)
+    gallery, mean, symbols = PerImage(), PerImageMean("value"), SymbolCounts(2)
+    measured = MeasureMeans(Perceptual({"first": Judge(), "second": Judge()}))  # the judges are not asked
     identity, features = IdentityAccuracy(gallery), FeatureStatistics(4)
     if rank == processes - 1:
         vectors = torch.rand(3, 4, generator=random)
         mean.update(NAMES, value=vectors[:, 0])
-        landmarks.update(NAMES, vectors.reshape(3, 2, 2), vectors.reshape(3, 2, 2) * 1.1)
+        measured.update(NAMES, vectors[:, 1:3])
         symbols.update(NAMES, vectors)
-        identity.update(NAMES, vectors, vectors.flip(0))
+        identity.update(NAMES, torch.cat([vectors, vectors.flip(0)], dim=1))
         features.update(NAMES, vectors)
     if rank == 0:
         gallery.update(["d"], torch.zeros(1, 4))
-    results = {**mean.compute(), **landmarks.compute(), **identity.compute()}
+    results = {**mean.compute(), **measured.compute(), **identity.compute()}
     values = {name: value.item() for name, value in results.items()}
     statistics = features.compute()
     values["symbols"] = symbols.compute().tolist()

@@ -204,7 +204,7 @@ def test_a_table_shows_what_was_measured_and_how_it_has_changed():
     shown = console()
     shown.print(validation_table(values, before, ["basic", "middle", "enhanced"]))
     title, _, basic, middle = (line.split() for line in shown.file.getvalue().splitlines())
-    assert title == ["layer", "bytes", "landmark", "error,", "%", "PSNR,", "dB"]
+    assert title == ["layer", "bytes", "Landmark", "error", "(NME),", "%", "PSNR,", "dB"]
     assert basic == ["basic", "40.0", "−2.0", "3.10", "21.50", "+0.00"]
     assert middle == ["middle", "23.00"]
     assert validation_table({"val/generated/kid_vgg16": 1.0}, {}, ["basic"]) is None

@@ -1,15 +1,32 @@
-"""Where the bits go."""
+"""Rate of the files that validation writes, and where the bits go."""
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 from torch import Tensor
 
 from hsc.callbacks.base import LayerMetricCallback
 from hsc.callbacks.loggers import log_to_wandb, wandb_runs
-from hsc.metrics import PerImage, SymbolCounts
+from hsc.metrics.per_image import PerImage
+from hsc.metrics.rate import BitsPerPixel, SymbolCounts
 from hsc.validation_output import CodecOutput
 
 LARGEST = 32  # the last bin of the histograms holds all symbols from here on
+
+
+class BppCallback(LayerMetricCallback):
+    """Logs `bytes`, `bpp`, `bpp_estimated` and `bpp_layer` of every layer; nothing for a stage that writes no files."""
+
+    def new_metric(self) -> BitsPerPixel:
+        return BitsPerPixel()
+
+    def observe(self, output: CodecOutput) -> None:
+        before = torch.zeros(len(output.names), dtype=torch.float64)
+        pixels = output.originals.shape[-2] * output.originals.shape[-1]
+        for name, layer in output.layers.items():
+            file_bytes = layer.file_bytes.double().cpu()
+            self.metric(name).update(output.names, file_bytes, layer.bits_estimated.cpu(), before, pixels)
+            before = file_bytes
 
 
 class SymbolStatisticsCallback(LayerMetricCallback):

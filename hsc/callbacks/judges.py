@@ -1,0 +1,96 @@
+"""What judges say of single decoded images: how alike they look, whether it is still the same person, how far landmarks
+move.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pytorch_lightning as pl
+from torch import Tensor
+
+from hsc.callbacks.base import JudgeCallback, MeasureCallback, find_judge
+from hsc.callbacks.loggers import add_to_wandb_config
+from hsc.judges import Judge, NotAvailable
+from hsc.metrics.cache import RememberedAnswers
+from hsc.metrics.identity import IdentityAccuracy
+from hsc.metrics.info import logged_name
+from hsc.metrics.measures import Identity, Landmarks, Perceptual
+from hsc.metrics.per_image import PerImage
+
+PERCEPTUAL = {logged_name(judge): judge for judge in ("lpips.alex", "lpips.vgg", "psnr")}
+
+
+class PerceptualCallback(MeasureCallback):
+    """Logs the mean answer of each judge, for every layer, under the name it is given here.
+
+    `judges`: perceptual judges, or what `hsc.judges.load_judge` calls them, by logged name. Those that are not
+    available are named in a warning and not logged.
+    """
+
+    def __init__(self, judges: Mapping[str, str | Judge] = PERCEPTUAL) -> None:
+        super().__init__()
+        self.judges_or_names = dict(judges)
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        super().setup(trainer, pl_module, stage)
+        judges = {}
+        for name, judge in self.judges_or_names.items():
+            try:
+                judges[name] = find_judge(judge, trainer.strategy.root_device)
+            except NotAvailable as error:
+                self.warn_once(f"{name}: {error}")
+        self.measure = Perceptual(judges) if judges else None
+        add_to_wandb_config(trainer, {f"judge_of_{name}": judge.name for name, judge in judges.items()})
+
+
+class IdentityAccuracyCallback(JudgeCallback):
+    """Logs `identity_accuracy` (rank 1 among the originals of the gallery) and `identity_distance` of every layer.
+
+    `judge`: a recogniser. `gallery`: batches of (names, images [N, 3, H, W]) of more originals to be told apart;
+    those of the validation always belong to the gallery, and one name is one image. The size of the gallery goes to
+    the W&B config, since accuracies among galleries of different sizes do not compare.
+    """
+
+    measures = "identity"
+
+    def __init__(
+        self, judge: str | Judge = "dlib", gallery: Iterable[tuple[Sequence[str], Tensor]] | None = None
+    ) -> None:
+        super().__init__(judge)
+        self.more_originals = gallery
+        self.gallery: PerImage | None = None
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        super().setup(trainer, pl_module, stage)
+        if self.about_originals is None or self.more_originals is None or self.gallery is not None:
+            return
+        self.gallery = PerImage().to(self._metric_device)
+        for index, (names, images) in enumerate(self.more_originals):
+            if index % trainer.world_size == trainer.global_rank:
+                self.gallery.update(names, self.about_originals(images.to(trainer.strategy.root_device)))
+
+    def new_measure(self, judge: Judge, answers: RememberedAnswers) -> Identity:
+        return Identity(judge, answers)
+
+    def new_metric(self) -> IdentityAccuracy:
+        return IdentityAccuracy(self.gallery)
+
+    def report(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        super().report(trainer, pl_module, stage)
+        sizes = {metric.gallery_size for metric in self.metrics.values() if isinstance(metric, IdentityAccuracy)}
+        if sizes and not trainer.sanity_checking:
+            add_to_wandb_config(trainer, {"gallery_size": max(sizes)})
+
+
+class LandmarkErrorCallback(JudgeCallback):
+    """Logs `landmark_nme` of every layer, and `detection_rate` where the judge can tell whether it detects a face.
+
+    `judge`: a landmarker, with its `outer_eye_corners` and, where it has a detector, `detects(images) → bool [N]`.
+    """
+
+    measures = "landmarks"
+
+    def __init__(self, judge: str | Judge = "dlib68") -> None:
+        super().__init__(judge)
+
+    def new_measure(self, judge: Judge, answers: RememberedAnswers) -> Landmarks:
+        return Landmarks(judge, answers)
