@@ -24,9 +24,9 @@ def show(
     force: Force = False,
     device: Device = "auto",
 ) -> None:
-    """Draw what each layer of a file shows, beside other codecs.
+    """Draw what each layer of a file shows, beside other codecs in as many bytes.
 
-    All codecs get the face at the model's own size.
+    One row per face. All codecs get it at the model's own size; layers are drawn at its full size, where it has one.
 
     \b
     Examples:
@@ -40,11 +40,10 @@ def show(
     from hsc.evaluation.available import available
     from hsc.evaluation.sheet import layers_sheet
     from hsc.files import refuse_overwriting
-    from hsc.images import to_tensor
+    from hsc.images import to_tensor, to_tensors
 
     refuse_overwriting([out], [*faces, Path(model)], made_here, force)
     codec = hsc.load(model, device)
-    prepared = [picture for picture, _ in codec.prepare(faces)[1]]
     others = available(load_anchor, names_in(anchors), AnchorNotAvailable)
-    write_picture(out, to_tensor(layers_sheet(codec, prepared, limit, others)))
+    write_picture(out, to_tensor(layers_sheet(codec, list(to_tensors(faces)[1]), limit, others)))
     typer.echo(str(out))

@@ -1,9 +1,7 @@
 """One picture of what the layers of a face's file show, beside other codecs that spend as many bytes.
 
 ```
-original   basic       basic + middle   all layers      captions say how many bytes each took
-AV1        as many     as many          as many
-VVC        bytes       bytes            bytes
+original   basic   basic + middle   all layers   AV1 in as many bytes   VVC …      captions say how many each took
 ```
 """
 
@@ -18,62 +16,53 @@ from hsc.codec import Codec
 from hsc.evaluation.anchors import Anchor
 from hsc.images import resize, to_pil, to_uint8
 
-SIDE, GAP, CAPTION = 256, 8, 28  # pixels
+SIDE, LARGE_SIDE = 256, 512  # pixels of a tile; the second of codecs that draw a larger size
+GAP, CAPTION = 8, 28
 
 
 class Tile(NamedTuple):
-    """One place of the sheet; without an image, the name of its row."""
+    """One place of the sheet."""
 
     caption: str
-    image: Image.Image | None = None
+    image: Tensor  # [3, H, W] in [-1, 1]
 
 
 def layers_sheet(codec: Codec, faces: Sequence[Tensor], limit: int | None, anchors: Sequence[Anchor]) -> Image.Image:
-    """The sheet of some faces, [3, size, size] in [-1, 1] each: every codec gets them at the codec's own size.
+    """The sheet of some faces, [3, S, S] in [-1, 1] each, one row per face.
 
-    limit: bytes of a file; by default those of the codec's default quality. Anchors get the most bytes within those of
-    each prefix of the file; where even their smallest file is larger, that one is shown.
+    limit: bytes of a file; by default those of the codec's default quality. Anchors get the face at the codec's own
+    size and the most bytes within those of the file; where even their smallest file is larger, that one is shown.
+
+    Raises HscError as `Codec.analyse` and `Codec.encode` do.
     """
-    return _draw([row for face in faces for row in _rows(codec, face, limit, anchors)])
+    side = LARGE_SIDE if codec.full_size else SIDE
+    return _draw([_row(codec, face, limit, anchors, side) for face in faces], side)
 
 
 @torch.no_grad()
-def _rows(codec: Codec, face: Tensor, limit: int | None, anchors: Sequence[Anchor]) -> list[list[Tile]]:
+def _row(codec: Codec, face: Tensor, limit: int | None, anchors: Sequence[Anchor], side: int) -> list[Tile]:
     coded = codec.encode(codec.analyse(face[None]), bytes=limit)
-    sizes = [int(size) for size in coded.prefix_lengths[0]]
-    first = [Tile("original", _enlarged(face))]
-    for depth, (layer, size) in enumerate(zip(codec.layers, sizes, strict=True), 1):
-        decoded = codec.decode(coded, depth)
-        caption = f"{'' if depth == 1 else '+ '}{layer}: {size} bytes"
-        first.append(Tile(caption, _enlarged(codec.synthesise(decoded.latents, decoded.quality)[0])))
-    pixels = to_uint8(face[None])[0]
-    rows = [first]
+    (file,), lengths = coded.files, coded.prefix_lengths[0].tolist()
+    tiles = [Tile("original", face)]
+    for depth, (layer, length) in enumerate(zip(codec.layers, lengths, strict=True), 1):
+        caption = f"{'' if depth == 1 else '+ '}{layer}: {length} bytes"
+        tiles.append(Tile(caption, codec.decompress(file[:length], side=side)))
+    pixels = to_uint8(resize(face[None], codec.size))[0]
     for anchor in anchors:
-        results = [anchor.near_bytes(pixels, size)[1] for size in sizes]
-        tiles = [
-            Tile(
-                f"{anchor.name.upper()}: {result.file_bytes} bytes{', its fewest' if result.file_bytes > size else ''}",
-                Image.fromarray(result.decoded).resize((SIDE, SIDE), Image.Resampling.BICUBIC),
-            )
-            for result, size in zip(results, sizes, strict=True)
-        ]
-        rows.append([Tile(f"{anchor.name.upper()} in as many bytes"), *tiles])
-    return rows
+        result = anchor.near_bytes(pixels, len(file))[1]
+        fewest = ", its fewest" if result.file_bytes > len(file) else ""
+        shown = torch.from_numpy(result.decoded).permute(2, 0, 1) / 127.5 - 1
+        tiles.append(Tile(f"{anchor.name.upper()}: {result.file_bytes} bytes{fewest}", shown))
+    return tiles
 
 
-def _enlarged(face: Tensor) -> Image.Image:
-    return to_pil(resize(face[None], SIDE)[0])
-
-
-def _draw(rows: Sequence[Sequence[Tile]]) -> Image.Image:
-    """Captions over pictures; a caption without one stands in the middle of its place."""
-    sheet = Image.new("RGB", (len(rows[0]) * (SIDE + GAP) - GAP, len(rows) * (CAPTION + SIDE + GAP) - GAP), "white")
+def _draw(rows: Sequence[Sequence[Tile]], side: int) -> Image.Image:
+    """Captions over pictures."""
+    sheet = Image.new("RGB", (len(rows[0]) * (side + GAP) - GAP, len(rows) * (CAPTION + side + GAP) - GAP), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(16)
     for row, tiles in enumerate(rows):
         for column, tile in enumerate(tiles):
-            left, top = column * (SIDE + GAP), row * (CAPTION + SIDE + GAP)
-            middle = top + CAPTION / 2 if tile.image is not None else top + (CAPTION + SIDE) / 2
-            pen.text((left + SIDE / 2, middle), tile.caption, fill="black", font=font, anchor="mm")
-            if tile.image is not None:
-                sheet.paste(tile.image, (left, top + CAPTION))
+            left, top = column * (side + GAP), row * (CAPTION + side + GAP)
+            pen.text((left + side / 2, top + CAPTION / 2), tile.caption, fill="black", font=font, anchor="mm")
+            sheet.paste(to_pil(resize(tile.image[None], side)[0]), (left, top + CAPTION))
     return sheet

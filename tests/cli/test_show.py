@@ -35,19 +35,19 @@ def test_a_picture_has_a_row_for_each_face_and_codec(run, codec_file: Path, face
     ended = run("show", *faces, "-o", out, "--model", codec_file, "--anchors", "jpeg, webp")
     assert (ended.status, ended.out) == (0, f"{out}\n"), ended.err
     with Image.open(out) as sheet:
-        assert sheet.size == (COLUMNS * (SIDE + GAP) - GAP, 2 * 3 * (CAPTION + SIDE + GAP) - GAP)
-        for row, face in ((0, faces[0]), (3, faces[1])):
+        assert sheet.size == ((COLUMNS + 2) * (SIDE + GAP) - GAP, 2 * (CAPTION + SIDE + GAP) - GAP)
+        for row, face in enumerate(faces):
             with Image.open(face) as original:
-                shown = np.asarray(original.resize((16, 16)).resize((SIDE, SIDE))).astype(float)
-            assert np.abs(tile(sheet, row, 0) - shown).mean() < 8
-        assert np.abs(tile(sheet, 0, 1) - tile(sheet, 0, 3)).max() > 0  # layers change the picture
-        assert tile(sheet, 1, 1).std() > 0
+                shown = np.asarray(original.resize((SIDE, SIDE))).astype(float)
+            assert np.abs(tile(sheet, row, 0) - shown).mean() < 2
+            assert np.abs(tile(sheet, row, 1) - tile(sheet, row, 3)).max() > 0  # layers change the picture
+            assert all(tile(sheet, row, column).std() > 0 for column in (4, 5))
     assert run("show", faces[0], "-o", out, "--model", codec_file, "--anchors", "").status == 0  # its own result
     with Image.open(out) as sheet:
         assert sheet.height == CAPTION + SIDE
 
 
-def test_other_codecs_keep_to_the_bytes_of_each_prefix(codec_file: Path, monkeypatch: pytest.MonkeyPatch):
+def test_other_codecs_keep_to_the_bytes_of_the_file(codec_file: Path, monkeypatch: pytest.MonkeyPatch):
     codec, asked = hsc.load(str(codec_file)), []
     jpeg = load_anchor("jpeg")
     near_bytes = jpeg.near_bytes
@@ -56,8 +56,7 @@ def test_other_codecs_keep_to_the_bytes_of_each_prefix(codec_file: Path, monkeyp
     )
     face = torch.rand(3, codec.size, codec.size) * 2 - 1
     layers_sheet(codec, [face], None, [jpeg])
-    lengths = codec.encode(codec.analyse(face[None])).prefix_lengths[0].tolist()
-    assert asked == [((codec.size, codec.size, 3), length) for length in lengths]
+    assert asked == [((codec.size, codec.size, 3), len(codec.compress(face)))]
 
 
 def test_bytes_bound_the_file(codec_file: Path):
