@@ -5,6 +5,7 @@ import dataclasses
 import re
 import shlex
 from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 import typer.main
@@ -20,6 +21,7 @@ from hsc.config.validation import build
 DOCS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
 PAGES = ["README.md", "CONTRIBUTING.md", *DOCS]
 NAMED_FILE = re.compile(r"\b(?:hsc|tests|benchmarks|experiments|sweeps|docs)/[\w/.-]+\.(?:py|yaml|sh|json|md|txt)\b")
+WIDTH = 120
 FETCHED = re.compile(r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=[\"']?https?:[^>]*>")
 
 
@@ -72,8 +74,8 @@ def test_every_field_is_on_the_page(site: Path):
     assert len(kinds) > 5
     for kind in kinds:
         for field in dataclasses.fields(kind):
-            assert f"<dt><code>{field.name}</code></dt>" in page, f"{kind.__name__}.{field.name}"
-    assert "<em>a whole number from 1 to 1000000000; default: <code>1000</code>.</em>" in page, "stages.NAME.steps"
+            assert f"<dt><code>{field.name}</code> <em>" in page, f"{kind.__name__}.{field.name}"
+    assert "<code>steps</code> <em>a whole number from 1 to 1000000000; default: <code>1000</code></em></dt>" in page
 
 
 def test_the_python_interface_shows_every_verb(site: Path):
@@ -81,6 +83,41 @@ def test_the_python_interface_shows_every_verb(site: Path):
     for verb in VERBS:
         assert f'id="hsc.codec.Codec.{verb}"' in page
     assert "Parameters:" in page, "sections of docstrings are read as such"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_named_exist(page: str):
+    named = set(NAMED_FILE.findall((ROOT / page).read_text()))
+    assert not {name for name in named if not (ROOT / name).exists()}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_fields_named_exist(page: str):
+    """Of words such as `model.lambdas` or `stages.joint.steps`, in the text and in commands."""
+    named = re.findall(
+        r"(?<![\w/])(?:model|judges|logging|defaults|stages)(?:\.\w+)+(?=[`=:])", (ROOT / page).read_text()
+    )
+    assert not {name for name in named if not names_a_field(name.split("."))}
+
+
+def names_a_field(place: list[str], kind: Any = Config) -> bool:
+    """Whether the path leads to a field below a section; names of layers and stages are free."""
+    if not place:
+        return True
+    if not dataclasses.is_dataclass(kind):
+        return get_origin(kind) is dict and names_a_field(place[1:], get_args(kind)[1])
+    hints = get_type_hints(kind)
+    return place[0] in hints and names_a_field(place[1:], hints[place[0]])
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in ("README.md", "docs/results.md")])
+def test_prose_fits_a_page(page: str):
+    """What can wrap does, pictures' texts aside; a table has no more columns than fit."""
+    text = re.sub(r"^ *(```|~~~).*?^ *\1", "", (ROOT / page).read_text(), flags=re.M | re.S)
+    table = {line for line in text.splitlines() if line.lstrip().startswith("|")}
+    prose = [line for line in text.splitlines() if line not in table and not line.startswith("![")]
+    assert not [line for line in prose if len(line) > WIDTH and " " in line]
+    assert not [row for row in table if row.count(" | ") > 8]
 
 
 @pytest.mark.parametrize("page", DOCS)

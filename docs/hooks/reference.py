@@ -22,6 +22,7 @@ from hsc.config.ranges import Range
 
 TYPES = {str: "text", bool: "true or false", int: "a whole number", float: "a number", NoneType: "null"}
 DOCSTRINGS = griffe.load("hsc.config.schema")
+SUMMARIES = re.compile(r"\*\*Commands\*\*:\n\n(\* .*\n)+\n")  # cut short, where the whole follows
 EXAMPLES = re.compile(r"\x08\nExamples?:\n((?: +.*\n)+)")
 
 
@@ -41,7 +42,7 @@ def commands() -> str:
     def fenced(examples: re.Match) -> str:
         return f"**Examples**:\n\n```bash\n{textwrap.dedent(examples[1])}```\n"
 
-    return EXAMPLES.sub(fenced, listed)
+    return EXAMPLES.sub(fenced, SUMMARIES.sub("", listed))
 
 
 def experiment() -> str:
@@ -69,7 +70,7 @@ def section(place: str, kind: type) -> str:
     for entry in fields(kind):
         docstring = documented[entry.name].docstring
         text = docstring.value if docstring else f"A section: see `{entry.name}` below."
-        parts.append(f"`{entry.name}`\n:   {one_line(text)}\n    *{words(hints[entry.name])}{default(entry)}.*")
+        parts.append(f"`{entry.name}` *{words(hints[entry.name])}{default(entry)}*\n:   {one_line(text)}")
     return "\n\n".join(parts)
 
 

@@ -23,7 +23,7 @@ from hsc.evaluation.own_split import validation_split
 from hsc.evaluation.results import read_results
 from hsc.images import to_tensor
 
-DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs" / "evaluation.md"
+DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs" / "extending.md"
 COUNT = 20  # of 24 pictures: two batches, and a gallery larger than what is coded
 
 
@@ -290,7 +290,7 @@ def test_distances_of_sets_need_many_images(codec, pictures, tmp_path, judges, m
 
 
 def test_the_documented_anchor_is_found_and_measured(pictures, tmp_path, judges, monkeypatch):
-    (code,) = re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(encoding="utf-8"), re.DOTALL)
+    (code,) = re.findall(r"```python\n# my_anchors.py\n(.*?)```", DOCUMENTATION.read_text(encoding="utf-8"), re.DOTALL)
     (tmp_path / "my_anchors.py").write_text(code)
     monkeypatch.syspath_prepend(str(tmp_path))
     evaluate(None, pictures, tmp_path / "out", anchors=("my_anchors:FewColours",), limit=2, judges=("psnr",))
