@@ -68,9 +68,8 @@ def section(place: str, kind: type) -> str:
     hints = get_type_hints(kind, include_extras=True)
     parts = [f"## {place if place == 'Top level' else f'`{place}`'}", documented.docstring.value]
     for entry in fields(kind):
-        docstring = documented[entry.name].docstring
-        text = docstring.value if docstring else f"A section: see `{entry.name}` below."
-        parts.append(f"`{entry.name}` *{words(hints[entry.name])}{default(entry)}*\n:   {one_line(text)}")
+        docstring = documented[entry.name].docstring or DOCSTRINGS[hints[entry.name].__name__].docstring
+        parts.append(f"`{entry.name}` *{words(hints[entry.name])}{default(entry)}*\n:   {one_line(docstring.value)}")
     return "\n\n".join(parts)
 
 
