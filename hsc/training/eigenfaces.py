@@ -25,12 +25,14 @@ from hsc.progress import progress
 FACES = 4000  # of so many, evenly spread, networks see enough
 HELD_BYTES = 2**31  # of planes of pictures whose second moments are not held instead
 BATCH = 250
-FITTED = "decoder.heads.eigen.components.emphasis"
+COMPONENTS = "decoder.heads.eigen.components."
 
 
-def holds_eigenfaces(path: Path) -> bool:
-    """Whether the weights file has a linear path already."""
-    return weights_file.is_safetensors(path) and FITTED in weights_file.load(path).tensors
+def holds_eigenfaces(path: Path, module: TrainableModule) -> bool:
+    """Whether the weights file has the module's linear path already, with as many components."""
+    held = weights_file.load(path).tensors if weights_file.is_safetensors(path) else {}
+    own = {name: value for name, value in module.state_dict().items() if name.startswith(COMPONENTS)}
+    return all(name in held and held[name].shape == value.shape for name, value in own.items())
 
 
 @torch.no_grad()

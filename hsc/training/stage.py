@@ -234,7 +234,7 @@ def _start(config: Config, name: str, module: TrainableModule, start: Path | Non
         assert isinstance(module, CodecModule)
         load_full_size(module, find_weights(full))
         say(f"{name}: the full size starts from {full}")
-    if config.model.picture and not (start is not None and holds_eigenfaces(start)):
+    if config.model.picture and not (start is not None and holds_eigenfaces(start, module)):
         say(f"{name}: latents start as principal components of the training faces")
         start_as_eigenfaces(module, data)
 

@@ -17,6 +17,7 @@ from hsc.nets.mobile_stylegan import MobileStyleGAN
 from hsc.released import find_weights
 
 KIND = "stage"
+DRAWN_FROM_PICTURES = tuple(f"decoder.heads.{part}." for part in ("styles", "modulation", "mend"))  # of PictureHeads
 COUNTERS = ("batches_seen", "augmentation", "path_length")
 
 
@@ -69,14 +70,20 @@ def start_file(stage: StageConfig, finished: dict[str, Path], previous: Path | N
 def load_start(module: nn.Module, path: Path) -> list[str]:
     """Load every tensor that both have; returns the parts of the module that stay fresh.
 
-    Of a prior only what fits is taken: its generator serves codecs of any latents and qualities. Else raises HscError
-    when a tensor of the same name has another shape. Raises it too when nothing fits at all.
+    Of a prior only what fits is taken: its generator serves codecs of any latents and qualities. So it is with a codec
+    whose decoder draws from pictures: it serves any code. Else raises HscError when a tensor of the same name has
+    another shape. Raises it too when nothing fits at all.
     """
     held, is_prior = _stage_tensors(path)
     own = module.state_dict()
     common = {name: value for name, value in held.items() if name in own}
     misfits = [name for name, value in common.items() if value.shape != own[name].shape]
-    if misfits and (not is_prior or any(name.startswith("decoder.generator.") for name in misfits)):
+    must_fit: tuple[str, ...] = ("",)
+    if is_prior:
+        must_fit = ("decoder.generator.",)
+    elif any(name.startswith(DRAWN_FROM_PICTURES) for name in common):
+        must_fit = ("decoder.generator.", *DRAWN_FROM_PICTURES)
+    if any(name.startswith(must_fit) for name in misfits):
         there, here = (tuple(tensors[misfits[0]].shape) for tensors in (common, own))
         raise HscError(
             f"{path}: {misfits[0]} is {there} there and {here} in this model; "

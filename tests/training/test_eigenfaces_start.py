@@ -142,5 +142,5 @@ def test_weights_tell_whether_they_have_a_linear_path(module: CodecModule, tmp_p
     weights_file.save(tmp_path / "with", module.state_dict(), "stage", {})
     without = {name: value for name, value in module.state_dict().items() if "eigen" not in name}
     weights_file.save(tmp_path / "without", without, "stage", {})
-    assert holds_eigenfaces(tmp_path / "with")
-    assert not holds_eigenfaces(tmp_path / "without")
+    assert holds_eigenfaces(tmp_path / "with", module)
+    assert not holds_eigenfaces(tmp_path / "without", module)

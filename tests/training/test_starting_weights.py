@@ -9,8 +9,10 @@ from tiny_model import tiny_config
 
 from hsc.checkpoints import weights_file
 from hsc.checkpoints.face_model import PRIOR
+from hsc.config.schema import GeneratorConfig
 from hsc.errors import HscError
 from hsc.modules.codec import CodecModule
+from hsc.training.eigenfaces import holds_eigenfaces
 from hsc.training.weights import KIND, load_start, save_stage
 
 
@@ -51,6 +53,29 @@ def test_another_generator_or_the_weights_of_another_codec_are_refused(tmp_path:
     saved(tmp_path / "held.safetensors", kind)
     with pytest.raises(HscError, match=r"held\.safetensors: .* there and .* in this model; make the model's config"):
         load_start(module(**changed), tmp_path / "held.safetensors")
+
+
+def draws_from_pictures(dim: int, lambdas: int = 2) -> CodecModule:
+    config = tiny_config()
+    config.model.lambdas = [0.1 / 2**quality for quality in range(lambdas)]
+    config.model.generator = GeneratorConfig("mobilestylegan", [8, 8, 8], z_dim=8, w_dim=8, mapping_layers=0)
+    config.model.picture = 16
+    for layer, rows in zip(config.model.layers.values(), (3, 4, 9), strict=True):
+        layer.rows, layer.dim = rows, dim
+    return CodecModule(config, config.stages["only"], {})
+
+
+def test_a_decoder_that_draws_from_pictures_serves_another_code(tmp_path: Path) -> None:
+    path = tmp_path / "codec.safetensors"
+    first, second = draws_from_pictures(3), draws_from_pictures(5)
+    save_stage(path, first, asdict(tiny_config().model))
+    assert "encoder.net" in load_start(second, path)
+    assert not holds_eigenfaces(path, second)
+    assert holds_eigenfaces(path, first)
+    held, own = (module.decoder.heads.modulation.state_dict() for module in (first, second))
+    assert all(torch.equal(own[name], value) for name, value in held.items())
+    with pytest.raises(HscError, match=r"mend\.weight is \(2, 3\) there and \(3, 3\) in this model"):
+        load_start(draws_from_pictures(3, lambdas=3), path)
 
 
 def test_a_later_stage_goes_on_with_the_discriminator(tmp_path: Path) -> None:
