@@ -1,6 +1,7 @@
-"""Files written whole or not at all, what may be written over, content hashes, and where data and caches live."""
+"""Files written whole or not at all, what may be written over, locks, hashes, and where data and caches live."""
 
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
@@ -102,6 +103,21 @@ def claim_folder(
                 "name another folder, or replace it with --force"
             )
         write_atomically(mark, b"")
+
+
+def try_lock(path: Path) -> int | None:
+    """An open file that holds a lock until it is closed or its process ends, however it ends; None while another
+    process holds it. On a file system without locks everyone gets it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            os.close(descriptor)
+            return None
+    return descriptor
 
 
 def zip_made_here(path: Path) -> bool:

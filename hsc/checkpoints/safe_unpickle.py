@@ -83,21 +83,30 @@ def read(path: str | Path) -> Any:
     Raises HscError, in one line, for a missing, truncated, damaged or unknown file, and for one that asks for anything
     to be run.
     """
-    name = str(path)
     try:
         with open(path, "rb") as file:
-            start = file.read(2)
-            file.seek(0)
-            if start == b"PK":
-                return _read_zip(file, name)
-            if start[:1] == b"\x80":
-                return _read_stream(file, name)
+            return _read(file, str(path))
+    except FileNotFoundError as error:
+        raise HscError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise HscError(f"{path}: a folder; give a weights file") from error
+
+
+def read_bytes(content: bytes, name: str) -> Any:
+    """As `read`, of the content of a file called `name`."""
+    return _read(io.BytesIO(content), name)
+
+
+def _read(file: BinaryIO, name: str) -> Any:
+    start = file.read(2)
+    file.seek(0)
+    try:
+        if start == b"PK":
+            return _read_zip(file, name)
+        if start[:1] == b"\x80":
+            return _read_stream(file, name)
     except HscError:
         raise
-    except FileNotFoundError as error:
-        raise HscError(f"{name}: no such file") from error
-    except IsADirectoryError as error:
-        raise HscError(f"{name}: a folder; give a weights file") from error
     except Exception as error:  # a broken pickle may raise anything, says Python's documentation of the module
         raise HscError(f"{name}: truncated or damaged checkpoint; fetch it again") from error
     raise HscError(f"{name}: neither safetensors nor a PyTorch .pt nor a pickle; give a generator's weights")

@@ -11,7 +11,6 @@ import typer
 from hsc.cli import files
 from hsc.cli.encoding import Settings, alignment_warning, encode_batch
 from hsc.cli.exits import warn
-from hsc.cli.resuming import Finished
 from hsc.errors import HscError
 
 if TYPE_CHECKING:
@@ -229,9 +228,9 @@ def decode(
             files.tell(job, f"{shown.shape[-1]}x{shown.shape[-2]}")
 
 
-def _resumed(source: Path, output: str | None, naming: files.Naming, settings: dict[str, Any]) -> Finished:
+def _resumed(source: Path, output: str | None, naming: files.Naming, settings: dict[str, Any]) -> files.Finished:
     """What an interrupted run on the same folder finished; nothing for a single file."""
-    return Finished(files.output_folder(source, output, naming) if source.is_dir() else None, settings)
+    return files.Finished(files.output_folder(source, output, naming) if source.is_dir() else None, settings)
 
 
 @contextmanager

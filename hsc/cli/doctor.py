@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Iterator
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import NamedTuple
 
@@ -52,22 +53,12 @@ def _core() -> Iterator[Finding]:
 
         yield Finding("torch", True, f"{torch.__version__}, {torch.get_num_threads()} threads")
         # Looked up, not imported: that would take longer than everything else here.
-        yield _package("torchvision", "pip install torchvision")
         if find_spec("pytorch_lightning") is None:
             raise ModuleNotFoundError("No module named 'pytorch_lightning'")
-        yield _package("pytorch-lightning", "pip install pytorch-lightning")
+        yield Finding("pytorch-lightning", True, version("pytorch-lightning"))
     except Exception as error:  # a broken install fails in any way it likes, and saying so is this verb's work
         reason = " ".join(str(error).split())[:200]
         yield Finding("installation", False, reason, "make env, or pip install -e . in a fresh environment")
-
-
-def _package(name: str, remedy: str) -> Finding:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return Finding(name, True, version(name))
-    except PackageNotFoundError:
-        return Finding(name, False, "not installed", remedy)
 
 
 def _accelerator() -> Iterator[Finding]:

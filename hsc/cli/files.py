@@ -1,11 +1,13 @@
-"""One file or a folder of them through a codec: where each result goes, batches, progress, and failures kept apart."""
+"""One file or a folder of them through a codec: where each result goes, batches, progress, failures kept apart, and
+what an interrupted run has finished."""
 
 import os
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import typer
 
@@ -13,6 +15,7 @@ from hsc.cli.exits import warn
 from hsc.data.pictures import files_below, is_hidden
 from hsc.errors import HscError
 from hsc.files import STDIN, STDOUT, is_stream, refuse_overwriting, write_atomically
+from hsc.journal import Journal
 from hsc.progress import progress
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ T = TypeVar("T")
 Force = Annotated[bool, typer.Option("--force", help="Write over an output that this verb did not write before.")]
 BATCH = 16
 THREADS = min(4, os.cpu_count() or 1)
+UNFINISHED = ".hsc-unfinished.jsonl"
 _SOFTWARE = 0x0131  # the EXIF field for what made a picture
 
 
@@ -133,6 +137,64 @@ def run_batches(
             advance(len(outcomes))
     if failures:
         raise HscError(f"{failures} of {total} files failed; the reasons are above")
+
+
+class Finished:
+    """The jobs that are done, and a few values about each, in a file in the output folder until the work is complete.
+
+    Used as a context: leaving it without an error deletes the file, since everything is done. A job counts as done when
+    its result exists and its source has not changed since. `settings` (JSON values) is all else that results depend on:
+    what was done with other settings is done again. Without a `folder` nothing is kept.
+    """
+
+    def __init__(self, folder: Path | None, settings: dict[str, Any]) -> None:
+        self._folder = folder
+        self._journal = Journal(folder / UNFINISHED, settings) if folder else None
+        self._done: dict[str, list] = {}
+        for entry in self._journal or ():
+            try:
+                name, (state, values) = entry
+                self._done[str(name)] = [state, [int(value) for value in values]]
+            except (ValueError, TypeError):
+                continue
+
+    def __enter__(self) -> "Finished":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if self._journal is not None:
+            self._journal.close()
+            if error is None:
+                self._journal.path.unlink(missing_ok=True)
+
+    def __contains__(self, job: object) -> bool:
+        if not isinstance(job, Job):
+            return False
+        entry = self._done.get(self._name(job))
+        return entry is not None and entry[0] == _state(job.source) and job.target.is_file()
+
+    def values(self, job: Job) -> tuple[int, ...]:
+        """What `add` was told about a job that is done."""
+        return tuple(self._done[self._name(job)][1])
+
+    def add(self, job: Job, values: Sequence[int]) -> None:
+        """Call when the result is on the disk."""
+        if self._journal is not None:
+            entry = [_state(job.source), list(values)]
+            self._journal.add([(self._name(job), entry)])
+            self._done[self._name(job)] = entry
+
+    def _name(self, job: Job) -> str:
+        return str(job.target.relative_to(self._folder)) if self._folder else str(job.target)
+
+
+def _state(source: Path) -> list[int]:
+    """What changes when a file does: its size and when it was written, in nanoseconds."""
+    try:
+        status = source.stat()
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns]
 
 
 def in_threads(

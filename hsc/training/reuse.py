@@ -16,8 +16,7 @@ from typing import TypeVar
 import torch
 from pytorch_lightning.utilities import rank_zero_only
 
-from hsc.files import write_atomically
-from hsc.locks import try_lock
+from hsc.files import try_lock, write_atomically
 from hsc.training.identity import StageIdentity
 from hsc.training.processes import must_meet_first
 from hsc.training.stage_folder import DONE, WEIGHTS, identity_in, is_done, write_identity

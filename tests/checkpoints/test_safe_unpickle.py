@@ -97,6 +97,19 @@ def test_numpy_arrays(file: Path, dtype: str, protocol: int) -> None:
     assert fortran.tensor.tolist() == array.tolist()
 
 
+@pytest.mark.parametrize("values", [[{}], [print], [1.5, "text"]])
+def test_arrays_of_objects_are_refused(file: Path, values: list) -> None:
+    file.write_bytes(pickle.dumps(np.array(values, dtype=object)))
+    assert_refused(file, "truncated or damaged|refused")
+
+
+def test_bytes_are_read_as_their_file_is() -> None:
+    read = safe_unpickle.read_bytes(pickle.dumps({"Conv_0": {"kernel": np.ones((2, 3), "f4")}}), "alexnet.ckpt")
+    assert torch.equal(read["Conv_0"]["kernel"].tensor, torch.ones(2, 3))
+    with pytest.raises(HscError, match=r"^alexnet\.ckpt: refused"):
+        safe_unpickle.read_bytes(pickle.dumps(print), "alexnet.ckpt")
+
+
 # --- hostile files --------------------------------------------------------------------------------------------------
 
 

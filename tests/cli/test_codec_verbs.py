@@ -271,7 +271,7 @@ def killed_after(monkeypatch: pytest.MonkeyPatch):
     """`with killed_after(n):` the n-th report of a finished file and all later ones never come."""
     from contextlib import contextmanager
 
-    from hsc.cli.resuming import Finished
+    from hsc.cli.files import Finished
 
     @contextmanager
     def kill(count: int):

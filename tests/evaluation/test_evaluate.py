@@ -334,11 +334,15 @@ def test_images_of_different_sizes_are_refused(codec, pictures, tmp_path, judges
         evaluate(codec, pictures, tmp_path / "out", judges=judges)
 
 
-def test_damaged_journal_is_named(codec, pictures, tmp_path, judges):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "journal.jsonl").write_text("not json\n")
-    with pytest.raises(HscError, match=r"journal\.jsonl is damaged at line 1"):
-        evaluate(codec, pictures, tmp_path / "out", judges=judges)
+def test_damaged_lines_of_the_journal_are_measured_again(codec, pictures, tmp_path, judges):
+    settings = {"limit": 2, "judges": judges, "qualities": [0]}
+    evaluate(codec, pictures, tmp_path / "out", **settings)
+    rows, journal = read_rows(tmp_path / "out"), tmp_path / "out" / "journal.jsonl"
+    whole = journal.read_text().splitlines()
+    journal.write_text("\n".join(["not json", '{"key": "of another version"}', *whole[2:]]) + "\n")
+    evaluate(codec, pictures, tmp_path / "out", **settings)
+    assert without_times(read_rows(tmp_path / "out")) == without_times(rows)
+    assert len(journal.read_text().splitlines()) > len(whole)
 
 
 def test_anchors_keep_to_sizes(codec, pictures, tmp_path, judges, capsys):

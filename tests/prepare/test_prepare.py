@@ -118,7 +118,7 @@ def test_killed_midway_it_goes_on_to_the_same_bytes(album: Path, prepared: Path,
     command += ["--size", "64", "--min-sharpness", "400", "--validation", "1", "--test", "0", "--workers", "2"]
     journal = tmp_path / ".faces.zip.preparing" / "journal.jsonl"
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not (journal.is_file() and journal.stat().st_size) and process.poll() is None:
+    while not (journal.is_file() and journal.read_bytes().count(b"\n") > 1) and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL

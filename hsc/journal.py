@@ -1,0 +1,73 @@
+"""What long work has finished, in a file, so that a killed run goes on where it stopped."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from hsc.errors import HscError
+
+
+class Journal:
+    """Values as JSON, one per line, each added when it is true.
+
+    header: all that the values depend on, kept as the first line; a file that begins with another one is begun anew. A
+    line that a crash has torn is cut off, one that is damaged is None: both are work to be done again. Raises HscError
+    where the file cannot be used.
+    """
+
+    def __init__(self, path: Path, header: Any = None) -> None:
+        self.path = path
+        self._header = b"" if header is None else _line(header)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(path, "a+b")  # noqa: SIM115  closed by close()
+            self._begin()
+        except OSError as error:
+            raise HscError(f"cannot use {path}: {error.strerror}; choose a folder you can write to") from error
+
+    def __iter__(self) -> Iterator[Any]:
+        """The values, in the order they were added."""
+        with open(self.path, "rb") as file:
+            file.seek(len(self._header))
+            for line in file:
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    yield None
+
+    def add(self, values: Iterable[Any]) -> None:
+        """After this a killed run knows them."""
+        try:
+            self._file.write(b"".join(map(_line, values)))
+            self._file.flush()
+        except OSError as error:
+            raise HscError(f"cannot write {self.path}: {error.strerror}; make room and run again") from error
+
+    def keep(self, count: int) -> None:
+        """Forget all but the first so many values."""
+        with open(self.path, "rb") as file:
+            file.seek(len(self._header))
+            length = sum(len(line) for line, _ in zip(file, range(count), strict=False))
+        self._file.truncate(len(self._header) + length)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _begin(self) -> None:
+        content = self.path.read_bytes()
+        known = content.startswith(self._header)
+        self._file.truncate(content.rfind(b"\n") + 1 if known else 0)
+        if not content or not known:
+            self._file.write(self._header)
+            self._file.flush()
+
+
+def _line(value: Any) -> bytes:
+    return json.dumps(value).encode() + b"\n"
