@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,14 +14,33 @@ from hsc.die_with_parent import die_with_parent
 from hsc.errors import HscError
 from hsc.images import resize, to_tensor, to_uint8
 
-if TYPE_CHECKING:
-    from hsc.data.landmarks import LandmarkCache
-
 CACHE_SIZE = 128  # largest side of cached images, pixels
 CACHE_BYTES = 2**30
 # The float32 of each byte. Batches are made in NumPy, by look-up: at a few hundred kilobytes torch's threads spend
 # milliseconds waiting for each other whenever training keeps the cores busy.
 _LEVELS = torch.arange(256, dtype=torch.float32).div_(127.5).sub_(1).numpy()
+
+
+class LandmarkCache:
+    """Landmarks of every image of a set and of its mirror image.
+
+    `cache[index, flipped]` is [P, 2] float32, in pixels at `size`; arrays of B indices and flags give [B, P, 2].
+    The file is mapped, not read: worker processes share its pages.
+    """
+
+    def __init__(self, file: Path, size: int):
+        self.file, self.size = file, size
+        self._points = np.load(file, mmap_mode="r", allow_pickle=False)  # [n, 2, P, 2]
+
+    def __reduce__(self) -> tuple:
+        return LandmarkCache, (self.file, self.size)
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def __getitem__(self, key: tuple[int | np.ndarray, bool | np.ndarray]) -> np.ndarray:
+        index, flipped = key
+        return np.array(self._points[index, np.asarray(flipped, dtype=np.int64)])
 
 
 class FaceDataset(Dataset):
@@ -47,7 +67,7 @@ class FaceDataset(Dataset):
         fits = self.size <= CACHE_SIZE and len(faces) * 3 * self.size**2 <= CACHE_BYTES
         self._pixels = self._read_all() if (fits if cache is None else cache) else None
 
-    def add_landmarks(self, landmarks: "LandmarkCache") -> None:
+    def add_landmarks(self, landmarks: LandmarkCache) -> None:
         """Let batches carry landmarks. Raises HscError when they are of other images or another size."""
         if (len(landmarks), landmarks.size) != (len(self), self.size):
             raise HscError(

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hsc.cache import cached_file
-from hsc.data.dataset import FaceDataset, loader
+from hsc.data.dataset import FaceDataset, LandmarkCache, loader
 from hsc.data.sampler import ShardBatches
 from hsc.errors import HscError
 from hsc.images import pictures_at_once
@@ -24,28 +23,6 @@ class Landmarker(Protocol):
     def name(self) -> str: ...
 
     def __call__(self, image: Tensor, /) -> Tensor: ...
-
-
-class LandmarkCache:
-    """Landmarks of every image of a set and of its mirror image.
-
-    `cache[index, flipped]` is [P, 2] float32, in pixels at `size`; arrays of B indices and flags give [B, P, 2].
-    The file is mapped, not read: worker processes share its pages.
-    """
-
-    def __init__(self, file: Path, size: int):
-        self.file, self.size = file, size
-        self._points = np.load(file, mmap_mode="r", allow_pickle=False)  # [n, 2, P, 2]
-
-    def __reduce__(self) -> tuple:
-        return LandmarkCache, (self.file, self.size)
-
-    def __len__(self) -> int:
-        return len(self._points)
-
-    def __getitem__(self, key: tuple[int | np.ndarray, bool | np.ndarray]) -> np.ndarray:
-        index, flipped = key
-        return np.array(self._points[index, np.asarray(flipped, dtype=np.int64)])
 
 
 def landmark_cache(dataset: FaceDataset, judge: Landmarker, workers: int = 0) -> LandmarkCache:

@@ -2,16 +2,15 @@
 restart what was killed."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from hsc.errors import HscError
 from hsc.files import write_atomically
 from hsc.sweeps.command import command, experiment
-from hsc.sweeps.outcome import Outcome, has_begun, read_outcome, standing, why_unfinished
-from hsc.sweeps.processes import GRACE
+from hsc.sweeps.launchers import GRACE, Launcher, Running
+from hsc.sweeps.results import Outcome, has_begun, read_outcome, standing, why_unfinished
 from hsc.sweeps.search import Known, propose, to_stop
 from hsc.sweeps.sweep_file import Sweep
 from hsc.sweeps.trials import Attempt, SweepFolder, Trial, unfinished
@@ -20,25 +19,6 @@ SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_BETWEEN_NEWS = 30.0  # about trials under way
 REFUSED = "hsc: "  # how the last line of a training begins that says why it cannot be done
 HOPELESS = 3  # so many trials in a row that fail from the start of the sweep end it
-
-
-class Running(Protocol):
-    """A started command."""
-
-    identity: dict
-
-    def ended(self) -> str | None: ...
-    def stop(self) -> None: ...
-    def kill(self) -> None: ...
-
-
-class Launcher(Protocol):
-    """Where trials run. slots: how many at a time."""
-
-    slots: int
-
-    def start(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> Running: ...
-    def close(self) -> None: ...
 
 
 @dataclass
@@ -108,7 +88,7 @@ class Controller:
         trial.attempts.append(Attempt(started=time.time()))
         self.folder.save(trial)
         again = f", attempt {len(trial.attempts)}" if len(trial.attempts) > 1 else ""
-        self.say(f"{trial.name} starts{again}: {describe(self.sweep, trial)}")
+        self.say(f"{trial.name} starts{again}: {self.sweep.describe(trial.values)}")
         self.live[trial.number] = self.launcher.start(words, environment, self.folder.log(trial))
         trial.attempts[-1].process = self.live[trial.number].identity
         self.folder.save(trial)
@@ -223,13 +203,3 @@ def end(processes: Sequence[Running]) -> None:
         for process in processes:
             if process.ended() is None:
                 process.kill()
-
-
-def describe(sweep: Sweep, trial: Trial) -> str:
-    """The values that tell a trial from the others."""
-    texts = [f"{p.name}={_short(trial.values.get(p.name))}" for p in sweep.searched]
-    return " ".join(texts) or "one trial"
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

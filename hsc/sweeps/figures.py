@@ -12,7 +12,6 @@ from hsc.evaluation.chart import Chart, Line, Panel
 from hsc.evaluation.curves import COLOURS, MARKERS, Style
 from hsc.evaluation.results import Curve
 from hsc.metrics.info import is_quality, metric_info, sort_key
-from hsc.sweeps.controller import describe
 from hsc.sweeps.parameters import Parameter
 from hsc.sweeps.results import Result
 from hsc.sweeps.sweep_file import Sweep
@@ -61,7 +60,7 @@ def learning_chart(sweep: Sweep, results: Sequence[Result]) -> Chart:
     for one in shown:
         values = scale * np.array(one.outcome.history)
         points = [f"validation {number}" for number in range(1, len(values) + 1)]
-        said = describe(sweep, one.trial)
+        said = sweep.describe(one.trial.values)
         texts = [f"{said}\n{point}\n{label}: {value:.4g}" for point, value in zip(points, values, strict=True)]
         lines.append(Line(np.arange(1.0, len(values) + 1), values, points, texts))
     looks = [

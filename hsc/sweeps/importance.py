@@ -51,21 +51,18 @@ def correlation(values: Sequence[Any], losses: np.ndarray) -> float | None:
     """Spearman's rank correlation; None where either does not vary, or the values are no numbers."""
     if not _numeric(values) or len(set(values)) < 2 or len(np.unique(losses)) < 2:
         return None
-    return float(np.corrcoef(_ranks(np.array(values, dtype=np.float64)), _ranks(losses))[0, 1])
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(values, losses).statistic)
 
 
 def _groups(values: Sequence[Any]) -> np.ndarray:
     texts = [str(value) for value in values]
     if not _numeric(values) or len(set(texts)) <= GROUPS:
         return np.unique(texts, return_inverse=True)[1]
-    return (_ranks(np.array(values, dtype=np.float64)) * GROUPS // len(values)).astype(int)
+    from scipy.stats import rankdata
 
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """From 0; ties share their mean rank."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts) - 1
-    return (last - (counts - 1) / 2)[inverse]
+    return ((rankdata(values) - 1) * GROUPS // len(values)).astype(int)
 
 
 def _numeric(values: Sequence[Any]) -> bool:

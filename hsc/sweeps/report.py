@@ -15,11 +15,9 @@ from hsc.evaluation.curves import draw, png, svg
 from hsc.evaluation.report import chart_part, fill_page, section, table_data, table_part, template
 from hsc.evaluation.tables import Cell, Column, Table
 from hsc.files import write_atomically
-from hsc.sweeps.controller import describe
 from hsc.sweeps.figures import distortions, learning_chart, parallel_coordinates, rate_curves
 from hsc.sweeps.importance import importances
-from hsc.sweeps.outcome import stages_of
-from hsc.sweeps.results import Result, best, read_results, rows, write_tables
+from hsc.sweeps.results import Result, best, read_results, rows, stages_of, write_tables
 from hsc.sweeps.run import opened
 from hsc.sweeps.sweep_file import Sweep
 from hsc.sweeps.trials import SweepFolder
@@ -193,7 +191,7 @@ def _pictures(sweep: Sweep, folder: SweepFolder, results: Sequence[Result]) -> s
         if (grid := last_pictures(folder.run(one.trial))) is not None:
             place = html.escape(grid.relative_to(folder.path).as_posix())
             value = _text(one.outcome.value(sweep.metric))
-            words = html.escape(f"{describe(sweep, one.trial)}: {value}")
+            words = html.escape(f"{sweep.describe(one.trial.values)}: {value}")
             image = f'<a href="{place}"><img src="{place}" loading="lazy" alt="faces of trial {one.trial.name}"></a>'
             caption = f"<figcaption><strong>{one.trial.name}</strong> {words}</figcaption>"
             figures.append(f'<figure data-trial="{one.trial.name}">{image}{caption}</figure>')

@@ -1,6 +1,5 @@
 """`hsc sweep` here or on a Ray cluster: the folder of a sweep, its lock, its trials, its result."""
 
-import fcntl
 import json
 import os
 import secrets
@@ -13,11 +12,11 @@ from pathlib import Path
 import yaml
 
 from hsc.errors import HscError
-from hsc.files import claim_folder, refuse_overwriting, write_atomically
+from hsc.files import claim_folder, refuse_overwriting, try_lock, write_atomically
 from hsc.sweeps.command import checked
-from hsc.sweeps.controller import Controller, Launcher
-from hsc.sweeps.outcome import read_outcome
-from hsc.sweeps.processes import Processes, end_leftover
+from hsc.sweeps.controller import Controller
+from hsc.sweeps.launchers import Launcher, Processes, RayCluster, end_leftover
+from hsc.sweeps.results import read_outcome
 from hsc.sweeps.search import Known, grid_size, propose
 from hsc.sweeps.sweep_file import Sweep, read_sweep
 from hsc.sweeps.trials import SweepFolder, Trial, unfinished
@@ -132,9 +131,7 @@ def _run(place: SweepFolder, say: Callable[[str], None]) -> SweepFolder:
 
 def _launcher(settings: Settings) -> Launcher:
     if settings.on == "ray":
-        from hsc.sweeps.cluster import Cluster
-
-        return Cluster(settings.jobs, settings.cpus, settings.gpus, settings.address)
+        return RayCluster(settings.jobs, settings.cpus, settings.gpus, settings.address)
     return Processes(settings.jobs)
 
 
@@ -155,9 +152,10 @@ def _settle(sweep: Sweep, place: SweepFolder, trial: Trial) -> None:
 @contextmanager
 def _alone(place: SweepFolder) -> Iterator[None]:
     """Two controllers of one sweep would start every trial twice."""
-    with open(place.path / "lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise HscError(f"{place.path}: another hsc sweep is at work there") from error
+    lock = try_lock(place.path / "lock")
+    if lock is None:
+        raise HscError(f"{place.path}: another hsc sweep is at work there")
+    try:
         yield
+    finally:
+        os.close(lock)

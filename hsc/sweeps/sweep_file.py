@@ -67,6 +67,11 @@ class Sweep:
         """The parameters that differ from trial to trial."""
         return [parameter for parameter in self.parameters if not parameter.constant]
 
+    def describe(self, values: Mapping[str, Any]) -> str:
+        """The values that tell a trial from the others."""
+        texts = [f"{parameter.name}={_short(values.get(parameter.name))}" for parameter in self.searched]
+        return " ".join(texts) or "one trial"
+
 
 def read_sweep(path: str | Path) -> Sweep:
     """Raises HscError, in a sentence, for a file that is missing or that W&B would refuse."""
@@ -182,6 +187,10 @@ def _hyperband(content: Any) -> Hyperband:
     if not bands:
         raise HscError("sweep: early_terminate: leaves no value after which a trial could be stopped")
     return Hyperband(tuple(bands), float(eta), bool(content.get("strict", True)))
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _count(key: str, value: Any) -> int:

@@ -7,7 +7,7 @@ import pytest
 from test_local_sweeps import attempts, best_of, hsc, states
 
 from hsc.errors import HscError
-from hsc.sweeps.cluster import room
+from hsc.sweeps.launchers import room
 
 ray = pytest.importorskip("ray")
 
