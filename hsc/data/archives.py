@@ -1,11 +1,16 @@
-"""What every archive of pictures must keep to, whoever made it, and how hsc's own are written."""
+"""Zips and tars of any size and origin: what they must keep to, how they are read, and how hsc's own are written."""
 
+import bz2
+import gzip
 import lzma
 import stat
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
 
 from hsc.errors import HscError
 
@@ -26,6 +31,7 @@ STYLES = ".generated-styles.npy"
 _KNOWN_COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA} | (
     {zipfile.ZIP_ZSTANDARD} if hasattr(zipfile, "ZIP_ZSTANDARD") else set()  # from Python 3.14 on
 )
+_COMPRESSIONS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 
 
 def refuse_unsafe_member(archive: Path, name: str, size: int, known: bool) -> None:
@@ -42,7 +48,8 @@ def refuse_unsafe_member(archive: Path, name: str, size: int, known: bool) -> No
 def zip_members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     """The files of a zip by posix name, in the order they have there; backslashes, which Windows writes, are folders.
 
-    Raises HscError for members that are unsafe, links, encrypted, or compressed in a way that cannot be undone.
+    Raises HscError for members that are unsafe, links, encrypted, or compressed in a way that cannot be undone, and
+    for archives that claim far more than they can hold.
     """
     found: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
@@ -62,7 +69,27 @@ def zip_members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipIn
                 f"{label}: compressed by {method}, which cannot be read; make the archive again with deflate"
             )
         found[name] = info
+    refuse_bomb(path, sum(info.file_size for info in found.values()))
     return found
+
+
+@contextmanager
+def open_tar(path: Path) -> Iterator[tarfile.TarFile]:
+    """A tar for reading, plain or compressed. Reading raises HscError where a header claims more than a picture has."""
+    with open(path, "rb") as file:
+        start = file.read(8)
+    opener = next((opener for magic, opener in _COMPRESSIONS.items() if start.startswith(magic)), open)
+    with opener(path, "rb") as content:
+        bounded: Any = _Bounded(path, content)
+        with tarfile.open(fileobj=bounded, mode="r:") as archive:
+            yield archive
+
+
+def members_of(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """Every member in order, without keeping a list of them."""
+    for member in archive:
+        yield member
+        archive.members = []  # type: ignore[attr-defined]  # or they pile up
 
 
 def refuse_bomb(archive: Path, claimed: int) -> None:
@@ -78,3 +105,16 @@ def zip_member(name: str) -> zipfile.ZipInfo:
     info.external_attr = 0o644 << 16
     info.create_system = 3  # Unix, wherever it is written
     return info
+
+
+class _Bounded:
+    """A file of which nobody reads more at once than a member may have: tar's own headers can claim gigabytes too."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self._path, self._file = path, file
+        self.seek, self.tell, self.close = file.seek, file.tell, file.close
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= MAX_MEMBER_BYTES:
+            raise HscError(f"{self._path}: a header claims {size:,} bytes; no honest tool makes such archives")
+        return self._file.read(size)

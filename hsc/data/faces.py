@@ -1,41 +1,26 @@
-"""A set of aligned faces: the images of a folder, of a zip or of WebDataset's tar shards, read in place.
-
-Nothing is ever extracted from an archive. A set can be passed to worker processes: each opens the archive for itself.
-"""
+"""A set of aligned faces: images by name, read in place wherever they are."""
 
 import functools
 import hashlib
 import io
-import os
-import zipfile
+import json
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol
 
 import numpy as np
 from PIL import Image
 
-from hsc.data.archives import DAMAGED_MEMBER, GENERATED_MARKER, STYLES, zip_members
-from hsc.data.checksums import UNREADABLE, checksum, checksums
-from hsc.data.pictures import files_below, pictures_among, readable
+from hsc.cache import write_to_cache
+from hsc.data.archives import DAMAGED_MEMBER, GENERATED_MARKER, STYLES
+from hsc.data.pictures import pictures_among, readable, say_once
 from hsc.data.places import resolve_data
+from hsc.data.sources import UNREADABLE, Source, open_source
 from hsc.data.splits import Spec, select_names
-from hsc.data.stream import ShardSource, shards_in
 from hsc.errors import FileRefused, HscError
+from hsc.files import cache_dir
 from hsc.images import load_image
-
-
-class _Source(Protocol):
-    """Where the bytes come from."""
-
-    def members(self) -> Iterable[str]:
-        """The posix names of all files, hidden ones included."""
-
-    def checksums(self, names: Iterable[str]) -> Mapping[str, str]:
-        """name → checksum of its content, the same whatever kind of source holds it."""
-
-    def open(self, name: str) -> BinaryIO:
-        """The bytes of one member."""
+from hsc.progress import progress
 
 
 class Faces:
@@ -44,7 +29,7 @@ class Faces:
     `names` are sorted, unique, relative posix paths; `generated` says whether a generator made the images.
     """
 
-    def __init__(self, path: Path, source: _Source, names: Iterable[str], generated: bool):
+    def __init__(self, path: Path, source: Source, names: Iterable[str], generated: bool):
         self.path = path
         self.names = sorted(names)
         self.generated = generated
@@ -74,7 +59,7 @@ class Faces:
 
     @functools.cached_property
     def checksums(self) -> dict[str, str]:
-        """The checksum of each name's content, in order. Reads folders and shards once; see `hsc.data.checksums`."""
+        """The checksum of each name's content, in order. Folders and shards are read for them once."""
         found = self._source.checksums(self.names)
         return {name: found[name] for name in self.names}
 
@@ -136,17 +121,11 @@ def open_faces(path: str | Path, split: Spec | None = None) -> Faces:
     is missing, no archive, encrypted, or holds no images.
     """
     found = resolve_data(path)
-    source = _source(found)
+    source = open_source(found)
     members = source.members()
     generated = any(PurePosixPath(name).name == GENERATED_MARKER for name in members)
     faces = Faces(found, source, pictures_among(members, found), generated)
     return faces if split is None else faces.select(select_names(faces.names, split))
-
-
-def _source(path: Path) -> _Source:
-    if path.is_dir():
-        return ShardSource(path) if shards_in(path) else _Folder(path)
-    return ShardSource(path) if path.suffix == ".tar" else _Zip(path)
 
 
 def is_generated(faces: Faces) -> bool:
@@ -154,64 +133,49 @@ def is_generated(faces: Faces) -> bool:
     return faces.generated
 
 
-class _Folder:
-    def __init__(self, root: Path):
-        self.root = root
-        self._paths = files_below(root)
+def without_broken(faces: Faces) -> Faces:
+    """The images that decode. All are read once; which do not is kept in `hsc.files.cache_dir()` for the next time.
 
-    def members(self) -> Iterable[str]:
-        return self._paths.keys()
-
-    def checksums(self, names: Iterable[str]) -> dict[str, str]:
-        return checksums(
-            self.root, {name: self._state(name) for name in names}, lambda name: self._path(name).read_bytes()
-        )
-
-    def _state(self, name: str) -> str:
-        try:
-            status = self._path(name).stat()
-        except OSError:
-            return ""
-        return f"{status.st_size}-{status.st_mtime_ns}"
-
-    def _path(self, name: str) -> Path:
-        return self.root / self._paths[name]
-
-    def open(self, name: str) -> BinaryIO:
-        return open(self._path(name), "rb")
+    What the file system refuses to give, a dangling link or for want of a permission, is left out too but not kept:
+    it is asked for again the next time. Says on standard error what is left out. Raises HscError when nothing is left.
+    """
+    refused = faces.unreadable
+    left = faces.select(set(faces.names) - refused)
+    known = cache_dir() / "broken" / f"{left.content_key}.json"
+    if known.is_file():
+        broken = set(json.loads(known.read_text(encoding="utf-8")))
+    else:
+        broken, newly_refused = _find_broken(left)
+        refused |= newly_refused
+        if not newly_refused:
+            write_to_cache(known, json.dumps(sorted(broken)).encode())
+    if len(broken | refused) == len(faces):
+        raise HscError(f"{faces.path}: none of the {len(faces)} images can be read; make the data set again")
+    for names, what in ((broken, "broken images"), (refused, "images that the file system does not give")):
+        if names:
+            shown = ", ".join(sorted(names)[:5]) + (", …" if len(names) > 5 else "")
+            say_once(f"{faces.path}: leaving out {len(names)} {what}: {shown}")
+    return faces.select(set(faces.names) - broken - refused)
 
 
-class _Zip:
-    def __init__(self, path: Path):
-        self.path = path
-        self._opened: tuple[int, zipfile.ZipFile] | None = None
+def _find_broken(faces: Faces) -> tuple[set[str], set[str]]:
+    """Names of images that are broken, and of those that the file system refused."""
+    faults: dict[str, HscError] = {}
+    with ThreadPoolExecutor() as pool, progress(len(faces), "looking for broken images") as advance:
+        for name, fault in pool.map(lambda name: (name, _fault(faces, name)), faces.names):
+            if fault is not None:
+                faults[name] = fault
+            advance()
+    refused = {name for name, fault in faults.items() if isinstance(fault, FileRefused)}
+    return faults.keys() - refused, refused
 
-    def __getstate__(self) -> dict:
-        return {"path": self.path, "_opened": None}
 
-    def members(self) -> Iterable[str]:
-        return self._members.keys()
-
-    def checksums(self, names: Iterable[str]) -> dict[str, str]:
-        members = ((name, self._members[name]) for name in names)
-        return {name: checksum(info.file_size, info.CRC) for name, info in members}
-
-    def open(self, name: str) -> BinaryIO:
-        # Whole: JPEG decoders seek, which is slow inside a compressed member.
-        return io.BytesIO(self._archive().read(self._members[name]))
-
-    @functools.cached_property
-    def _members(self) -> dict[str, zipfile.ZipInfo]:
-        return zip_members(self.path, self._archive())
-
-    def _archive(self) -> zipfile.ZipFile:
-        """This process's own handle: a forked worker shares its parent's file position."""
-        if self._opened is None or self._opened[0] != os.getpid():
-            try:
-                self._opened = os.getpid(), zipfile.ZipFile(self.path)
-            except (OSError, *DAMAGED_MEMBER) as error:
-                raise HscError(f"{self.path}: neither a folder nor a readable zip ({error})") from error
-        return self._opened[1]
+def _fault(faces: Faces, name: str) -> HscError | None:
+    try:
+        faces.load(name)
+    except HscError as error:
+        return error
+    return None
 
 
 def _hash(lines: Iterable[str]) -> str:

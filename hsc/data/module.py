@@ -7,9 +7,8 @@ import hsc.compat  # noqa: F401  torchvision beside CPU torch, before Lightning 
 import pytorch_lightning as pl  # isort: skip
 from torch.utils.data import DataLoader
 
-from hsc.data.broken import without_broken
 from hsc.data.dataset import FaceDataset, loader
-from hsc.data.faces import Faces
+from hsc.data.faces import Faces, without_broken
 from hsc.data.landmarks import Landmarker, landmark_cache
 from hsc.data.sampler import ShardBatches, StepBatches
 from hsc.data.sets import Sets, joined, split_sets

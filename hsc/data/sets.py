@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 import numpy as np
 from PIL import Image
 
-from hsc.data.checksums import UNREADABLE
 from hsc.data.faces import Faces, open_faces
 from hsc.data.pictures import say_once
+from hsc.data.sources import UNREADABLE
 from hsc.data.splits import Spec, split_names
 from hsc.errors import HscError
 

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 import hsc
-from hsc.data.broken import without_broken
-from hsc.data.faces import Faces, open_faces
+from hsc.data.faces import Faces, open_faces, without_broken
 from hsc.data.pictures import readable
 from hsc.data.splits import Spec, select_names
 from hsc.devices import find_device

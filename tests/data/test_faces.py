@@ -15,8 +15,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from hsc.data.archives import MAX_MEMBER_BYTES
-from hsc.data.broken import without_broken
-from hsc.data.faces import Faces, is_generated, open_faces
+from hsc.data.faces import Faces, is_generated, open_faces, without_broken
 from hsc.errors import FileRefused, HscError
 from hsc.images import load_image
 

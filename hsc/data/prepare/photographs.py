@@ -1,15 +1,14 @@
 """Where photographs come from: a folder, a zip or a tar, read one file after the other and never extracted."""
 
 import hashlib
-import zipfile
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hsc.data.archives import DAMAGED_MEMBER, refuse_bomb, refuse_unsafe_member, zip_members
-from hsc.data.checksums import checksum
-from hsc.data.pictures import files_below, pictures_among, readable
-from hsc.data.tars import members_of, open_tar
+from hsc.data.archives import DAMAGED_MEMBER, members_of, open_tar, refuse_bomb, refuse_unsafe_member
+from hsc.data.pictures import pictures_among, readable
+from hsc.data.sources import FolderSource, ZipSource
 from hsc.errors import HscError
 
 
@@ -35,10 +34,12 @@ class Photographs:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        members = self._members()
-        pictures = set(pictures_among(members, self.path))
-        self.names = [name for name in members if name in pictures]
-        lines = (f"{name}\0{members[name]}\n" for name in self.names)
+        self._source = _source(self.path)
+        self.names = pictures_among(self._source.members(), self.path)
+        if isinstance(self._source, _Tar):
+            pictures = set(self.names)
+            self.names = [name for name in self._source.members() if name in pictures]
+        lines = (f"{name}\0{self._source.state(name)}\n" for name in self.names)
         self.fingerprint = hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def __len__(self) -> int:
@@ -46,85 +47,63 @@ class Photographs:
 
     def read(self, start: int = 0) -> Iterator[Photograph]:
         """All photographs from number `start` on."""
-        if self.path.is_dir():
-            return (self._read_file(name) for name in self.names[start:])
-        if _is_zip(self.path):
-            return self._read_zip(start)
-        return self._read_tar(start)
+        wanted = self.names[start:]
+        if isinstance(self._source, _Tar):
+            return self._source.read(wanted)
+        return (_read(name, self._source.open, name) for name in wanted)
 
     def gives(self, name: str) -> bool:
         """Whether the file system gives this photograph now."""
-        return not self.path.is_dir() or not self._read_file(name).refused
+        return not isinstance(self._source, FolderSource) or not _read(name, self._source.open, name).refused
 
-    def _read_file(self, name: str) -> Photograph:
-        return _read(name, open, self.path / self._files[name], "rb")
 
-    def _members(self) -> dict[str, str]:
-        """Every file, name → what changes when it does."""
-        if self.path.is_dir():
-            self._files = files_below(self.path)
-            return {name: _state(self.path / path) for name, path in self._files.items()}
-        if not self.path.is_file():
-            raise HscError(f"{self.path}: no such file or folder")
+def _source(path: Path) -> "FolderSource | ZipSource | _Tar":
+    if path.is_dir():
+        return FolderSource(path)
+    if not path.is_file():
+        raise HscError(f"{path}: no such file or folder")
+    with open(path, "rb") as file:  # by its beginning: a tar that ends in a zip looks like one from behind
+        is_zip = file.read(2) == b"PK"
+    return ZipSource(path) if is_zip else _Tar(path)
+
+
+class _Tar:
+    """The files of a tar, which may be compressed, so that it is read from front to back."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._states: dict[str, str] = {}
         try:
-            if _is_zip(self.path):
-                return _zip_members(self.path)
-            return _tar_members(self.path)
+            with open_tar(path) as archive:
+                self._index(archive)
         except (OSError, *DAMAGED_MEMBER) as error:
-            raise HscError(f"{self.path}: neither a folder nor a readable zip or tar ({error})") from error
+            raise HscError(f"{path}: neither a folder nor a readable zip or tar ({error})") from error
 
-    def _read_zip(self, start: int) -> Iterator[Photograph]:
-        with zipfile.ZipFile(self.path) as archive:
-            members = zip_members(self.path, archive)
-            for name in self.names[start:]:
-                yield _read(name, archive.open, members[name])
+    def members(self) -> list[str]:
+        return list(self._states)
 
-    def _read_tar(self, start: int) -> Iterator[Photograph]:
-        wanted = set(self.names[start:])
-        with open_tar(self.path) as archive:
+    def state(self, name: str) -> str:
+        return self._states[name]
+
+    def read(self, names: list[str]) -> Iterator[Photograph]:
+        wanted = set(names)
+        with open_tar(self._path) as archive:
             for member in members_of(archive):
                 if (name := readable(member.name)) in wanted:
                     yield _read(name, archive.extractfile, member)
 
-
-def _state(path: Path) -> str:
-    """What changes when a file does."""
-    try:
-        status = path.stat()
-    except OSError:
-        return "absent"
-    return f"{status.st_size}-{status.st_mtime_ns}"
-
-
-def _zip_members(path: Path) -> dict[str, str]:
-    with zipfile.ZipFile(path) as archive:
-        members = dict(sorted(zip_members(path, archive).items()))
-    refuse_bomb(path, sum(info.file_size for info in members.values()))
-    return {name: checksum(info.file_size, info.CRC) for name, info in members.items()}
-
-
-def _tar_members(path: Path) -> dict[str, str]:
-    found: dict[str, str] = {}
-    claimed, whole = 0, path.stat()
-    with open_tar(path) as archive:
+    def _index(self, archive: tarfile.TarFile) -> None:
+        claimed, whole = 0, self._path.stat()
         for member in members_of(archive):
             name = readable(member.name)
-            refuse_unsafe_member(path, name, member.size, name in found)
+            refuse_unsafe_member(self._path, name, member.size, name in self._states)
             if not (member.isfile() or member.isdir()):
-                raise HscError(
-                    f"{path}: {name}: is a link or a device; make the archive again from the files themselves"
-                )
+                label = f"{self._path}: {name}"
+                raise HscError(f"{label}: is a link or a device; make the archive again from the files themselves")
             claimed += member.size
-            refuse_bomb(path, claimed)  # at once: reading on would inflate what is claimed
+            refuse_bomb(self._path, claimed)  # at once: reading on would inflate what is claimed
             if member.isfile():
-                found[name] = f"{member.size}-{whole.st_size}-{whole.st_mtime_ns}"
-    return found
-
-
-def _is_zip(path: Path) -> bool:
-    """By its beginning: a tar that ends in a zip looks like one from behind."""
-    with open(path, "rb") as file:
-        return file.read(2) == b"PK"
+                self._states[name] = f"{member.size}-{whole.st_size}-{whole.st_mtime_ns}"
 
 
 def _read(name: str, opener: Callable[..., Any], *arguments: Any) -> Photograph:
