@@ -20,7 +20,7 @@ from PIL import Image
 
 CONVOLUTIONS = """
 import sys, torch
-from hsc.memory import keep_freed_memory
+from hsc.cli.memory import keep_freed_memory
 keep_freed_memory()
 size = int(sys.argv[1])
 convolution = torch.nn.Conv2d(16, 16, 3, padding=1)

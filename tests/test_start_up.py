@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hsc.memory import keep_freed_memory
+from hsc.cli.memory import keep_freed_memory
 
 SLOW = ("scipy", "dlib", "sklearn", "pytorch_lightning", "torchmetrics", "torchvision", "lpips", "wandb", "matplotlib")
 

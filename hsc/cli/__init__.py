@@ -7,7 +7,7 @@ import typer
 
 from hsc.cli import codec, data, doctor, evaluate, inspect, prior, show, sweep, train, weights
 from hsc.cli.exits import tidy_exits
-from hsc.memory import keep_freed_memory
+from hsc.cli.memory import keep_freed_memory
 
 app = typer.Typer(
     name="hsc",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from hsc.cli import files
-from hsc.cli.encoding import Settings, alignment_warning, encode_batch
+from hsc.cli.encoding import Settings, alignment_warning, encode_batch, in_cluster
 from hsc.cli.exits import warn
 from hsc.errors import HscError
 
@@ -131,8 +131,6 @@ def encode(
     if place is Place.RAY and is_stream(source):
         raise typer.BadParameter("--on ray reads files that every node sees, no stream")
     if place is Place.RAY:
-        from hsc.cli.on_ray import in_cluster
-
         spread = in_cluster(codec, model, settings)
     else:
         spread = files.in_threads(lambda batch: encode_batch(codec, settings, batch))
