@@ -11,30 +11,24 @@ without what other programs take), and the median of each turn's ratio of wall t
 CompressAI's weights are random (quality 1: 128 and 192 channels): a network takes as long whatever it has learned, but
 random latents are nearly all zero, which is the fastest case for its coder.
 
-CompressAI pins NumPy below 2, which hsc does not run on; it works with NumPy 2 all the same. So it is installed without
-its dependencies into .venv-compressai, an environment that adds to the one this runs in.
+CompressAI pins NumPy below 2, which hsc does not run on; it works with NumPy 2 all the same. So install it without its
+dependencies, and what its models import:
+
+    pip install --no-deps compressai==1.2.8
+    pip install einops pytorch-msssim torch-geometric tomli
 """
 
 import argparse
 import importlib
 import io
 import os
-import site
 import statistics
-import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
-ENVIRONMENT = ROOT / ".venv-compressai"
-PYTHON = ENVIRONMENT / "bin" / "python"
-COMPRESSAI = "compressai==1.2.8"
-# What importing its models needs beside what hsc has.
-IMPORTED = ("einops", "pytorch-msssim", "torch-geometric", "tomli")
 SIDE = 128
 
 
@@ -50,24 +44,6 @@ class Turn(NamedTuple):
 
     entropy: Seconds
     whole: Seconds
-
-
-def enter_environment() -> None:
-    """Make .venv-compressai if it is not there, and go on in it."""
-    if Path(sys.prefix) == ENVIRONMENT:
-        return
-    ready = ENVIRONMENT / ".ready"
-    if not ready.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", ENVIRONMENT], check=True)
-        (packages,) = ENVIRONMENT.glob("lib/python*/site-packages")
-        folders = "; ".join(f"site.addsitedir({folder!r})" for folder in site.getsitepackages())
-        (packages / "hsc.pth").write_text(f"import site; {folders}\n")
-        pip = [sys.executable, "-m", "pip", "--python", str(PYTHON), "install", "--quiet"]
-        subprocess.run([*pip, "--no-deps", COMPRESSAI], check=True)
-        # Complains that CompressAI's own requirements are not met, which is meant.
-        subprocess.run([*pip, *IMPORTED], check=True, stderr=subprocess.DEVNULL)
-        ready.touch()
-    os.execv(PYTHON, [str(PYTHON), *sys.argv])
 
 
 def load_images(count: int) -> Any:
@@ -159,7 +135,6 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--model", default="")
     arguments = parser.parse_args()
-    enter_environment()
     import torch
 
     load = os.getloadavg()[0]
