@@ -12,7 +12,7 @@ from hsc.sweeps.command import command, experiment
 from hsc.sweeps.search import Known, propose
 from hsc.sweeps.sweep_file import read_sweep
 from hsc.sweeps.trials import Trial
-from hsc.training.separation import check_reporters
+from hsc.training.judge_independence import check_judge_independence
 from hsc.training.stage import MODULES
 from hsc.training.weights import with_model_of
 
@@ -45,7 +45,7 @@ def test_the_networks_of_a_sweep_s_trials_can_be_built(path: Path, monkeypatch: 
     monkeypatch.chdir(ROOT)
     models = []
     for config in trials(path, tmp_path):
-        check_reporters(config)
+        check_judge_independence(config)
         if config.model not in models:
             models.append(config.model)
             build(config)
@@ -65,7 +65,7 @@ def trials(path: Path, folder: Path) -> Iterable[Config]:
 def build(config: Config) -> None:
     """All stages' networks, without memory for their weights; tasks are known, and none of their judges reports."""
     config = with_model_of(config)
-    check_reporters(config)
+    check_judge_independence(config)
     for name in config.run:
         stage = config.stages[name]
         with torch.device("meta"):

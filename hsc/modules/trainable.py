@@ -185,6 +185,21 @@ class TrainableModule(pl.LightningModule):
         return 1 if self._trainer is None else self._trainer.world_size
 
 
+class StepCallback(pl.Callback):
+    """A callback of TrainableModules that is told of whole steps: Lightning tells of each batch, of which a step has
+    `accumulate`.
+    """
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        assert isinstance(pl_module, TrainableModule)
+        if pl_module.between_steps:
+            self.on_step_end(trainer, pl_module)
+
+    def on_step_end(self, trainer: pl.Trainer, module: TrainableModule) -> None:
+        """After every step."""
+        raise NotImplementedError
+
+
 def mean_of(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """By name the means of values that all parts have."""
     return {name: sum(part[name] for part in parts) / len(parts) for name in parts[0]}

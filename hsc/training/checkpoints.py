@@ -1,20 +1,121 @@
-"""A stage's checkpoints: the last one and the one before, so that neither a full disk nor a torn file loses a run."""
+"""Saving and resuming a stage: a checkpoint now and then and when training is told to stop, none of weights that are
+not finite, and the one before kept, so that neither a full disk nor a truncated file loses a run.
 
+Told to stop, training finishes its step, saves and exits with 143, or 130 after Ctrl-C. By SLURM's USR1 it also
+requeues its job.
+"""
+
+import math
 import os
+import signal
 import zipfile
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
+import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 
 from hsc.errors import HscError
 from hsc.files import write_atomically
+from hsc.modules.trainable import StepCallback, TrainableModule
+from hsc.slurm import PREEMPTED, TERMINATED, in_slurm, requeue
 from hsc.training.terminal import say
 
 LAST = "last.ckpt"
 PREVIOUS = "previous.ckpt"
+INTERRUPTED = 130
+
+
+class StageCheckpoints(StepCallback):
+    """Saves `checkpoint` every `save_every` steps, before a validation, which may be long, at the last step, and when
+    told to stop.
+
+    Weights that are not finite are never saved: training ends there with an error.
+
+    Lightning itself answers SIGTERM with exit status 0 (Lightning-AI/pytorch-lightning#19916), which schedulers read
+    as "done", and without saving. This saves at the end of the step in which the signal came, and exits with 143; a
+    signal during validation exits at once.
+
+    USR1, which SLURM sends where a job asks for it (`--signal=USR1@90`), does the same, and then requeues the job.
+    Lightning would save in the middle of the step, from which training does not go on exactly.
+
+    Ctrl-C does the same and exits with 130. A second one, or one during validation, which was preceded by a checkpoint,
+    ends at once.
+
+    Of several processes it is enough that one gets the signal; all end after the same step.
+    """
+
+    def __init__(self, stage: str, checkpoint: Path) -> None:
+        self.stage, self.checkpoint = stage, checkpoint
+        self._received = self._preempted = self._interrupted = self._validating = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # In place of Lightning's handlers, set just before; after training Lightning puts those before that back.
+        signal.signal(signal.SIGTERM, self._note)
+        if in_slurm():
+            signal.signal(PREEMPTED, self._note)
+        signal.signal(signal.SIGINT, self._note_interrupt)
+
+    def on_step_end(self, trainer: pl.Trainer, module: TrainableModule) -> None:
+        told_to_stop = self._any(trainer, self._received)
+        stage, step = module.stage, module.step
+        due = step == stage.steps or any(step % every == 0 for every in (stage.save_every, stage.validate_every))
+        if told_to_stop or due:
+            check_finite(trainer, module, self.stage)
+            trainer.save_checkpoint(self.checkpoint)
+        if told_to_stop:
+            say(f"{self.stage}: saved after {step} of {stage.steps} steps, in {self.checkpoint}")
+            self._end(trainer)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._validating = True
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        # Processes may have different numbers of validation batches, so several wait for the end of the validation.
+        if self._received and trainer.world_size == 1:
+            self._end(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._validating = False
+        if self._any(trainer, self._received):
+            self._end(trainer)
+
+    def _end(self, trainer: pl.Trainer) -> NoReturn:
+        if self._any(trainer, self._preempted):
+            requeue()
+        raise SystemExit(INTERRUPTED if self._any(trainer, self._interrupted) else TERMINATED)
+
+    def _any(self, trainer: pl.Trainer, told: bool) -> bool:
+        return trainer.strategy.reduce_boolean_decision(told, all=False)
+
+    def _note_interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._received or self._validating:
+            raise KeyboardInterrupt
+        say(f"{self.stage}: finishes this step and saves; Ctrl-C again ends at once")
+        self._received = self._interrupted = True
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._received = True
+        self._preempted |= number == PREEMPTED
+
+
+class CatchUpValidation(pl.Callback):
+    """Before a resumed training goes on, runs the validation that was due where it was interrupted.
+
+    Checkpoints of a step that is followed by a validation are written before it; Lightning resumes behind it.
+    """
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, TrainableModule)
+        if pl_module.step and pl_module.step % pl_module.stage.validate_every == 0:
+            # As Lightning's training loop does it.
+            loop = trainer.fit_loop.epoch_loop.val_loop
+            trainer.validating = True
+            loop.run()
+            trainer.training = True
 
 
 class SafeCheckpoints(TorchCheckpointIO):
@@ -72,3 +173,34 @@ def _step(checkpoint: dict[str, Any]) -> int:
 def _reason(error: Exception) -> str:
     cause = error if isinstance(error, HscError) else error.__cause__ or error.__context__ or error
     return str(cause)
+
+
+def check_finite(trainer: pl.Trainer, module: TrainableModule, name: str) -> None:
+    """Raise HscError where an objective of stage `name` since the last log point, or a weight, is no finite number.
+
+    Waits for the device, and all processes must call it.
+    """
+    if module.window.objectives:
+        objectives = module.mean_over_ranks(torch.stack(module.window.objectives)).tolist()
+        for place, value in enumerate(objectives):
+            if not math.isfinite(value):
+                first = module.step - len(objectives) + 1 + place
+                raise _diverged(trainer, module, name, f"the objective is {_word(value)} since step {first}")
+    largest = torch.nn.utils.get_total_norm(module.parameters(), math.inf)
+    if not math.isfinite(float(largest)):
+        raise _diverged(trainer, module, name, f"a weight is {_word(float(largest))} after step {module.step}")
+
+
+def _diverged(trainer: pl.Trainer, module: TrainableModule, name: str, what: str) -> HscError:
+    stage, folder = module.stage, Path(trainer.default_root_dir)
+    lower = [f"learning_rate (now {stage.learning_rate:g})"]
+    if stage.is_adversarial:
+        lower.append(f"adversarial.learning_rate (now {stage.adversarial.learning_rate:g})")
+    advice = f"lower {' or '.join(lower)}" + ("" if stage.clip else ", or set clip to 1, which is 0 now")
+    kept = next((folder / file for file in (LAST, PREVIOUS) if (folder / file).exists()), None)
+    rest = f"{kept} is from before, and the same command goes on from it" if kept else "no checkpoint was saved before"
+    return HscError(f"{name}: {what}: {advice}; {rest}")
+
+
+def _word(value: float) -> str:
+    return "NaN" if math.isnan(value) else "infinite"

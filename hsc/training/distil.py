@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
 import hsc.compat  # noqa: F401  isort: skip  torchvision beside CPU torch, before Lightning imports it
+import io
+
 import numpy as np
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from omegaconf import MISSING
+from PIL import Image, ImageFilter
 from pytorch_lightning.loggers import CSVLogger
 from safetensors.torch import save
 from torch import Tensor
@@ -30,8 +33,7 @@ from hsc.files import sha256, write_atomically
 from hsc.judges import Judge, load_judge
 from hsc.judges.identity import DIMENSIONS, IdentityNet, face_of
 from hsc.progress import Advance, progress
-from hsc.training.degrade import degrade
-from hsc.training.quiet import hush_lightning
+from hsc.training.terminal import filter_lightning_logs
 
 EVALUATION_FAMILIES = ("dlib", "arcface")
 FACE_PIXELS = 128
@@ -78,7 +80,7 @@ def distil(file: str | Path, out: Path, overrides: Sequence[str] = ()) -> dict[s
     Raises HscError for a config that cannot work, NotAvailable without the teacher's weights.
     """
     config = load_config(file, overrides)
-    hush_lightning()
+    filter_lightning_logs()
     pl.seed_everything(config.seed, verbose=False)
     teacher = load_judge(config.teacher)
     if teacher.kind != "recogniser" or teacher.family in EVALUATION_FAMILIES:
@@ -252,3 +254,24 @@ def agreement(student: IdentityNet, held_out: Views, mean: Tensor, basis: Tensor
         "same_nearest_student": found_s,
         "same_nearest_teacher": found_t,
     }
+
+
+def degrade(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    """Blur, fewer pixels, noise and JPEG, each with an even chance and at a random strength; one at least."""
+    chosen = random.random(4) < 0.5
+    chosen[random.integers(4)] = True
+    blur, shrink, noise, jpeg = chosen
+    size = image.size
+    if blur:
+        image = image.filter(ImageFilter.GaussianBlur(random.uniform(0.5, 3) * size[0] / 128))
+    if shrink:
+        small = round(size[0] / random.uniform(1.5, 5))
+        image = image.resize((small, small), Image.Resampling.BICUBIC).resize(size, Image.Resampling.BICUBIC)
+    if noise:
+        grain = random.normal(0, random.uniform(2, 20), (*size[::-1], 3))
+        image = Image.fromarray(np.clip(np.asarray(image) + grain, 0, 255).astype(np.uint8))
+    if jpeg:
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=int(random.integers(4, 50)))
+        image = Image.open(file).convert("RGB")
+    return image

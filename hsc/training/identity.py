@@ -19,9 +19,8 @@ from hsc.data.module import FaceDataModule
 from hsc.files import sha256
 from hsc.judges import load_judge
 from hsc.losses import Loss
-from hsc.training.early import Keeping
-from hsc.training.flags import decisive_flags
-from hsc.training.trainer import device_class, fitting_precision
+from hsc.training.callbacks import Selection
+from hsc.training.trainer import decisive_flags, device_class, fitting_precision
 
 NOT_TRAINING = ("cli", "evaluation", "sweeps", "assets")
 CHANGED = {
@@ -120,7 +119,7 @@ class StageIdentity:
 
 
 def identify(
-    config: Config, name: str, losses: Mapping[str, Loss], data: FaceDataModule, best: Keeping | None, start: str
+    config: Config, name: str, losses: Mapping[str, Loss], data: FaceDataModule, best: Selection | None, start: str
 ) -> StageIdentity:
     """The identity of stage `name`. `losses`: those that can be computed here. `best`: how the weights to keep are
     chosen. `start`: hash of the starting weights."""
@@ -206,7 +205,7 @@ def _training_data(data: FaceDataModule) -> str:
     return hashlib.sha256(faces.pictures_key.encode() + faces.styles(data.styles).tobytes()).hexdigest()
 
 
-def _choice_of_the_best(config: Config, stage: StageConfig, best: Keeping, data: FaceDataModule) -> dict[str, Any]:
+def _choice_of_the_best(config: Config, stage: StageConfig, best: Selection, data: FaceDataModule) -> dict[str, Any]:
     return {
         "watch": best.watch,
         "patience": best.patience,

@@ -1,19 +1,23 @@
-"""How far a run has got: a bar at the foot of a terminal, a line now and then elsewhere."""
+"""How far a run has got: a bar at the foot of a terminal, a line now and then elsewhere; and how long it will take."""
 
+import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar
+from pytorch_lightning.loggers import Logger
 from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Column
 from rich.text import Text
 
+from hsc.config import Config
+from hsc.modules.trainable import StepCallback, TrainableModule
 from hsc.progress import duration
-from hsc.training.pace import Pace
-from hsc.training.terminal import Terminal
+from hsc.training.terminal import Terminal, ValidationTable
 
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_PEEKS = 2.0
@@ -21,14 +25,83 @@ REFRESHES_A_SECOND = 4
 WIDE = 110  # columns in which values and speed fit beside the bar
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What a stage has to do."""
+
+    steps: int
+    batch_size: int
+    validate_every: int
+
+    def images_after(self, step: int) -> int:
+        return (self.steps - step) * self.batch_size
+
+    def validations_after(self, step: int) -> int:
+        """The last step is validated, too, whatever the interval."""
+        return math.ceil(self.steps / self.validate_every) - step // self.validate_every
+
+
+class TimeEstimate:
+    """Estimates the seconds to the end of a run from those of the steps and validations so far.
+
+    A stage's steps are expected to take what they have taken so far; those of stages to come, for each image, what the
+    current stage's do.
+    """
+
+    def __init__(self, config: Config) -> None:
+        stages = {name: config.stages[name] for name in config.run}
+        self._work = {
+            name: _Work(stage.steps, stage.batch_size, min(stage.validate_every, stage.steps))
+            for name, stage in stages.items()
+        }
+        self._stage, self._step = config.run[0], 0
+        self._last: float | None = None
+        self._seconds, self._images = 0.0, 0
+        self._validation_seconds = 0.0
+        self.images_per_second: float | None = None
+
+    def begin(self, stage: str, step: int) -> None:
+        """The stage goes on after this step."""
+        self._stage, self._step = stage, step
+        self._last, self._seconds, self._images = None, 0.0, 0
+
+    def stepped(self, step: int) -> None:
+        """The stage has done this step. The first one is not counted, for it also warms up."""
+        now = time.monotonic()
+        if self._last is not None:
+            self._seconds += now - self._last
+            self._images += (step - self._step) * self._work[self._stage].batch_size
+            self.images_per_second = self._images / max(self._seconds, 1e-9)
+        self._last, self._step = now, step
+
+    def validated(self, seconds: float) -> None:
+        """A validation has taken so long."""
+        self._validation_seconds = seconds
+        self._last = None if self._last is None else time.monotonic()
+
+    @property
+    def seconds_left(self) -> float | None:
+        """To the end of the run's last stage; None before anything is known."""
+        if self.images_per_second is None:
+            return None
+        current, *later = self._remaining()
+        images = current.images_after(self._step) + sum(work.images_after(0) for work in later)
+        validations = current.validations_after(self._step) + sum(work.validations_after(0) for work in later)
+        return images / self.images_per_second + validations * self._validation_seconds
+
+    def _remaining(self) -> list[_Work]:
+        names = list(self._work)
+        return [self._work[name] for name in names[names.index(self._stage) :]]
+
+
 class RunProgress:
     """What is being done, from the start of a run to its end, on standard error. This one shows nothing.
 
-    A run has a `title` for what it is at, such as "joint · 4 of 4", and a `pace`.
+    A run has a `title` for what it is at, such as "joint · 4 of 4", and an `estimate` of its end.
     """
 
-    def __init__(self, pace: Pace) -> None:
-        self.pace, self.title = pace, ""
+    def __init__(self, estimate: TimeEstimate) -> None:
+        self.estimate, self.title = estimate, ""
 
     def __enter__(self) -> "RunProgress":
         return self
@@ -46,11 +119,11 @@ class RunProgress:
         """So many batches of a validation are done."""
 
     def _left(self) -> str:
-        left = self.pace.seconds_left
+        left = self.estimate.seconds_left
         return "" if left is None else f"run ends in {duration(left)}"
 
     def _speed(self) -> str:
-        speed = self.pace.images_per_second
+        speed = self.estimate.images_per_second
         return "" if speed is None else f"{speed:.3g} images/s"
 
 
@@ -68,8 +141,8 @@ class _WithLineBelow(Progress):
 class Bar(RunProgress):
     """One bar that stays at the foot of the terminal, below the news; on a narrow one with the values below it."""
 
-    def __init__(self, pace: Pace, terminal: Terminal) -> None:
-        super().__init__(pace)
+    def __init__(self, estimate: TimeEstimate, terminal: Terminal) -> None:
+        super().__init__(estimate)
         self._console = terminal.errors
         self._bar = _WithLineBelow(
             SpinnerColumn(),
@@ -119,8 +192,8 @@ class Lines(RunProgress):
     before the first stage, where a mistake in the configuration is one line alone.
     """
 
-    def __init__(self, pace: Pace, terminal: Terminal) -> None:
-        super().__init__(pace)
+    def __init__(self, estimate: TimeEstimate, terminal: Terminal) -> None:
+        super().__init__(estimate)
         self._console = terminal.errors
         self._said = time.monotonic()
 
@@ -146,14 +219,14 @@ class Lines(RunProgress):
         self._said = time.monotonic()
 
 
-def run_progress(pace: Pace, terminal: Terminal, silent: bool = False) -> RunProgress:
+def run_progress(estimate: TimeEstimate, terminal: Terminal, silent: bool = False) -> RunProgress:
     """The bar or the lines of a run; neither where it is to be silent or quiet, nor in processes that do not speak."""
     if silent or not terminal.talks:
-        return RunProgress(pace)
-    return (Bar if terminal.errors.is_terminal else Lines)(pace, terminal)
+        return RunProgress(estimate)
+    return (Bar if terminal.errors.is_terminal else Lines)(estimate, terminal)
 
 
-class StageProgress(ProgressBar):
+class StageProgress(StepCallback, ProgressBar):
     """Tells a `RunProgress` of a stage's steps and validations.
 
     Beside the bar stand objective, rate and one distortion of the last layer: means since the last log point, as they
@@ -175,15 +248,16 @@ class StageProgress(ProgressBar):
     def enable(self) -> None:
         self._shown = True
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self._progress.pace.begin(self._stage, pl_module.step)
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, TrainableModule)
+        self._progress.estimate.begin(self._stage, pl_module.step)
         self._peeked = time.monotonic()
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
-        if self._shown and pl_module.between_steps:
-            self._progress.pace.stepped(pl_module.step)
-            self._look_at(trainer, pl_module)
-            self._progress.stepped(pl_module.step, pl_module.stage.steps, self._values)
+    def on_step_end(self, trainer: pl.Trainer, module: TrainableModule) -> None:
+        if self._shown:
+            self._progress.estimate.stepped(module.step)
+            self._look_at(trainer, module)
+            self._progress.stepped(module.step, module.stage.steps, self._values)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self._validation_began = time.monotonic()
@@ -196,13 +270,13 @@ class StageProgress(ProgressBar):
         self._tell_validation(batch_idx + 1)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self._progress.pace.validated(time.monotonic() - self._validation_began)
+        self._progress.estimate.validated(time.monotonic() - self._validation_began)
 
     def _tell_validation(self, batch: int) -> None:
         if self._shown and not self.trainer.sanity_checking:
             self._progress.validating(batch, self._batches)
 
-    def _look_at(self, trainer: pl.Trainer, module: Any) -> None:
+    def _look_at(self, trainer: pl.Trainer, module: TrainableModule) -> None:
         now = time.monotonic()
         if not module.window.sums:  # just logged
             logged = {name.removeprefix("train/"): float(value) for name, value in trainer.callback_metrics.items()}
@@ -230,3 +304,30 @@ def headline(values: Mapping[str, float], layer: str) -> dict[str, float]:
 
 def _short(value: float) -> str:
     return f"{value:.3g}"
+
+
+@dataclass
+class RunOutput:
+    """What the stages of a run, one after the other, report to. `run`: their names, in order."""
+
+    run: Sequence[str]
+    terminal: Terminal
+    progress: RunProgress
+    loggers: Sequence[Logger] = ()
+    """beside which each stage has a CSV file of its own"""
+    _validated: dict[str, float] = field(default_factory=dict)
+
+    def begin(self, stage: str) -> None:
+        """From now on progress is of this stage."""
+        self.progress.title = self._title(stage)
+        self.progress.doing("reading the data")
+
+    def callbacks(self, stage: str) -> list[pl.Callback]:
+        """Show steps and validations of a stage."""
+        return [
+            StageProgress(self.progress, stage),
+            ValidationTable(self.terminal, self._title(stage), self._validated),
+        ]
+
+    def _title(self, stage: str) -> str:
+        return f"{stage} · {self.run.index(stage) + 1} of {len(self.run)}"

@@ -1,11 +1,13 @@
-"""A training run: the stages of an experiment, one after the other."""
+"""A training run: the stages of an experiment, one after the other, in a folder that no other training uses."""
 
 import hashlib
 import json
+import os
 import shlex
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,25 +17,24 @@ from pytorch_lightning.utilities import rank_zero_only
 from hsc import config as configuration
 from hsc.config import Config
 from hsc.data.sets import first_set
-from hsc.files import write_atomically
+from hsc.errors import HscError
+from hsc.files import try_lock, write_atomically
 from hsc.progress import duration
 from hsc.slurm import requeue_when_preempted
-from hsc.training.alone import alone
-from hsc.training.flags import check_flags, is_trial_run, shows_no_bar
+from hsc.training.export import Export
+from hsc.training.judge_independence import check_judge_independence
 from hsc.training.loggers import check_loggers, run_loggers
-from hsc.training.outlets import Outlets
-from hsc.training.pace import Pace
-from hsc.training.processes import check_devices, end_with_first
-from hsc.training.progress import run_progress
-from hsc.training.release import Export
-from hsc.training.separation import check_reporters
+from hsc.training.progress import RunOutput, TimeEstimate, run_progress
 from hsc.training.stage import check_stage, run_stage
 from hsc.training.stage_folder import DONE
 from hsc.training.terminal import Terminal, Verbosity, say
-from hsc.training.trial import as_trial
+from hsc.training.trainer import check_devices, check_flags, end_with_first, is_fast_dev_run, shows_no_bar
 from hsc.training.weights import start_file, with_model_of
 
-TRIED = ".fast_dev_run"
+LOCK = ".lock"
+FAST_DEV_RUN = ".fast_dev_run"
+FOLDER_VARIABLE = "HSC_RUN_FOLDER"
+SECONDS_BETWEEN_LOOKS = 0.5
 
 
 def train(files: Sequence[str | Path], overrides: Sequence[str] = (), verbosity: Verbosity = "normal") -> Path:
@@ -50,47 +51,47 @@ def train(files: Sequence[str | Path], overrides: Sequence[str] = (), verbosity:
         check_flags(config)
         check_loggers(config)
         check_devices(config.device, config.devices)
-        with run_progress(Pace(config), terminal, shows_no_bar(config)) as progress:
+        with run_progress(TimeEstimate(config), terminal, shows_no_bar(config)) as progress:
             progress.doing("checking data and losses")
             experiment = _check_stages(config)
-            config, folder = as_trial(config)
-            outlets = Outlets(config.run, terminal, progress)
-            with alone(folder, experiment, lambda: say(f"waits for the same training in {folder}")):
-                if is_trial_run(config):
-                    _try_out(config, folder, outlets)
+            config, folder = run_folder(config)
+            output = RunOutput(config.run, terminal, progress)
+            with run_lock(folder, experiment, lambda: say(f"waits for the same training in {folder}")):
+                if is_fast_dev_run(config):
+                    _fast_dev_run(config, folder, output)
                 else:
-                    _train(config, folder, outlets)
+                    _train(config, folder, output)
         for line in _summary(config, folder, time.monotonic() - began):
             say(line)
     return folder
 
 
-def _try_out(config: Config, folder: Path, outlets: Outlets) -> None:
+def _fast_dev_run(config: Config, folder: Path, output: RunOutput) -> None:
     """A few batches of every stage, as Lightning's fast_dev_run says; nothing is kept."""
-    place = folder / TRIED
+    place = folder / FAST_DEV_RUN
     rank_zero_only(shutil.rmtree)(place, ignore_errors=True)
     try:
-        _train_stages(replace(config, runs=str(place)), place, outlets)
+        _train_stages(replace(config, runs=str(place)), place, output)
     finally:
         rank_zero_only(shutil.rmtree)(place, ignore_errors=True)
 
 
-def _train(config: Config, folder: Path, outlets: Outlets) -> None:
+def _train(config: Config, folder: Path, output: RunOutput) -> None:
     _keep_config(config, folder)
-    with run_loggers(config, folder) as outlets.loggers:
-        finished = _train_stages(config, folder, outlets)
-    outlets.progress.doing("writing the results")
+    with run_loggers(config, folder) as loggers:
+        finished = _train_stages(config, folder, replace(output, loggers=loggers))
+    output.progress.doing("writing the results")
     _finish(config, folder, finished)
 
 
-def _train_stages(config: Config, folder: Path, outlets: Outlets) -> dict[str, Path]:
+def _train_stages(config: Config, folder: Path, output: RunOutput) -> dict[str, Path]:
     """The weights file of each stage, by its name."""
     weights: Path | None = None
     finished: dict[str, Path] = {}
     samples = 0
     for name in config.run:
         start = start_file(config.stages[name], finished, weights)
-        weights, samples = run_stage(config, name, folder / name, start, samples, outlets)
+        weights, samples = run_stage(config, name, folder / name, start, samples, output)
         finished[name] = weights
     return finished
 
@@ -98,7 +99,7 @@ def _train_stages(config: Config, folder: Path, outlets: Outlets) -> dict[str, P
 def _summary(config: Config, folder: Path, seconds: float) -> list[str]:
     """What has come of a run, and the command that looks at it."""
     lines = [f"finished after {duration(seconds)}"]
-    if is_trial_run(config):
+    if is_fast_dev_run(config):
         return [*lines, "fast_dev_run: every stage trains and validates; nothing of it is kept"]
     codec, prior = folder / "codec.safetensors", folder / "prior.safetensors"
     lines += [f"{file.stem}: {file}" for file in (codec, prior) if file.exists()]
@@ -120,7 +121,7 @@ def _check_stages(config: Config) -> str:
 
     Returns a hash of the experiment: of all that decides its weights.
     """
-    check_reporters(config)
+    check_judge_independence(config)
     stages = []
     for place, name in enumerate(config.run):
         start_file(config.stages[name], dict.fromkeys(config.run[:place], Path()), None)
@@ -153,4 +154,64 @@ def _read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_text())
     except (OSError, ValueError):
+        return None
+
+
+def run_folder(config: Config) -> tuple[Config, Path]:
+    """The run's folder, and its config with the name that tells it from other trials.
+
+    `hsc sweep` gives each trial a folder in HSC_RUN_FOLDER. A W&B agent names sweep and run, and nothing else:
+    `RUNS/NAME-SWEEP/RUN`. Outside of sweeps: `RUNS/NAME`, with the config as it is.
+    """
+    if given := os.environ.get(FOLDER_VARIABLE):
+        folder = Path(given)
+    elif (sweep := os.environ.get("WANDB_SWEEP_ID")) and (run := os.environ.get("WANDB_RUN_ID")):
+        folder = Path(config.runs) / f"{config.name}-{sweep}" / run
+        if not (folder / "wandb-id").exists():
+            write_atomically(folder / "wandb-id", run.encode())
+    else:
+        return config, Path(config.runs) / config.name
+    return replace(config, name=f"{config.name}-{folder.name}"), folder
+
+
+@contextmanager
+def run_lock(folder: Path, experiment: str, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold the run folder while the block trains in it; `experiment` identifies what is trained.
+
+    Where another process trains the same experiment, `waiting` is called once and this waits for it to end, however it
+    ends. Raises HscError, before anything in the folder is touched, where it trains another one. Of several processes
+    of a training the first holds the lock for all.
+    """
+    if getattr(rank_zero_only, "rank", 0):
+        yield
+        return
+    path = folder / LOCK
+    lock, told, before = try_lock(path), False, None
+    while lock is None:
+        other = _experiment_in(path)
+        # Seen twice: at first it may be what a killed process has left there, which the new holder is about to replace.
+        if other not in (None, experiment) and other == before:
+            raise HscError(
+                f"another training works in {folder}: give this one a name= of its own, or wait until that one ends"
+            )
+        if other == experiment and not told:
+            waiting()
+            told = True
+        before = other
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+        lock = try_lock(path)
+    try:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, json.dumps({"experiment": experiment, "pid": os.getpid()}).encode(), 0)
+        yield
+        os.ftruncate(lock, 0)
+    finally:
+        os.close(lock)
+
+
+def _experiment_in(lock: Path) -> str | None:
+    """What the holder of the lock trains; None while it is about to say so."""
+    try:
+        return json.loads(lock.read_text())["experiment"]
+    except (OSError, ValueError, KeyError):
         return None

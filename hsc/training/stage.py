@@ -23,29 +23,30 @@ from hsc.modules.teacher import Teacher
 from hsc.modules.trainable import TrainableModule
 from hsc.nets.build import image_size
 from hsc.released import find_weights
+from hsc.training.callbacks import EarlyStop, Selection, report_callbacks, watched
 from hsc.training.checkpoints import PREVIOUS, newest_checkpoint
-from hsc.training.early import EarlyStop, Keeping
 from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
 from hsc.training.identity import StageIdentity, identify
 from hsc.training.loggers import stage_log
-from hsc.training.outlets import Outlets
-from hsc.training.processes import must_meet_first
-from hsc.training.reports import report_callbacks, watched
-from hsc.training.reuse import agree, claim, publish, take_over
+from hsc.training.progress import RunOutput
 from hsc.training.stage_folder import (
     DONE,
     WEIGHTS,
+    agree,
     bring_back,
+    claim,
     finish_replacement,
     identity_in,
     is_done,
+    publish,
     put_in_place,
     set_aside,
+    take_over,
     working_folder,
     write_identity,
 )
 from hsc.training.terminal import say
-from hsc.training.trainer import build_trainer, device_class
+from hsc.training.trainer import build_trainer, device_class, must_meet_first
 from hsc.training.weights import fingerprint, load_full_size, load_start, outside_start, save_stage
 
 MODULES: dict[str, Callable[[Config, StageConfig, Mapping[str, Loss], int], TrainableModule]] = {
@@ -63,11 +64,11 @@ class StageResult(NamedTuple):
 
 
 def run_stage(
-    config: Config, name: str, folder: Path, start: Path | None, samples_before: int, outlets: Outlets
+    config: Config, name: str, folder: Path, start: Path | None, samples_before: int, output: RunOutput
 ) -> StageResult:
     """Train stage `name` in `folder` from the weights file `start`, or take it over from a run that has trained it."""
     stage = config.stages[name]
-    outlets.begin(name)
+    output.begin(name)
     samples_after = samples_before + stage.steps * stage.batch_size
     data = data_module(config, name)
     identity = stage_identity(config, name, fingerprint(start), data)
@@ -86,7 +87,7 @@ def run_stage(
             take_over(finished, work, samples_after)
             say(f"{name}: reused from {finished}")
         else:
-            _train(config, name, work, folder, identity, start, samples_before, data, outlets)
+            _train(config, name, work, folder, identity, start, samples_before, data, output)
         agree(lambda: _put_in_place(work, folder))
         if finished is None:
             publish(Path(config.runs), folder)
@@ -102,36 +103,36 @@ def _train(
     start: Path | None,
     samples_before: int,
     data: FaceDataModule,
-    outlets: Outlets,
+    output: RunOutput,
 ) -> None:
     """Train or resume the stage in its working folder, to its done-marker."""
     stage = config.stages[name]
     checkpoint, steps_before = _checkpoint_to_resume(work, folder, identity) or (None, 0)
     _begin(work, folder, identity, checkpoint)
     pl.seed_everything(config.seed, verbose=False)
-    outlets.progress.doing("preparing networks")
+    output.progress.doing("preparing networks")
     losses = stage_losses(config, name)
     module = MODULES[stage.module](config, stage, losses, samples_before)
     if isinstance(module, CodecModule) and stage.distillation:
         module.teacher = _teacher(config, name, start)
-    keeping = _keeping(config, name)
-    early = None if keeping is None else EarlyStop(work, *keeping)
+    selection = _selection(config, name)
+    early_stop = None if selection is None else EarlyStop(work, *selection)
     if checkpoint is not None:
         say(f"{name}: resumes from {checkpoint} after {steps_before} of {stage.steps} steps")
     else:
         _start(config, name, module, start, data)
-    loggers = [stage_log(work), *outlets.loggers]
-    reports, shown = report_callbacks(config, name), outlets.callbacks(name)
-    trainer = build_trainer(config, name, stage, work, loggers, reports, shown, early)
-    outlets.progress.doing("loading images and judges")
+    loggers = [stage_log(work), *output.loggers]
+    reports, shown = report_callbacks(config, name), output.callbacks(name)
+    trainer = build_trainer(config, name, stage, work, loggers, reports, shown, early_stop)
+    output.progress.doing("loading images and judges")
     trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     # Lightning validates neither between its intervals nor when it resumes without a step left.
     if not stage.patience and (stage.steps % min(stage.validate_every, stage.steps) or steps_before == stage.steps):
         trainer.validate(module, data, verbose=False)
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    if early is not None:
-        early.put_best(module)
-        metrics = early.metrics or metrics
+    if early_stop is not None:
+        early_stop.load_best(module)
+        metrics = early_stop.metrics or metrics
     if trainer.is_global_zero:
         save_stage(work / WEIGHTS, module, asdict(config.model))
         done = {
@@ -141,14 +142,14 @@ def _train(
         }
         write_atomically(work / DONE, json.dumps(done).encode())
         (work / PREVIOUS).unlink(missing_ok=True)
-        if early is not None:
-            early.remove()
+        if early_stop is not None:
+            early_stop.remove()
     trainer.strategy.barrier()
 
 
 def stage_identity(config: Config, name: str, start: str, data: FaceDataModule) -> StageIdentity:
     """`start`: hash of the starting weights."""
-    return identify(config, name, stage_losses(config, name), data, _keeping(config, name), start)
+    return identify(config, name, stage_losses(config, name), data, _selection(config, name), start)
 
 
 def _checkpoint_to_resume(work: Path, folder: Path, identity: StageIdentity) -> tuple[Path, int] | None:
@@ -213,11 +214,11 @@ def _teacher(config: Config, name: str, start: Path | None) -> Teacher:
     return Teacher(codec)
 
 
-def _keeping(config: Config, name: str) -> Keeping | None:
+def _selection(config: Config, name: str) -> Selection | None:
     """By what validation chooses the weights to keep: for early stopping, or for the most lifelike faces of a prior;
     None where they are the last."""
     watch, patience = watched(config, name), config.stages[name].patience
-    return Keeping(watch, patience) if patience or watch.startswith("val/generated/") else None
+    return Selection(watch, patience) if patience or watch.startswith("val/generated/") else None
 
 
 def _start(config: Config, name: str, module: TrainableModule, start: Path | None, data: FaceDataModule) -> None:

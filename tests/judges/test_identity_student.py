@@ -18,8 +18,7 @@ from hsc.files import sha256
 from hsc.images import resize
 from hsc.judges import faceres, load_judge
 from hsc.judges.identity import WEIGHTS, IdentityNet
-from hsc.training.degrade import degrade
-from hsc.training.distil import distil, load_config
+from hsc.training.distil import degrade, distil, load_config
 
 STUDENT = "identity_student"
 

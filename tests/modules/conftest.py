@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from hsc.judges.lite0 import WIDTHS
 from hsc.modules.trainable import TrainableModule
-from hsc.training.curves import TrainingCurves
-from hsc.training.quiet import hush_lightning
+from hsc.training.callbacks import TrainingCurves
+from hsc.training.terminal import filter_lightning_logs
 
 W_DIM = 16
 
@@ -66,7 +66,7 @@ def fit(tmp_path: Path) -> Callable[..., Gradients]:
     """`fit(module, batches)` trains on random images, without validation or files."""
 
     def run(module: TrainableModule, batches: int = 1) -> Gradients:
-        hush_lightning()
+        filter_lightning_logs()
         warnings.filterwarnings("ignore", message=".*no `val_dataloader`.*")
         gradients = Gradients()
         per_batch = 1 if module.automatic_optimization else 2

@@ -23,7 +23,7 @@ from hsc.losses import load_losses
 from hsc.modules.adversary import AdversarialModule
 from hsc.modules.codec import CodecModule
 from hsc.modules.prior import PriorModule
-from hsc.training.quiet import hush_lightning
+from hsc.training.terminal import filter_lightning_logs
 
 MODULES: dict[str, tuple[type[AdversarialModule], list[str]]] = {
     "codec": (CodecModule, ["encoder", "gain", "entropy", "heads", "generator", "discriminator"]),
@@ -95,7 +95,7 @@ class Keep(pl.Callback):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)  # forked processes cannot use the threads of their parent
-    hush_lightning()
+    filter_lightning_logs()
     warnings.simplefilter("ignore")
     hsc.modules.decoder.lite0 = features
     for kind in MODULES:

@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from hsc.errors import HscError
-from hsc.training.alone import LOCK, alone
+from hsc.training.run import LOCK, run_lock
 
 HOLDER = """
 import sys
 from pathlib import Path
-from hsc.training.alone import alone
-with alone(Path(sys.argv[1]), sys.argv[2], print):
+from hsc.training.run import run_lock
+with run_lock(Path(sys.argv[1]), sys.argv[2], print):
     print("holds it", flush=True)
     sys.stdin.read()
 """
@@ -39,7 +39,7 @@ def holder(tmp_path: Path):
 
 def test_another_experiment_is_refused(holder, tmp_path: Path):
     refused = pytest.raises(HscError, match=rf"another training works in {tmp_path}: give this one a name= of its own")
-    with refused, alone(tmp_path, "b", lambda: pytest.fail("waits")):
+    with refused, run_lock(tmp_path, "b", lambda: pytest.fail("waits")):
         pytest.fail("trains")
     assert holder.poll() is None
 
@@ -55,10 +55,10 @@ def test_the_same_experiment_waits_until_the_first_ends(holder, tmp_path: Path, 
         else:
             holder.send_signal(number)
 
-    with alone(tmp_path, "a", waiting):
+    with run_lock(tmp_path, "a", waiting):
         assert told == [None]
         holder.wait(30)
-    with alone(tmp_path, "b", lambda: pytest.fail("waits")):
+    with run_lock(tmp_path, "b", lambda: pytest.fail("waits")):
         assert (tmp_path / LOCK).exists()
 
 
@@ -66,7 +66,7 @@ def test_what_a_killed_process_has_left_refuses_nobody(holder, tmp_path: Path):
     holder.kill()
     holder.wait()
     assert "a" in (tmp_path / LOCK).read_text()
-    with alone(tmp_path, "b", lambda: pytest.fail("waits")):
+    with run_lock(tmp_path, "b", lambda: pytest.fail("waits")):
         pass
 
 

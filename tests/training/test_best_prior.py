@@ -11,7 +11,7 @@ import torch
 
 from hsc.checkpoints import load_face_model, load_generator, weights_file
 from hsc.judges.base import Judge
-from hsc.training.reuse import STORE
+from hsc.training.stage_folder import STORE
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from hsc.errors import HscError
 from hsc.judges import Judge
 from hsc.metrics.measures import Perceptual
 from hsc.released import DEFAULT_MODEL
-from hsc.training.early import EarlyStop
+from hsc.training.callbacks import EarlyStop
 from hsc.training.weights import with_model_of
 
 
@@ -48,7 +48,7 @@ def test_it_stops_after_its_patience_with_the_best_weights(tmp_path: Path, metri
         state, stop = stop.state_dict(), EarlyStop(tmp_path, name, patience=2)
         stop.load_state_dict(state)  # killed and resumed
     assert trainer.should_stop
-    stop.put_best(trainer.module)
+    stop.load_best(trainer.module)
     assert trainer.module.weight.item() == stop.metrics[name] == best
     stop.remove()
     assert not list(tmp_path.iterdir())

@@ -16,8 +16,8 @@ from hsc.errors import HscError
 from hsc.modules.codec import CodecModule
 from hsc.modules.prior import PriorModule
 from hsc.training import train
-from hsc.training.flags import OF_HSC, check_flags, decisive_flags
 from hsc.training.loggers import check_loggers
+from hsc.training.trainer import SET_BY_HSC, check_flags, decisive_flags
 
 SEVEN_STEPS = ["run=[joint]", "stages.joint.init=fresh", "stages.joint.steps=7"]  # the last one between all intervals
 
@@ -125,7 +125,7 @@ def configured(trainer: dict | None = None, callback: str = "", **arguments) -> 
     return config
 
 
-@pytest.mark.parametrize("flag", OF_HSC)
+@pytest.mark.parametrize("flag", SET_BY_HSC)
 def test_flags_that_hsc_needs_are_refused_with_what_says_the_same(flag: str):
     with pytest.raises(HscError, match=rf"^config: trainer\.{flag}: hsc sets it: \w"):
         check_flags(configured({flag: 1}))
@@ -154,7 +154,7 @@ def test_mistakes_are_named(trainer: dict, callback: str, said: str):
 def test_every_flag_that_is_refused_exists():
     import inspect
 
-    assert set(OF_HSC) <= set(inspect.signature(pl.Trainer).parameters)
+    assert set(SET_BY_HSC) <= set(inspect.signature(pl.Trainer).parameters)
 
 
 def test_what_may_change_weights_is_part_of_the_identity(notes: Path):

@@ -7,8 +7,7 @@ import pytest
 from hsc.config import load, task_names
 from hsc.errors import HscError
 from hsc.losses import load_losses
-from hsc.training.release import judges_that_trained
-from hsc.training.separation import check_reporters
+from hsc.training.judge_independence import check_judge_independence, judges_that_trained
 from hsc.training.stage import data_module
 
 EXPERIMENT = """
@@ -36,7 +35,7 @@ def file(tmp_path: Path) -> Path:
 )
 def test_who_trains_does_not_report(file: Path, override: str, said: str) -> None:
     with pytest.raises(HscError, match=said):
-        check_reporters(load([file], [override]))
+        check_judge_independence(load([file], [override]))
 
 
 def test_a_family_counts_as_one(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,12 +45,12 @@ def test_a_family_counts_as_one(file: Path, monkeypatch: pytest.MonkeyPatch) -> 
     )
     monkeypatch.syspath_prepend(file.parent)
     with pytest.raises(HscError, match=r"family \(faceres\)"):
-        check_reporters(load([file], ["judges.identity=big_teacher:Teacher"]))
+        check_judge_independence(load([file], ["judges.identity=big_teacher:Teacher"]))
 
 
 @pytest.mark.parametrize("override", ["judges.identity=none", "judges.identity=dlib", "judges.landmarks=none"])
 def test_others_report(file: Path, override: str) -> None:
-    check_reporters(load([file], [override]))
+    check_judge_independence(load([file], [override]))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +65,7 @@ def test_what_weighs_nothing_trains_nothing(file: Path, override: str, monkeypat
     """No judge is loaded for it, no landmark looked for, and its judge may report."""
     config = load([file], [override, "judges.landmarks=facemesh", "stages.joint.losses.middle.identity=0"])
     monkeypatch.setattr("hsc.losses.terms.load_judge", lambda name, *_: pytest.fail(f"{name} was loaded"))
-    check_reporters(config)
+    check_judge_independence(config)
     assert judges_that_trained(config) == []
     assert data_module(config, "joint").landmarker is None
     assert load_losses(task_names(config, ["joint"])).keys() == {"l2"}
@@ -74,5 +73,5 @@ def test_what_weighs_nothing_trains_nothing(file: Path, override: str, monkeypat
 
 def test_layers_that_a_stage_does_not_train_need_no_judge(file: Path) -> None:
     config = load([file], ["stages.joint.layers=[basic]", "judges.identity=identity_student", "judges.landmarks=none"])
-    check_reporters(config)
+    check_judge_independence(config)
     assert judges_that_trained(config) == ["facemesh"]

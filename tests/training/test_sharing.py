@@ -9,7 +9,7 @@ from test_two_processes import start
 
 from hsc.config import load
 from hsc.errors import HscError
-from hsc.training.processes import check_devices
+from hsc.training.trainer import check_devices
 
 pytestmark = pytest.mark.slow
 

@@ -20,11 +20,8 @@ import torch
 from rich.console import Console
 from tiny_model import tiny_config
 
-from hsc.training import pace as pace_room
-from hsc.training.pace import Pace
-from hsc.training.progress import Bar, Lines, headline
-from hsc.training.terminal import Terminal, say
-from hsc.training.validation_table import validation_table
+from hsc.training.progress import Bar, Lines, TimeEstimate, headline
+from hsc.training.terminal import Terminal, say, validation_table
 
 COLUMNS, ROWS = 120, 60
 ONLY_JOINT = ("run=[joint]", "stages.joint.init=fresh", "stages.joint.steps=9")
@@ -145,7 +142,7 @@ def console() -> Console:
 def test_at_80_columns_nothing_of_the_bar_is_cut():
     terminal = Terminal()
     terminal.errors = console()
-    bar = Bar(Pace(tiny_config()), terminal)
+    bar = Bar(TimeEstimate(tiny_config()), terminal)
     bar.title = "enhanced · 3 of 4"
     bar.pace.images_per_second = 0.01
     with bar:
@@ -160,7 +157,7 @@ def test_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("time.monotonic", lambda: now)
     terminal = Terminal()
     terminal.errors = console()
-    lines = Lines(Pace(tiny_config()), terminal)
+    lines = Lines(TimeEstimate(tiny_config()), terminal)
     lines.title = "only · 1 of 1"
     for step in range(1, 31):
         now += 1
@@ -171,11 +168,11 @@ def test_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch):
 
 def test_the_end_of_the_run_counts_stages_and_validations_to_come(monkeypatch: pytest.MonkeyPatch):
     now = 0.0
-    monkeypatch.setattr(pace_room.time, "monotonic", lambda: now)
+    monkeypatch.setattr("time.monotonic", lambda: now)
     config = tiny_config(steps=100, batch_size=4, validate_every=40)
     config.stages["then"] = tiny_config(steps=10, batch_size=8, validate_every=500).stages["only"]
     config.run.append("then")
-    pace = Pace(config)
+    pace = TimeEstimate(config)
     assert pace.seconds_left is None
     pace.begin("only", 20)
     for step in range(21, 41):

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from hsc.losses import load_losses
 from hsc.modules.codec import CodecModule
-from hsc.training import compiling
+from hsc.training.callbacks import compiled_networks
 from hsc.training.checkpoints import SafeCheckpoints, newest_checkpoint
 from hsc.training.trainer import build_trainer
 
@@ -74,7 +74,7 @@ def test_without_a_compiler_training_goes_on_and_says_so(fit: Callable, monkeypa
     with pytest.warns(UserWarning, match=r"it needs a C\+\+ compiler such as g\+\+ \(No working .* trains without it"):
         module = fit(Norms(), compile=True)
     assert int(module.batches_seen) == 3
-    assert not any(network._compiled_call_impl for network in compiling.networks(module))
+    assert not any(network._compiled_call_impl for network in compiled_networks(module))
 
 
 @pytest.mark.slow
@@ -82,7 +82,7 @@ def test_without_a_compiler_training_goes_on_and_says_so(fit: Callable, monkeypa
 def test_compiled_networks_learn_the_same(fit: Callable, tmp_path: Path):
     torch.compiler.reset()
     compiled, plain = fit(Norms(), compile=True), fit(Norms())
-    assert all(network._compiled_call_impl for network in compiling.networks(compiled))
+    assert all(network._compiled_call_impl for network in compiled_networks(compiled))
     expected = plain.state_dict()
     assert compiled.state_dict().keys() == expected.keys()
     for name, value in compiled.state_dict().items():

@@ -25,9 +25,10 @@ from hsc.modules.codec import CodecModule
 from hsc.modules.prior import reconstructs
 from hsc.training.eigenfaces import training_faces
 from hsc.training.identity import code_hash
-from hsc.training.stage import data_module, stage_losses
+from hsc.training.judge_independence import judges_that_trained
+from hsc.training.stage import data_module
 from hsc.training.trainer import device_class
-from hsc.training.weights import load_start, outside_start
+from hsc.training.weights import load_start
 
 FACES_WEIGHED = 100
 PRIOR_PARTS = ("encoder.", "decoder.heads.", "decoder.generator.")
@@ -129,14 +130,3 @@ def write_codec(
         sum(map(len, codec.encode(latents, quality).files)) / len(images) for quality in range(codec.num_qualities)
     ]
     codec_file.save(path, codec, module.entropy.net, card | {"bytes_per_face": [round(size, 1) for size in weighed]})
-
-
-def judges_that_trained(config: Config) -> list[str]:
-    """Judges of the run's losses, and of the weights it started from: what they report about it is marked."""
-    losses = [loss for name in config.run for loss in stage_losses(config, name).values()]
-    judges = {loss.judge for loss in losses if loss.judge}
-    for name in config.run:
-        start = outside_start(config.stages[name])
-        if start is not None and weights_file.is_safetensors(start):
-            judges.update(weights_file.load(start).card.get("judges", []))
-    return sorted(judges)

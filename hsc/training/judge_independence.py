@@ -1,14 +1,17 @@
-"""Who teaches does not report: a codec is pleasing to the networks that trained it."""
+"""Which judges trained a codec: it is pleasing to them, so they do not report on it."""
 
 from contextlib import suppress
 
+from hsc.checkpoints import weights_file
 from hsc.config import Config, task_names
 from hsc.errors import HscError
 from hsc.judges import NotAvailable, load_judge
 from hsc.losses import load_losses, unavailable_losses
+from hsc.training.stage import stage_losses
+from hsc.training.weights import outside_start
 
 
-def check_reporters(config: Config) -> None:
+def check_judge_independence(config: Config) -> None:
     """Raise HscError where the judge that reports identity or landmarks is one of those that train, or of the family of
     one: its teacher, its student, or a network on the same backbone.
 
@@ -28,3 +31,14 @@ def check_reporters(config: Config) -> None:
                     f"config: judges.{key}: {reporter!r} is of the family ({family}) of the judge that trains "
                     f"{taught_by[family]!r}, so it cannot also report; name another, or none"
                 )
+
+
+def judges_that_trained(config: Config) -> list[str]:
+    """Judges of the run's losses, and of the weights it started from: what they report about it is marked."""
+    losses = [loss for name in config.run for loss in stage_losses(config, name).values()]
+    judges = {loss.judge for loss in losses if loss.judge}
+    for name in config.run:
+        start = outside_start(config.stages[name])
+        if start is not None and weights_file.is_safetensors(start):
+            judges.update(weights_file.load(start).card.get("judges", []))
+    return sorted(judges)

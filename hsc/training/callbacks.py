@@ -1,0 +1,222 @@
+"""What accompanies a stage's steps: the running average of its weights, compilation, logging, early stopping, and the
+callbacks that measure.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import WeightAveraging
+from pytorch_lightning.trainer.states import TrainerFn
+from pytorch_lightning.utilities import rank_zero_warn
+from torch import nn
+
+from hsc import callbacks
+from hsc.callbacks.base import logged_info
+from hsc.config import Config, StageConfig, to_yaml
+from hsc.errors import HscError
+from hsc.judges import NotAvailable, load_judge
+from hsc.metrics.info import distance_names, logged_name
+from hsc.modules.codec import CodecModule
+from hsc.modules.prior import PriorModule
+from hsc.modules.trainable import StepCallback, TrainableModule
+from hsc.training.checkpoints import check_finite
+
+RAMP_UP = 0.05
+BEST = "best.ckpt"
+
+
+class HalfLifeAveraging(WeightAveraging):
+    """Exponential average with a half-life in images, shorter at the start (5 % of what was seen: StyleGAN2's ramp-up).
+
+    It lies beside the weights on their device and follows them without waiting for it. Validation, checkpoints'
+    `state_dict` and the end of training see the average; training goes on from the current weights.
+    """
+
+    def __init__(self, half_life_images: float, batch_size: int) -> None:
+        self.half_life_images, self.batch_size = half_life_images, batch_size
+        super().__init__(use_buffers=False, multi_avg_fn=self._follow)
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self._device = trainer.strategy.root_device  # the module itself is moved there later
+        super().setup(trainer, pl_module, stage)
+        if self._average_model is not None:
+            self._average_model.n_averaged = self._average_model.n_averaged.cpu()  # read in every step
+
+    def _follow(self, averaged: Any, current: Any, _: Any) -> None:
+        assert self._average_model is not None
+        torch._foreach_lerp_(averaged, current, 1 - self._decay(int(self._average_model.n_averaged)))
+
+    def _decay(self, updates: int) -> float:
+        half_life = min(self.half_life_images, max(updates, 1) * self.batch_size * RAMP_UP)
+        return 0.5 ** (self.batch_size / max(half_life, 1e-8))
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Where a resumed run has no step left, Lightning skips on_train_end, which puts the average in place.
+        self.on_train_end(trainer, pl_module)
+
+
+class CompiledNetworks(pl.Callback):
+    """`compile: true`: a step's networks through torch.compile; validation, with batches of other sizes, runs eager.
+
+    Where nothing can be compiled, training says why and goes on without.
+    """
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, CodecModule | PriorModule)
+        missing = why_not_compiled(pl_module.device)
+        if missing:
+            rank_zero_warn(f"compile: {missing}; trains without it")
+            return
+        for network in compiled_networks(pl_module):
+            network.compile(dynamic=False)  # in place: names of weights stay as they are
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        torch.compiler.set_stance("force_eager")
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        torch.compiler.set_stance("default")
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        torch.compiler.set_stance("default")
+
+
+def compiled_networks(module: CodecModule | PriorModule) -> list[nn.Module]:
+    """What takes the time of a codec's step. Entropy model and gains are many small calls, which compiling slows."""
+    return [module.encoder.net, module.decoder.generator.synthesis_network]
+
+
+def why_not_compiled(device: torch.device) -> str:
+    """Why nothing can be compiled for this device; empty where it can."""
+    try:
+        torch.compile(lambda x: x.sin() + 1)(torch.ones(8, device=device))
+    except Exception as error:  # the compilers' errors have no common class
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        need = "a C++ compiler such as g++" if device.type == "cpu" else "Triton and a C compiler such as gcc"
+        return f"torch.compile does not work here, it needs {need} ({reason.strip()})"
+    return ""
+
+
+class TrainingCurves(StepCallback):
+    """Logs `train/…`, means over `log_every` steps or what is left of the stage, with `samples_seen`, and checks that
+    training has not diverged: the only times that a step waits for the device.
+    """
+
+    def __init__(self, stage: str) -> None:
+        self.stage = stage
+
+    def on_step_end(self, trainer: pl.Trainer, module: TrainableModule) -> None:
+        if module.step % module.stage.log_every == 0 or module.step == module.stage.steps:
+            self._log(trainer, module)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, TrainableModule)
+        self._log(trainer, pl_module)  # of a stage that stopped early
+
+    def _log(self, trainer: pl.Trainer, module: TrainableModule) -> None:
+        if not module.window.sums:
+            return
+        check_finite(trainer, module, self.stage)
+        values = {f"train/{name}": value for name, value in module.end_window().items()}
+        trainer.callback_metrics.update(values)
+        for logger in trainer.loggers:
+            logger.log_metrics(
+                {name: float(value) for name, value in values.items()} | {"samples_seen": float(module.samples_seen)},
+                module.step,
+            )
+
+
+class Selection(NamedTuple):
+    """A stage keeps the weights that are best by `watch`, and ends after `patience` validations without better ones."""
+
+    watch: str
+    patience: int
+
+
+class EarlyStop(pl.Callback):
+    """Ends training after `patience` validations that did not better `watch`; keeps the averaged weights of the best.
+
+    Small sets are memorised within minutes: the last weights are then not the best. A resumed run goes on
+    counting where it was. Raises HscError at the first validation that does not report `watch`, and where nobody
+    says which way that is better.
+
+    With `patience` 0 it only keeps the best, if validation reports `watch` at all.
+    """
+
+    def __init__(self, folder: Path, watch: str, patience: int) -> None:
+        self._file, self.watch, self.patience = folder / BEST, watch, patience
+        self.metrics: dict[str, float] = {}
+        """what the best validation reported"""
+        self.waited = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"metrics": dict(self.metrics), "waited": self.waited}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.metrics, self.waited = dict(state_dict["metrics"]), state_dict["waited"]
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.sanity_checking or (self.patience and trainer.state.fn != TrainerFn.FITTING):
+            return
+        reported = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        if self.watch not in reported and not self.patience:
+            return
+        if self.watch not in reported:
+            known = ", ".join(sorted(name for name in reported if name.startswith("val/")))
+            raise HscError(f"config: watch: validation does not report {self.watch!r}; it reports {known}")
+        if logged_info(trainer, self.watch).is_better(reported[self.watch], self.metrics.get(self.watch)):
+            self.metrics, self.waited = reported, 0
+            # Every process: Lightning gathers what they hold. The averaging callback puts its weights into the file.
+            trainer.save_checkpoint(self._file, weights_only=True)
+            return
+        self.waited += 1
+        trainer.should_stop = 0 < self.patience <= self.waited
+
+    def load_best(self, module: pl.LightningModule) -> None:
+        """Give the module the weights of the best validation."""
+        if self.metrics:
+            held = torch.load(self._file, map_location="cpu", mmap=True, weights_only=True)
+            module.load_state_dict(held["state_dict"])
+
+    def remove(self) -> None:
+        """After the weights have been saved for good."""
+        self._file.unlink(missing_ok=True)
+
+
+def report_callbacks(config: Config, name: str) -> list[pl.Callback]:
+    """Pictures and judges for every stage; rate where there are files to weigh."""
+    stage, judges = config.stages[name], config.judges
+    reports: list[pl.Callback] = [
+        callbacks.ProvenanceCallback(to_yaml(config)),
+        callbacks.SampleGridCallback(),
+        callbacks.PerceptualCallback({logged_name(judge): judge for judge in judges.perceptual}),
+    ]
+    if judges.identity != "none":
+        reports.append(callbacks.IdentityAccuracyCallback(judges.identity))
+    if judges.landmarks != "none":
+        reports.append(callbacks.LandmarkErrorCallback(judges.landmarks))
+    if judges.distribution != "none" and draws_faces(stage):
+        reports.append(callbacks.GeneratedFacesCallback(judges.distribution, judges.distribution_faces))
+    elif judges.distribution != "none":
+        reports.append(callbacks.FIDCallback(judges.distribution))
+    if stage.module == "codec" and stage.quantise != "none":
+        reports += [callbacks.BppCallback(), callbacks.SymbolStatisticsCallback()]
+    return [*reports, callbacks.WandbTableCallback(), callbacks.BestValueCallback(watched(config, name))]
+
+
+def draws_faces(stage: StageConfig) -> bool:
+    """Whether the stage's random faces are what it is judged by."""
+    return stage.module == "prior" and stage.is_adversarial
+
+
+def watched(config: Config, name: str) -> str:
+    """The logged value that tells a stage's best validation: how lifelike the faces are that a prior draws, where that
+    is measured, else the stage's `watch`."""
+    stage = config.stages[name]
+    if not stage.patience and draws_faces(stage) and config.judges.distribution != "none":
+        with suppress(NotAvailable):
+            _, distance = distance_names(load_judge(config.judges.distribution))
+            return f"val/generated/{distance}"
+    return stage.watch
