@@ -10,16 +10,16 @@ from torch import Tensor, nn
 from hsc.config import Config, StageConfig
 from hsc.config.schema import AdversarialConfig
 from hsc.modules.augment import AugmentationController, augment, diff_augment
+from hsc.modules.batch_slice import BatchSlice
 from hsc.modules.decoder import DecoderModule
-from hsc.modules.share import Share
 from hsc.modules.trainable import TrainableModule, pair
 from hsc.nets.discriminator import Discriminator, r1_penalty
 
 GENERATOR, DISCRIMINATOR = 0, 1  # the players: whose optimiser, and whose random numbers of a step
 
 
-class Judgement(NamedTuple):
-    """The discriminator's objective, and what is logged, by name."""
+class DiscriminatorLoss(NamedTuple):
+    """The discriminator's loss, and what is logged, by name."""
 
     total: Tensor
     values: dict[str, Tensor]
@@ -37,15 +37,15 @@ class NonSaturating:
         self.discriminator, self.config = discriminator, config
         self.controller = AugmentationController(config.ada_target, config.ada_kimg)
 
-    def realism(self, generated: Tensor, p: Tensor, random: torch.Generator, share: Share) -> Tensor:
-        """The generator's loss on this share [N, 3, H, W] of a step's images."""
-        return F.softplus(-self.discriminator(self._augmented(generated, p, random, share))).mean()
+    def generator_loss(self, generated: Tensor, p: Tensor, random: torch.Generator, batch_slice: BatchSlice) -> Tensor:
+        """The generator's loss on this slice [N, 3, H, W] of a step's images."""
+        return F.softplus(-self.discriminator(self._augmented(generated, p, random, batch_slice))).mean()
 
-    def judgement(
-        self, real: Tensor, generated: Tensor, p: Tensor, random: torch.Generator, share: Share, step: int
-    ) -> Judgement:
-        """The discriminator's loss on this share of a step's images, both [N, 3, H, W]."""
-        real, generated = (self._augmented(images, p, random, share) for images in (real, generated))
+    def discriminator_loss(
+        self, real: Tensor, generated: Tensor, p: Tensor, random: torch.Generator, batch_slice: BatchSlice, step: int
+    ) -> DiscriminatorLoss:
+        """The discriminator's loss on this slice of a step's images, both [N, 3, H, W]."""
+        real, generated = (self._augmented(images, p, random, batch_slice) for images in (real, generated))
         logits_real, logits_fake = self.discriminator(real), self.discriminator(generated)
         total = F.softplus(-logits_real).mean() + F.softplus(logits_fake).mean()
         values = {"discriminator": total.detach(), **means(logits_real, logits_fake), "augmentation": p.clone()}
@@ -53,14 +53,14 @@ class NonSaturating:
             penalty = r1_penalty(self.discriminator, real)
             total = total + penalty * (0.5 * self.config.r1_gamma * self.config.r1_every)
             values["r1"] = penalty.detach()
-        return Judgement(total, values)
+        return DiscriminatorLoss(total, values)
 
     def adapt(self, p: Tensor, sign: Tensor, images: int) -> None:
         """Move p in place after a step with so many real images, whose logits had this mean sign []."""
         self.controller.update(p, sign, images)
 
-    def _augmented(self, images: Tensor, p: Tensor, random: torch.Generator, share: Share) -> Tensor:
-        return augment(images, p, random, share) if self.controller.active else images
+    def _augmented(self, images: Tensor, p: Tensor, random: torch.Generator, batch_slice: BatchSlice) -> Tensor:
+        return augment(images, p, random, batch_slice) if self.controller.active else images
 
 
 class Hinge:
@@ -69,19 +69,19 @@ class Hinge:
     def __init__(self, discriminator: nn.Module, config: AdversarialConfig) -> None:
         self.discriminator = discriminator
 
-    def realism(self, generated: Tensor, p: Tensor, random: torch.Generator, share: Share) -> Tensor:
-        """The generator's loss on this share [N, 3, H, W] of a step's images."""
-        return -self.discriminator(diff_augment(generated, random, share)).mean()
+    def generator_loss(self, generated: Tensor, p: Tensor, random: torch.Generator, batch_slice: BatchSlice) -> Tensor:
+        """The generator's loss on this slice [N, 3, H, W] of a step's images."""
+        return -self.discriminator(diff_augment(generated, random, batch_slice)).mean()
 
-    def judgement(
-        self, real: Tensor, generated: Tensor, p: Tensor, random: torch.Generator, share: Share, step: int
-    ) -> Judgement:
-        """The discriminator's loss on this share of a step's images, both [N, 3, H, W]."""
+    def discriminator_loss(
+        self, real: Tensor, generated: Tensor, p: Tensor, random: torch.Generator, batch_slice: BatchSlice, step: int
+    ) -> DiscriminatorLoss:
+        """The discriminator's loss on this slice of a step's images, both [N, 3, H, W]."""
         logits_real, logits_fake = (
-            self.discriminator(diff_augment(images, random, share)) for images in (real, generated)
+            self.discriminator(diff_augment(images, random, batch_slice)) for images in (real, generated)
         )
         total = F.relu(1 - logits_real).mean() + F.relu(1 + logits_fake).mean()
-        return Judgement(total, {"discriminator": total.detach(), **means(logits_real, logits_fake)})
+        return DiscriminatorLoss(total, {"discriminator": total.detach(), **means(logits_real, logits_fake)})
 
     def adapt(self, p: Tensor, sign: Tensor, images: int) -> None:
         """Its augmentation is the same throughout."""
@@ -106,9 +106,9 @@ class AdversarialModule(TrainableModule):
     """Base of modules whose decoder learns against a discriminator where their stage says so.
 
     Two players have an optimiser each, so an adversarial stage optimises manually, and Lightning counts two steps a
-    batch; any other stage leaves it to Lightning. In each part of a step `add_gradients` adds those of the generator's
-    side, whose total includes `realism`, and `add_judgement` the discriminator's. When all parts are added, `update`
-    lets the generator's side step and `end_step` the discriminator.
+    batch; any other stage leaves it to Lightning. In each micro-batch `add_gradients` adds those of the generator's
+    side, whose total includes `generator_loss`, and `add_discriminator_gradients` the discriminator's. After the last
+    one `update` lets the generator's side step, and `update_discriminator` the discriminator.
     """
 
     decoder: DecoderModule
@@ -139,29 +139,31 @@ class AdversarialModule(TrainableModule):
         """The discriminator among the module's parts, where there is one."""
         return {"discriminator": self.discriminator} if self.stage.is_adversarial else {}
 
-    def realism(self, generated: Tensor, values: dict[str, Tensor], random: torch.Generator, share: Share) -> Tensor:
-        """The weighted adversarial loss of this share's images [N, 3, H, W], and note in `values` what is logged."""
+    def generator_loss(
+        self, generated: Tensor, values: dict[str, Tensor], random: torch.Generator, batch_slice: BatchSlice
+    ) -> Tensor:
+        """The weighted adversarial loss of this slice's images [N, 3, H, W]; adds to `values` what is logged."""
         self.discriminator.requires_grad_(False)
-        self.discriminator.train(self.between_steps)  # spectral norms follow once a step: its parts see one network
-        loss = self.adversary.realism(generated, self.augmentation, random, share)
+        self.discriminator.train(self.between_steps)  # spectral norms follow once a step: micro-batches see one network
+        loss = self.adversary.generator_loss(generated, self.augmentation, random, batch_slice)
         values["adversarial/generator"] = loss.detach()
         return self.stage.adversarial.weight * loss
 
     def add_gradients(self, total: Tensor) -> None:
-        """Those of one part of the step."""
+        """Those of one micro-batch."""
         self.manual_backward(total / self.stage.accumulate)
 
-    def add_judgement(
-        self, real: Tensor, generated: Tensor, random: torch.Generator, share: Share
+    def add_discriminator_gradients(
+        self, real: Tensor, generated: Tensor, random: torch.Generator, batch_slice: BatchSlice
     ) -> dict[str, Tensor]:
-        """Add the discriminator's gradients on this share of the step's images, [N, 3, H, W] each; returns what is
+        """Add the discriminator's gradients on this slice of the step's images, [N, 3, H, W] each; returns what is
         logged. `generated` has no gradients.
         """
         self.let_discriminator_learn()
         self.discriminator.eval()
-        judgement = self.adversary.judgement(real, generated, self.augmentation, random, share, self.step)
-        self.add_gradients(judgement.total)
-        return {f"adversarial/{name}": value for name, value in judgement.values.items()}
+        loss = self.adversary.discriminator_loss(real, generated, self.augmentation, random, batch_slice, self.step)
+        self.add_gradients(loss.total)
+        return {f"adversarial/{name}": value for name, value in loss.values.items()}
 
     def let_discriminator_learn(self) -> None:
         """All of it that the stage trains; the generator's turn has frozen it."""
@@ -170,16 +172,17 @@ class AdversarialModule(TrainableModule):
             self.discriminator.freeze_highest(self.stage.adversarial.freeze_blocks)
 
     def update(self, player: int) -> None:
-        """Step by the gradients that the parts have added up."""
+        """Step by the gradients that the micro-batches have added up."""
         optimizer = self.players[player]
         if self.stage.clip:
             self.clip_gradients(optimizer, self.stage.clip, "norm")
         optimizer.step()
         optimizer.zero_grad()
 
-    def end_step(self, learned: Mapping[str, Any], real: int) -> None:
-        """Let the discriminator step, and augmentation and rates follow. `learned`: means of what `add_judgement`
-        returned; `real`: training images in the step, over all processes and parts, that it has seen.
+    def update_discriminator(self, learned: Mapping[str, Any], real: int) -> None:
+        """Let the discriminator step, and augmentation and rates follow. `learned`: means of what
+        `add_discriminator_gradients` returned; `real`: how many of the step's training images, over all processes, it
+        has seen.
         """
         self.update(DISCRIMINATOR)
         self.adversary.adapt(self.augmentation, self.mean_over_ranks(learned["adversarial/sign"]), real)

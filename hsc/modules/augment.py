@@ -14,34 +14,36 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hsc.modules.share import WHOLE, Share
+from hsc.modules.batch_slice import WHOLE_BATCH, BatchSlice
 
 LUMA = 1 / math.sqrt(3)  # each component of the unit vector along the grey axis
 
 
-def augment(images: Tensor, p: float | Tensor, random: torch.Generator, share: Share = WHOLE) -> Tensor:
+def augment(
+    images: Tensor, p: float | Tensor, random: torch.Generator, batch_slice: BatchSlice = WHOLE_BATCH
+) -> Tensor:
     """[N, 3, H, W] in about [-1, 1] → the same shape; p in [0, 1] is the probability of each transform.
 
-    `share`: which images of the step's batch these are; random numbers are drawn for all of them.
+    `batch_slice`: which images of the step's batch these are; random numbers are drawn for all of them.
     """
     if isinstance(p, float) and p <= 0:  # a tensor's value would have to be fetched from the device
         return images
     with torch.autocast(images.device.type, enabled=False):
-        return _augment(images.float(), p, random, share)
+        return _augment(images.float(), p, random, batch_slice)
 
 
-def _augment(images: Tensor, p: float | Tensor, random: torch.Generator, share: Share) -> Tensor:
-    n, device = len(images) * share.parts, images.device
+def _augment(images: Tensor, p: float | Tensor, random: torch.Generator, batch_slice: BatchSlice) -> Tensor:
+    n, device = len(images) * batch_slice.stride, images.device
 
     def uniform() -> Tensor:
-        return share.of(torch.rand(n, generator=random, device=device))
+        return batch_slice.of(torch.rand(n, generator=random, device=device))
 
     def drawn(sample: Tensor) -> Tensor:
         """`sample` where the coin falls, else 0."""
         return torch.where(uniform() < p, sample, torch.zeros_like(sample))
 
     def normal(deviation: float) -> Tensor:
-        return drawn(share.of(torch.randn(n, generator=random, device=device)) * deviation)
+        return drawn(batch_slice.of(torch.randn(n, generator=random, device=device)) * deviation)
 
     # Geometry: mirror, translation, rotation, isotropic and anisotropic scaling.
     mirror = 1 - 2 * drawn((uniform() < 0.5).float())
@@ -76,17 +78,17 @@ def _augment(images: Tensor, p: float | Tensor, random: torch.Generator, share: 
     return flat.view_as(images)
 
 
-def diff_augment(images: Tensor, random: torch.Generator, share: Share = WHOLE) -> Tensor:
+def diff_augment(images: Tensor, random: torch.Generator, batch_slice: BatchSlice = WHOLE_BATCH) -> Tensor:
     """DiffAugment (Zhao et al., NeurIPS 2020): every image's colours, place and a cut-out square, drawn for each.
 
-    [N, 3, H, W] → the same shape; `share` as of `augment`.
+    [N, 3, H, W] → the same shape; `batch_slice` as of `augment`.
     """
     with torch.autocast(images.device.type, enabled=False):
         images, device = images.float(), images.device
         n, side = len(images), images.shape[-1]
 
         def uniform(low: float, high: float) -> Tensor:
-            drawn = share.of(torch.rand(n * share.parts, generator=random, device=device))
+            drawn = batch_slice.of(torch.rand(n * batch_slice.stride, generator=random, device=device))
             return (low + (high - low) * drawn)[:, None, None, None]
 
         images = images + uniform(-0.5, 0.5)

@@ -11,11 +11,10 @@ from hsc.config import Config, StageConfig
 from hsc.images import resize
 from hsc.losses import Loss
 from hsc.modules.adversary import GENERATOR, AdversarialModule
+from hsc.modules.batch_slice import BatchSlice
 from hsc.modules.encoder import EncoderModule
 from hsc.modules.entropy import EntropyModule
 from hsc.modules.objective import Objective, Prefix, Terms
-from hsc.modules.share import Share
-from hsc.modules.teacher import Teacher
 from hsc.nets.build import grid, share_components
 from hsc.nets.heads import Heads
 from hsc.nets.mobile_stylegan import MobileStyleGAN
@@ -89,41 +88,40 @@ class CodecModule(AdversarialModule):
         return self.stage.quantise != "none"
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        images, random, share = batch["image"], self.step_generator(), self.share
-        total, values, prefixes = self._rate_and_distortion(batch, random, share)
+        images, random, batch_slice = batch["image"], self.step_generator(), self.batch_slice
+        total, values, prefixes = self._rate_and_distortion(batch, random, batch_slice)
         if self.stage.is_adversarial:
             decoded = self._all_images(prefixes)
-            total = total + self.realism(decoded, values, random, share)
+            total = total + self.generator_loss(decoded, values, random, batch_slice)
             self.add_gradients(total)
-            values |= self.add_judgement(images, decoded.detach(), random, share)
-        self.add_part(values | {"objective": total.detach(), "learning_rate": self._rate()})
-        if self.all_parts_added:
-            means = self.mean_of_parts()
+            values |= self.add_discriminator_gradients(images, decoded.detach(), random, batch_slice)
+        values |= {"objective": total.detach(), "learning_rate": self._rate()}
+        if (means := self.end_micro_batch(values)) is not None:
             if self.stage.is_adversarial:
                 self.update(GENERATOR)
-                self.end_step(means, share.parts * len(images))
-            self.count_step(means)
+                self.update_discriminator(means, batch_slice.stride * len(images))
+            self.end_step(means)
         return total
 
     def _rate_and_distortion(
-        self, batch: dict[str, Any], random: torch.Generator, share: Share
+        self, batch: dict[str, Any], random: torch.Generator, batch_slice: BatchSlice
     ) -> tuple[Tensor, dict[str, Any], list[Prefix]]:
-        """The objective on a share of the step's images, what is logged, and what was decoded for it."""
+        """The objective on a slice of the step's images, what is logged, and what was decoded for it."""
         images = batch["image"]
-        whole = (share.parts * len(images),)
-        quality = share.of(torch.randint(len(self.lambdas), whole, generator=random, device=self.device))
+        whole = (batch_slice.stride * len(images),)
+        quality = batch_slice.of(torch.randint(len(self.lambdas), whole, generator=random, device=self.device))
         latents = self.encoder(images.contiguous(memory_format=torch.channels_last))[: len(self.layer_names)]
         if not self.coding:
             everything = torch.arange(len(images), device=self.device)
-            decoded = self.decoded([latents], quality, [everything], self.objective.looks)
+            decoded = self.decoded([latents], quality, [everything], self.objective.needs_images)
             prefix = Prefix(self.layer_names[-1], everything, 1.0, *decoded[0])
             return *self._distortion(prefix, batch), [prefix]
-        coded = self.entropy(latents, quality, self._quantiser(), random, share)
+        coded = self.entropy(latents, quality, self._quantiser(), random, batch_slice)
         rows = [layer.shape[1] for layer in latents]
         total, values = self.objective.rate(coded.row_bits, rows, self.lambdas[quality], self.size**2)
         # Drawn on the CPU, where the numbers of images are wanted.
         draws = self.step_generator(PREFIXES, torch.device("cpu"))
-        prefixes = self._decoded_prefixes(coded.prefixes, quality, draws, share)
+        prefixes = self._decoded_prefixes(coded.prefixes, quality, draws, batch_slice)
         for prefix in prefixes:
             term = self._distortion(prefix, batch)
             total = total + prefix.portion * term.total
@@ -138,7 +136,7 @@ class CodecModule(AdversarialModule):
         return total, values, prefixes
 
     def _all_images(self, prefixes: Sequence[Prefix]) -> Tensor:
-        """Those of all prefixes [N, 3, S, S], in an order that leaves each share of a step its own: that of the batch,
+        """Those of all prefixes [N, 3, S, S], in an order that leaves each slice of a step its own: that of the batch,
         or, where every prefix of every image is decoded, of the prefixes.
         """
         images = torch.cat([prefix.images for prefix in prefixes])
@@ -147,22 +145,22 @@ class CodecModule(AdversarialModule):
         return images[torch.cat([prefix.chosen for prefix in prefixes]).argsort()]
 
     def _decoded_prefixes(
-        self, prefixes: list[list[Tensor]], quality: Tensor, random: torch.Generator, share: Share
+        self, prefixes: list[list[Tensor]], quality: Tensor, random: torch.Generator, batch_slice: BatchSlice
     ) -> list[Prefix]:
-        """Every prefix of all images, or each image's own draw. A layer that only other shares have drawn has no images
+        """Every prefix of all images, or each image's own draw. A layer that only other slices have drawn has no images
         and portion 0 here, so that all log the same.
         """
         everything = torch.arange(len(quality))
         if self.stage.prefixes == "all":
             chosen, portions, drawn = [everything] * len(prefixes), [1.0] * len(prefixes), [1] * len(prefixes)
         else:
-            whole = (share.parts * len(quality),)
+            whole = (batch_slice.stride * len(quality),)
             draw = torch.randint(len(prefixes), whole, generator=random)
-            chosen = [everything[share.of(draw) == j] for j in range(len(prefixes))]
+            chosen = [everything[batch_slice.of(draw) == j] for j in range(len(prefixes))]
             drawn = draw.bincount(minlength=len(prefixes)).tolist()
-            portions = [share.parts * len(own) / max(count, 1) for own, count in zip(chosen, drawn, strict=True)]
+            portions = [batch_slice.stride * len(own) / max(count, 1) for own, count in zip(chosen, drawn, strict=True)]
         chosen = [own.to(quality.device, non_blocking=True) for own in chosen]
-        decoded = self.decoded(prefixes, quality, chosen, self.objective.looks)
+        decoded = self.decoded(prefixes, quality, chosen, self.objective.needs_images)
         by_layer = zip(self.layer_names, chosen, portions, decoded, drawn, strict=False)
         return [Prefix(layer, own, portion, *faces) for layer, own, portion, faces, anywhere in by_layer if anywhere]
 
@@ -256,6 +254,27 @@ class CodecModule(AdversarialModule):
         return CodecOutput(
             originals, names, {list(self.config.model.layers)[-1]: layer}, {}, torch.empty(len(names), 0)
         )
+
+
+class Teacher:
+    """Against forgetting: the codec that a stage started from, which shows what it made of the same faces.
+
+    It is frozen, and no Module itself, so that the one that learns from it neither trains nor saves it.
+    """
+
+    def __init__(self, codec: CodecModule) -> None:
+        self.codec = codec.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def decode(
+        self, images: Tensor, quality: Tensor, layers: Sequence[str], chosen: Sequence[Tensor]
+    ) -> Sequence[Tensor]:
+        """Up to each of the layers, the pictures of the images [N, 3, S, S] chosen for it, by their indices."""
+        codec = self.codec.to(images.device)
+        latents = codec.encoder(images.contiguous(memory_format=torch.channels_last))[: len(codec.layer_names)]
+        prefixes = codec.entropy(latents, quality, "round").prefixes
+        own = [prefixes[codec.layer_names.index(layer)] for layer in layers]
+        return [images for _, images in codec.decoded(own, quality, chosen)]
 
 
 def _linear_picture(heads: Heads, latents: Sequence[Tensor]) -> Tensor:

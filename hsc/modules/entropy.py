@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hsc.config import ModelConfig
-from hsc.modules.share import Share
+from hsc.modules.batch_slice import WHOLE_BATCH, BatchSlice
 from hsc.nets.build import bands, build_entropy, build_gain
 from hsc.nets.entropy import Memory
 from hsc.nets.quantise import economical_round, gaussian_bits, straight_through
@@ -58,10 +58,10 @@ class EntropyModule(pl.LightningModule):
         quality: Tensor,
         quantiser: Quantiser,
         generator: torch.Generator | None = None,
-        share: Share = Share(),  # noqa: B008  immutable
+        batch_slice: BatchSlice = WHOLE_BATCH,
     ) -> Coded:
         """Code the first len(latents) layers at `quality` [N]. `generator` draws the noise of quantiser "noise" for the
-        whole step, of which these images are a `share`.
+        whole step, of which these images are the `batch_slice`.
         """
         with torch.autocast(latents[0].device.type, enabled=False):
             memory = self.net.begin(quality)
@@ -70,7 +70,7 @@ class EntropyModule(pl.LightningModule):
             bits: list[Tensor] = []
             symbols: list[Tensor] = []
             for layer, values in enumerate(latents):
-                coded = self._code_layer(memory, layer, values.float(), quality, quantiser, generator, share)
+                coded = self._code_layer(memory, layer, values.float(), quality, quantiser, generator, batch_slice)
                 memory, rows, layer_bits, layer_symbols = coded
                 decoded.append(rows)
                 bits.append(layer_bits)
@@ -87,7 +87,7 @@ class EntropyModule(pl.LightningModule):
         quality: Tensor,
         quantiser: Quantiser,
         generator: torch.Generator | None,
-        share: Share,
+        batch_slice: BatchSlice,
     ) -> tuple[Memory, Tensor, Tensor, Tensor]:
         decoded, bits, symbols = [], [], []
         first = self.net.step_rows[self.layer_steps[layer][0]].start
@@ -100,8 +100,8 @@ class EntropyModule(pl.LightningModule):
                 symbols_of_step = economical_round(residual, functools.partial(gaussian_bits, log_scale=log_scale))
             rounded = straight_through(symbols_of_step, residual)
             if quantiser == "noise":
-                whole = (share.parts * len(residual), *residual.shape[1:])
-                noise = share.of(torch.rand(whole, generator=generator, device=residual.device)) - 0.5
+                whole = (batch_slice.stride * len(residual), *residual.shape[1:])
+                noise = batch_slice.of(torch.rand(whole, generator=generator, device=residual.device)) - 0.5
                 bits.append(gaussian_bits(residual + noise, log_scale).sum(-1))
             else:
                 bits.append(gaussian_bits(rounded, log_scale).sum(-1))

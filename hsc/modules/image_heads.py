@@ -47,9 +47,8 @@ class ImageHeadModule(TrainableModule):
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         images = self.generator.synthesis(batch["styles"]).float()
         total, parts = self.objective.distortion(self._last_layer, images, batch["image"], batch.get("landmarks"))
-        self.add_part(parts | {"objective": total.detach()})
-        if self.all_parts_added:
-            self.count_step(self.mean_of_parts())
+        if (means := self.end_micro_batch(parts | {"objective": total.detach()})) is not None:
+            self.end_step(means)
         return total
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> CodecOutput:  # type: ignore[override]

@@ -20,7 +20,7 @@ class Terms(NamedTuple):
 class Prefix(NamedTuple):
     """Faces of a batch, decoded up to a layer.
 
-    `portion`: times the mean over these faces is, in the mean over shares of a step, the mean over all that the step
+    `portion`: times the mean over these faces is, in the mean over slices of a step, the mean over all that the step
     decodes up to this layer. `images` have no pixels (S = 0) where no term looks at them.
     """
 
@@ -46,8 +46,8 @@ class Objective:
         self.adversarial = stage.is_adversarial
 
     @property
-    def looks(self) -> bool:
-        """Whether any term looks at decoded images, or a discriminator does."""
+    def needs_images(self) -> bool:
+        """Whether any term or a discriminator looks at decoded images."""
         return bool(self.distilled or self.adversarial or any(self.tasks.values()))
 
     def distortion(self, layer: str, images: Tensor, originals: Tensor, landmarks: Tensor | None) -> Terms:

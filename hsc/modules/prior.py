@@ -21,9 +21,9 @@ from hsc.config import Config, StageConfig, tasks_of
 from hsc.images import resize
 from hsc.losses import Loss
 from hsc.modules.adversary import DISCRIMINATOR, GENERATOR, AdversarialModule
+from hsc.modules.batch_slice import BatchSlice
 from hsc.modules.encoder import EncoderModule
 from hsc.modules.objective import Objective
-from hsc.modules.share import Share
 from hsc.modules.trainable import mean_of
 from hsc.nets.build import share_components
 from hsc.validation_output import CodecOutput, LayerOutput
@@ -46,7 +46,7 @@ class PriorModule(AdversarialModule):
         self.register_buffer("path_length", torch.zeros(()))
         self.path_length: Tensor
         self.reconstructs = reconstructs(config, stage)
-        self._images: list[Tensor] = []  # of the step's parts so far
+        self._images: list[Tensor] = []  # of the step's micro-batches so far
         self._mean_styles: list[Tensor] = []
         self._path_lengths: list[Tensor] = []
         self.freeze_untrained()
@@ -62,39 +62,38 @@ class PriorModule(AdversarialModule):
         }
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        share = self.share
-        total, values = self._generator_side(batch, self.step_generator(GENERATOR), share)
+        batch_slice = self.batch_slice
+        total, values = self._generator_side(batch, self.step_generator(GENERATOR), batch_slice)
         if self.stage.is_adversarial:
             self.add_gradients(total)
             self._images.append(batch["image"])
-        self.add_part(values)
-        if self.all_parts_added:
-            means = self.mean_of_parts()
+        if (means := self.end_micro_batch(values)) is not None:
             if self.stage.is_adversarial:
-                means |= self._take_turns(share.parts)
-            self.count_step(means)
+                means |= self._update_both(batch_slice.stride)
+            self.end_step(means)
         return total
 
-    def _take_turns(self, parts: int) -> dict[str, Any]:
+    def _update_both(self, slices: int) -> dict[str, Any]:
         """The generator's side steps, then the discriminator, against what the generator has come to. Returns what is
         logged.
         """
         self.update(GENERATOR)
         self._follow_means()
         images, self._images = self._images, []
-        learned = mean_of([self._judgement(part, self.share_of(place)) for place, part in enumerate(images)])
-        self.end_step(learned, self._adversarial_images(len(images[0])) * parts)
+        learned = mean_of([self._discriminator_gradients(own, self.slice_of(k)) for k, own in enumerate(images)])
+        self.update_discriminator(learned, self._adversarial_images(len(images[0])) * slices)
         return learned
 
     def _generator_side(
-        self, batch: dict[str, Any], random: torch.Generator, share: Share
+        self, batch: dict[str, Any], random: torch.Generator, batch_slice: BatchSlice
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The generator side's objective on a share of the step's images, and what is logged."""
+        """The generator side's objective on a slice of the step's images, and what is logged."""
         originals = batch["image"].contiguous(memory_format=torch.channels_last)
         styles, picture = self._styles_of(originals) if self.reconstructs else (originals.new_zeros(0), None)
         n = len(styles)
         if self.stage.is_adversarial:
-            random_styles = self._random_styles(self._adversarial_images(len(originals)), random, share)
+            random_styles = self._random_styles(self._adversarial_images(len(originals)), random, batch_slice)
+            self._mean_styles.append(random_styles[:, 0].detach().mean(0))
             styles = torch.cat([styles, random_styles]) if n else random_styles
             if picture is not None:  # random faces have none
                 picture = torch.cat([picture, picture.new_zeros(len(random_styles), *picture.shape[1:])])
@@ -104,8 +103,8 @@ class PriorModule(AdversarialModule):
         if n:
             total, values = self.objective.distortion(self._last_layer, images[:n], originals, batch.get("landmarks"))
         if self.stage.is_adversarial:
-            total = total + self.realism(images[n:], values, random, share)
-            total = total + self._path_penalty(len(originals), random, share, values)
+            total = total + self.generator_loss(images[n:], values, random, batch_slice)
+            total = total + self._path_penalty(len(originals), random, batch_slice, values)
         values["objective"] = total.detach()
         return total, values
 
@@ -115,18 +114,21 @@ class PriorModule(AdversarialModule):
         latents = self.encoder(originals)
         return self.decoder.styles(latents, quality), self.decoder.heads.picture(latents)
 
-    def _path_penalty(self, n: int, random: torch.Generator, share: Share, values: dict[str, Tensor]) -> Tensor:
+    def _path_penalty(
+        self, n: int, random: torch.Generator, batch_slice: BatchSlice, values: dict[str, Tensor]
+    ) -> Tensor:
         """Path-length regularisation (StyleGAN2), in its turn, on half the generated images: a step of w should change
         the image as much everywhere. In float32, whose second derivatives bfloat16 cannot carry.
         """
         stage = self.stage.adversarial
         if not stage.path_weight or self.step % stage.path_every:
             return self.path_length.new_zeros(())
-        styles = self._random_styles(max(self._adversarial_images(n) // 2, 1), random, share)
+        styles = self._random_styles(max(self._adversarial_images(n) // 2, 1), random, batch_slice)
+        self._mean_styles.append(styles[:, 0].detach().mean(0))
         with torch.autocast(self.device.type, enabled=False):
             images = self.decoder.generator.synthesis(styles)
-            noise = share.of(
-                torch.randn(share.parts * len(images), *images.shape[1:], generator=random, device=self.device)
+            noise = batch_slice.of(
+                torch.randn(batch_slice.stride * len(images), *images.shape[1:], generator=random, device=self.device)
             )
             (slopes,) = torch.autograd.grad((images * noise).sum() / images.shape[-1], styles, create_graph=True)
         lengths = slopes.square().sum(2).mean(1).sqrt()
@@ -146,25 +148,25 @@ class PriorModule(AdversarialModule):
                 mean.lerp_(self.mean_over_ranks(torch.stack(seen).mean(0)), 1 - beta)
                 seen.clear()
 
-    def _judgement(self, originals: Tensor, share: Share) -> dict[str, Tensor]:
-        """Add the discriminator's gradients on a share of the step's images; returns what is logged."""
+    def _discriminator_gradients(self, originals: Tensor, batch_slice: BatchSlice) -> dict[str, Tensor]:
+        """Add the discriminator's gradients on a slice of the step's images; returns what is logged."""
         random = self.step_generator(DISCRIMINATOR)
         originals = originals[: self._adversarial_images(len(originals))]
         with torch.no_grad():
-            styles = self._random_styles(len(originals), random, share)
+            styles = self._random_styles(len(originals), random, batch_slice)
             generated = self.decoder.generator.synthesis(styles).float()
-        return self.add_judgement(originals, generated, random, share)
+        return self.add_discriminator_gradients(originals, generated, random, batch_slice)
 
-    def _random_styles(self, n: int, random: torch.Generator, share: Share) -> Tensor:
-        """W+ [n, rows, w_dim] of random faces; some mix two styles at a random row."""
-        generator, whole = self.decoder.generator, n * share.parts
+    def _random_styles(self, n: int, random: torch.Generator, batch_slice: BatchSlice) -> Tensor:
+        """W+ [n, rows, w_dim] of random faces; some mix two styles at a random row, of which the first is in row 0."""
+        generator, whole = self.decoder.generator, n * batch_slice.stride
         z = torch.randn(2, whole, generator.z_dim, generator=random, device=self.device)
         mixed = torch.rand(whole, generator=random, device=self.device) < self.stage.adversarial.style_mixing
         cut = torch.randint(1, generator.num_rows, (whole,), generator=random, device=self.device)
-        cut = share.of(torch.where(mixed, cut, generator.num_rows))
-        first, second = generator.mapping_network(torch.cat([share.of(z[0]), share.of(z[1])])).float().chunk(2)
-        if torch.is_grad_enabled():
-            self._mean_styles.append(first.detach().mean(0))
+        cut = batch_slice.of(torch.where(mixed, cut, generator.num_rows))
+        first, second = (
+            generator.mapping_network(torch.cat([batch_slice.of(z[0]), batch_slice.of(z[1])])).float().chunk(2)
+        )
         rows = torch.arange(generator.num_rows, device=self.device)
         return torch.where((rows < cut[:, None])[..., None], first[:, None], second[:, None])
 

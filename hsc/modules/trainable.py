@@ -1,4 +1,4 @@
-"""What the training modules share: parts that learn, optimisers, counters, randomness that belongs to the step."""
+"""What the training modules share: parts that learn, optimisers, steps and what they log, randomness of a step."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,15 +13,22 @@ from torch import Tensor, nn
 from hsc.config import Config, StageConfig, from_yaml, to_yaml
 from hsc.errors import HscError
 from hsc.losses import Loss
-from hsc.modules.share import Share
-from hsc.modules.window import Window
+from hsc.modules.batch_slice import BatchSlice
 from hsc.nets.build import image_size
+
+OBJECTIVES = ("objective", "adversarial/discriminator")  # what the optimisers lower
 
 
 class TrainableModule(pl.LightningModule):
     """Base of the modules that stages train.
 
-    `batches_seen` counts this stage's batches, and all its randomness is a function of (seed, batch): a run that was
+    Lightning hands a step to `training_step` in `accumulate` micro-batches. Each ends with `end_micro_batch`, the last
+    of them with `end_step`, which counts the step and adds what it logs to `running_means`:
+
+    ```
+    batch ──training_step──▶ values of a micro-batch ──mean──▶ of the step ──running_means──▶ of `log_every` steps
+    ```
+    `batches_seen` counts this stage's steps, and all its randomness is a function of (seed, step): a run that was
     killed continues with exactly the noise it would have had. `samples_seen` goes on over the stages of a run.
     """
 
@@ -37,9 +44,9 @@ class TrainableModule(pl.LightningModule):
         self.step = 0
         """`batches_seen` for this process to read without waiting for the device"""
         self.register_load_state_dict_post_hook(_read_step)
-        self.window = Window()
-        """what has not been logged yet"""
-        self._values_of_parts: list[Mapping[str, Tensor | float]] = []
+        self.running_means = RunningMeans()
+        """of what has not been logged yet"""
+        self._micro_batches: list[Mapping[str, Tensor | float]] = []  # what those of this step log
 
     @property
     def samples_seen(self) -> int:
@@ -89,53 +96,44 @@ class TrainableModule(pl.LightningModule):
         return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
     def step_generator(self, purpose: int = 0, device: torch.device | None = None) -> torch.Generator:
-        """Random numbers of this step, the same in all processes and for all parts: each takes its own share of what is
-        drawn for the whole batch. Two purposes, numbered below 4099, have nothing in common.
+        """Random numbers of this step, the same in all processes and for all micro-batches: each takes its own slice of
+        what is drawn for the whole batch. Two purposes, numbered below 4099, have nothing in common.
         """
         generator = torch.Generator(device or self.device)
         return generator.manual_seed((self.config.seed * 1_000_003 + self.step) * 4099 + purpose)
 
     @property
-    def share(self) -> Share:
+    def batch_slice(self) -> BatchSlice:
         """Which images of the step are computed now."""
-        return self.share_of(len(self._values_of_parts))
+        return self.slice_of(len(self._micro_batches))
 
-    def share_of(self, part: int) -> Share:
-        """Which images of the step this process computes in its part of that number."""
-        return Share(self.global_rank + self._processes * part, self._processes * self.stage.accumulate)
-
-    def add_part(self, values: Mapping[str, Tensor | float]) -> None:
-        """To be called once a part of a step, with what it logs."""
-        self._values_of_parts.append(values)
-
-    @property
-    def all_parts_added(self) -> bool:
-        return len(self._values_of_parts) == self.stage.accumulate
+    def slice_of(self, micro_batch: int) -> BatchSlice:
+        """Which images of the step this process computes in its micro-batch of that number."""
+        return BatchSlice(self.global_rank + self._processes * micro_batch, self._processes * self.stage.accumulate)
 
     @property
     def between_steps(self) -> bool:
-        """Whether no step has been begun that still misses parts: checkpoints are of whole steps."""
-        return not self._values_of_parts
+        """Whether no step has been begun that still lacks micro-batches: checkpoints are of whole steps."""
+        return not self._micro_batches
 
-    def mean_of_parts(self) -> dict[str, Tensor | float]:
-        """The means of what the step's parts log; the next part is of another step."""
-        parts, self._values_of_parts = self._values_of_parts, []
-        return mean_of(parts)
+    def end_micro_batch(self, values: Mapping[str, Tensor | float]) -> dict[str, Tensor | float] | None:
+        """To be called once a micro-batch, with what it logs. After a step's last one the means over all, else None."""
+        self._micro_batches.append(values)
+        if len(self._micro_batches) < self.stage.accumulate:
+            return None
+        micro_batches, self._micro_batches = self._micro_batches, []
+        return mean_of(micro_batches)
 
-    def count_step(self, values: Mapping[str, Tensor | float]) -> None:
+    def end_step(self, values: Mapping[str, Tensor | float]) -> None:
         """To be called once a step, with what it logs."""
         self.batches_seen += 1
         self.step += 1
-        self.log_training(values)
+        self.running_means.add(values)
 
-    def log_training(self, values: Mapping[str, Tensor | float]) -> None:
-        """Values of this step, to be logged as part of the means over `log_every` steps."""
-        self.window.add(values)
-
-    def end_window(self) -> dict[str, Tensor]:
-        """Means since the last log point, over steps and processes, by name; the next step begins a new window."""
-        means = self.mean_over_ranks(self.window.means(self.device)).cpu()
-        names, self.window = list(self.window.sums), Window()
+    def take_running_means(self) -> dict[str, Tensor]:
+        """Means since the last log point, over steps and processes, by name; new ones begin with the next step."""
+        means = self.mean_over_ranks(self.running_means.values(self.device)).cpu()
+        names, self.running_means = self.running_means.names, RunningMeans()
         return dict(zip(names, means, strict=True))
 
     @classmethod
@@ -165,12 +163,13 @@ class TrainableModule(pl.LightningModule):
             "config": to_yaml(replace(self.config, stages={"this": self.stage}, run=["this"])),
             "samples_before": self.samples_before,
         }
-        if self.window.sums:
-            checkpoint["window"] = self.window.state(self.mean_over_ranks(self.window.means(self.device)))
+        if self.running_means.names:
+            means = self.mean_over_ranks(self.running_means.values(self.device))
+            checkpoint["window"] = self.running_means.state(means)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if "window" in checkpoint:
-            self.window.restore(checkpoint["window"])
+            self.running_means.restore(checkpoint["window"])
 
     def mean_over_ranks(self, value: Tensor) -> Tensor:
         """Of a tensor that every process has."""
@@ -185,10 +184,47 @@ class TrainableModule(pl.LightningModule):
         return 1 if self._trainer is None else self._trainer.world_size
 
 
+class RunningMeans:
+    """Means of values by name, each over the steps since the last log point that had it. Adding waits for no device."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor | float] = {}
+        self._counts: dict[str, int] = {}
+        self.objectives: list[Tensor] = []
+        """of each step, not finite where one of the objectives is not"""
+
+    @property
+    def names(self) -> list[str]:
+        """Of the values there are; none just after a log point."""
+        return list(self._sums)
+
+    def add(self, values: Mapping[str, Tensor | float]) -> None:
+        """Add the values of one step."""
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+            self._counts[name] = self._counts.get(name, 0) + 1
+        of_step = [torch.as_tensor(values[name]) for name in OBJECTIVES if name in values]
+        if of_step:
+            self.objectives.append(torch.stack(of_step).sum())
+
+    def values(self, device: torch.device) -> Tensor:
+        """The means in the order of `names`: [names], on the device."""
+        return torch.stack(
+            [torch.as_tensor(total, device=device).float() / self._counts[name] for name, total in self._sums.items()]
+        )
+
+    def state(self, means: Tensor) -> dict[str, Any]:
+        """What a checkpoint keeps, with means over all processes."""
+        return {"means": dict(zip(self._sums, means.tolist(), strict=True)), "counts": dict(self._counts)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        self._counts = dict(state["counts"])
+        self._sums = {name: mean * self._counts[name] for name, mean in state["means"].items()}
+
+
 class StepCallback(pl.Callback):
-    """A callback of TrainableModules that is told of whole steps: Lightning tells of each batch, of which a step has
-    `accumulate`.
-    """
+    """A callback of TrainableModules that is told of whole steps; Lightning tells of each micro-batch."""
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         assert isinstance(pl_module, TrainableModule)
@@ -200,9 +236,9 @@ class StepCallback(pl.Callback):
         raise NotImplementedError
 
 
-def mean_of(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """By name the means of values that all parts have."""
-    return {name: sum(part[name] for part in parts) / len(parts) for name in parts[0]}
+def mean_of(micro_batches: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """By name the means of values that all micro-batches have."""
+    return {name: sum(values[name] for values in micro_batches) / len(micro_batches) for name in micro_batches[0]}
 
 
 def pair(betas: Sequence[float]) -> tuple[float, float]:

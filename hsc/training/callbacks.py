@@ -116,10 +116,10 @@ class TrainingCurves(StepCallback):
         self._log(trainer, pl_module)  # of a stage that stopped early
 
     def _log(self, trainer: pl.Trainer, module: TrainableModule) -> None:
-        if not module.window.sums:
+        if not module.running_means.names:
             return
         check_finite(trainer, module, self.stage)
-        values = {f"train/{name}": value for name, value in module.end_window().items()}
+        values = {f"train/{name}": value for name, value in module.take_running_means().items()}
         trainer.callback_metrics.update(values)
         for logger in trainer.loggers:
             logger.log_metrics(

@@ -180,8 +180,8 @@ def check_finite(trainer: pl.Trainer, module: TrainableModule, name: str) -> Non
 
     Waits for the device, and all processes must call it.
     """
-    if module.window.objectives:
-        objectives = module.mean_over_ranks(torch.stack(module.window.objectives)).tolist()
+    if module.running_means.objectives:
+        objectives = module.mean_over_ranks(torch.stack(module.running_means.objectives)).tolist()
         for place, value in enumerate(objectives):
             if not math.isfinite(value):
                 first = module.step - len(objectives) + 1 + place

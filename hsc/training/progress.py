@@ -278,12 +278,13 @@ class StageProgress(StepCallback, ProgressBar):
 
     def _look_at(self, trainer: pl.Trainer, module: TrainableModule) -> None:
         now = time.monotonic()
-        if not module.window.sums:  # just logged
+        means = module.running_means
+        if not means.names:  # just logged
             logged = {name.removeprefix("train/"): float(value) for name, value in trainer.callback_metrics.items()}
             self._values, self._logged = headline(logged, module.layer_names[-1]), True
         elif not self._logged and now - self._peeked >= SECONDS_BETWEEN_PEEKS:
-            means = module.window.means(module.device).tolist()
-            self._values = headline(dict(zip(module.window.sums, means, strict=True)), module.layer_names[-1])
+            values = dict(zip(means.names, means.values(module.device).tolist(), strict=True))
+            self._values = headline(values, module.layer_names[-1])
             self._peeked = now
 
 

@@ -16,10 +16,9 @@ from hsc.errors import HscError
 from hsc.files import write_atomically
 from hsc.judges import Judge, load_judge, weights
 from hsc.losses import Loss, load_losses, unavailable_losses
-from hsc.modules.codec import CodecModule
+from hsc.modules.codec import CodecModule, Teacher
 from hsc.modules.image_heads import ImageHeadModule
 from hsc.modules.prior import PriorModule
-from hsc.modules.teacher import Teacher
 from hsc.modules.trainable import TrainableModule
 from hsc.nets.build import image_size
 from hsc.released import find_weights

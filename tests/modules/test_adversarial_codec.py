@@ -54,14 +54,14 @@ def test_both_players_learn(fit: Callable, kind: str, quantise: str):
 def test_the_discriminator_sees_what_the_step_decoded_and_its_originals(fit: Callable, prefixes: str):
     codec = module(prefixes=prefixes)
     decoded, seen = [], []
-    synthesis, judgement = codec.decoder.generator.synthesis, codec.adversary.judgement
+    synthesis, judgement = codec.decoder.generator.synthesis, codec.adversary.discriminator_loss
 
     def noted(*given, **named):
         decoded.append(synthesis(*given, **named))
         return decoded[-1]
 
     codec.decoder.generator.synthesis = noted
-    codec.adversary.judgement = lambda *given: seen.append(given[:2]) or judgement(*given)
+    codec.adversary.discriminator_loss = lambda *given: seen.append(given[:2]) or judgement(*given)
     fit(codec)
     ((real, generated),) = seen
     (images,) = decoded  # in one pass
@@ -80,7 +80,7 @@ def test_images_of_one_prefix_each_are_in_the_order_of_the_batch():
     assert torch.equal(codec._all_images(prefixes), images)
 
 
-def test_realism_counts_by_its_weight(fit: Callable):
+def test_generator_loss_counts_by_its_weight(fit: Callable):
     """The logged objective is that of the codec alone, and so many times the adversarial loss."""
     plain, adversarial = module(train=EVERYTHING[:-1], quantise="round"), module(weight=3.0, quantise="round")
     logged = []

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hsc.modules.augment import AugmentationController, augment, diff_augment
-from hsc.modules.share import Share
+from hsc.modules.batch_slice import BatchSlice
 
 
 def images(n: int = 16) -> torch.Tensor:
@@ -89,7 +89,9 @@ def test_diff_augment_cuts_out_a_quarter_at_most_and_shifts_by_an_eighth_at_most
 @pytest.mark.parametrize("how", [lambda x, *rest: augment(x, 0.8, *rest), diff_augment])
 def test_shares_of_a_batch_are_augmented_as_the_whole(how):
     x = images(8)
-    whole = how(x, random(), Share())
+    whole = how(x, random(), BatchSlice())
     for place in range(2):
-        share = Share(place, 2)
-        torch.testing.assert_close(how(share.of(x), random(), share), share.of(whole), rtol=1e-5, atol=1e-5)
+        batch_slice = BatchSlice(place, 2)
+        torch.testing.assert_close(
+            how(batch_slice.of(x), random(), batch_slice), batch_slice.of(whole), rtol=1e-5, atol=1e-5
+        )

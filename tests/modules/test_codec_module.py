@@ -8,8 +8,8 @@ import torch
 from tiny_model import LAYERS, ROWS, SIZE, tiny_config
 
 from hsc.losses import load_losses
+from hsc.modules.batch_slice import BatchSlice
 from hsc.modules.codec import CodecModule
-from hsc.modules.share import Share
 
 PREFIXES = {
     "encoder": "encoder.",
@@ -60,7 +60,7 @@ def test_every_prefix_of_every_image_or_one_each():
     prefixes = [[torch.full((5, rows, 8), float(j)) for rows in ROWS] for j in range(3)]
     for kind in ("all", "sample"):
         codec = module(prefixes=kind)
-        decoded = codec._decoded_prefixes(prefixes, quality, torch.Generator().manual_seed(0), Share())
+        decoded = codec._decoded_prefixes(prefixes, quality, torch.Generator().manual_seed(0), BatchSlice())
         chosen = {layer: index.tolist() for layer, index, *_ in decoded}
         if kind == "all":
             assert chosen == {layer: list(range(5)) for layer in LAYERS}

@@ -9,8 +9,8 @@ from tiny_model import tiny_config
 
 from hsc.config.schema import AdversarialConfig
 from hsc.losses import load_losses
+from hsc.modules.batch_slice import WHOLE_BATCH, BatchSlice
 from hsc.modules.prior import PriorModule
-from hsc.modules.share import WHOLE, Share
 from hsc.nets.discriminator import r1_penalty
 
 EVERYTHING = ["encoder", "heads", "generator", "mapping", "discriminator"]
@@ -154,8 +154,8 @@ def test_path_lengths_come_every_so_many_steps_and_their_mean_follows(fit: Calla
     seen = []
     original = prior._path_penalty
 
-    def penalty(n: int, random: torch.Generator, share: Share, values: dict) -> torch.Tensor:
-        value = original(n, random, share, values)
+    def penalty(n: int, random: torch.Generator, batch_slice: BatchSlice, values: dict) -> torch.Tensor:
+        value = original(n, random, batch_slice, values)
         seen.append(("adversarial/path_length" in values, value.item()))
         return value
 
@@ -176,7 +176,7 @@ def test_path_length_is_the_slope_of_the_image_along_the_styles():
     prior._random_styles = lambda *_: styles.clone().requires_grad_()
     values: dict[str, torch.Tensor] = {}
     random = torch.Generator().manual_seed(3)
-    prior._path_penalty(4, random, WHOLE, values)
+    prior._path_penalty(4, random, WHOLE_BATCH, values)
     noise = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(3)) / 32
     precise = generator.double()
 
@@ -260,7 +260,7 @@ def test_the_hinge_loss_stops_where_the_discriminator_is_sure(projected: Callabl
     prior = projected()
     prior.adversary.discriminator = lambda images: torch.full((len(images), 5), 2.0)
     images, random = torch.zeros(2, 3, 32, 32), torch.Generator()
-    assert float(prior.adversary.realism(images, prior.augmentation, random, WHOLE)) == -2
-    total, values = prior.adversary.judgement(images, images, prior.augmentation, random, WHOLE, 0)
+    assert float(prior.adversary.generator_loss(images, prior.augmentation, random, WHOLE_BATCH)) == -2
+    total, values = prior.adversary.discriminator_loss(images, images, prior.augmentation, random, WHOLE_BATCH, 0)
     assert float(total) == 0 + 3  # sure of real ones; generated ones are 3 beyond -1
     assert (float(values["real"]), float(values["fake"])) == (2, 2)

@@ -7,8 +7,7 @@ import torch
 from tiny_model import LAYERS, SIZE, tiny_config
 
 from hsc.losses import load_losses
-from hsc.modules.codec import CodecModule
-from hsc.modules.teacher import Teacher
+from hsc.modules.codec import CodecModule, Teacher
 
 FACES = torch.rand(8, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(9)) * 2 - 1
 QUALITY = torch.tensor([0, 1] * 4)

@@ -50,7 +50,7 @@ class Parts(IterableDataset):
         while True:
             whole = torch.rand(BATCH, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(step)) * 2 - 1
             for part in range(self.module.stage.accumulate):
-                yield {"image": self.module.share_of(part).of(whole)}
+                yield {"image": self.module.slice_of(part).of(whole)}
             step += 1
 
 
@@ -89,7 +89,7 @@ class Keep(pl.Callback):
         self.folder, self.name = folder, name
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: AdversarialModule) -> None:
-        kept = {"weights": pl_module.state_dict(), "logged": pl_module.end_window()}
+        kept = {"weights": pl_module.state_dict(), "logged": pl_module.take_running_means()}
         torch.save(kept, self.folder / f"{self.name}-{trainer.global_rank}.pt")
 
 

@@ -144,7 +144,7 @@ def test_at_80_columns_nothing_of_the_bar_is_cut():
     terminal.errors = console()
     bar = Bar(TimeEstimate(tiny_config()), terminal)
     bar.title = "enhanced · 3 of 4"
-    bar.pace.images_per_second = 0.01
+    bar.estimate.images_per_second = 0.01
     with bar:
         bar.stepped(250, 1000, {"objective": 0.7131, "bpp": 0.04101, "lpips_128": 0.31})
     assert "250/1000" in terminal.errors.file.getvalue()

@@ -37,7 +37,7 @@ def hsc_train(
         os.dup2(stream.fileno(), 2)
     sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
     if kill:
-        _send(TrainableModule, "log_training", *kill)
+        _send(TrainableModule, "end_step", *kill)
     if kill_validation:
         for module in set(stage_room.MODULES.values()):
             _send(module, "validation_step", *kill_validation)
@@ -52,9 +52,10 @@ def _send(owner: Any, method: str, stage: str, batch: int, number: int) -> None:
     original = getattr(owner, method)
 
     def call(module: TrainableModule, *arguments: Any) -> Any:
+        result = original(module, *arguments)
         here = Path(module.trainer.default_root_dir).name == stage
         if here and int(module.batches_seen) == batch:
             os.kill(os.getpid(), number)
-        return original(module, *arguments)
+        return result
 
     setattr(owner, method, call)
