@@ -82,7 +82,7 @@ def test_a_judge_of_ones_own_says_which_way_is_better(tmp_path: Path, judge: Jud
     stop = EarlyStop(tmp_path, name, patience=3)
     for value in (2.0, 3.0, 1.0):
         trainer.validate(stop, name, value)
-    stop.put_best(trainer.module)
+    stop.load_best(trainer.module)
     assert trainer.module.weight.item() == best
 
 
