@@ -12,6 +12,7 @@ from hsc.config.schema import AdversarialConfig
 from hsc.modules.augment import AugmentationController, augment, diff_augment
 from hsc.modules.batch_slice import BatchSlice
 from hsc.modules.decoder import DecoderModule
+from hsc.modules.encoder import EncoderModule
 from hsc.modules.trainable import TrainableModule, pair
 from hsc.nets.discriminator import Discriminator, r1_penalty
 
@@ -111,6 +112,7 @@ class AdversarialModule(TrainableModule):
     one `update` lets the generator's side step, and `update_discriminator` the discriminator.
     """
 
+    encoder: EncoderModule
     decoder: DecoderModule
     augmentation: Tensor
 
@@ -128,6 +130,10 @@ class AdversarialModule(TrainableModule):
         if decoder.discriminator is not None:
             self.adversary = build_adversary(decoder.discriminator, adversarial)
         return decoder
+
+    def networks_to_compile(self) -> list[nn.Module]:
+        """Encoder and generator. Entropy model and gains are many small calls, which compiling slows."""
+        return [self.encoder.net, self.decoder.generator.synthesis_network]
 
     @property
     def discriminator(self) -> nn.Module:

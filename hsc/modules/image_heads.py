@@ -44,6 +44,9 @@ class ImageHeadModule(TrainableModule):
         synthesis = self.generator.synthesis_network
         return {"image_head": synthesis.heads, "generator": synthesis.layers[-OWN_LAYERS:]}
 
+    def networks_to_compile(self) -> list[nn.Module]:
+        return [self.generator.synthesis_network]
+
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         images = self.generator.synthesis(batch["styles"]).float()
         total, parts = self.objective.distortion(self._last_layer, images, batch["image"], batch.get("landmarks"))

@@ -57,6 +57,10 @@ class TrainableModule(pl.LightningModule):
         """The parts (`hsc.config.schema.Part`) that this module has, by name."""
         raise NotImplementedError
 
+    def networks_to_compile(self) -> list[nn.Module]:
+        """What takes the time of a step, for torch.compile."""
+        raise NotImplementedError
+
     def freeze_untrained(self) -> None:
         """Leave only the stage's parts learning."""
         self.requires_grad_(False)

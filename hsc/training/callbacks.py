@@ -11,7 +11,6 @@ import torch
 from pytorch_lightning.callbacks import WeightAveraging
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_warn
-from torch import nn
 
 from hsc import callbacks
 from hsc.callbacks.base import logged_info
@@ -19,8 +18,6 @@ from hsc.config import Config, StageConfig, to_yaml
 from hsc.errors import HscError
 from hsc.judges import NotAvailable, load_judge
 from hsc.metrics.info import distance_names, logged_name
-from hsc.modules.codec import CodecModule
-from hsc.modules.prior import PriorModule
 from hsc.modules.trainable import StepCallback, TrainableModule
 from hsc.training.checkpoints import check_finite
 
@@ -65,12 +62,12 @@ class CompiledNetworks(pl.Callback):
     """
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, CodecModule | PriorModule)
+        assert isinstance(pl_module, TrainableModule)
         missing = why_not_compiled(pl_module.device)
         if missing:
             rank_zero_warn(f"compile: {missing}; trains without it")
             return
-        for network in compiled_networks(pl_module):
+        for network in pl_module.networks_to_compile():
             network.compile(dynamic=False)  # in place: names of weights stay as they are
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -81,11 +78,6 @@ class CompiledNetworks(pl.Callback):
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         torch.compiler.set_stance("default")
-
-
-def compiled_networks(module: CodecModule | PriorModule) -> list[nn.Module]:
-    """What takes the time of a codec's step. Entropy model and gains are many small calls, which compiling slows."""
-    return [module.encoder.net, module.decoder.generator.synthesis_network]
 
 
 def why_not_compiled(device: torch.device) -> str:

@@ -28,7 +28,7 @@ from hsc.training.progress import RunOutput, TimeEstimate, run_progress
 from hsc.training.stage import check_stage, run_stage
 from hsc.training.stage_folder import DONE
 from hsc.training.terminal import Terminal, Verbosity, say
-from hsc.training.trainer import check_devices, check_flags, end_with_first, is_fast_dev_run, shows_no_bar
+from hsc.training.trainer import check_devices, check_flags, die_with_first_process, is_fast_dev_run, shows_no_bar
 from hsc.training.weights import start_file, with_model_of
 
 LOCK = ".lock"
@@ -44,7 +44,7 @@ def train(files: Sequence[str | Path], overrides: Sequence[str] = (), verbosity:
     `codec.safetensors`, which `hsc encode --model` takes, and, when all is done, `done.json`.
     """
     requeue_when_preempted()
-    end_with_first()
+    die_with_first_process()
     began = time.monotonic()
     with Terminal(verbosity).in_use() as terminal:
         config = with_model_of(configuration.load(files, overrides))

@@ -1,4 +1,4 @@
-"""One stage: skip it when it is done, resume it when it was cut off, else train it."""
+"""One stage: skip it when it is done, resume it when it was interrupted, else train it."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ from hsc.errors import HscError
 from hsc.files import write_atomically
 from hsc.judges import Judge, load_judge, weights
 from hsc.losses import Loss, load_losses, unavailable_losses
-from hsc.modules.codec import CodecModule, Teacher
+from hsc.modules.codec import CodecModule
 from hsc.modules.image_heads import ImageHeadModule
 from hsc.modules.prior import PriorModule
 from hsc.modules.trainable import TrainableModule
@@ -24,17 +24,16 @@ from hsc.nets.build import image_size
 from hsc.released import find_weights
 from hsc.training.callbacks import EarlyStop, Selection, report_callbacks, watched
 from hsc.training.checkpoints import PREVIOUS, newest_checkpoint
-from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
 from hsc.training.identity import StageIdentity, identify
 from hsc.training.loggers import stage_log
 from hsc.training.progress import RunOutput
 from hsc.training.stage_folder import (
     DONE,
     WEIGHTS,
-    agree,
     bring_back,
     claim,
     finish_replacement,
+    from_first_process,
     identity_in,
     is_done,
     publish,
@@ -45,8 +44,8 @@ from hsc.training.stage_folder import (
     write_identity,
 )
 from hsc.training.terminal import say
-from hsc.training.trainer import build_trainer, device_class, must_meet_first
-from hsc.training.weights import fingerprint, load_full_size, load_start, outside_start, save_stage
+from hsc.training.trainer import build_trainer, device_class, process_group_is_pending
+from hsc.training.weights import fingerprint, load_teacher, outside_start, save_stage, set_starting_weights
 
 MODULES: dict[str, Callable[[Config, StageConfig, Mapping[str, Loss], int], TrainableModule]] = {
     "prior": PriorModule,
@@ -77,7 +76,10 @@ def run_stage(
         say(f"{name}: done already ({folder})")
         return result
     with claim(Path(config.runs), identity, lambda: say(f"{name}: waits for another run that trains it")) as finished:
-        if not must_meet_first() and (earlier := agree(lambda: bring_back(folder, identity.key))) is not None:
+        if (
+            not process_group_is_pending()
+            and (earlier := from_first_process(lambda: bring_back(folder, identity.key))) is not None
+        ):
             say(f"{name}: done already ({folder}, which was kept in {earlier.name})")
             return result
         work = working_folder(folder)
@@ -87,7 +89,7 @@ def run_stage(
             say(f"{name}: reused from {finished}")
         else:
             _train(config, name, work, folder, identity, start, samples_before, data, output)
-        agree(lambda: _put_in_place(work, folder))
+        from_first_process(lambda: _put_in_place(work, folder))
         if finished is None:
             publish(Path(config.runs), folder)
     return result
@@ -113,16 +115,16 @@ def _train(
     losses = stage_losses(config, name)
     module = MODULES[stage.module](config, stage, losses, samples_before)
     if isinstance(module, CodecModule) and stage.distillation:
-        module.teacher = _teacher(config, name, start)
+        module.teacher = load_teacher(config, name, start)
     selection = _selection(config, name)
     early_stop = None if selection is None else EarlyStop(work, *selection)
     if checkpoint is not None:
         say(f"{name}: resumes from {checkpoint} after {steps_before} of {stage.steps} steps")
     else:
-        _start(config, name, module, start, data)
+        set_starting_weights(config, name, module, start, data)
     loggers = [stage_log(work), *output.loggers]
     reports, shown = report_callbacks(config, name), output.callbacks(name)
-    trainer = build_trainer(config, name, stage, work, loggers, reports, shown, early_stop)
+    trainer = build_trainer(config, name, work, loggers, reports, shown, early_stop)
     output.progress.doing("loading images and judges")
     trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     # Lightning validates neither between its intervals nor when it resumes without a step left.
@@ -204,39 +206,11 @@ def _put_in_place(work: Path, folder: Path) -> None:
         say(f"{folder.name}: the earlier result is kept in {aside}")
 
 
-def _teacher(config: Config, name: str, start: Path | None) -> Teacher:
-    """What the stage starts from, also where it is resumed."""
-    if start is None:
-        raise HscError(f"config: stages.{name}.distillation: there are no starting weights to remember; set it to 0")
-    codec = CodecModule(config, config.stages[name], {})
-    load_start(codec, start)
-    return Teacher(codec)
-
-
 def _selection(config: Config, name: str) -> Selection | None:
     """By what validation chooses the weights to keep: for early stopping, or for the most lifelike faces of a prior;
     None where they are the last."""
     watch, patience = watched(config, name), config.stages[name].patience
     return Selection(watch, patience) if patience or watch.startswith("val/generated/") else None
-
-
-def _start(config: Config, name: str, module: TrainableModule, start: Path | None, data: FaceDataModule) -> None:
-    """The weights that a stage's first step finds."""
-    if start is not None:
-        fresh = load_start(module, start)
-        if config.stages[name].adversarial.freeze_blocks and "decoder.discriminator" in fresh:
-            raise HscError(
-                f"config: stages.{name}.adversarial.freeze_blocks: {start} holds no discriminator to keep; start from "
-                "NVlabs' .pkl, rosinality's training checkpoint or a prior stage's weights.safetensors, or set it to 0"
-            )
-        say(f"{name}: starts from {start}" + (f"; new: {', '.join(fresh)}" if fresh else ""))
-    if (full := config.stages[name].init_full) is not None:
-        assert isinstance(module, CodecModule)
-        load_full_size(module, find_weights(full))
-        say(f"{name}: the full size starts from {full}")
-    if config.model.picture and not (start is not None and holds_eigenfaces(start, module)):
-        say(f"{name}: latents start as principal components of the training faces")
-        start_as_eigenfaces(module, data)
 
 
 def check_stage(config: Config, name: str) -> str:

@@ -24,7 +24,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from hsc.errors import HscError
 from hsc.files import try_lock, write_atomically
 from hsc.training.identity import StageIdentity
-from hsc.training.trainer import must_meet_first
+from hsc.training.trainer import process_group_is_pending
 
 WEIGHTS = "weights.safetensors"
 DONE = "done.json"
@@ -118,7 +118,7 @@ def claim(runs: Path, identity: StageIdentity, waiting: Callable[[], None]) -> I
     While another run trains it, `waiting` is called once and this waits. Of several processes the first one decides.
     """
     entry = _entry(runs, identity)
-    if must_meet_first():
+    if process_group_is_pending():
         yield None
         return
     lock: int | None = None
@@ -132,12 +132,12 @@ def claim(runs: Path, identity: StageIdentity, waiting: Callable[[], None]) -> I
         return True, None if found is None else str(found)
 
     try:
-        decided, found = agree(look)
+        decided, found = from_first_process(look)
         if not decided:
             waiting()
         while not decided:
             time.sleep(SECONDS_BETWEEN_LOOKS)
-            decided, found = agree(look)
+            decided, found = from_first_process(look)
         yield None if found is None else Path(found)
     finally:
         if lock is not None:
@@ -158,10 +158,10 @@ def take_over(finished: Path, folder: Path, samples_seen: int) -> None:
 
     Every process waits until it is there.
     """
-    agree(lambda: _take_over(finished, folder, samples_seen))
+    from_first_process(lambda: _take_over(finished, folder, samples_seen))
 
 
-def agree(decide: Callable[[], Answer]) -> Answer:
+def from_first_process(decide: Callable[[], Answer]) -> Answer:
     """What the first process decides, in every process."""
     if not torch.distributed.is_initialized():
         return decide()

@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning import callbacks, profilers
+from pytorch_lightning import callbacks as lightning_callbacks
+from pytorch_lightning import profilers
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from hsc.config import Config, StageConfig
+from hsc.config import Config
 from hsc.config.schema import CallbackConfig
 from hsc.config.validation import unknown
 from hsc.devices import find_device
@@ -55,11 +56,11 @@ SET_BY_HSC = {
     "barebones": "it leaves out what hsc needs; set fast_dev_run or profiler",
 }
 REFUSED_CALLBACKS: Mapping[type, str] = {
-    callbacks.GradientAccumulationScheduler: "hsc counts its steps by the batch; set defaults.accumulate",
-    callbacks.BatchSizeFinder: "it changes the batches of hsc's sampler; set defaults.batch_size",
-    callbacks.LearningRateFinder: "it takes steps that hsc does not count; set defaults.learning_rate",
-    callbacks.WeightAveraging: "hsc averages the weights itself; set defaults.average_kimg",
-    callbacks.StochasticWeightAveraging: "hsc averages the weights itself; set defaults.average_kimg",
+    lightning_callbacks.GradientAccumulationScheduler: "hsc counts its steps by the batch; set defaults.accumulate",
+    lightning_callbacks.BatchSizeFinder: "it changes the batches of hsc's sampler; set defaults.batch_size",
+    lightning_callbacks.LearningRateFinder: "it takes steps that hsc does not count; set defaults.learning_rate",
+    lightning_callbacks.WeightAveraging: "hsc averages the weights itself; set defaults.average_kimg",
+    lightning_callbacks.StochasticWeightAveraging: "hsc averages the weights itself; set defaults.average_kimg",
 }
 WITHOUT_EFFECT = frozenset(
     {"profiler", "detect_anomaly", "enable_progress_bar", "enable_model_summary", "num_sanity_val_steps"}
@@ -75,35 +76,33 @@ KNOWN = [name for name in inspect.signature(pl.Trainer).parameters if name not i
 def build_trainer(
     config: Config,
     name: str,
-    stage: StageConfig,
     folder: Path,
     loggers: list,
     reports: list[pl.Callback],
     shown: list[pl.Callback],
-    early: EarlyStop | None = None,
+    early_stop: EarlyStop | None = None,
 ) -> pl.Trainer:
-    """`reports`: callbacks that measure; they run after the averaged weights are in place. `shown`: callbacks that show
-    people what was logged."""
+    """`reports`: callbacks that measure. `shown`: callbacks that show people what was logged."""
+    stage = config.stages[name]
+    # The order matters: reports need the averaged weights in place, early stopping what they report, and checkpoints
+    # hold what it counted.
     callbacks: list[pl.Callback] = [
         HalfLifeAveraging(stage.average_kimg * 1000, stage.batch_size),
         *reports,
+        *([early_stop] if early_stop is not None else []),
         TrainingCurves(name),
         *own_callbacks(config),
         *(callback for callback in shown if not (isinstance(callback, ProgressBar) and shows_no_bar(config))),
         StageCheckpoints(name, folder / LAST),
         CatchUpValidation(),
+        *([CompiledNetworks()] if stage.compile else []),
     ]
-    if stage.compile:
-        callbacks.append(CompiledNetworks())
-    if early is not None:
-        # Before the checkpoints, so that they hold what it counted; after the reports, which it reads.
-        callbacks.insert(1 + len(reports), early)
     players = 2 if stage.is_adversarial else 1  # each of whose steps counts
     automatic: dict[str, Any] = {}
     if not stage.is_adversarial:
         automatic = {"gradient_clip_val": stage.clip or None, "accumulate_grad_batches": stage.accumulate}
-    found = launched()
-    nodes = 1 if found is None else found.nodes
+    started_by = launcher()
+    nodes = 1 if started_by is None else started_by.nodes
     # Stages of the first layers, and the two halves of adversarial training, leave parameters without gradients.
     strategy = "ddp_find_unused_parameters_true" if config.devices > 1 else "auto"
     own: dict[str, Any] = dict(
@@ -192,7 +191,7 @@ def own_callbacks(config: Config) -> list[pl.Callback]:
 
 def shows_no_bar(config: Config) -> bool:
     """Whether the experiment shows its progress by itself, or wants none."""
-    own = any(isinstance(callback, callbacks.ProgressBar) for callback in own_callbacks(config))
+    own = any(isinstance(callback, lightning_callbacks.ProgressBar) for callback in own_callbacks(config))
     return own or config.trainer.get("enable_progress_bar") is False
 
 
@@ -222,27 +221,27 @@ def _class(path: str) -> type[pl.Callback]:
     return kind
 
 
-class Launched(NamedTuple):
+class Launcher(NamedTuple):
     """What has started the processes, how many there are in all, and on how many machines."""
 
-    by: str
+    name: str
     processes: int
     nodes: int
 
 
-def launched() -> Launched | None:
+def launcher() -> Launcher | None:
     """None where this process was started alone, and Lightning starts the others."""
     environment = os.environ
     if torch.distributed.is_torchelastic_launched():
-        return Launched("torchrun", int(environment["WORLD_SIZE"]), int(environment["GROUP_WORLD_SIZE"]))
+        return Launcher("torchrun", int(environment["WORLD_SIZE"]), int(environment["GROUP_WORLD_SIZE"]))
     if SLURMEnvironment.detect():
-        return Launched("srun", int(environment["SLURM_NTASKS"]), int(environment.get("SLURM_NNODES", 1)))
+        return Launcher("srun", int(environment["SLURM_NTASKS"]), int(environment.get("SLURM_NNODES", 1)))
     return None
 
 
-def end_with_first() -> None:
+def die_with_first_process() -> None:
     """In a process that Lightning has started beside the first: end when that one does, however it ends."""
-    if launched() is None and "LOCAL_RANK" in os.environ:
+    if launcher() is None and "LOCAL_RANK" in os.environ:
         die_with_parent()
 
 
@@ -250,10 +249,10 @@ def check_devices(device: str, devices: int) -> None:
     """Raise HscError where `device` is not there, or fewer of them than `devices`, or where other processes run than
     `devices` asks for: they would train past each other.
     """
-    found = launched()
+    started_by = launcher()
     there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     there["gpu"] = max(there.values())
-    here = devices if found is None else devices // found.nodes
+    here = devices if started_by is None else devices // started_by.nodes
     if device == "auto" and there["gpu"]:
         device = "gpu"
     if device in there and there[device] < here:
@@ -261,17 +260,17 @@ def check_devices(device: str, devices: int) -> None:
         raise HscError(
             f"config: device: {device}: this machine {what}, and devices is {devices}; give device=cpu or auto"
         )
-    if found is not None and found.processes != devices:
+    if started_by is not None and started_by.processes != devices:
         raise HscError(
-            f"config: devices is {devices}, but {found.by} runs {found.processes} processes; "
-            f"give devices={found.processes}, or start {devices}"
+            f"config: devices is {devices}, but {started_by.name} runs {started_by.processes} processes; "
+            f"give devices={started_by.processes}, or start {devices}"
         )
 
 
-def must_meet_first() -> bool:
-    """Whether there are processes that do not know each other yet: before the first stage that torchrun or SLURM
+def process_group_is_pending() -> bool:
+    """Whether there are processes that are not connected yet: before the first stage that torchrun or SLURM
     trains, and in processes that Lightning has started to train a stage with the first one.
     """
-    found = launched()
-    processes = found.processes if found is not None else int(os.environ.get("WORLD_SIZE", 1))
+    started_by = launcher()
+    processes = started_by.processes if started_by is not None else int(os.environ.get("WORLD_SIZE", 1))
     return processes > 1 and not torch.distributed.is_initialized()

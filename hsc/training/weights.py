@@ -1,4 +1,4 @@
-"""Weights between stages: what a stage leaves, where the next one starts."""
+"""Weights between stages: what a stage leaves, where the next one starts, and what it is not to forget."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +9,15 @@ from torch import Tensor, nn
 from hsc.checkpoints import load_discriminator, load_generator, weights_file
 from hsc.checkpoints.face_model import PRIOR
 from hsc.config import Config, ModelConfig, StageConfig, check, model_from_dict
+from hsc.data.module import FaceDataModule
 from hsc.errors import HscError
 from hsc.files import sha256
-from hsc.modules.codec import CodecModule
+from hsc.modules.codec import CodecModule, Teacher
 from hsc.modules.trainable import TrainableModule
 from hsc.nets.mobile_stylegan import MobileStyleGAN
 from hsc.released import find_weights
+from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
+from hsc.training.terminal import say
 
 KIND = "stage"
 DRAWN_FROM_PICTURES = tuple(f"decoder.heads.{part}." for part in ("styles", "modulation", "mend"))  # of PictureHeads
@@ -67,6 +70,27 @@ def start_file(stage: StageConfig, finished: dict[str, Path], previous: Path | N
     return outside_start(stage)
 
 
+def set_starting_weights(
+    config: Config, name: str, module: TrainableModule, start: Path | None, data: FaceDataModule
+) -> None:
+    """Give the module the weights that a stage's first step finds, and say which these are."""
+    if start is not None:
+        fresh = load_start(module, start)
+        if config.stages[name].adversarial.freeze_blocks and "decoder.discriminator" in fresh:
+            raise HscError(
+                f"config: stages.{name}.adversarial.freeze_blocks: {start} holds no discriminator to keep; start from "
+                "NVlabs' .pkl, rosinality's training checkpoint or a prior stage's weights.safetensors, or set it to 0"
+            )
+        say(f"{name}: starts from {start}" + (f"; new: {', '.join(fresh)}" if fresh else ""))
+    if (full := config.stages[name].init_full) is not None:
+        assert isinstance(module, CodecModule)
+        load_full_size(module, find_weights(full))
+        say(f"{name}: the full size starts from {full}")
+    if config.model.picture and not (start is not None and holds_eigenfaces(start, module)):
+        say(f"{name}: latents start as principal components of the training faces")
+        start_as_eigenfaces(module, data)
+
+
 def load_start(module: nn.Module, path: Path) -> list[str]:
     """Load every tensor that both have; returns the parts of the module that stay fresh.
 
@@ -98,6 +122,15 @@ def load_start(module: nn.Module, path: Path) -> list[str]:
     return sorted(
         {".".join(name.split(".")[:2]) for name in own.keys() - common.keys() if not name.startswith(ignored)}
     )
+
+
+def load_teacher(config: Config, name: str, start: Path | None) -> Teacher:
+    """What `distillation` compares with: the codec that the stage starts from, also where it is resumed."""
+    if start is None:
+        raise HscError(f"config: stages.{name}.distillation: there are no starting weights to remember; set it to 0")
+    codec = CodecModule(config, config.stages[name], {})
+    load_start(codec, start)
+    return Teacher(codec)
 
 
 def load_full_size(module: CodecModule, path: Path) -> None:

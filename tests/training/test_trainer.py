@@ -14,9 +14,8 @@ from torch.utils.data import DataLoader
 
 from hsc.losses import load_losses
 from hsc.modules.codec import CodecModule
-from hsc.training.callbacks import compiled_networks
 from hsc.training.checkpoints import SafeCheckpoints, newest_checkpoint
-from hsc.training.trainer import build_trainer
+from hsc.training.trainer import build_trainer, fitting_precision
 
 
 class Norms(pl.Callback):
@@ -48,7 +47,7 @@ def fit(tmp_path: Path) -> Callable[..., CodecModule]:
         config.device = "cpu"
         stage = config.stages["only"]
         module = CodecModule(config, stage, load_losses(["l2"]))
-        trainer = build_trainer(config, "only", stage, tmp_path, [], [callback], [])
+        trainer = build_trainer(config, "only", tmp_path, [], [callback], [])
         trainer.fit(module, DataLoader(Batches(), batch_size=None))
         return module
 
@@ -74,7 +73,7 @@ def test_without_a_compiler_training_goes_on_and_says_so(fit: Callable, monkeypa
     with pytest.warns(UserWarning, match=r"it needs a C\+\+ compiler such as g\+\+ \(No working .* trains without it"):
         module = fit(Norms(), compile=True)
     assert int(module.batches_seen) == 3
-    assert not any(network._compiled_call_impl for network in compiled_networks(module))
+    assert not any(network._compiled_call_impl for network in module.networks_to_compile())
 
 
 @pytest.mark.slow
@@ -82,7 +81,7 @@ def test_without_a_compiler_training_goes_on_and_says_so(fit: Callable, monkeypa
 def test_compiled_networks_learn_the_same(fit: Callable, tmp_path: Path):
     torch.compiler.reset()
     compiled, plain = fit(Norms(), compile=True), fit(Norms())
-    assert all(network._compiled_call_impl for network in compiled_networks(compiled))
+    assert all(network._compiled_call_impl for network in compiled.networks_to_compile())
     expected = plain.state_dict()
     assert compiled.state_dict().keys() == expected.keys()
     for name, value in compiled.state_dict().items():
@@ -107,3 +106,19 @@ def test_a_full_disk_costs_no_checkpoint_that_was_there(tmp_path: Path, monkeypa
     assert len(list(tmp_path.iterdir())) == 1
     save(5)
     assert newest_checkpoint(tmp_path) == (tmp_path / "last.ckpt", 5)
+
+
+@pytest.mark.parametrize(
+    ("avx512_bf16", "amx", "expected"),
+    [(False, False, "32-true"), (True, False, "bf16-mixed"), (False, True, "bf16-mixed")],
+)
+def test_automatic_precision_is_what_the_processor_computes_natively(
+    monkeypatch: pytest.MonkeyPatch, avx512_bf16: bool, amx: bool, expected: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    assert fitting_precision("auto", "cpu") == expected
+
+
+def test_the_precision_that_was_asked_for_is_what_runs() -> None:
+    assert fitting_precision("32-true", "gpu") == "32-true"
