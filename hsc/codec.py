@@ -214,7 +214,7 @@ class Codec(nn.Module):
                 within [0, 1], which may be meant as that range; and for a quality, a number of layers or a number of
                 bytes that the codec does not have.
 
-        Example:
+        Examples:
             >>> file = codec.compress("face.png", bytes=120)
             >>> len(file) <= 120
             True
@@ -257,7 +257,7 @@ class Codec(nn.Module):
         Warns:
             DamagedFile: Where layers were not decoded because they are torn or altered.
 
-        Example:
+        Examples:
             >>> picture = codec.decompress(file, layers=1)
             >>> tuple(picture.shape)
             (3, 128, 128)

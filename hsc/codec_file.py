@@ -42,7 +42,7 @@ def load(model: str | Path = DEFAULT_MODEL, device: str | torch.device = "auto")
     Raises:
         HscError: Where there are no such weights, they are damaged or of another kind, or there is no such device.
 
-    Example:
+    Examples:
         >>> codec = hsc.load("ffhq128")
         >>> codec.layers
         ('basic', 'middle', 'enhanced')

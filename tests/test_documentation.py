@@ -2,6 +2,7 @@
 elsewhere, and its commands and YAML are ones that hsc takes."""
 
 import dataclasses
+import pkgutil
 import re
 import shlex
 from pathlib import Path
@@ -108,6 +109,17 @@ def names_a_field(place: list[str], kind: Any = Config) -> bool:
         return get_origin(kind) is dict and names_a_field(place[1:], get_args(kind)[1])
     hints = get_type_hints(kind)
     return place[0] in hints and names_a_field(place[1:], hints[place[0]])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_python_names_exist(page: str):
+    """Of `hsc.module.name` in the text, and of what Python examples import from hsc."""
+    text = (ROOT / page).read_text()
+    named = set(re.findall(r"(?<=[`\s])hsc(?:\.\w+)+(?=[`(])|(?<=^::: )hsc[\w.]+", text, re.M))
+    for module, names in re.findall(r"^from (hsc[\w.]*) import (.+)$", text, re.M):
+        named |= {f"{module}.{name.strip()}" for name in names.split(",")}
+    for name in sorted(named):
+        pkgutil.resolve_name(name)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in ("README.md", "docs/results.md")])
