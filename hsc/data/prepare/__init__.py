@@ -1,9 +1,9 @@
 """From photographs to a set of aligned faces: `prepare`, and `Aligner` for single pictures.
 
 ```
-Photographs ──▶ FaceFinder ──▶ recipe_corners ──▶ cut_out ──▶ measure ──▶ WorkJournal ──▶ decide ──▶ zip or shards
- folder, zip     boxes and      FFHQ's square      crop       quality    on disk         duplicates  manifest, sheet
- or tar          68 landmarks                                  and hash                   and splits
+Photographs ──▶ FaceDetector ──▶ recipe_corners ──▶ cut_out ──▶ measure ──▶ WorkJournal ──▶ decide ──▶ zip or shards
+ folder, zip     boxes and        FFHQ's square      crop       quality    on disk         duplicates  manifest, sheet
+ or tar          68 landmarks                                    and hash                   and splits
 ```
 The left part is done by worker processes, photograph by photograph, and survives a kill; the right part is a function
 of what the journal holds, so that any number of workers and interruptions gives the same bytes.

@@ -1,19 +1,28 @@
-"""One photograph → its aligned faces. What worker processes do, and `hsc encode --align`."""
+"""Photographs → their aligned faces, by worker processes; one picture for `hsc encode --align`."""
 
 import io
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 from PIL import Image
 
 from hsc.data.prepare.alignment import cut_out, recipe_corners, side_of
-from hsc.data.prepare.finder import FaceFinder
+from hsc.data.prepare.face_detector import FaceDetector
 from hsc.data.prepare.photographs import Photograph
 from hsc.data.prepare.quality import fault, measure, perceptual_hash
 from hsc.data.prepare.settings import FORMATS, Settings
+from hsc.die_with_parent import die_with_parent
 from hsc.errors import HscError
 from hsc.images import load_image
 
 MAX_OWN_SIZE = 1024
+AHEAD = 2  # photographs a worker has waiting, so that none is idle while the disk is read
+
+_aligner: "Aligner | None" = None  # a worker process's own
 
 
 class Aligned(NamedTuple):
@@ -27,7 +36,7 @@ class Aligner:
     """Finds faces and cuts them out. Raises NotAvailable without dlib or its weights."""
 
     def __init__(self) -> None:
-        self._find = FaceFinder()
+        self._find = FaceDetector()
 
     def align(self, image: Image.Image, size: int | None = None) -> Image.Image:
         """The largest face of an RGB image as FFHQ has it, at `size` pixels or as many as it has in the photograph
@@ -71,6 +80,39 @@ class Aligner:
             faces.append(about)
             crops.append(_encoded(crop, settings.format))
         return Aligned(record | {"faces": faces}, crops)
+
+
+def align_all(photographs: Iterable[Photograph], settings: Settings, workers: int) -> Iterator[Aligned]:
+    """Every photograph's faces, in order. One worker is this process itself."""
+    if workers == 1:
+        aligner = Aligner()
+        yield from (aligner.photograph(photograph, settings) for photograph in photographs)
+        return
+    # Not forked: dlib and torch have threads by now. dlib holds Python's lock, so threads would not help.
+    with ProcessPoolExecutor(workers, get_context("spawn"), _begin) as pool:
+        running: deque[Future[Aligned]] = deque()
+        try:
+            for photograph in photographs:
+                running.append(pool.submit(_work, photograph, settings))
+                if len(running) >= AHEAD * workers:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+        except BrokenProcessPool as error:
+            raise HscError("a worker process died (out of memory?): run again with fewer --workers") from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    global _aligner
+    die_with_parent()
+    _aligner = Aligner()
+
+
+def _work(photograph: Photograph, settings: Settings) -> Aligned:
+    assert _aligner is not None
+    return _aligner.photograph(photograph, settings)
 
 
 def _encoded(crop: Image.Image, kind: str) -> bytes:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, Protocol
 
 from hsc.data.archives import zip_member
-from hsc.data.prepare.sheet import SHEET_START
+from hsc.data.prepare.contact_sheet import SHEET_START
 from hsc.errors import HscError
 from hsc.files import ZIP_COMMENT, hidden_beside, refuse_overwriting, zip_made_here
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import hsc
+from hsc.data.prepare.aligner import align_all
+from hsc.data.prepare.contact_sheet import MOST_KEPT, MOST_SKIPPED, Shown, contact_sheet
 from hsc.data.prepare.decisions import Names, SeenFaces, common_folder, faces_of, identity_of, splits
 from hsc.data.prepare.outputs import Output, check_output, places_of, shard_output, zip_output
 from hsc.data.prepare.photographs import Photographs
 from hsc.data.prepare.settings import Settings
-from hsc.data.prepare.sheet import MOST_KEPT, MOST_SKIPPED, Shown, contact_sheet
 from hsc.data.prepare.work_journal import WorkJournal
-from hsc.data.prepare.workers import align_all
 from hsc.errors import HscError
 from hsc.files import hidden_beside, write_atomically
 from hsc.progress import progress

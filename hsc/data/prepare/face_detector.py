@@ -22,7 +22,7 @@ class Face(NamedTuple):
     landmarks: np.ndarray  # [68, 2], in the order of 300-W
 
 
-class FaceFinder:
+class FaceDetector:
     """Finds upright faces, the largest first.
 
     Detection takes 0.1 s and landmarks a few milliseconds a photograph on one core. Raises NotAvailable without dlib or
