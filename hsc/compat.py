@@ -1,9 +1,9 @@
 """Makes torchvision importable beside a CPU build of torch.
 
-hsc needs no torchvision, but torch-fidelity and onnx2torch of the extra `judges` bring it, and its wheels link against
-CUDA. Beside CPU torch its C++ operators do not load, and `import torchvision` ends with "operator torchvision::nms does
-not exist"; pytorch-lightning and torchmetrics import it where it is installed, and fail with it. Declaring the two
-operators first is enough for what these use (models, transforms). Import this before them.
+hsc needs no torchvision, but lpips, torch-fidelity and onnx2torch bring it, and its wheels link against CUDA. Beside
+CPU torch its C++ operators do not load, and `import torchvision` ends with "operator torchvision::nms does not exist";
+pytorch-lightning and torchmetrics import it where it is installed, and fail with it. Declaring the two operators first
+is enough for what these use (models, transforms). Import this before them.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """LPIPS (Zhang et al., CVPR 2018), version 0.1, on AlexNet and VGG16.
 
-Equal to the authors' `lpips` package, with its calibrated heads, which torchmetrics ships; unlike there, a position
-whose features are all zero does not turn the gradient into NaN, and backbones are never downloaded on the side.
+Equal to the authors' `lpips` package, whose calibrated heads it reads; unlike there, a position whose features are all
+zero does not turn the gradient into NaN, and backbones are never downloaded on the side.
 """
 
 from typing import Literal

