@@ -37,7 +37,7 @@ def show(
     from hsc.cli.evaluate import names_in
     from hsc.cli.files import made_here, write_picture
     from hsc.evaluation.anchors import AnchorNotAvailable, load_anchor
-    from hsc.evaluation.available import available
+    from hsc.evaluation.selection import available
     from hsc.evaluation.sheet import layers_sheet
     from hsc.files import refuse_overwriting
     from hsc.images import to_tensor, to_tensors

@@ -5,7 +5,9 @@ polynomials and Akima's interpolant do so wildly on points that lie close togeth
 share; where they share too little, an average would say nothing about them, so it is refused, with the reason.
 
 Intervals are bootstrapped over images: both curves are means over the same resampled images, and everything is computed
-again from them.
+again from them. SciPy's `PchipInterpolator` takes only curves that share their abscissae, which resamples do not; made
+for one after the other it takes 190 times as long as `pchip_integral`, which a test compares with it (200 curves of 4
+points, 2026-11-27, a shared 2-core AMD EPYC).
 """
 
 from dataclasses import dataclass
@@ -13,9 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hsc.errors import HscError
-from hsc.evaluation.counting import COUNTS
-from hsc.evaluation.pchip import pchip_integral
-from hsc.evaluation.results import CONFIDENCE, Curve
+from hsc.evaluation.bootstrap import interval_of
+from hsc.evaluation.results import COUNTS, Curve
 from hsc.metrics.info import MetricInfo, metric_info
 
 MINIMUM_POINTS = 4  # as in VCEG-M33
@@ -152,8 +153,7 @@ def _interval(reference: Curve, test: Curve, metric: str, over_quality: bool) ->
     values = _in_units(_mean_difference(*bundles), metric, over_quality)
     if np.isfinite(values).mean() < MINIMUM_RESAMPLES:
         return ()
-    low, high = np.nanquantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+    return interval_of(values)
 
 
 def _sorted(rates: np.ndarray, qualities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -191,3 +191,40 @@ def _known(metric: str) -> MetricInfo:
     if known is None:
         raise HscError(f"whether more of {metric} is better is not known")
     return known
+
+
+def pchip_integral(x: np.ndarray, y: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """∫ of the monotone cubic interpolant (Fritsch & Butland 1984) of each of R curves between `low` and `high`, [R],
+    within the curve's range.
+
+    x, y: [R, points], at least two; x strictly increasing and y monotone, in one direction, in each row.
+    """
+    width = np.diff(x)
+    secant = np.diff(y) / width
+    slope = _slopes(width, secant)
+    bend = (3 * secant - 2 * slope[:, :-1] - slope[:, 1:]) / width
+    twist = (slope[:, :-1] + slope[:, 1:] - 2 * secant) / width**2
+    coefficients = (y[:, :-1], slope[:, :-1] / 2, bend / 3, twist / 4)  # of the antiderivative, from s¹ on
+
+    def antiderivative(place: np.ndarray) -> np.ndarray:
+        s = np.clip(place[:, None] - x[:, :-1], 0, width)  # within each segment
+        return sum(c * s**power for power, c in enumerate(coefficients, start=1)).sum(axis=1)
+
+    return antiderivative(high) - antiderivative(low)
+
+
+def _slopes(width: np.ndarray, secant: np.ndarray) -> np.ndarray:
+    """Derivatives at the points: weighted harmonic means of the secants beside them, one-sided at the ends."""
+    if width.shape[1] == 1:
+        return np.repeat(secant, 2, axis=1)
+    before, after = width[:, :-1], width[:, 1:]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weighted = (2 * after + before) / secant[:, :-1] + (after + 2 * before) / secant[:, 1:]
+        inside = np.where(secant[:, :-1] * secant[:, 1:] > 0, 3 * (before + after) / weighted, 0)
+    return np.column_stack([_end(width, secant), inside, _end(width[:, ::-1], secant[:, ::-1])])
+
+
+def _end(width: np.ndarray, secant: np.ndarray) -> np.ndarray:
+    """The derivative at the first point, of the parabola through three, never against the first secant."""
+    slope = ((2 * width[:, 0] + width[:, 1]) * secant[:, 0] - width[:, 0] * secant[:, 1]) / (width[:, 0] + width[:, 1])
+    return np.where(slope * secant[:, 0] > 0, slope, 0)

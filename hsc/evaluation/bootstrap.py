@@ -1,14 +1,12 @@
-"""How sure is a mean, or what is computed from means?
+"""How sure is a mean, or what is computed from means? Percentile bootstrap over images, by SciPy."""
 
-Percentile bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, chapter 13)."""
-
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-CHUNK = 1 << 20  # resampled values held at once
+CONFIDENCE = 0.95
+AT_ONCE = 1 << 20  # resampled values held at once
 
 
 class Interval(NamedTuple):
@@ -17,7 +15,9 @@ class Interval(NamedTuple):
     high: float
 
 
-def bootstrap_interval(values: ArrayLike, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
+def bootstrap_interval(
+    values: ArrayLike, confidence: float = CONFIDENCE, resamples: int = 2000, seed: int = 0
+) -> Interval:
     """Mean of the values of single images [N], and the interval it is likely to lie in.
 
     To compare two codecs on the same images give the differences image by image: the interval is then paired and much
@@ -26,9 +26,14 @@ def bootstrap_interval(values: ArrayLike, confidence: float = 0.95, resamples: i
     array = np.asarray(values, dtype=np.float64).reshape(-1)
     if not array.size:
         raise ValueError("no values to take the mean of")
-    means = np.concatenate([array[chosen].mean(axis=1) for chosen in _resamples(array.size, resamples, seed)])
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(array.mean()), float(low), float(high))
+    means = resampled_means(array[None], resamples, seed)[:, 0]
+    return Interval(float(array.mean()), *interval_of(means, confidence))
+
+
+def interval_of(resampled: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The percentile interval of what was computed from each resample, [resamples]; NaN is left out."""
+    low, high = np.nanquantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
 
 
 def resampled_means(values: np.ndarray, resamples: int = 2000, seed: int = 0) -> np.ndarray:
@@ -36,21 +41,26 @@ def resampled_means(values: np.ndarray, resamples: int = 2000, seed: int = 0) ->
 
     Equal N and seed draw the same images, so what is computed from several such means is paired.
     """
-    known = np.isfinite(values)
-    pair = np.concatenate([np.where(known, values, 0), known]).T  # sums, and of how many
-    count = values.shape[1]
-    parts = []
-    for chosen in _resamples(count, resamples, seed):
-        cells = chosen + count * np.arange(len(chosen))[:, None]
-        weights = np.bincount(cells.ravel(), minlength=chosen.size).reshape(chosen.shape)
-        parts.append(weights @ pair)
-    sums, counts = np.split(np.concatenate(parts), 2, axis=1)
-    return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+    from scipy.stats import bootstrap  # takes a second to import
+
+    known = np.where(np.isfinite(values), values, np.nan)
+    if known.shape[1] == 1:  # SciPy wants two: there is nothing to draw from
+        return np.repeat(known.T, resamples, axis=0)
+    found = bootstrap(
+        (known,),
+        _mean,
+        n_resamples=resamples,
+        batch=max(1, AT_ONCE // known.size),
+        axis=-1,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    return found.bootstrap_distribution.T
 
 
-def _resamples(count: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """`resamples` draws of `count` places with replacement, some rows at a time."""
-    generator = np.random.default_rng(seed)
-    rows = max(1, CHUNK // count)
-    for start in range(0, resamples, rows):
-        yield generator.integers(count, size=(min(rows, resamples - start), count))
+def _mean(values: np.ndarray, axis: int) -> np.ndarray:
+    """`np.nanmean` that is silent, and NaN, where nothing is known."""
+    known = ~np.isnan(values)
+    counts = known.sum(axis=axis)
+    sums = np.where(known, values, 0).sum(axis=axis)
+    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from hsc.evaluation.bdrate import on_front
-from hsc.evaluation.counting import COUNTS
-from hsc.evaluation.curves import LAYER_STYLES, MARKERS, Style, points, styles
-from hsc.evaluation.results import Curve
-from hsc.evaluation.tables import TRAINED_ON, csv_text, latex_text
+from hsc.evaluation.figures import LAYER_STYLES, MARKERS, Style, points, styles
+from hsc.evaluation.results import COUNTS, Curve
+from hsc.evaluation.table import TRAINED_ON, csv_text, latex_text
 from hsc.metrics.info import quality_info
 
 PGFPLOTS_END = "\\end{axis}\n\\end{tikzpicture}\n"

@@ -10,14 +10,13 @@ import numpy as np
 
 from hsc.errors import HscError
 from hsc.evaluation.chart import Chart, Panel, rate_chart
-from hsc.evaluation.counting import COUNTS, counted
-from hsc.evaluation.curves import draw, png, svg
-from hsc.evaluation.gallery import faces_data, read_gallery
+from hsc.evaluation.face_pictures import faces_data, read_face_pictures
+from hsc.evaluation.figures import draw, png, svg
 from hsc.evaluation.report import View, build_page, file_name
-from hsc.evaluation.results import GENERATED, Curve, read_about, read_results
+from hsc.evaluation.results import COUNTS, GENERATED, Curve, counted, read_about, read_results
 from hsc.evaluation.runs import FROM_TRAINING, read_runs
+from hsc.evaluation.table import Table
 from hsc.evaluation.tables import (
-    Table,
     delta_table,
     difference_table,
     equal_rate_table,
@@ -42,7 +41,7 @@ def compare(results: Sequence[str | Path], out: str | Path, reference: str | Non
     Writes to `out`: for every metric a figure as METRIC.svg and METRIC.png and its numbers as METRIC.csv and METRIC.tex
     (pgfplots); all tables as tables.md and tables.tex (booktabs), and each as table-NAME.csv; index.html. `reference`
     names the curve that BD-rates are against: by default VVC, else another anchor, else the whole file of the first
-    codec. `count`, a key of `hsc.evaluation.counting.COUNTS`, is what rates count in all of them; the page can be
+    codec. `count`, a key of `hsc.evaluation.results.COUNTS`, is what rates count in all of them; the page can be
     switched.
     Raises HscError when nothing can be drawn.
     """
@@ -61,8 +60,8 @@ def compare(results: Sequence[str | Path], out: str | Path, reference: str | Non
         _write_figure(out, chart, panel, views[0])
     layers = [layer_table(prefixes) for prefixes in _layered(curves)]
     _write_tables(out, [*views[0].every_table, *layers], warnings)
-    galleries = [gallery for path in results if (gallery := read_gallery(Path(path))) is not None]
-    faces = faces_data(galleries, chosen.codec)
+    pictures = [kept for path in results if (kept := read_face_pictures(Path(path))) is not None]
+    faces = faces_data(pictures, chosen.codec)
     runs = [{"results": Path(path).name, **about} for path in results if (about := read_about(path))]
     page = build_page(views, chart, layers, warnings, faces, runs)
     write_atomically(out / "index.html", page.encode())

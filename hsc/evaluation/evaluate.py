@@ -20,17 +20,15 @@ from hsc.data.splits import Spec, select_names
 from hsc.devices import find_device
 from hsc.errors import HscError
 from hsc.evaluation.anchors import AnchorNotAvailable, load_anchor
-from hsc.evaluation.available import available, leave_out
 from hsc.evaluation.distances import SetDistances, columns_of, people_of
+from hsc.evaluation.face_pictures import FacePictures
 from hsc.evaluation.journal import Row, RowJournal
-from hsc.evaluation.layer_gains import write_layer_gains
 from hsc.evaluation.measuring import Measuring, batches_of, load
-from hsc.evaluation.own_split import validation_split
 from hsc.evaluation.per_image import per_image_table, write_csv, write_parquet
-from hsc.evaluation.portraits import Portraits
 from hsc.evaluation.results import GENERATED, Curve, write_results
+from hsc.evaluation.selection import available, leave_out, load_judges, own_split, whole_bytes
 from hsc.evaluation.subjects import AnchorSubject, LayeredSubject, SizedAnchorSubject, Subject, anchor_pool
-from hsc.evaluation.summary import summarise
+from hsc.evaluation.summary import summarise, write_layer_gains
 from hsc.metrics.cache import remembered
 from hsc.metrics.measures import measure_of
 from hsc.progress import duration, progress
@@ -78,7 +76,7 @@ def evaluate(
     loaded = hsc.load(codec, device) if isinstance(codec, str | Path) else codec
     where = find_device(device) if loaded is None else getattr(loaded, "device", torch.device("cpu"))
     everything = open_faces(data)
-    split = split or _own_split(loaded, codec, everything)
+    split = split or own_split(loaded, codec, everything)
     chosen = everything.names if split is None else select_names(everything.names, split)
     faces = without_broken(everything.select(chosen))
     first = load(faces, faces.names[:1]).to(where)
@@ -90,33 +88,33 @@ def evaluate(
         pool = stack.enter_context(anchor_pool())
         others = available(load_anchor, anchors, AnchorNotAvailable)
         subjects += [AnchorSubject(anchor, pool) for anchor in others]
-        if sizes := _sizes(at_bytes, at_bpp, first):
+        if sizes := whole_bytes(at_bytes, at_bpp, first):
             subjects += [SizedAnchorSubject(anchor, pool, sizes) for anchor in others]
         if not subjects:
             raise HscError("nothing to evaluate: name a model, or an anchor that this machine has")
-        of_images, of_sets = _judges(judges, len(faces.names[:limit]), where)
+        of_images, of_sets = load_judges(judges, len(faces.names[:limit]), where)
         if people:
             people_of(faces.names[:limit])
             of_sets += [judge for judge in of_images if judge.kind == "recogniser"]
         answers = {judge.name: remembered(judge) for judge in [*of_images, *of_sets]}
+        for known in answers.values():
+            stack.callback(known.save)
         measures = [
             measure_of(judge, answers[judge.name], lambda ask: _answers(ask, faces, first)) for judge in of_images
         ]
         distances = SetDistances(of_sets, out / "features", answers)
-        portraits = Portraits(out / "faces", faces.names[:limit][:pictures], faces.content_key)
-        measuring = Measuring(faces, batches, measures, distances, portraits, RowJournal(out / "journal.jsonl"), where)
+        kept = FacePictures(out / "faces", faces.names[:limit][:pictures], faces.content_key)
+        measuring = Measuring(faces, batches, measures, distances, kept, RowJournal(out / "journal.jsonl"), where)
         _announce(measuring, subjects)
         steps = sum(len(subject.points) for subject in subjects) * len(batches)
         with progress(steps, "measuring") as advance:
             rows = measuring.rows(subjects, advance)
-    for known in answers.values():
-        known.save()
     subjects, rows = _reached(subjects, rows)
     reported = [pair for measure in measures for pair in zip(measure.columns, measure.judges.values(), strict=True)]
     reported += [(column, judge) for judge in of_sets for column in columns_of(judge)]
     trained_on = _trained_with(reported, getattr(loaded, "card", {}).get("judges", ()))
     if pictures:
-        measuring.write_portraits(subjects, rows, trained_on)
+        measuring.write_pictures(subjects, rows, trained_on)
     pixels = first.shape[-2] * first.shape[-1]
     curves = summarise(rows, pixels, faces.content_key, faces.generated, trained_on)
     if of_sets:
@@ -139,34 +137,6 @@ def _announce(measuring: Measuring, subjects: Sequence[Subject]) -> None:
     images = sum(len(batch.names) for batch in measuring.batches)
     words = f"measuring {images} faces with {', '.join(ladders)}: about {duration(seconds)}"
     print(words, file=sys.stderr, flush=True)
-
-
-def _own_split(codec: "Codec | None", model: object, faces: Faces) -> Spec | None:
-    """The codec's validation images, with a word on standard error on what is measured."""
-    path = faces.path
-    split = validation_split(codec, model, path)
-    if split is not None:
-        try:
-            select_names(faces.names, split)
-        except HscError as error:
-            print(
-                f"measuring all of {path.name}: it lacks the images the codec was validated on ({error})",
-                file=sys.stderr,
-            )
-            return None
-        print(f"measuring the images the codec was validated on: {split} (--split names others)", file=sys.stderr)
-    elif Path(getattr(codec, "card", {}).get("data", "")).name == path.name:
-        print(
-            f"measuring all of {path.name}, images the codec was trained on among them: name the others with --split",
-            file=sys.stderr,
-        )
-    return split
-
-
-def _sizes(at_bytes: Sequence[float], at_bpp: Sequence[float], image: Tensor) -> list[int]:
-    """Both kinds of targets as whole bytes of a file, in order."""
-    pixels = image.shape[-2] * image.shape[-1]
-    return sorted({int(size) for size in (*at_bytes, *(bpp * pixels / 8 for bpp in at_bpp))})
 
 
 def _reached(subjects: Sequence[Subject], rows: Sequence[Row]) -> tuple[list[Subject], list[Row]]:
@@ -197,20 +167,6 @@ def _write_per_image(out: Path, rows: Sequence[Row], size: tuple[int, int]) -> N
         write_parquet(out / "per_image.parquet", table)
     except ModuleNotFoundError as error:
         leave_out("per_image.parquet", f"{error}; pip install 'hsc[anchors]'")
-
-
-def _judges(names: Sequence[str], images: int, device: torch.device) -> tuple[list["Judge"], list["Judge"]]:
-    """Those of single images, and those of sets, which need many images."""
-    from hsc.judges import NotAvailable, load_judge
-    from hsc.metrics.distribution import MINIMUM_IMAGES
-
-    judges = available(lambda name: load_judge(name, device), names, NotAvailable)
-    of_sets = [judge for judge in judges if judge.kind == "features"]
-    if of_sets and images < MINIMUM_IMAGES:
-        for judge in of_sets:
-            leave_out(judge.name, f"distances between sets need at least {MINIMUM_IMAGES} images, not {images}")
-        of_sets = []
-    return [judge for judge in judges if judge.kind != "features"], of_sets
 
 
 def _trained_with(reported: Sequence[tuple[str, "Judge"]], judges: Sequence[str]) -> list[str]:

@@ -13,8 +13,8 @@ from torch import Tensor
 from hsc.data.faces import Faces
 from hsc.errors import HscError
 from hsc.evaluation.distances import SetDistances
+from hsc.evaluation.face_pictures import FacePictures
 from hsc.evaluation.journal import Row, RowJournal
-from hsc.evaluation.portraits import Portraits
 from hsc.evaluation.subjects import Coded, Subject
 from hsc.images import pictures_at_once, to_tensor
 from hsc.metrics.measures import Landmarks, Measure, measure_all
@@ -33,15 +33,15 @@ class Batch:
 class Measuring:
     """Everything the measurements of one evaluation share.
 
-    batches: the images that are coded, the first of `faces`; all of `faces` form the gallery. portraits: of which faces
-    pictures are kept. device: where the judges are.
+    batches: the images that are coded, the first of `faces`; all of `faces` form the gallery. pictures: those that
+    are kept of some faces. device: where the judges are.
     """
 
     faces: Faces
     batches: list[Batch]
     measures: list[Measure]
     distances: SetDistances
-    portraits: Portraits
+    pictures: FacePictures
     journal: RowJournal
     device: torch.device
 
@@ -117,15 +117,15 @@ class Measuring:
             for point in subject.points
         ]
 
-    def write_portraits(self, subjects: Sequence[Subject], rows: Sequence[Row], trained_on: Sequence[str]) -> None:
+    def write_pictures(self, subjects: Sequence[Subject], rows: Sequence[Row], trained_on: Sequence[str]) -> None:
         """The list of the kept pictures with what was measured of each, after `rows`."""
-        names = self.portraits.names
-        if not self.portraits.has(self.portraits.originals, names):
-            self.portraits.keep(self.portraits.originals, names, self.load(names))
+        names = self.pictures.names
+        if not self.pictures.has(self.pictures.originals, names):
+            self.pictures.keep(self.pictures.originals, names, self.load(names))
         keys = {subject.name: self._key(subject) for subject in subjects}
         kept = [(f"{keys[row.codec]}/{row.layer}-{row.point}", row) for row in rows if row.image in names]
         landmarker = next((one.judge for one in self.measures if isinstance(one, Landmarks)), None)
-        self.portraits.write_index(kept, trained_on, landmarker, self.device)
+        self.pictures.write_index(kept, trained_on, landmarker, self.device)
 
     def floor(self) -> dict[str, float]:
         """Set distances between two halves of the originals."""
@@ -135,7 +135,7 @@ class Measuring:
         key = self._key(subject)
         if not all(self.distances.has(_place(key, layer, point, batch)) for layer in subject.layers):
             return None
-        if not all(self.portraits.has(f"{key}/{layer}-{point}", batch.names) for layer in subject.layers):
+        if not all(self.pictures.has(f"{key}/{layer}-{point}", batch.names) for layer in subject.layers):
             return None
         return self.journal.find(key, subject.name, point, batch.names, subject.layers)
 
@@ -146,7 +146,7 @@ class Measuring:
         targets = [point if subject.by_size else None] * len(batch.names)
         for coded in prefixes:
             self.distances.keep(_place(key, coded.layer, point, batch), coded.images)
-            self.portraits.keep(f"{key}/{coded.layer}-{point}", batch.names, coded.images)
+            self.pictures.keep(f"{key}/{coded.layer}-{point}", batch.names, coded.images)
             metrics = measure_all(self.measures, batch.places, originals, coded.images)
             columns = (
                 batch.names,

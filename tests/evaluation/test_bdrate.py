@@ -7,11 +7,9 @@ import pytest
 from scipy.interpolate import PchipInterpolator
 
 from hsc.errors import HscError
-from hsc.evaluation.bdrate import bd_metric, bd_rate, pareto_front
-from hsc.evaluation.counting import counted
-from hsc.evaluation.pchip import pchip_integral
+from hsc.evaluation.bdrate import bd_metric, bd_rate, pareto_front, pchip_integral
 from hsc.evaluation.per_image import ImageValues
-from hsc.evaluation.results import Curve
+from hsc.evaluation.results import Curve, counted
 
 RATES = np.array([0.05, 0.1, 0.2, 0.4, 0.8])
 

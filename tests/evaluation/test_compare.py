@@ -14,14 +14,11 @@ from hsc.errors import HscError
 from hsc.evaluation.bootstrap import bootstrap_interval
 from hsc.evaluation.chart import rate_chart
 from hsc.evaluation.compare import changes_between, compare, equal_rates, find_reference, unique_names, warnings_about
-from hsc.evaluation.counting import COUNTS
-from hsc.evaluation.curves import draw, png, points, styles, svg
+from hsc.evaluation.figures import draw, png, points, styles, svg
 from hsc.evaluation.per_image import ImageValues
-from hsc.evaluation.results import Curve, read_about, read_results, write_results
+from hsc.evaluation.results import COUNTS, Curve, read_about, read_results, write_results
+from hsc.evaluation.table import Cell, Column, Table
 from hsc.evaluation.tables import (
-    Cell,
-    Column,
-    Table,
     delta_table,
     difference_table,
     equal_rate_table,

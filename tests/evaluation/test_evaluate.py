@@ -18,9 +18,9 @@ from hsc.data.faces import open_faces
 from hsc.errors import HscError
 from hsc.evaluation.anchors import pillow
 from hsc.evaluation.evaluate import evaluate
-from hsc.evaluation.gallery import faces_data, read_gallery
-from hsc.evaluation.own_split import validation_split
+from hsc.evaluation.face_pictures import faces_data, read_face_pictures
 from hsc.evaluation.results import read_results
+from hsc.evaluation.selection import validation_split
 from hsc.images import to_tensor
 
 DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs" / "extending.md"
@@ -422,7 +422,7 @@ def test_faces_of_two_evaluations_stand_side_by_side(pictures, tmp_path, judges)
     for place, subsampling in (("before", 0), ("after", 2)):
         settings = {"anchors": ("jpeg",), "limit": 2, "judges": judges, "qualities": [1], "pictures": 2}
         evaluate(JpegLayers(subsampling), pictures, tmp_path / place, **settings)
-        galleries.append(read_gallery(tmp_path / place))
+        galleries.append(read_face_pictures(tmp_path / place))
     data = faces_data(galleries, "jpeg")
     assert [one["name"] for one in data["codecs"]] == ["jpeg-layers (before)", "jpeg", "jpeg-layers (after)"]
     assert data["sides"] == ["jpeg-layers (before)", "jpeg-layers (after)"]
@@ -440,7 +440,7 @@ def test_a_picture_without_any_error_has_no_psnr_on_the_page(pictures, tmp_path,
     """JSON has no infinity."""
     monkeypatch.setattr(Psnr, "forward", lambda judge, reference, image: torch.full((len(image),), torch.inf))
     evaluate(JpegLayers(), pictures, tmp_path / "out", limit=1, judges=judges, qualities=[1], pictures=1)
-    data = faces_data([read_gallery(tmp_path / "out")], "")
+    data = faces_data([read_face_pictures(tmp_path / "out")], "")
     assert "psnr" not in {metric["name"] for metric in data["metrics"]}
     json.dumps(data, allow_nan=False)
 
@@ -450,7 +450,7 @@ def test_a_damaged_list_of_faces_is_named(content, tmp_path):
     (tmp_path / "faces").mkdir()
     (tmp_path / "faces" / "faces.json").write_text(content)
     with pytest.raises(HscError, match=r"faces\.json cannot be read .* run hsc evaluate again"):
-        read_gallery(tmp_path)
+        read_face_pictures(tmp_path)
 
 
 @pytest.mark.parametrize("recorded", ["card", "run", "run of several sets"])

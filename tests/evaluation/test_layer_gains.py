@@ -3,7 +3,7 @@
 import pytest
 
 from hsc.evaluation.journal import WHOLE, Row
-from hsc.evaluation.layer_gains import layer_gains
+from hsc.evaluation.summary import layer_gains
 
 
 def row(image: str, layer: str, size: int, **metrics: float | None) -> Row:

@@ -16,7 +16,7 @@ from hsc.cli import app
 from hsc.errors import HscError
 from hsc.files import sha256
 from hsc.images import resize
-from hsc.judges import faceres, load_judge
+from hsc.judges import faceres_net, load_judge
 from hsc.judges.identity import WEIGHTS, IdentityNet
 from hsc.training.distil import degrade, distil, load_config
 
@@ -83,10 +83,10 @@ def test_folding_batch_normalisation_changes_nothing() -> None:
 
 
 def test_faceres_reads_the_numbers_in_their_order() -> None:
-    numbers = faceres._HEADS + 3_206_976 + 21_888 + 54 + 9 * 4960
+    numbers = faceres_net._HEADS + 3_206_976 + 21_888 + 54 + 9 * 4960
     content = np.zeros(numbers, np.float16).tobytes()
     with pytest.raises(HscError, match="not the weights of faceres"):
-        faceres.convert(content[: len(content) // 2])
+        faceres_net.from_tensorflow_js(content[: len(content) // 2])
 
 
 def test_degraded_pictures_are_worse_and_repeatable() -> None:

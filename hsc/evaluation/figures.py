@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hsc.errors import HscError
-from hsc.evaluation.counting import COUNTS
-from hsc.evaluation.results import GENERATED, Curve
+from hsc.evaluation.results import COUNTS, GENERATED, Curve
 from hsc.metrics.info import quality_info
 
 if TYPE_CHECKING:
