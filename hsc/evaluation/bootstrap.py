@@ -1,5 +1,6 @@
 """How sure is a mean, or what is computed from means? Percentile bootstrap over images, by SciPy."""
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -26,13 +27,16 @@ def bootstrap_interval(
     array = np.asarray(values, dtype=np.float64).reshape(-1)
     if not array.size:
         raise ValueError("no values to take the mean of")
-    means = resampled_means(array[None], resamples, seed)[:, 0]
+    means = _resampled(array[None], resamples, seed)[:, 0]
     return Interval(float(array.mean()), *interval_of(means, confidence))
 
 
 def interval_of(resampled: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The percentile interval of what was computed from each resample, [resamples]; NaN is left out."""
-    low, high = np.nanquantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
+    known = resampled[~np.isnan(resampled)]
+    if not known.size:
+        return np.nan, np.nan
+    low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 
@@ -41,24 +45,29 @@ def resampled_means(values: np.ndarray, resamples: int = 2000, seed: int = 0) ->
 
     Equal N and seed draw the same images, so what is computed from several such means is paired.
     """
-    from scipy.stats import bootstrap  # takes a second to import
+    return _resampled(np.where(np.isfinite(values), values, np.nan), resamples, seed)
 
-    known = np.where(np.isfinite(values), values, np.nan)
-    if known.shape[1] == 1:  # SciPy wants two: there is nothing to draw from
-        return np.repeat(known.T, resamples, axis=0)
-    found = bootstrap(
-        (known,),
-        _mean,
-        n_resamples=resamples,
-        batch=max(1, AT_ONCE // known.size),
-        axis=-1,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
+
+def _resampled(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    """Means [resamples, C] of values [C, N], NaN left out."""
+    from scipy import stats  # takes a second to import
+
+    if values.shape[1] == 1:  # SciPy wants two
+        return np.repeat(values.T, resamples, axis=0)
+    with warnings.catch_warnings(action="ignore", category=stats.DegenerateDataWarning):  # where nothing is known
+        found = stats.bootstrap(
+            (values,),
+            _mean_of_known if np.isnan(values).any() else np.mean,
+            n_resamples=resamples,
+            batch=max(1, AT_ONCE // values.size),
+            axis=-1,
+            method="percentile",
+            rng=np.random.default_rng(seed),
+        )
     return found.bootstrap_distribution.T
 
 
-def _mean(values: np.ndarray, axis: int) -> np.ndarray:
+def _mean_of_known(values: np.ndarray, axis: int) -> np.ndarray:
     """`np.nanmean` that is silent, and NaN, where nothing is known."""
     known = ~np.isnan(values)
     counts = known.sum(axis=axis)
