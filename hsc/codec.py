@@ -37,7 +37,7 @@ from hsc.nets.encoder import PyramidEncoder
 from hsc.nets.entropy import EntropyTransformer
 from hsc.nets.entropy_integer import IntegerEntropyTransformer
 from hsc.nets.generator import Generator
-from hsc.nets.heads import StyleHeads, decode
+from hsc.nets.heads import Heads, decode
 from hsc.nets.levels import positions_per_level
 from hsc.nets.picture_heads import PictureHeads
 from hsc.nets.quantise import Gain
@@ -68,7 +68,7 @@ class Networks(NamedTuple):
 
     encoder: PyramidEncoder
     gain: Gain
-    heads: StyleHeads | PictureHeads
+    heads: Heads
     generator: Generator
 
 

@@ -42,7 +42,8 @@ Sets = Annotated[Any, _texts("a folder, a zip")]
 
 
 MOBILE_STYLEGAN_ROWS = 16
-MOBILE_STYLEGAN_OWN_LAYERS = 2  # of a size, at its end; the layers before serve all sizes
+# The last before a smaller size's image head, which learn with it; those before serve all sizes.
+MOBILE_STYLEGAN_OWN_LAYERS = 2
 
 
 class Section:

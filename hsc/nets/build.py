@@ -1,44 +1,40 @@
 """Networks from their configuration (`hsc.config.ModelConfig`)."""
 
-from typing import TYPE_CHECKING
-
+from hsc.config import ModelConfig
 from hsc.nets.discriminator import Discriminator
 from hsc.nets.eigenfaces import EigenSynthesis
 from hsc.nets.encoder import PyramidEncoder
 from hsc.nets.entropy import EntropyTransformer
 from hsc.nets.entropy_integer import IntegerEntropyTransformer
 from hsc.nets.generator import Generator
-from hsc.nets.heads import StyleHeads
+from hsc.nets.heads import Heads, StyleHeads
 from hsc.nets.mobile_stylegan import MobileStyleGAN
 from hsc.nets.picture_heads import PictureHeads
 from hsc.nets.quantise import Gain
 from hsc.nets.stylegan2 import StyleGAN2
 
-if TYPE_CHECKING:
-    from hsc.config import ModelConfig
 
-
-def image_size(model: "ModelConfig") -> int:
+def image_size(model: ModelConfig) -> int:
     """Pixels on a side of the model's images."""
     return model.generator.resolutions[-1]
 
 
-def bands(model: "ModelConfig") -> list[tuple[int, int]]:
+def bands(model: ModelConfig) -> list[tuple[int, int]]:
     """(rows, dim) of each layer's latents: as many rows as it has of W+, or as its grid has cells."""
     return [(layer.grid**2 or layer.rows, layer.dim) for layer in model.layers.values()]
 
 
-def grid(model: "ModelConfig") -> int:
+def grid(model: ModelConfig) -> int:
     """Side of the last layer's grid; 0 where it has none."""
     return list(model.layers.values())[-1].grid
 
 
-def row_dims(model: "ModelConfig") -> list[int]:
+def row_dims(model: ModelConfig) -> list[int]:
     """Latent numbers of each row, all layers in order."""
     return [dim for rows, dim in bands(model) for _ in range(rows)]
 
 
-def build_generator(model: "ModelConfig") -> Generator:
+def build_generator(model: ModelConfig) -> Generator:
     config = model.generator
     if config.architecture == "mobilestylegan":
         return MobileStyleGAN(config.channels, config.z_dim, config.w_dim, config.mapping_layers, config.full)
@@ -46,13 +42,13 @@ def build_generator(model: "ModelConfig") -> Generator:
     return StyleGAN2(config.channels, config.z_dim, config.w_dim, config.mapping_layers, config.input, picture)
 
 
-def build_discriminator(model: "ModelConfig") -> Discriminator:
+def build_discriminator(model: ModelConfig) -> Discriminator:
     channels = model.generator.channels
     missing = len(model.generator.resolutions) - len(channels)
     return Discriminator([*channels, *[channels[-1]] * missing])
 
 
-def build_encoder(model: "ModelConfig") -> PyramidEncoder:
+def build_encoder(model: ModelConfig) -> PyramidEncoder:
     config = model.encoder
     return PyramidEncoder(
         image_size(model),
@@ -65,7 +61,7 @@ def build_encoder(model: "ModelConfig") -> PyramidEncoder:
     )
 
 
-def build_heads(model: "ModelConfig") -> StyleHeads | PictureHeads:
+def build_heads(model: ModelConfig) -> Heads:
     synthesis = None
     if model.picture:
         synthesis = EigenSynthesis(model.picture, bands(model), image_size(model), grid(model), model.mirrored)
@@ -79,25 +75,25 @@ def build_heads(model: "ModelConfig") -> StyleHeads | PictureHeads:
     )
 
 
-def share_components(encoder: PyramidEncoder, heads: StyleHeads | PictureHeads) -> None:
+def share_components(encoder: PyramidEncoder, heads: Heads) -> None:
     """Give both halves of the linear path, where there is one, the same components: what is trained is one matrix."""
     if encoder.eigen is not None and heads.eigen is not None:
         encoder.eigen.components = heads.eigen.components
 
 
-def build_entropy(model: "ModelConfig") -> EntropyTransformer:
+def build_entropy(model: ModelConfig) -> EntropyTransformer:
     return EntropyTransformer(*_entropy_shape(model))
 
 
-def build_entropy_twin(model: "ModelConfig") -> IntegerEntropyTransformer:
+def build_entropy_twin(model: ModelConfig) -> IntegerEntropyTransformer:
     return IntegerEntropyTransformer(*_entropy_shape(model))
 
 
-def _entropy_shape(model: "ModelConfig") -> tuple[list[int], list[int], int, int, int, int]:
+def _entropy_shape(model: ModelConfig) -> tuple[list[int], list[int], int, int, int, int]:
     config, dims = model.entropy, row_dims(model)
     steps = [1] * len(dims) if config.context == "row" else [rows for rows, _ in bands(model)]
     return dims, steps, len(model.lambdas), config.width, config.depth, config.heads
 
 
-def build_gain(model: "ModelConfig") -> Gain:
+def build_gain(model: ModelConfig) -> Gain:
     return Gain(model.lambdas, row_dims(model))

@@ -1,7 +1,6 @@
 """Decoder heads: latents of the layers → rows of W+, and a picture where the model has a linear path."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -12,13 +11,39 @@ from hsc.nets.generator import Generator
 from hsc.nets.levels import at_quality
 
 
-class StyleHeads(nn.Module):
-    """latents (one [N, rows, dim] a layer, decoded or filled) and quality [N] → [N, all rows, w_dim], to be added to
-    the generator's mean style. Qualities are levels, or lie between two.
+class Heads(nn.Module):
+    """What a decoder asks of its heads; `StyleHeads` and `hsc.nets.picture_heads.PictureHeads` are the two there are.
+
+    eigen: what draws the linear path's picture; None where the model has no such path.
+    """
+
+    eigen: EigenSynthesis | None
+
+    def forward(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
+        """latents (one [N, rows, dim] a layer, decoded or filled) and quality [N] → [N, rows, w_dim], to be added to
+        the generator's mean style. Qualities are levels, or lie between two.
+        """
+        raise NotImplementedError
+
+    def picture(self, latents: Sequence[Tensor]) -> Tensor | None:
+        """The linear path's picture [N, 3, side, side]; None where the model has no such path."""
+        return None if self.eigen is None else self.eigen(latents)
+
+    def draw(
+        self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, styles: Tensor, full: bool = False
+    ) -> Tensor:
+        """Images [N, 3, size, size], or of the generator's full size, of latents, quality [N] and the W+
+        [N, rows, w_dim] that they have.
+        """
+        raise NotImplementedError
+
+
+class StyleHeads(Heads):
+    """latents → rows of W+ of each layer.
 
     Layer k's rows depend on the latents of layers ≤ k only, so that what a later layer adds never moves an earlier
-    layer's rows. `eigen`: what draws the linear path's picture. `rows_of_grid`: rows of W+ of a last layer whose
-    latents lie on a grid, which styles know by their mean; 0 where it has none.
+    layer's rows. `rows_of_grid`: rows of W+ of a last layer whose latents lie on a grid, which styles know by their
+    mean; 0 where it has none.
     """
 
     def __init__(
@@ -47,29 +72,10 @@ class StyleHeads(nn.Module):
         rows = [net(flat[k], torch.cat(flat[: k + 1], 1), quality) for k, net in enumerate(self.nets)]
         return torch.cat(rows, 1)
 
-    def picture(self, latents: Sequence[Tensor]) -> Tensor | None:
-        """The linear path's picture [N, 3, side, side]; None where the model has no such path."""
-        return None if self.eigen is None else self.eigen(latents)
-
     def draw(
         self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, styles: Tensor, full: bool = False
     ) -> Tensor:
-        """Images [N, 3, size, size], or of the generator's full size, of latents, quality [N] and the W+
-        [N, rows, w_dim] that they have.
-        """
         return generator.synthesis(styles, self.picture(latents), full=full)
-
-
-class Heads(Protocol):
-    """What `StyleHeads` and `hsc.nets.picture_heads.PictureHeads` offer."""
-
-    def __call__(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor: ...
-
-    def picture(self, latents: Sequence[Tensor]) -> Tensor | None: ...
-
-    def draw(
-        self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, styles: Tensor, full: bool = False
-    ) -> Tensor: ...
 
 
 def decode(

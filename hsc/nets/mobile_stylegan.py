@@ -22,14 +22,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hsc.config.schema import MOBILE_STYLEGAN_OWN_LAYERS as OWN_LAYERS
+from hsc.config.schema import MOBILE_STYLEGAN_ROWS as NUM_ROWS
 from hsc.nets.generator import Generator, Mapping, precisions
 from hsc.nets.layers import FullyConnected, pointwise
 
-NUM_ROWS = 16
 CHANNELS = (512, 512, 512, 512, 512, 256, 128, 64)  # of FFHQ's at 1024², from 4² to 512²
 _HEAD_WIDTH, _HEAD_RANK = 256, 128
-
-OWN_LAYERS = 2  # the last ones before a smaller size's image head, which learn with it; those before are all sizes'
 
 Injection = dict[int, tuple[Tensor, Tensor]]
 

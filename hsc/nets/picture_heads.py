@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from hsc.nets.eigenfaces import EigenSynthesis
 from hsc.nets.generator import Generator
+from hsc.nets.heads import Heads
 from hsc.nets.layers import FullyConnected, he_conv
 from hsc.nets.levels import at_quality
 from hsc.nets.mobile_stylegan import NUM_ROWS, Injection, MobileStyleGAN
@@ -21,7 +22,7 @@ MENDED = (4, 2, 1)  # the picture's side over the sides of the bands in which im
 MENDED_AT_FIRST = 0.3
 
 
-class PictureHeads(nn.Module):
+class PictureHeads(Heads):
     """latents (one [N, rows, dim] a layer, decoded or filled) → the linear path's picture → what the generator needs.
 
     ```
@@ -45,22 +46,19 @@ class PictureHeads(nn.Module):
         self.mend = nn.Embedding(num_qualities, len(MENDED))
         nn.init.constant_(self.mend.weight, MENDED_AT_FIRST)
 
+    eigen: EigenSynthesis
+
     def forward(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
-        """[N, 16, w_dim], to be added to the generator's mean style."""
         styles: Tensor = self.styles(self.picture(latents), quality)
         return styles
 
     def picture(self, latents: Sequence[Tensor]) -> Tensor:
-        """The linear path's picture [N, 3, side, side]."""
         picture: Tensor = self.eigen(latents)
         return picture
 
     def draw(
         self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, styles: Tensor, full: bool = False
     ) -> Tensor:
-        """Images [N, 3, size, size], or of the generator's full size, of latents, quality [N] and the W+
-        [N, 16, w_dim] that they have.
-        """
         picture = self.picture(latents)
         assert isinstance(generator, MobileStyleGAN)  # as the configuration has it
         images = generator.synthesis(styles, inject=self.modulation(picture, quality), full=full)
