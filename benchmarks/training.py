@@ -31,7 +31,7 @@ from hsc.losses import load_losses
 from hsc.modules.codec import CodecModule
 from hsc.training.run import train
 from hsc.training.stage import data_module
-from hsc.training.trainer import fitting_precision
+from hsc.training.trainer import resolve_precision
 from hsc.training.weights import load_start, start_file
 
 STAGE = "joint"
@@ -67,7 +67,7 @@ def bare_steps(config: Config) -> Callable[[], None]:
     schedule = networks.schedule(optimizer)
     data = data_module(config, STAGE).dataset("train")
     batches = iter(StepBatches(len(data), stage.batch_size, config.seed, flips=True))
-    bfloat = fitting_precision(stage.precision, "cpu") == "bf16-mixed"
+    bfloat = resolve_precision(stage.precision, "cpu") == "bf16-mixed"
     layers = list(config.model.layers)
 
     def step() -> None:
@@ -138,7 +138,7 @@ def measure(config_words: list[str], experiment: str, turns: int, steps: int, ru
     with_timing(timing)
     train([experiment], words)
     batch = config.stages[STAGE].batch_size
-    precision = fitting_precision(config.stages[STAGE].precision, "cpu")
+    precision = resolve_precision(config.stages[STAGE].precision, "cpu")
     yield f"{Path(experiment).name}, batches of {batch}, {precision}, {turns} turns of {steps} steps each"
     for clock in ("wall", "processor"):
         times = [(getattr(own, clock), getattr(bare, clock)) for own, bare in timing.times[WARM:]]

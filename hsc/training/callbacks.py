@@ -212,3 +212,10 @@ def watched(config: Config, name: str) -> str:
             _, distance = distance_names(load_judge(config.judges.distribution))
             return f"val/generated/{distance}"
     return stage.watch
+
+
+def choose_selection(config: Config, name: str) -> Selection | None:
+    """By what validation chooses the weights to keep: for early stopping, or for the most lifelike faces of a prior;
+    None where they are the last."""
+    watch, patience = watched(config, name), config.stages[name].patience
+    return Selection(watch, patience) if patience or watch.startswith("val/generated/") else None

@@ -54,13 +54,13 @@ class StageCheckpoints(StepCallback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # In place of Lightning's handlers, set just before; after training Lightning puts those before that back.
-        signal.signal(signal.SIGTERM, self._note)
+        signal.signal(signal.SIGTERM, self._on_stop)
         if in_slurm():
-            signal.signal(PREEMPTED, self._note)
-        signal.signal(signal.SIGINT, self._note_interrupt)
+            signal.signal(PREEMPTED, self._on_stop)
+        signal.signal(signal.SIGINT, self._on_interrupt)
 
     def on_step_end(self, trainer: pl.Trainer, module: TrainableModule) -> None:
-        told_to_stop = self._any(trainer, self._received)
+        told_to_stop = self._in_any_process(trainer, self._received)
         stage, step = module.stage, module.step
         due = step == stage.steps or any(step % every == 0 for every in (stage.save_every, stage.validate_every))
         if told_to_stop or due:
@@ -80,24 +80,24 @@ class StageCheckpoints(StepCallback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._validating = False
-        if self._any(trainer, self._received):
+        if self._in_any_process(trainer, self._received):
             self._end(trainer)
 
     def _end(self, trainer: pl.Trainer) -> NoReturn:
-        if self._any(trainer, self._preempted):
+        if self._in_any_process(trainer, self._preempted):
             requeue()
-        raise SystemExit(INTERRUPTED if self._any(trainer, self._interrupted) else TERMINATED)
+        raise SystemExit(INTERRUPTED if self._in_any_process(trainer, self._interrupted) else TERMINATED)
 
-    def _any(self, trainer: pl.Trainer, told: bool) -> bool:
+    def _in_any_process(self, trainer: pl.Trainer, told: bool) -> bool:
         return trainer.strategy.reduce_boolean_decision(told, all=False)
 
-    def _note_interrupt(self, number: int, frame: FrameType | None) -> None:
+    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
         if self._received or self._validating:
             raise KeyboardInterrupt
         say(f"{self.stage}: finishes this step and saves; Ctrl-C again ends at once")
         self._received = self._interrupted = True
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _on_stop(self, number: int, frame: FrameType | None) -> None:
         self._received = True
         self._preempted |= number == PREEMPTED
 

@@ -27,7 +27,7 @@ from hsc.training.eigenfaces import training_faces
 from hsc.training.identity import code_hash
 from hsc.training.judge_independence import judges_that_trained
 from hsc.training.stage import data_module
-from hsc.training.trainer import device_class
+from hsc.training.trainer import device_type
 from hsc.training.weights import load_start
 
 FACES_WEIGHED = 100
@@ -92,7 +92,7 @@ def write_prior(
     tensors = {name: value for name, value in held.items() if name.startswith(PRIOR_PARTS)}
     module = CodecModule(config, stage, {})
     load_start(module, weights)
-    encoder = module.encoder.net.eval().to(device_class(config.device))
+    encoder = module.encoder.net.eval().to(device_type(config.device))
     faces = FaceDataset(data.faces("train"), data.size, cache=False)  # of which no more than needed is read
     mean, factor = latent_gaussian(encoder, training_faces(faces))
     tensors |= {MEAN: mean, FACTOR: factor}

@@ -20,7 +20,7 @@ from hsc.files import sha256
 from hsc.judges import load_judge
 from hsc.losses import Loss
 from hsc.training.callbacks import Selection
-from hsc.training.trainer import decisive_flags, device_class, fitting_precision
+from hsc.training.trainer import decisive_flags, device_type, resolve_precision
 
 NOT_TRAINING = ("cli", "evaluation", "sweeps", "assets")
 CHANGED = {
@@ -137,8 +137,8 @@ def identify(
         best=None if best is None else _choice_of_the_best(config, stage, best, data),
         seed=config.seed,
         devices=config.devices,
-        device=device_class(config.device),
-        precision=fitting_precision(stage.precision, config.device),
+        device=device_type(config.device),
+        precision=resolve_precision(stage.precision, config.device),
         torch=torch.__version__,
         data=_training_data(data),
         start=start,

@@ -20,7 +20,7 @@ from hsc.progress import duration
 from hsc.training.terminal import Terminal, ValidationTable
 
 SECONDS_BETWEEN_LINES = 10.0
-SECONDS_BETWEEN_PEEKS = 2.0
+PEEK_SECONDS = 2.0
 REFRESHES_A_SECOND = 4
 WIDE = 110  # columns in which values and speed fit beside the bar
 
@@ -220,8 +220,8 @@ class Lines(RunProgress):
 
 
 def run_progress(estimate: TimeEstimate, terminal: Terminal, silent: bool = False) -> RunProgress:
-    """The bar or the lines of a run; neither where it is to be silent or quiet, nor in processes that do not speak."""
-    if silent or not terminal.talks:
+    """The bar or the lines of a run; neither where it is to be silent or quiet, nor in processes after the first."""
+    if silent or not terminal.shows_news:
         return RunProgress(estimate)
     return (Bar if terminal.errors.is_terminal else Lines)(estimate, terminal)
 
@@ -282,7 +282,7 @@ class StageProgress(StepCallback, ProgressBar):
         if not means.names:  # just logged
             logged = {name.removeprefix("train/"): float(value) for name, value in trainer.callback_metrics.items()}
             self._values, self._logged = headline(logged, module.layer_names[-1]), True
-        elif not self._logged and now - self._peeked >= SECONDS_BETWEEN_PEEKS:
+        elif not self._logged and now - self._peeked >= PEEK_SECONDS:
             values = dict(zip(means.names, means.values(module.device).tolist(), strict=True))
             self._values = headline(values, module.layer_names[-1])
             self._peeked = now

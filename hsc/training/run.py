@@ -34,7 +34,7 @@ from hsc.training.weights import start_file, with_model_of
 LOCK = ".lock"
 FAST_DEV_RUN = ".fast_dev_run"
 FOLDER_VARIABLE = "HSC_RUN_FOLDER"
-SECONDS_BETWEEN_LOOKS = 0.5
+POLL_SECONDS = 0.5
 
 
 def train(files: Sequence[str | Path], overrides: Sequence[str] = (), verbosity: Verbosity = "normal") -> Path:
@@ -198,7 +198,7 @@ def run_lock(folder: Path, experiment: str, waiting: Callable[[], None]) -> Iter
             waiting()
             told = True
         before = other
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+        time.sleep(POLL_SECONDS)
         lock = try_lock(path)
     try:
         os.ftruncate(lock, 0)

@@ -22,7 +22,7 @@ from hsc.modules.prior import PriorModule
 from hsc.modules.trainable import TrainableModule
 from hsc.nets.build import image_size
 from hsc.released import find_weights
-from hsc.training.callbacks import EarlyStop, Selection, report_callbacks, watched
+from hsc.training.callbacks import EarlyStop, choose_selection, report_callbacks
 from hsc.training.checkpoints import PREVIOUS, newest_checkpoint
 from hsc.training.identity import StageIdentity, identify
 from hsc.training.loggers import stage_log
@@ -30,21 +30,21 @@ from hsc.training.progress import RunOutput
 from hsc.training.stage_folder import (
     DONE,
     WEIGHTS,
-    bring_back,
     claim,
     finish_replacement,
     from_first_process,
     identity_in,
     is_done,
     publish,
-    put_in_place,
+    replace_result,
+    restore_earlier,
+    reuse,
     set_aside,
-    take_over,
     working_folder,
     write_identity,
 )
 from hsc.training.terminal import say
-from hsc.training.trainer import build_trainer, device_class, process_group_is_pending
+from hsc.training.trainer import build_trainer, device_type, process_group_is_pending
 from hsc.training.weights import fingerprint, load_teacher, outside_start, save_stage, set_starting_weights
 
 MODULES: dict[str, Callable[[Config, StageConfig, Mapping[str, Loss], int], TrainableModule]] = {
@@ -78,18 +78,18 @@ def run_stage(
     with claim(Path(config.runs), identity, lambda: say(f"{name}: waits for another run that trains it")) as finished:
         if (
             not process_group_is_pending()
-            and (earlier := from_first_process(lambda: bring_back(folder, identity.key))) is not None
+            and (earlier := from_first_process(lambda: restore_earlier(folder, identity.key))) is not None
         ):
             say(f"{name}: done already ({folder}, which was kept in {earlier.name})")
             return result
         work = working_folder(folder)
         if finished is not None:
             _clear(work, "finished meanwhile in another run")
-            take_over(finished, work, samples_after)
+            reuse(finished, work, samples_after)
             say(f"{name}: reused from {finished}")
         else:
             _train(config, name, work, folder, identity, start, samples_before, data, output)
-        from_first_process(lambda: _put_in_place(work, folder))
+        from_first_process(lambda: _replace_result(work, folder))
         if finished is None:
             publish(Path(config.runs), folder)
     return result
@@ -116,7 +116,7 @@ def _train(
     module = MODULES[stage.module](config, stage, losses, samples_before)
     if isinstance(module, CodecModule) and stage.distillation:
         module.teacher = load_teacher(config, name, start)
-    selection = _selection(config, name)
+    selection = choose_selection(config, name)
     early_stop = None if selection is None else EarlyStop(work, *selection)
     if checkpoint is not None:
         say(f"{name}: resumes from {checkpoint} after {steps_before} of {stage.steps} steps")
@@ -150,7 +150,7 @@ def _train(
 
 def stage_identity(config: Config, name: str, start: str, data: FaceDataModule) -> StageIdentity:
     """`start`: hash of the starting weights."""
-    return identify(config, name, stage_losses(config, name), data, _selection(config, name), start)
+    return identify(config, name, stage_losses(config, name), data, choose_selection(config, name), start)
 
 
 def _checkpoint_to_resume(work: Path, folder: Path, identity: StageIdentity) -> tuple[Path, int] | None:
@@ -200,17 +200,10 @@ def _clear(folder: Path, why: str) -> None:
         say(f"{folder.name}: {why}; what was unfinished is kept in {aside}")
 
 
-def _put_in_place(work: Path, folder: Path) -> None:
-    aside = put_in_place(work, folder)
+def _replace_result(work: Path, folder: Path) -> None:
+    aside = replace_result(work, folder)
     if aside is not None:
         say(f"{folder.name}: the earlier result is kept in {aside}")
-
-
-def _selection(config: Config, name: str) -> Selection | None:
-    """By what validation chooses the weights to keep: for early stopping, or for the most lifelike faces of a prior;
-    None where they are the last."""
-    watch, patience = watched(config, name), config.stages[name].patience
-    return Selection(watch, patience) if patience or watch.startswith("val/generated/") else None
 
 
 def check_stage(config: Config, name: str) -> str:
@@ -269,7 +262,7 @@ def missing_losses(config: Config, name: str) -> dict[str, str]:
 
 def _landmarker(config: Config, name: str) -> Judge | None:
     """The judge whose landmarks of the originals the stage's losses want, where the stage trains."""
-    device = device_class(config.device)
+    device = device_type(config.device)
     return next(
         (load_judge(loss.judge, device) for loss in stage_losses(config, name).values() if loss.needs_landmarks), None
     )

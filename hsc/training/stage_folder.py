@@ -31,7 +31,7 @@ DONE = "done.json"
 KEY = "key.json"
 NEW = ".new"
 STORE = ".stages"
-SECONDS_BETWEEN_LOOKS = 1.0
+POLL_SECONDS = 1.0
 
 Answer = TypeVar("Answer")
 
@@ -68,7 +68,7 @@ def working_folder(folder: Path) -> Path:
     return folder.with_name(folder.name + NEW) if (folder / DONE).exists() else folder
 
 
-def put_in_place(work: Path, folder: Path) -> Path | None:
+def replace_result(work: Path, folder: Path) -> Path | None:
     """Make a finished stage in its working folder the result; returns where the earlier one is kept now."""
     if work == folder:
         return None
@@ -78,13 +78,13 @@ def put_in_place(work: Path, folder: Path) -> Path | None:
 
 
 def finish_replacement(folder: Path) -> None:
-    """After a crash between the two renames of `put_in_place`."""
+    """After a crash between the two renames of `replace_result`."""
     work = folder.with_name(folder.name + NEW)
     if not folder.exists() and (work / DONE).exists():
         _rename(work, folder)
 
 
-def bring_back(folder: Path, key: str) -> Path | None:
+def restore_earlier(folder: Path, key: str) -> Path | None:
     """Let an earlier result with this key be the result again; returns where it was kept, None where there is none."""
     earlier = next((place for place in sorted(folder.parent.glob(f"{folder.name}.old*")) if is_done(place, key)), None)
     if earlier is not None:
@@ -136,7 +136,7 @@ def claim(runs: Path, identity: StageIdentity, waiting: Callable[[], None]) -> I
         if not decided:
             waiting()
         while not decided:
-            time.sleep(SECONDS_BETWEEN_LOOKS)
+            time.sleep(POLL_SECONDS)
             decided, found = from_first_process(look)
         yield None if found is None else Path(found)
     finally:
@@ -153,12 +153,12 @@ def publish(runs: Path, folder: Path) -> None:
     write_atomically(entry.with_suffix(".json"), json.dumps({"folder": os.path.relpath(folder, entry.parent)}).encode())
 
 
-def take_over(finished: Path, folder: Path, samples_seen: int) -> None:
+def reuse(finished: Path, folder: Path, samples_seen: int) -> None:
     """Make `folder` a finished stage with the weights, the log and the metrics of `finished`.
 
     Every process waits until it is there.
     """
-    from_first_process(lambda: _take_over(finished, folder, samples_seen))
+    from_first_process(lambda: _reuse(finished, folder, samples_seen))
 
 
 def from_first_process(decide: Callable[[], Answer]) -> Answer:
@@ -170,7 +170,7 @@ def from_first_process(decide: Callable[[], Answer]) -> Answer:
     return box[0]  # type: ignore[return-value]
 
 
-def _take_over(finished: Path, folder: Path, samples_seen: int) -> None:
+def _reuse(finished: Path, folder: Path, samples_seen: int) -> None:
     done = json.loads((finished / DONE).read_text())
     identity = identity_in(finished)
     assert identity is not None

@@ -59,13 +59,13 @@ class Terminal:
         self.output = self.errors if self.together else Console(width=None if to_terminal else WIDTH)
 
     @property
-    def talks(self) -> bool:
+    def shows_news(self) -> bool:
         """Whether news are shown here."""
         return self.verbosity != "quiet" and _first_process()
 
     def show(self, content: RenderableType) -> None:
         """A table among the news."""
-        if self.talks:
+        if self.shows_news:
             self.output.print(content)
 
     @contextmanager
@@ -73,7 +73,7 @@ class Terminal:
         """Shows what `say` says in the block, and keeps off the terminal what is no news to hsc's users."""
         handler, before = _Lines(self.output), warnings.formatwarning
         _news.addHandler(handler)
-        _news.setLevel(logging.INFO if self.talks else logging.WARNING)
+        _news.setLevel(logging.INFO if self.shows_news else logging.WARNING)
         _news.propagate = False
         try:
             with warnings.catch_warnings():

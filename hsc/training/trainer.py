@@ -105,11 +105,11 @@ def build_trainer(
     nodes = 1 if started_by is None else started_by.nodes
     # Stages of the first layers, and the two halves of adversarial training, leave parameters without gradients.
     strategy = "ddp_find_unused_parameters_true" if config.devices > 1 else "auto"
-    own: dict[str, Any] = dict(
+    required: dict[str, Any] = dict(
         accelerator=config.device,
         devices=config.devices // nodes,
         num_nodes=nodes,
-        precision=fitting_precision(stage.precision, config.device),
+        precision=resolve_precision(stage.precision, config.device),
         max_steps=stage.steps * players,
         val_check_interval=min(stage.validate_every, stage.steps) * stage.accumulate,
         check_val_every_n_epoch=None,
@@ -121,24 +121,24 @@ def build_trainer(
         default_root_dir=folder,
         **automatic,
     )
-    usual: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "strategy": strategy,
         "num_sanity_val_steps": 0,
         "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
         "enable_model_summary": False,
     }
     try:
-        return pl.Trainer(**(usual | trainer_flags(config, folder) | own))
+        return pl.Trainer(**(defaults | trainer_flags(config, folder) | required))
     except (MisconfigurationException, TypeError, ValueError) as error:
         raise HscError(f"config: trainer: {' '.join(str(error).split())}") from error
 
 
-def device_class(asked: str) -> str:
+def device_type(asked: str) -> str:
     """cpu, cuda or mps: what Lightning's accelerator `asked` trains on here."""
     return find_device("auto" if asked == "gpu" else asked).type
 
 
-def fitting_precision(asked: str, device: str) -> str:
+def resolve_precision(asked: str, device: str) -> str:
     """What "auto" means on this machine; any other precision as it is.
 
     A processor without bfloat16 instructions emulates them: the convolutions of a training step then take 12 times as
@@ -146,7 +146,7 @@ def fitting_precision(asked: str, device: str) -> str:
     """
     if asked != "auto":
         return asked
-    if device_class(device) == "cuda":
+    if device_type(device) == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

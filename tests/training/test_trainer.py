@@ -14,8 +14,10 @@ from torch.utils.data import DataLoader
 
 from hsc.losses import load_losses
 from hsc.modules.codec import CodecModule
+from hsc.training.callbacks import CompiledNetworks
 from hsc.training.checkpoints import SafeCheckpoints, newest_checkpoint
-from hsc.training.trainer import build_trainer, fitting_precision
+from hsc.training.stage import MODULES
+from hsc.training.trainer import build_trainer, resolve_precision
 
 
 class Norms(pl.Callback):
@@ -76,6 +78,20 @@ def test_without_a_compiler_training_goes_on_and_says_so(fit: Callable, monkeypa
     assert not any(network._compiled_call_impl for network in module.networks_to_compile())
 
 
+@pytest.mark.parametrize("kind", MODULES)
+def test_networks_of_every_kind_of_stage_are_compiled(kind: str, monkeypatch: pytest.MonkeyPatch):
+    config = tiny_config(module=kind, train=["generator"])
+    if kind == "image_head":
+        config.model.generator.architecture = "mobilestylegan"
+    module = MODULES[kind](config, config.stages["only"], load_losses(["l2"]), 0)
+    compiled = []
+    monkeypatch.setattr("hsc.training.callbacks.why_not_compiled", lambda device: "")
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda network, **_: compiled.append(network))
+    CompiledNetworks().on_fit_start(pl.Trainer(logger=False, accelerator="cpu"), module)
+    assert compiled
+    assert all(network in list(module.modules()) for network in compiled)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="compiles C++")
 def test_compiled_networks_learn_the_same(fit: Callable, tmp_path: Path):
@@ -117,8 +133,8 @@ def test_automatic_precision_is_what_the_processor_computes_natively(
 ) -> None:
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
-    assert fitting_precision("auto", "cpu") == expected
+    assert resolve_precision("auto", "cpu") == expected
 
 
 def test_the_precision_that_was_asked_for_is_what_runs() -> None:
-    assert fitting_precision("32-true", "gpu") == "32-true"
+    assert resolve_precision("32-true", "gpu") == "32-true"

@@ -1,20 +1,30 @@
-"""A step shared out: by processes, by accumulation, by both; the loss curve is the one of a step computed at once."""
+"""Training in several processes: a step shared by them, by accumulation or by both has the same loss curve."""
 
 import csv
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
-from test_two_processes import start
 
 from hsc.config import load
 from hsc.errors import HscError
 from hsc.training.trainer import check_devices
 
-pytestmark = pytest.mark.slow
-
+HSC = Path(sys.executable).with_name("hsc")  # Lightning starts the second process as it finds the first
 # All that is random in a step takes part: qualities, noise, prefixes, and flips.
 WORDS = ["run=[joint]", "stages.joint.init=fresh", "stages.joint.steps=10", "stages.joint.validate_every=10"]
+
+
+def start(experiment, *words: str) -> subprocess.Popen:
+    command = [str(HSC), "train", str(experiment.file), "devices=2", *words]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
 
 def curve(experiment) -> list[dict[str, float]]:
@@ -37,6 +47,7 @@ def at_once(experiment, train_in_process: Callable[..., int], tmp_path) -> list[
     return logged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("processes", "parts"), [(1, 2), (2, 1), (2, 2)])
 def test_one_curve(experiment, at_once, train_in_process: Callable[..., int], processes: int, parts: int):
     words = [*WORDS, f"stages.joint.accumulate={parts}"]
@@ -50,6 +61,33 @@ def test_one_curve(experiment, at_once, train_in_process: Callable[..., int], pr
     assert len(shared) == len(at_once) == 10
     for step, (own, expected) in enumerate(zip(shared, at_once, strict=True)):
         assert own == pytest.approx(expected, rel=1e-4, abs=1e-6), step
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_ends_both_after_the_same_step(experiment):
+    process = start(experiment, "stages.basic.steps=60")
+    checkpoint = experiment.folder() / "basic" / "last.ckpt"
+    deadline = time.monotonic() + 300
+    while not checkpoint.exists() and process.poll() is None:
+        assert time.monotonic() < deadline, "no checkpoint of step 2 after five minutes"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=300)  # until both have closed their output
+    assert process.returncode == 143, said
+    assert "Traceback" not in said
+    steps = int(torch.load(checkpoint, weights_only=True)["state_dict"]["batches_seen"])
+    assert 2 <= steps < 60
+
+    process = start(experiment, "stages.basic.steps=60")
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert said.count("prior: done already") == said.count("run folder: ") == 1
+    assert said.count(f"after {steps} of 60 steps") == 1
+    assert said.count("joint: starts from") == 1
+    assert {path.name for path in experiment.folder().iterdir()} == {
+        ".lock", "config.yaml", "done.json", "prior", "basic", "joint", "prior.safetensors", "codec.safetensors"
+    }  # fmt: skip
+    assert experiment.done("joint")["samples_seen"] == 4 * (5 + 60 + 6)
 
 
 def test_steps_that_cannot_be_shared_out_are_refused(experiment):
