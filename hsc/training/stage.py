@@ -3,7 +3,8 @@
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,122 +65,127 @@ class StageResult(NamedTuple):
 def run_stage(
     config: Config, name: str, folder: Path, start: Path | None, samples_before: int, output: RunOutput
 ) -> StageResult:
-    """Train stage `name` in `folder` from the weights file `start`, or take it over from a run that has trained it."""
-    stage = config.stages[name]
+    """Train stage `name` in `folder` from the weights file `start`, or reuse it from a run that has trained it."""
     output.begin(name)
-    samples_after = samples_before + stage.steps * stage.batch_size
-    data = data_module(config, name)
-    identity = stage_identity(config, name, fingerprint(start), data)
-    result = StageResult(folder / WEIGHTS, samples_after)
+    stage = _Stage(config, name, folder, start, samples_before, output)
     rank_zero_only(finish_replacement)(folder)
-    if is_done(folder, identity.key):
+    if is_done(folder, stage.identity.key):
         say(f"{name}: done already ({folder})")
-        return result
-    with claim(Path(config.runs), identity, lambda: say(f"{name}: waits for another run that trains it")) as finished:
-        if (
-            not process_group_is_pending()
-            and (earlier := from_first_process(lambda: restore_earlier(folder, identity.key))) is not None
-        ):
-            say(f"{name}: done already ({folder}, which was kept in {earlier.name})")
-            return result
-        work = working_folder(folder)
-        if finished is not None:
-            _clear(work, "finished meanwhile in another run")
-            reuse(finished, work, samples_after)
-            say(f"{name}: reused from {finished}")
-        else:
-            _train(config, name, work, folder, identity, start, samples_before, data, output)
-        from_first_process(lambda: _replace_result(work, folder))
-        if finished is None:
-            publish(Path(config.runs), folder)
-    return result
-
-
-def _train(
-    config: Config,
-    name: str,
-    work: Path,
-    folder: Path,
-    identity: StageIdentity,
-    start: Path | None,
-    samples_before: int,
-    data: FaceDataModule,
-    output: RunOutput,
-) -> None:
-    """Train or resume the stage in its working folder, to its done-marker."""
-    stage = config.stages[name]
-    checkpoint, steps_before = _checkpoint_to_resume(work, folder, identity) or (None, 0)
-    _begin(work, folder, identity, checkpoint)
-    pl.seed_everything(config.seed, verbose=False)
-    output.progress.doing("preparing networks")
-    losses = stage_losses(config, name)
-    module = MODULES[stage.module](config, stage, losses, samples_before)
-    if isinstance(module, CodecModule) and stage.distillation:
-        module.teacher = load_teacher(config, name, start)
-    selection = choose_selection(config, name)
-    early_stop = None if selection is None else EarlyStop(work, *selection)
-    if checkpoint is not None:
-        say(f"{name}: resumes from {checkpoint} after {steps_before} of {stage.steps} steps")
     else:
-        set_starting_weights(config, name, module, start, data)
-    loggers = [stage_log(work), *output.loggers]
-    reports, shown = report_callbacks(config, name), output.callbacks(name)
-    trainer = build_trainer(config, name, work, loggers, reports, shown, early_stop)
-    output.progress.doing("loading images and judges")
-    trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
-    # Lightning validates neither between its intervals nor when it resumes without a step left.
-    if not stage.patience and (stage.steps % min(stage.validate_every, stage.steps) or steps_before == stage.steps):
-        trainer.validate(module, data, verbose=False)
-    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    if early_stop is not None:
-        early_stop.load_best(module)
-        metrics = early_stop.metrics or metrics
-    if trainer.is_global_zero:
-        save_stage(work / WEIGHTS, module, asdict(config.model))
-        done = {
-            "key": identity.key,
-            "samples_seen": samples_before + stage.steps * stage.batch_size,
-            "metrics": metrics,
-        }
-        write_atomically(work / DONE, json.dumps(done).encode())
-        (work / PREVIOUS).unlink(missing_ok=True)
+        stage.run()
+    return StageResult(folder / WEIGHTS, stage.samples_after)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A stage that a run has come to; `start`: its starting weights, `samples_before`: images that the run has seen."""
+
+    config: Config
+    name: str
+    folder: Path
+    start: Path | None
+    samples_before: int
+    output: RunOutput
+
+    @property
+    def settings(self) -> StageConfig:
+        return self.config.stages[self.name]
+
+    @property
+    def samples_after(self) -> int:
+        return self.samples_before + self.settings.steps * self.settings.batch_size
+
+    @cached_property
+    def data(self) -> FaceDataModule:
+        return data_module(self.config, self.name)
+
+    @cached_property
+    def identity(self) -> StageIdentity:
+        return stage_identity(self.config, self.name, fingerprint(self.start), self.data)
+
+    def run(self) -> None:
+        """Bring back an earlier result, or reuse another run's, or train."""
+        runs, key = Path(self.config.runs), self.identity.key
+        with claim(runs, self.identity, lambda: say(f"{self.name}: waits for another run that trains it")) as finished:
+            if not process_group_is_pending():
+                earlier = from_first_process(lambda: restore_earlier(self.folder, key))
+                if earlier is not None:
+                    say(f"{self.name}: done already ({self.folder}, which was kept in {earlier.name})")
+                    return
+            work = working_folder(self.folder)
+            if finished is not None:
+                _clear(work, "finished meanwhile in another run")
+                reuse(finished, work, self.samples_after)
+                say(f"{self.name}: reused from {finished}")
+            else:
+                self._train(work)
+            from_first_process(lambda: _replace_result(work, self.folder))
+            if finished is None:
+                publish(runs, self.folder)
+
+    def _train(self, work: Path) -> None:
+        """Train or resume in the working folder, to the done-marker."""
+        config, name, stage = self.config, self.name, self.settings
+        checkpoint, steps_before = self._checkpoint_to_resume(work) or (None, 0)
+        self._begin(work, checkpoint)
+        pl.seed_everything(config.seed, verbose=False)
+        self.output.progress.doing("preparing networks")
+        module = MODULES[stage.module](config, stage, stage_losses(config, name), self.samples_before)
+        if isinstance(module, CodecModule) and stage.distillation:
+            module.teacher = load_teacher(config, name, self.start)
+        if checkpoint is not None:
+            say(f"{name}: resumes from {checkpoint} after {steps_before} of {stage.steps} steps")
+        else:
+            set_starting_weights(config, name, module, self.start, self.data)
+        selection = choose_selection(config, name)
+        early_stop = None if selection is None else EarlyStop(work, *selection)
+        loggers = [stage_log(work), *self.output.loggers]
+        reports, shown = report_callbacks(config, name), self.output.callbacks(name)
+        trainer = build_trainer(config, name, work, loggers, reports, shown, early_stop)
+        self.output.progress.doing("loading images and judges")
+        trainer.fit(module, self.data, ckpt_path=checkpoint, weights_only=True)
+        # Lightning validates neither between its intervals nor when it resumes without a step left.
+        if not stage.patience and (stage.steps % min(stage.validate_every, stage.steps) or steps_before == stage.steps):
+            trainer.validate(module, self.data, verbose=False)
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if early_stop is not None:
-            early_stop.remove()
-    trainer.strategy.barrier()
+            early_stop.load_best(module)
+            metrics = early_stop.metrics or metrics
+        if trainer.is_global_zero:
+            save_stage(work / WEIGHTS, module, asdict(config.model))
+            done = {"key": self.identity.key, "samples_seen": self.samples_after, "metrics": metrics}
+            write_atomically(work / DONE, json.dumps(done).encode())
+            (work / PREVIOUS).unlink(missing_ok=True)
+            if early_stop is not None:
+                early_stop.remove()
+        trainer.strategy.barrier()
 
+    def _checkpoint_to_resume(self, work: Path) -> tuple[Path, int] | None:
+        """The checkpoint to go on from, and its steps: the stage's own, or of one whose steps are its first."""
+        for place in dict.fromkeys((work, self.folder)):
+            held = identity_in(place)
+            if held is not None and (held.key == self.identity.key or self.identity.continues(held)):
+                found = newest_checkpoint(place)
+                if found is not None and found[1] <= self.settings.steps:
+                    return found
+        return None
 
-def stage_identity(config: Config, name: str, start: str, data: FaceDataModule) -> StageIdentity:
-    """`start`: hash of the starting weights."""
-    return identify(config, name, stage_losses(config, name), data, choose_selection(config, name), start)
-
-
-def _checkpoint_to_resume(work: Path, folder: Path, identity: StageIdentity) -> tuple[Path, int] | None:
-    """The checkpoint to go on from, and the steps behind it: the stage's own, or of one whose steps are its first."""
-    for place in dict.fromkeys((work, folder)):
-        held = identity_in(place)
-        if held is not None and (held.key == identity.key or identity.continues(held)):
-            found = newest_checkpoint(place)
-            if found is not None and found[1] <= identity.stage["steps"]:
-                return found
-    return None
-
-
-@rank_zero_only
-def _begin(work: Path, folder: Path, identity: StageIdentity, checkpoint: Path | None) -> None:
-    """Make the working folder this stage's, and say what becomes of what is there."""
-    (folder.parent / DONE).unlink(missing_ok=True)
-    held = identity_in(work)
-    if held is not None and held.key == identity.key:
-        return
-    if checkpoint is None or checkpoint.parent != work:
-        _clear(work, _what_is_new(identity, held))
-    if work != folder:
-        if checkpoint is None:
-            why = _what_is_new(identity, identity_in(folder))
-            say(f"{folder.name}: {why}; {folder} stays as it is until the new one in {work.name} is finished")
-        elif (folder / "log").is_dir():
-            shutil.copytree(folder / "log", work / "log", dirs_exist_ok=True)
-    write_identity(work, identity)
+    @rank_zero_only
+    def _begin(self, work: Path, checkpoint: Path | None) -> None:
+        """Make the working folder this stage's, and say what becomes of what is there."""
+        (self.folder.parent / DONE).unlink(missing_ok=True)
+        held = identity_in(work)
+        if held is not None and held.key == self.identity.key:
+            return
+        if checkpoint is None or checkpoint.parent != work:
+            _clear(work, _what_is_new(self.identity, held))
+        if work != self.folder:
+            if checkpoint is None:
+                why = _what_is_new(self.identity, identity_in(self.folder))
+                say(f"{self.name}: {why}; {self.folder} stays as it is until the new one in {work.name} is finished")
+            elif (self.folder / "log").is_dir():
+                shutil.copytree(self.folder / "log", work / "log", dirs_exist_ok=True)
+        write_identity(work, self.identity)
 
 
 def _what_is_new(identity: StageIdentity, earlier: StageIdentity | None) -> str:
@@ -204,6 +210,11 @@ def _replace_result(work: Path, folder: Path) -> None:
     aside = replace_result(work, folder)
     if aside is not None:
         say(f"{folder.name}: the earlier result is kept in {aside}")
+
+
+def stage_identity(config: Config, name: str, start: str, data: FaceDataModule) -> StageIdentity:
+    """`start`: hash of the starting weights."""
+    return identify(config, name, stage_losses(config, name), data, choose_selection(config, name), start)
 
 
 def check_stage(config: Config, name: str) -> str:
