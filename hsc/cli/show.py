@@ -24,9 +24,10 @@ def show(
     force: Force = False,
     device: Device = "auto",
 ) -> None:
-    """Draw what each layer of a file shows, beside other codecs in as many bytes.
+    """Draw what each layer of a file shows, beside other codecs.
 
-    One row per face. All codecs get it at the model's own size; layers are drawn at its full size, where it has one.
+    One row per face. Other codecs spend as many bytes. All get the face at the model's own size; layers are drawn at
+    its full size, where it has one.
 
     \b
     Examples:

@@ -12,7 +12,7 @@ import numpy as np
 from hsc.evaluation.bdrate import on_front
 from hsc.evaluation.figures import LAYER_STYLES, MARKERS, Style, points, styles
 from hsc.evaluation.results import COUNTS, Curve
-from hsc.evaluation.table import TRAINED_ON, csv_text, latex_text
+from hsc.evaluation.table import TRAINED_NOTE, TRAINED_ON, csv_text, latex_text
 from hsc.metrics.info import quality_info
 
 PGFPLOTS_END = "\\end{axis}\n\\end{tikzpicture}\n"
@@ -157,7 +157,7 @@ def _line(curve: Curve, metric: str) -> Line | None:
         if bounds is not None:
             lines.append("95 %: " + " to ".join(said.show(of[number]) for of in bounds))
         if metric in curve.trained_on:
-            lines.append(f"{TRAINED_ON} The codec was trained on this metric")
+            lines.append(TRAINED_NOTE)
         texts.append("\n".join(filter(None, lines)))
     low, high = (None, None) if bounds is None else (said.scale * of for of in bounds)
     return Line(

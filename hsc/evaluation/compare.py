@@ -123,8 +123,10 @@ def warnings_about(curves: Sequence[Curve]) -> list[str]:
     warnings = []
     if generated := [curve.name for curve in curves if curve.generated]:
         warnings.append(f"{', '.join(generated)}: {GENERATED}")
-    if during := [curve.name for curve in curves if curve.description == FROM_TRAINING]:
-        warnings.append(f"{', '.join(during)}: {FROM_TRAINING}")
+    for description in dict.fromkeys(curve.description for curve in curves):
+        if description.startswith(FROM_TRAINING):
+            during = [curve.name for curve in curves if curve.description == description]
+            warnings.append(f"{', '.join(during)}: {description}")
     keys = {curve.data_key for curve in curves}
     if len(keys) > 1:
         known = (

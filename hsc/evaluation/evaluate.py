@@ -5,7 +5,7 @@ import platform
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,12 +174,9 @@ def _trained_with(reported: Sequence[tuple[str, "Judge"]], judges: Sequence[str]
 
     reported: every metric, with the judge that told it. judges: names of those that trained the codec.
     """
-    from hsc.judges import NotAvailable, load_judge
+    from hsc.judges import families_of
 
-    families = set()
-    for name in judges:
-        with suppress(NotAvailable):
-            families.add(load_judge(name).family)
+    families = families_of(judges)
     return [metric for metric, judge in reported if judge.name in judges or judge.family in families]
 
 

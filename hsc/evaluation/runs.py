@@ -5,27 +5,33 @@ points of a sweep are of different models: they are a cloud with a Pareto front,
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import yaml
 
+from hsc.checkpoints import weights_file
 from hsc.errors import HscError
 from hsc.evaluation.results import Curve
 from hsc.evaluation.wandb_file import last_values
-from hsc.metrics.info import is_quality
+from hsc.judges import families_of
+from hsc.metrics.info import is_quality, metric_info
 
-FROM_TRAINING = "last validation of a training run; metrics it was trained on are not marked"
+FROM_TRAINING = "last validation of a training run"
+UNKNOWN = "metrics that trained the codec are not marked before the run has ended"
 DEPTH = 3  # folders between a sweep's and its runs' own
 
 
 class Run(NamedTuple):
-    """A run and its last validation: value by metric by layer, `bpp` among the metrics."""
+    """A run and its last validation: value by metric by layer, `bpp` among the metrics. judges: those that trained its
+    codec; None where nothing says so.
+    """
 
     name: str
     layers: dict[str, dict[str, float]]
+    judges: list[str] | None = None
 
 
 def read_runs(folder: Path) -> list[Curve]:
@@ -78,8 +84,26 @@ def _read_run(folder: Path) -> Run:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
         if layers:
-            return Run(folder.name, layers)
+            return Run(folder.name, layers, judges_that_trained(folder))
     return Run(folder.name, {})
+
+
+def judges_that_trained(run: Path) -> list[str] | None:
+    """Names of the judges that trained a run's codec, as its card says; None before there is one."""
+    try:
+        return list(weights_file.describe(run / "codec.safetensors").card.get("judges", []))
+    except HscError:
+        return None
+
+
+def metrics_trained_with(metrics: Iterable[str], judges: Iterable[str]) -> list[str]:
+    """Those of logged metrics that are answers of one of these judges, or of one on the same backbone."""
+    judges = set(judges)
+    if not judges:
+        return []
+    families = families_of(judges)
+    answering = {metric: info.judge if (info := metric_info(metric)) else metric for metric in metrics}
+    return [metric for metric, judge in answering.items() if judge in judges or families_of([judge]) & families]
 
 
 def _read_wandb(path: Path) -> Run:
@@ -101,10 +125,12 @@ def _by_layer(values: dict[str, float]) -> dict[str, dict[str, float]]:
 def _curve(name: str, layer: str, runs: Sequence[Run], sweep: bool, folder: Path) -> Curve:
     metrics = dict.fromkeys(metric for run in runs for metric in run.layers[layer])
     values = {metric: np.array([run.layers[layer].get(metric, np.nan) for run in runs]) for metric in metrics}
+    judges = [judge for run in runs for judge in run.judges or ()]
     return Curve(
         name=f"{name} {layer}",
         values=values,
-        description=FROM_TRAINING,
+        description=FROM_TRAINING if all(run.judges is not None for run in runs) else f"{FROM_TRAINING}; {UNKNOWN}",
+        trained_on=metrics_trained_with(metrics, judges),
         codec=name,
         layer=layer,
         labels=[run.name for run in runs] if sweep else [],

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 TRAINED_ON = "†"
+TRAINED_NOTE = f"{TRAINED_ON} The codec was trained on this metric"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from hsc.evaluation.bdrate import Delta, bd_metric, bd_rate, in_noise, on_front
 from hsc.evaluation.bootstrap import CONFIDENCE, bootstrap_interval, interval_of
 from hsc.evaluation.figures import points
 from hsc.evaluation.results import COUNTS, Curve
-from hsc.evaluation.table import TRAINED_ON, Cell, Column, Table
+from hsc.evaluation.table import TRAINED_NOTE, Cell, Column, Table
 from hsc.metrics.info import quality_info
 
 NOTHING = "–"
@@ -299,7 +299,7 @@ def _signed(value: float, metric: str, of_rate: bool) -> str:
 
 def _trained_note(curves: Sequence[Curve], metrics: Sequence[str]) -> list[str]:
     if any(metric in curve.trained_on for curve in curves for metric in metrics):
-        return [f"{TRAINED_ON} The codec was trained on this metric."]
+        return [f"{TRAINED_NOTE}."]
     return []
 
 

@@ -1,5 +1,7 @@
 """Judges: frozen networks that look at faces. `load_judge(name)` gives one, docs/judges.md tells about them."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 
@@ -8,7 +10,7 @@ import torch
 from hsc.errors import HscError
 from hsc.judges.base import Judge, NotAvailable, import_class
 
-__all__ = ["Judge", "NotAvailable", "judge_names", "load_judge"]
+__all__ = ["Judge", "NotAvailable", "families_of", "judge_names", "load_judge"]
 
 # Name → module in this package, class, arguments.
 _JUDGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -45,6 +47,15 @@ def load_judge(name: str, device: str | torch.device = "cpu") -> Judge:
     Raises NotAvailable when weights or packages are missing, HscError when there is no such judge.
     """
     return _load(name, str(torch.device(device)))
+
+
+def families_of(names: Iterable[str]) -> set[str]:
+    """The backbones of the judges of these names, as far as they are here."""
+    families = set()
+    for name in names:
+        with suppress(HscError):
+            families.add(load_judge(name).family)
+    return families
 
 
 @cache

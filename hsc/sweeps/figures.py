@@ -2,7 +2,7 @@
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,12 @@ import numpy as np
 from hsc.evaluation.chart import Chart, Line, Panel
 from hsc.evaluation.figures import COLOURS, MARKERS, Style
 from hsc.evaluation.results import Curve
+from hsc.evaluation.runs import judges_that_trained, metrics_trained_with
 from hsc.metrics.info import is_quality, metric_info, sort_key
 from hsc.sweeps.parameters import Parameter
 from hsc.sweeps.results import Result
 from hsc.sweeps.sweep_file import Sweep
+from hsc.sweeps.trials import SweepFolder
 
 WIDTH, HEIGHT, MARGIN = 960, 330, 110  # of the parallel coordinates, in pixels
 
@@ -30,8 +32,14 @@ def distortions(results: Sequence[Result]) -> list[str]:
     return sorted((name for name in names if is_quality(name)), key=sort_key)
 
 
-def rate_curves(results: Sequence[Result]) -> list[Curve]:
-    """A cloud per layer: every trial's prefix up to it, by its name."""
+def trained_on(folder: SweepFolder, results: Sequence[Result]) -> set[str]:
+    """Names of the qualities, such as lpips, whose judges trained one of the trials."""
+    judges = {judge for one in results for judge in judges_that_trained(folder.run(one.trial)) or ()}
+    return set(metrics_trained_with(distortions(results), judges))
+
+
+def rate_curves(results: Sequence[Result], trained: Collection[str] = ()) -> list[Curve]:
+    """A cloud per layer: every trial's prefix up to it, by its name; `trained`: qualities whose judges trained one."""
     layers = dict.fromkeys(
         name.split("/")[1]
         for one in results
@@ -46,15 +54,15 @@ def rate_curves(results: Sequence[Result]) -> list[Curve]:
             name: np.array([one.outcome.best.get(f"val/{layer}/{name}", np.nan) for one in measured]) for name in names
         }
         # A codec of its own for each layer, as what tells trials' clouds apart is their layer.
-        curves.append(
-            Curve(f"up to {layer}", values, codec=layer, labels=[f"trial {one.trial.name}" for one in measured])
-        )
+        labels = [f"trial {one.trial.name}" for one in measured]
+        curves.append(Curve(f"up to {layer}", values, codec=layer, labels=labels, trained_on=list(trained)))
     return sorted(curves, key=lambda curve: float(curve.bpp.min()))
 
 
-def learning_chart(sweep: Sweep, results: Sequence[Result]) -> Chart:
+def learning_chart(sweep: Sweep, results: Sequence[Result], trained: Collection[str] = ()) -> Chart:
     """The sweep's metric at each validation of the last stage, a line per trial, the best trial first."""
     label, scale = _label(sweep.metric.name)
+    marked = sweep.metric.quality in trained
     lines: list[Line] = []
     shown = [one for one in results if one.outcome.history]
     for one in shown:
@@ -62,14 +70,14 @@ def learning_chart(sweep: Sweep, results: Sequence[Result]) -> Chart:
         points = [f"validation {number}" for number in range(1, len(values) + 1)]
         said = sweep.describe(one.trial.values)
         texts = [f"{said}\n{point}\n{label}: {value:.4g}" for point, value in zip(points, values, strict=True)]
-        lines.append(Line(np.arange(1.0, len(values) + 1), values, points, texts))
-    looks = [
+        lines.append(Line(np.arange(1.0, len(values) + 1), values, points, texts, trained_on=marked))
+    styles = [
         Style(COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)], "-", 2.2 if place == 0 else 1.1)
         for place in range(len(shown))
     ]
     panel = Panel(sweep.metric.name, label, {"validations": lines})
     names = [one.trial.name for one in shown]
-    return Chart(names, looks, {"validations": "Validation of the last stage"}, [panel], logarithmic=False)
+    return Chart(names, styles, {"validations": "Validation of the last stage"}, [panel], logarithmic=False)
 
 
 def _label(metric: str) -> tuple[str, float]:

@@ -4,7 +4,7 @@ import html
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from hsc.evaluation.chart import Chart, rate_chart
 from hsc.evaluation.figures import draw, png, svg
 from hsc.evaluation.report import chart_part, fill_page, section, table_data, table_part, template
-from hsc.evaluation.table import Cell, Column, Table
+from hsc.evaluation.table import TRAINED_NOTE, Cell, Column, Table
 from hsc.files import write_atomically
-from hsc.sweeps.figures import distortions, learning_chart, parallel_coordinates, rate_curves
+from hsc.sweeps.figures import distortions, learning_chart, parallel_coordinates, rate_curves, trained_on
 from hsc.sweeps.importance import importances
 from hsc.sweeps.results import Result, best, read_results, rows, stages_of, write_tables
 from hsc.sweeps.run import opened
@@ -56,7 +56,8 @@ def report(folder: SweepFolder) -> bool:
         return False
     chosen = best(results)
     tables = write_tables(sweep, folder, results)
-    page = build_page(sweep, folder, results, _write_figures(folder, results))
+    trained = trained_on(folder, results)
+    page = build_page(sweep, folder, results, _write_figures(folder, results, trained), trained)
     write_atomically(folder.path / "index.html", page.encode())
     console = Console(highlight=False)
     if not console.is_terminal:  # nothing has to fit
@@ -88,14 +89,16 @@ def failures(folder: SweepFolder, results: Sequence[Result]) -> list[str]:
     return lines
 
 
-def build_page(sweep: Sweep, folder: SweepFolder, results: Sequence[Result], rates: Chart | None) -> str:
+def build_page(
+    sweep: Sweep, folder: SweepFolder, results: Sequence[Result], rates: Chart | None, trained: Collection[str] = ()
+) -> str:
     """One HTML file in the style of the comparison's page; it links to the trials' folders and pictures beside it.
 
-    rates: rate and distortion of all trials, where any has a rate.
+    rates: rate and distortion of all trials, where any has a rate. trained: qualities whose judges trained a trial.
     """
     goal = "highest" if sweep.metric.maximize else "lowest"
-    learning = learning_chart(sweep, results)
-    tables = {"trials": trials_table(sweep, folder, results), "importance": _importance_table(sweep, results)}
+    learning = learning_chart(sweep, results, trained)
+    tables = {"trials": trials_table(sweep, folder, results, trained), "importance": _importance_table(sweep, results)}
     failed = failures(folder, results)
     sections = [
         section("trials", "Trials", table_part("trials", tables["trials"]) + _failed(failed)),
@@ -121,9 +124,9 @@ def build_page(sweep: Sweep, folder: SweepFolder, results: Sequence[Result], rat
     return fill_page(parts, {"charts": charts, "tables": table_data(tables)}, _scripts())
 
 
-def _write_figures(folder: SweepFolder, results: Sequence[Result]) -> Chart | None:
+def _write_figures(folder: SweepFolder, results: Sequence[Result], trained: Collection[str]) -> Chart | None:
     """A figure per metric beside the page; the chart of them all, where any trial has a rate."""
-    curves, metrics = rate_curves(results), distortions(results)
+    curves, metrics = rate_curves(results, trained), distortions(results)
     if not metrics:
         return None
     for metric in metrics:
@@ -163,18 +166,22 @@ def _cells(sweep: Sweep, results: Sequence[Result]) -> tuple[list[str], list[lis
     return names, [[row.get(name) for name in names] for row in rows(sweep, results)]
 
 
-def trials_table(sweep: Sweep, folder: SweepFolder, results: Sequence[Result]) -> Table:
+def trials_table(sweep: Sweep, folder: SweepFolder, results: Sequence[Result], trained: Collection[str] = ()) -> Table:
     """A row per trial, the best first, with links to its folder and to what its last validation looks like."""
     header, cells = _cells(sweep, results)
+    marked = sweep.metric.name if sweep.metric.quality in trained else None
     shown = []
     for one, row in zip(results, cells, strict=True):
-        first, *others = [_cell(value) for value in row]
+        first, *others = [
+            replace(_cell(value), trained_on=name == marked) for name, value in zip(header, row, strict=True)
+        ]
         grid = last_pictures(folder.run(one.trial))
         links = [Cell("see", link=grid.relative_to(folder.path).as_posix()) if grid else Cell("")]
         shown.append([replace(first, link=f"trials/{one.trial.name}/"), *others, *links])
     better = {sweep.metric.name: sweep.metric.maximize}
     columns = [Column(name, better.get(name)) for name in header]
-    return Table("trials", f"Trials of {sweep.name}", [*columns, Column("pictures")], shown)
+    notes = [f"{TRAINED_NOTE}."] if marked else []
+    return Table("trials", f"Trials of {sweep.name}", [*columns, Column("pictures")], shown, notes)
 
 
 def last_pictures(run: Path) -> Path | None:

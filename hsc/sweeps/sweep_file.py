@@ -31,6 +31,11 @@ class Metric:
     name: str
     maximize: bool
 
+    @property
+    def quality(self) -> str:
+        """Without the layer, such as lpips of val/enhanced/lpips."""
+        return self.name.rpartition("/")[2]
+
     def loss(self, value: float) -> float:
         """Less is better."""
         return -value if self.maximize else value

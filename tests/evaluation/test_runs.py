@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hsc.checkpoints import weights_file
 from hsc.errors import HscError
 from hsc.evaluation.bdrate import on_front
-from hsc.evaluation.compare import compare, read_curves
+from hsc.evaluation.compare import compare, read_curves, warnings_about
 from hsc.evaluation.runs import read_runs
 from hsc.evaluation.tables import front_table
 from hsc.evaluation.wandb_file import last_values
@@ -40,6 +42,18 @@ def test_a_run_is_a_point_a_layer(tmp_path):
     assert (basic.name, middle.name, middle.layer) == ("mine basic", "mine middle", "middle")
     assert {name: values.tolist() for name, values in middle.values.items()} == {"bpp": [0.04], "psnr": [19]}
     assert not middle.labels
+
+
+def test_metrics_that_trained_a_run_are_marked_once_its_codec_says_so(tmp_path):
+    folder = write_run(tmp_path / "mine", 0.02, 18)
+    (before, _), warning = read_curves(folder), "metrics that trained the codec are not marked before the run has ended"
+    assert before.trained_on == []
+    assert warnings_about([before]) == [f"mine basic: last validation of a training run; {warning}"]
+    # MS-SSIM trained it, and PSNR is made of the same pixels.
+    weights_file.save(folder / "codec.safetensors", {"some": torch.zeros(1)}, "codec", {}, {"judges": ["ms_ssim"]})
+    after, _ = read_curves(folder)
+    assert after.trained_on == ["psnr"]
+    assert warnings_about([after]) == ["mine basic: last validation of a training run"]
 
 
 @pytest.mark.parametrize("where", ["", "trials"])
