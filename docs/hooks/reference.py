@@ -1,5 +1,5 @@
-"""What the reference takes from the code when the site is built: the command line in the place of `{{ commands }}`, and
-the fields of an experiment in the place of `{{ fields }}`."""
+"""What the reference takes from the code when the site is built: the command line in the place of `{{ commands }}`, the
+fields of YAML files in the place of `{{ experiment }}` and `{{ distillation }}`."""
 
 import re
 import textwrap
@@ -28,9 +28,14 @@ EXAMPLES = re.compile(r"\x08\nExamples?:\n((?: +.*\n)+)")
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Fill in what is generated."""
-    for name, generated in (("{{ commands }}", commands), ("{{ fields }}", experiment)):
-        if name in markdown:
-            markdown = markdown.replace(name, generated())
+    generated = {
+        "commands": commands,
+        "experiment": lambda: sections(schema.Config),
+        "distillation": lambda: sections(schema.DistilConfig),
+    }
+    for name, generate in generated.items():
+        if (place := f"{{{{ {name} }}}}") in markdown:
+            markdown = markdown.replace(place, generate())
     return markdown
 
 
@@ -45,10 +50,9 @@ def commands() -> str:
     return EXAMPLES.sub(fenced, SUMMARIES.sub("", listed))
 
 
-def experiment() -> str:
-    """Every section of an experiment's YAML, with its fields."""
-    sections = {"Top level": schema.Config} | dict(nested(schema.Config, ""))
-    return "\n\n".join(section(place, kind) for place, kind in sections.items())
+def sections(kind: type) -> str:
+    """A file's fields, section by section."""
+    return "\n\n".join(section(place, kind) for place, kind in ({"Top level": kind} | dict(nested(kind, ""))).items())
 
 
 def nested(kind: type, place: str) -> list[tuple[str, type]]:
@@ -66,7 +70,7 @@ def section(place: str, kind: type) -> str:
     """One section's title, what it is, and a definition list of its fields."""
     documented = DOCSTRINGS[kind.__name__]
     hints = get_type_hints(kind, include_extras=True)
-    parts = [f"## {place if place == 'Top level' else f'`{place}`'}", documented.docstring.value]
+    parts = [f"### {place if place == 'Top level' else f'`{place}`'}", documented.docstring.value]
     for entry in fields(kind):
         docstring = documented[entry.name].docstring or DOCSTRINGS[hints[entry.name].__name__].docstring
         parts.append(f"`{entry.name}` *{words(hints[entry.name])}{default(entry)}*\n:   {one_line(docstring.value)}")

@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import hsc.compat  # noqa: F401  isort: skip  torchvision beside CPU torch, before Lightning imports it
 import io
@@ -22,9 +22,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from hsc.cache import cached_file
-from hsc.config.ranges import Range
 from hsc.config.reading import merged, read_words, read_yaml, resolved
-from hsc.config.schema import Count, Rate, Section, Sets, Split, Weight
+from hsc.config.schema import DistilConfig
 from hsc.config.validation import build
 from hsc.data.faces import Faces
 from hsc.data.sets import joined, split_sets
@@ -39,34 +38,6 @@ EVALUATION_FAMILIES = ("dlib", "arcface")
 FACE_PIXELS = 128
 BATCH = 8
 MARGIN = 3  # pixels by which training views are moved
-
-
-@dataclass
-class DistilData(Section):
-    """Aligned faces, and which of them teach and test. Of several sets the first is split; the others teach whole."""
-
-    path: Sets = MISSING
-    train: Split = "00000-03999"
-    validation: Split = "04000-04499"
-
-
-@dataclass
-class DistilConfig(Section):
-    """A distillation."""
-
-    teacher: str = "faceres"
-    """A recogniser, and none that reports results."""
-    data: DistilData = field(default_factory=DistilData)
-    views: Annotated[int, Range(1, 64)] = 2
-    """Pictures of each face: itself, and degraded ones, which the teacher sees degraded as well."""
-    steps: Count = 2000
-    batch_faces: Annotated[int, Range(1, 65536)] = 24
-    """Faces in a step, each in all its views."""
-    learning_rate: Rate = 2e-3
-    relational: Weight = 4.0
-    """Weight of the differences between the two judges' cosines of all pairs in a step, beside 1 − cosine to the
-    teacher's descriptor."""
-    seed: Annotated[int, Range(0, 2**32 - 1)] = 0
 
 
 class Views(TensorDataset):

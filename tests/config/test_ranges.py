@@ -10,10 +10,9 @@ import yaml
 
 from hsc import config
 from hsc.config.ranges import Range
-from hsc.config.schema import Config
+from hsc.config.schema import Config, DistilConfig
 from hsc.config.validation import build
 from hsc.errors import HscError
-from hsc.training.distil import DistilConfig
 
 EXPERIMENT = {
     "name": "test",
