@@ -14,10 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hsc.errors import HscError
 from hsc.evaluation.bootstrap import interval_of
 from hsc.evaluation.results import COUNTS, Curve
-from hsc.metrics.info import MetricInfo, metric_info
+from hsc.metrics.info import MetricInfo
 
 MINIMUM_POINTS = 4  # as in VCEG-M33
 MINIMUM_OVERLAP = 0.3  # shared range ÷ the shorter of the two ranges
@@ -60,19 +59,20 @@ def pareto_front(rates: np.ndarray, qualities: np.ndarray) -> tuple[np.ndarray, 
     return rates[improves], qualities[improves]
 
 
-def on_front(metric: str, rates: np.ndarray, values: np.ndarray) -> np.ndarray:
+def on_front(info: MetricInfo, rates: np.ndarray, values: np.ndarray) -> np.ndarray:
     """bool [points]: which are on the Pareto front of the metric over the rate."""
-    qualities = _as_quality(metric, values)
+    qualities = _as_quality(info, values)
     front = set(zip(*map(np.ndarray.tolist, pareto_front(rates, qualities)), strict=True))
     return np.array([point in front for point in zip(rates.tolist(), qualities.tolist(), strict=True)], dtype=bool)
 
 
 def in_noise(curve: Curve, metric: str) -> np.ndarray:
     """bool [points]: which are so good in the metric that their differences tell nothing."""
-    noise, values = _known(metric).noise, curve.values[metric]
+    info, values = curve.info(metric), curve.values[metric]
+    noise = info.noise
     if noise is None:
         return np.zeros(len(values), dtype=bool)
-    return values > noise if _known(metric).higher_is_better else values < noise
+    return values > noise if info.higher_is_better else values < noise
 
 
 class _Bundle:
@@ -81,7 +81,7 @@ class _Bundle:
 
     def __init__(self, curve: Curve, metric: str, over_quality: bool, rates: np.ndarray, values: np.ndarray) -> None:
         usable = np.isfinite(curve.bpp) & (curve.bpp > 0) & np.isfinite(curve.values[metric]) & ~in_noise(curve, metric)
-        qualities = _as_quality(metric, values[:, usable])
+        qualities = _as_quality(curve.info(metric), values[:, usable])
         rates, qualities, improves = _sorted(rates[:, usable], qualities)
         if over_quality:
             self.axis, self.height = qualities, np.log(rates)
@@ -120,7 +120,7 @@ def _delta(reference: Curve, test: Curve, metric: str, over_quality: bool) -> De
     if overlap < MINIMUM_OVERLAP:
         what = "quality" if over_quality else "rate"
         return Delta(None, f"curves share {overlap:.0%} of their {what} range, {MINIMUM_OVERLAP:.0%} needed")
-    (value,) = _in_units(_mean_difference(one, other), metric, over_quality)
+    (value,) = _in_units(_mean_difference(one, other), test.info(metric), over_quality)
     return Delta(float(value), "", float(overlap), *_interval(reference, test, metric, over_quality))
 
 
@@ -133,10 +133,10 @@ def _mean_difference(reference: _Bundle, test: _Bundle) -> np.ndarray:
     return np.where(shares, difference, np.nan)
 
 
-def _in_units(difference: np.ndarray, metric: str, over_quality: bool) -> np.ndarray:
+def _in_units(difference: np.ndarray, info: MetricInfo, over_quality: bool) -> np.ndarray:
     if over_quality:
         return 100 * np.expm1(difference)
-    return difference if _known(metric).higher_is_better else -difference
+    return difference if info.higher_is_better else -difference
 
 
 def _interval(reference: Curve, test: Curve, metric: str, over_quality: bool) -> tuple[float, float] | tuple[()]:
@@ -150,7 +150,7 @@ def _interval(reference: Curve, test: Curve, metric: str, over_quality: bool) ->
         _Bundle(curve, metric, over_quality, images.resampled["bpp"], images.resampled[metric])
         for curve, images in ((reference, one), (test, other))
     )
-    values = _in_units(_mean_difference(*bundles), metric, over_quality)
+    values = _in_units(_mean_difference(*bundles), test.info(metric), over_quality)
     if np.isfinite(values).mean() < MINIMUM_RESAMPLES:
         return ()
     return interval_of(values)
@@ -179,18 +179,11 @@ def _apart(axis: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     return taken
 
 
-def _as_quality(metric: str, values: np.ndarray) -> np.ndarray:
+def _as_quality(info: MetricInfo, values: np.ndarray) -> np.ndarray:
     """On a scale where larger is better; MS-SSIM in decibels, whose upper end is not squeezed."""
-    if metric.partition(".")[0] == "ms_ssim":
+    if info.name == "ms_ssim":
         return -10 * np.log10(np.maximum(1 - values, 1e-12))
-    return values if _known(metric).higher_is_better else -values
-
-
-def _known(metric: str) -> MetricInfo:
-    known = metric_info(metric)
-    if known is None:
-        raise HscError(f"whether more of {metric} is better is not known")
-    return known
+    return values if info.higher_is_better else -values
 
 
 def pchip_integral(x: np.ndarray, y: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

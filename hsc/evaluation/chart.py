@@ -13,7 +13,6 @@ from hsc.evaluation.bdrate import on_front
 from hsc.evaluation.figures import LAYER_STYLES, MARKERS, Style, points, styles
 from hsc.evaluation.results import COUNTS, Curve
 from hsc.evaluation.table import TRAINED_NOTE, TRAINED_ON, csv_text, latex_text
-from hsc.metrics.info import quality_info
 
 PGFPLOTS_END = "\\end{axis}\n\\end{tikzpicture}\n"
 _MARKS = ("*", "square*", "diamond*", "triangle*", "triangle*, mark options={rotate=180}", "+", "star", "x")
@@ -128,7 +127,7 @@ def rate_chart(views: Mapping[str, Sequence[Curve]], metrics: Sequence[str]) -> 
     panels = [
         Panel(
             metric,
-            f"{quality_info(metric).axis} {quality_info(metric).arrow}",
+            curves[0].info(metric).title,
             {count: [_line(curve, metric) for curve in counted] for count, counted in views.items()},
         )
         for metric in metrics
@@ -143,7 +142,7 @@ def rate_chart(views: Mapping[str, Sequence[Curve]], metrics: Sequence[str]) -> 
 
 
 def _line(curve: Curve, metric: str) -> Line | None:
-    shown, said = points(curve, metric), quality_info(metric)
+    shown, said = points(curve, metric), curve.info(metric)
     if not len(shown.bpp):
         return None
     bounds = None
@@ -167,7 +166,7 @@ def _line(curve: Curve, metric: str) -> Line | None:
         texts,
         low,
         high,
-        on_front(metric, shown.bpp, shown.value) if curve.labels else None,
+        on_front(said, shown.bpp, shown.value) if curve.labels else None,
         metric in curve.trained_on,
     )
 

@@ -46,6 +46,8 @@ def compare(results: Sequence[str | Path], out: str | Path, reference: str | Non
     Raises HscError when nothing can be drawn.
     """
     curves = unique_names(list(chain.from_iterable(map(read_curves, results))))
+    described = {name: info for curve in curves for name, info in curve.described.items()}
+    curves = [replace(curve, described=described) for curve in curves]
     metrics = sorted({metric for curve in curves for metric in curve.metrics}, key=sort_key)
     if not metrics:
         raise HscError(f"{', '.join(map(str, results))}: no known metric in these results, nothing to compare")
@@ -61,7 +63,7 @@ def compare(results: Sequence[str | Path], out: str | Path, reference: str | Non
     layers = [layer_table(prefixes) for prefixes in _layered(curves)]
     _write_tables(out, [*views[0].every_table, *layers], warnings)
     pictures = [kept for path in results if (kept := read_face_pictures(Path(path))) is not None]
-    faces = faces_data(pictures, chosen.codec)
+    faces = faces_data(pictures, chosen.codec, described)
     runs = [{"results": Path(path).name, **about} for path in results if (about := read_about(path))]
     page = build_page(views, chart, layers, warnings, faces, runs)
     write_atomically(out / "index.html", page.encode())

@@ -30,7 +30,8 @@ from hsc.evaluation.selection import available, leave_out, load_judges, own_spli
 from hsc.evaluation.subjects import AnchorSubject, LayeredSubject, SizedAnchorSubject, Subject, anchor_pool
 from hsc.evaluation.summary import summarise, write_layer_gains
 from hsc.metrics.cache import remembered
-from hsc.metrics.measures import measure_of
+from hsc.metrics.info import MetricInfo, metric_info
+from hsc.metrics.measures import Measure, measure_of
 from hsc.progress import duration, progress
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def evaluate(
     if pictures:
         measuring.write_pictures(subjects, rows, trained_on)
     pixels = first.shape[-2] * first.shape[-1]
-    curves = summarise(rows, pixels, faces.content_key, faces.generated, trained_on)
+    curves = summarise(rows, pixels, faces.content_key, faces.generated, trained_on, _own_metrics(measures))
     if of_sets:
         _add_set_distances(curves, subjects, measuring)
     _write_per_image(out, rows, (first.shape[-1], first.shape[-2]))
@@ -167,6 +168,12 @@ def _write_per_image(out: Path, rows: Sequence[Row], size: tuple[int, int]) -> N
         write_parquet(out / "per_image.parquet", table)
     except ModuleNotFoundError as error:
         leave_out("per_image.parquet", f"{error}; pip install 'hsc[anchors]'")
+
+
+def _own_metrics(measures: Sequence[Measure]) -> dict[str, MetricInfo]:
+    """What judges of the user's own say of their metrics, which result files keep."""
+    infos = [info for measure in measures for info in measure.metrics]
+    return {info.name: info for info in infos if metric_info(info.name) is None}
 
 
 def _trained_with(reported: Sequence[tuple[str, "Judge"]], judges: Sequence[str]) -> list[str]:

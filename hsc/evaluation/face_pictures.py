@@ -20,7 +20,7 @@ from PIL import Image
 from hsc.errors import HscError
 from hsc.evaluation.journal import WHOLE, Row
 from hsc.files import write_atomically
-from hsc.metrics.info import is_quality, quality_info, sort_key
+from hsc.metrics.info import MetricInfo, is_quality, quality_info, sort_key
 
 if TYPE_CHECKING:
     import torch
@@ -150,11 +150,14 @@ def read_face_pictures(folder: Path) -> dict[str, Any] | None:
         ) from error
 
 
-def faces_data(evaluations: Sequence[Mapping[str, Any]], beside: str) -> dict[str, Any] | None:
+def faces_data(
+    evaluations: Sequence[Mapping[str, Any]], beside: str, described: Mapping[str, MetricInfo] | None = None
+) -> dict[str, Any] | None:
     """What faces.js draws from; None where there are no faces.
 
     Codecs of one name and with the same pictures are one; others of one name are told apart by their folder. Shown
-    first are the first codec that has layers and, next to it, another such one, else `beside`.
+    first are the first codec that has layers and, next to it, another such one, else `beside`. described: metrics that
+    hsc does not know by name.
     """
     pictures: dict[str, int] = {}
     codecs: dict[str, dict[str, Any]] = {}
@@ -178,6 +181,9 @@ def faces_data(evaluations: Sequence[Mapping[str, Any]], beside: str) -> dict[st
     measured = {
         name for face in faces.values() for of in face["shots"].values() for shot in of for name in shot["metrics"]
     }
+    described = described or {}
+    known = [name for name in measured if name in described or is_quality(name)]
+    infos = [described.get(name) or quality_info(name) for name in sorted(known, key=sort_key)]
     layered = [name for name, codec in codecs.items() if codec["layers"]]
     first = layered[0] if layered else next(iter(codecs))
     others = [*layered[1:], *(name for name in codecs if name == beside), *codecs]
@@ -185,7 +191,7 @@ def faces_data(evaluations: Sequence[Mapping[str, Any]], beside: str) -> dict[st
         "pictures": list(pictures),
         "codecs": list(codecs.values()),
         "faces": list(faces.values()),
-        "metrics": [_metric(name) for name in sorted(filter(is_quality, measured), key=sort_key)],
+        "metrics": [_metric(info) for info in infos],
         "sides": [first, next((name for name in others if name != first), first)],
     }
 
@@ -212,10 +218,9 @@ def _place(picture: str, pictures: dict[str, int]) -> int:
     return pictures.setdefault(picture, len(pictures))
 
 
-def _metric(name: str) -> dict[str, Any]:
-    said = quality_info(name)
+def _metric(said: MetricInfo) -> dict[str, Any]:
     return {
-        "name": name,
+        "name": said.name,
         "label": said.label,
         "unit": said.unit,
         "scale": said.scale,

@@ -9,7 +9,7 @@ import numpy as np
 
 from hsc.errors import HscError
 from hsc.evaluation.results import COUNTS, GENERATED, Curve
-from hsc.metrics.info import quality_info
+from hsc.metrics.info import MetricInfo
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -88,7 +88,7 @@ def draw(metric: str, curves: Sequence[Curve]) -> "Figure":
     Parts carry group names that end up in the SVG: curve-N, band-N, legend-N and label-N for the Nth of `curves`.
     """
     plt = _matplotlib()
-    described = quality_info(metric)
+    info = curves[0].info(metric)
     with plt.rc_context(_SETTINGS):
         figure = _figure((6.3, 4.2), layout="constrained")
         axes = figure.add_subplot()
@@ -97,11 +97,11 @@ def draw(metric: str, curves: Sequence[Curve]) -> "Figure":
             shown = points(curve, metric)
             if len(shown.bpp):
                 if curve.labels:
-                    shown = _scatter(axes, metric, shown, style, described.scale)
-                lines[number] = _draw_curve(axes, number, shown, style, described.scale)
+                    shown = _scatter(axes, info, shown, style)
+                lines[number] = _draw_curve(axes, number, shown, style, info.scale)
         axes.set_xscale("log")
         axes.set_xlabel(f"Rate (bits per pixel, {COUNTS[curves[0].count]})")
-        axes.set_ylabel(f"{described.axis} {described.arrow}")
+        axes.set_ylabel(info.title)
         axes.grid(True)
         _label_rates(axes)
         _add_bytes_axis(axes, [curves[number] for number in lines])
@@ -132,14 +132,14 @@ def png(figure: "Figure") -> bytes:
     return buffer.getvalue()
 
 
-def _scatter(axes, metric: str, shown: Points, style: Style, scale: float) -> Points:
+def _scatter(axes, info: MetricInfo, shown: Points, style: Style) -> Points:
     """Draw every point of a sweep faintly; returns those on the Pareto front, which a line may join."""
     from hsc.evaluation.bdrate import on_front
 
     axes.scatter(
-        shown.bpp, scale * shown.value, color=style.colour, marker=style.marker, s=14, alpha=0.35, linewidths=0
+        shown.bpp, info.scale * shown.value, color=style.colour, marker=style.marker, s=14, alpha=0.35, linewidths=0
     )
-    front = on_front(metric, shown.bpp, shown.value)
+    front = on_front(info, shown.bpp, shown.value)
     return Points(shown.bpp[front], shown.value[front], None, None, shown.place[front])
 
 

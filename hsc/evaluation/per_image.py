@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from hsc.errors import HscError
 from hsc.evaluation.bootstrap import resampled_means
 from hsc.evaluation.journal import WHOLE, Row
 from hsc.files import write_atomically
-from hsc.metrics.info import is_quality, sort_key
+from hsc.metrics.info import sort_key
 
 _TEXTS = ("image", "codec", "layer")
 _INTEGERS = ("quality", "target_bytes", "bytes", "slice_bytes", "width", "height")
@@ -76,8 +76,9 @@ def write_parquet(path: Path, table: Table) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def read_images(path: Path) -> dict[tuple[str, str], ImageValues]:
-    """What `write_csv` wrote, by codec and layer (empty for codecs without); nothing where there is no such file.
+def read_images(path: Path, metrics: Collection[str]) -> dict[tuple[str, str], ImageValues]:
+    """What `write_csv` wrote of rates and these metrics, by codec and layer (empty for codecs without); nothing where
+    there is no such file.
 
     Raises HscError when it is damaged.
     """
@@ -88,20 +89,20 @@ def read_images(path: Path) -> dict[tuple[str, str], ImageValues]:
         for row in rows:
             layer = "" if row["layer"] == WHOLE else row["layer"]
             groups.setdefault((row["codec"], layer), []).append(row)
-        return {curve: _image_values(own) for curve, own in groups.items()}
+        return {curve: _image_values(own, metrics) for curve, own in groups.items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
         raise HscError(f"{path} is damaged: run hsc evaluate again, or delete it to go without intervals") from error
 
 
-def _image_values(rows: Sequence[dict[str, str]]) -> ImageValues:
+def _image_values(rows: Sequence[dict[str, str]], metrics: Collection[str]) -> ImageValues:
     """Of one curve. Raises KeyError when an image is missing at some point."""
     by_point: dict[int, dict[str, dict[str, str]]] = {}
     for row in rows:
         by_point.setdefault(int(row["target_bytes"] or row["quality"]), {})[row["image"]] = row
     names = sorted(next(iter(by_point.values())))
-    columns = [name for name in rows[0] if name in ("bpp", "slice_bytes") or is_quality(name)]
+    columns = [name for name in rows[0] if name in {"bpp", "slice_bytes", *metrics}]
     values = {
         column: np.array([[float(of[name][column] or np.nan) for name in names] for of in by_point.values()])
         for column in columns

@@ -18,7 +18,7 @@ from hsc.errors import HscError
 from hsc.evaluation.bootstrap import CONFIDENCE
 from hsc.evaluation.per_image import ImageValues, read_images
 from hsc.files import write_atomically
-from hsc.metrics.info import canonical_name, is_quality
+from hsc.metrics.info import MetricInfo, canonical_name, is_quality, metric_info
 
 COUNTS = {"files": "whole files", "pictures": "coded pictures alone"}  # which bytes rates count
 GENERATED = "generated faces: flattering, not comparable"
@@ -47,6 +47,7 @@ class Curve:
     labels: list[str] = field(default_factory=list)  # of each point, where every one is another model (a sweep)
     generated: bool = False
     trained_on: list[str] = field(default_factory=list)  # metrics the codec was trained with
+    described: dict[str, MetricInfo] = field(default_factory=dict)  # those of judges that hsc does not know
     source: Path | None = None  # the file it was read from
     images_of: ImageValues | None = None  # what the means are of, where known
     count: str = "files"  # what `bpp` counts, a key of `COUNTS`
@@ -66,7 +67,14 @@ class Curve:
     @property
     def metrics(self) -> list[str]:
         """The names in `values` that measure quality."""
-        return [name for name in self.values if is_quality(name)]
+        return [name for name in self.values if name in self.described or is_quality(name)]
+
+    def info(self, metric: str) -> MetricInfo:
+        """What is known of a metric. Raises HscError where nothing tells which way is better."""
+        found = self.described.get(metric) or metric_info(metric)
+        if found is None:
+            raise HscError(f"whether more of {metric} is better is not known")
+        return found
 
 
 def counted(curve: Curve, count: str) -> Curve:
@@ -114,7 +122,8 @@ def read_results(path: str | Path) -> list[Curve]:
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         wanted = '{"name", "results": {"bpp": [...], METRIC: [...]}}'
         raise HscError(f"{path} is not a result file in CompressAI's format, {wanted}") from error
-    known = read_images(path.with_name("per_image.csv")) if path.name == "results.json" else {}
+    columns = {name for curve in curves for name in curve.metrics}
+    known = read_images(path.with_name("per_image.csv"), columns) if path.name == "results.json" else {}
     return [replace(curve, images_of=_images_of(curve, known)) for curve in curves]
 
 
@@ -153,6 +162,10 @@ def _entry(curve: Curve) -> dict[str, Any]:
         "data_key": curve.data_key,
         "generated": curve.generated,
         "trained_on": curve.trained_on,
+        "described": {
+            name: {"label": info.label, "higher_is_better": info.higher_is_better, "judge": info.judge}
+            for name, info in curve.described.items()
+        },
     }
 
 
@@ -183,6 +196,10 @@ def _curve(entry: dict[str, Any], path: Path) -> Curve:
         data_key=entry.get("data_key", ""),
         generated=entry.get("generated", False),
         trained_on=entry.get("trained_on", []),
+        described={
+            name: MetricInfo(name, str(said["label"]), bool(said["higher_is_better"]), judge=str(said["judge"]))
+            for name, said in entry.get("described", {}).items()
+        },
         source=path,
     )
 

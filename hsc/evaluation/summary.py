@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -13,25 +14,31 @@ from hsc.evaluation.bootstrap import bootstrap_interval
 from hsc.evaluation.journal import WHOLE, Row
 from hsc.evaluation.results import GENERATED, Curve
 from hsc.files import write_atomically
-from hsc.metrics.info import sort_key
+from hsc.metrics.info import MetricInfo, sort_key
 
 Column = Callable[[Row], float | None]
 
 
 def summarise(
-    rows: Sequence[Row], pixels: int, data_key: str, generated: bool, trained_on: Sequence[str]
+    rows: Sequence[Row],
+    pixels: int,
+    data_key: str,
+    generated: bool,
+    trained_on: Sequence[str],
+    described: Mapping[str, MetricInfo],
 ) -> list[Curve]:
     """A curve for every codec and layer, in the order of the rows.
 
-    trained_on: metrics that the layered codec was trained with.
+    trained_on: metrics that the layered codec was trained with. described: those that hsc does not know by name.
     """
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.codec, row.layer), []).append(row)
-    return [
+    curves = [
         _curve(codec, layer, own, pixels, data_key, generated, [] if layer == WHOLE else list(trained_on))
         for (codec, layer), own in groups.items()
     ]
+    return [replace(curve, described=dict(described)) for curve in curves]
 
 
 def _curve(

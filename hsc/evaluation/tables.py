@@ -10,14 +10,14 @@ from hsc.evaluation.bootstrap import CONFIDENCE, bootstrap_interval, interval_of
 from hsc.evaluation.figures import points
 from hsc.evaluation.results import COUNTS, Curve
 from hsc.evaluation.table import TRAINED_NOTE, Cell, Column, Table
-from hsc.metrics.info import quality_info
+from hsc.metrics.info import MetricInfo
 
 NOTHING = "–"
 ON_FRONT = "★"
 
 
-def metric_column(metric: str) -> Column:
-    return Column(f"{quality_info(metric).axis} {quality_info(metric).arrow}", quality_info(metric).higher_is_better)
+def metric_column(info: MetricInfo) -> Column:
+    return Column(info.title, info.higher_is_better)
 
 
 def delta_table(curves: Sequence[Curve], reference: Curve, metrics: Sequence[str], of_rate: bool) -> Table:
@@ -32,7 +32,7 @@ def delta_table(curves: Sequence[Curve], reference: Curve, metrics: Sequence[str
     else:
         name, title = "bd_metric", f"BD-metric against {against}: mean difference at equal rate"
     pairs = [(reference, curve) for curve in curves if curve is not reference]
-    return _deltas(name, title, pairs, metrics, of_rate)
+    return _deltas(name, title, pairs, [reference.info(metric) for metric in metrics], of_rate)
 
 
 def layers_table(before: Sequence[Curve], after: Sequence[Curve], metrics: Sequence[str]) -> Table:
@@ -40,51 +40,50 @@ def layers_table(before: Sequence[Curve], after: Sequence[Curve], metrics: Seque
     codecs = f"{after[0].codec} against {before[0].codec}, layer by layer, {COUNTS[after[0].count]}"
     title = f"BD-rate of {codecs}: percent of bits more (+) or fewer (−) at equal quality"
     pairs = list(zip(before, after, strict=True))
-    table = _deltas(f"bd_rate_{after[0].codec}", title, pairs, metrics, of_rate=True)
+    infos = [after[0].info(metric) for metric in metrics]
+    table = _deltas(f"bd_rate_{after[0].codec}", title, pairs, infos, of_rate=True)
     return replace(table, columns=[Column(title) for title in table.header])  # layers do not compete
 
 
 def _deltas(
-    name: str, title: str, pairs: Sequence[tuple[Curve, Curve]], metrics: Sequence[str], of_rate: bool
+    name: str, title: str, pairs: Sequence[tuple[Curve, Curve]], infos: Sequence[MetricInfo], of_rate: bool
 ) -> Table:
     """A row for every (reference, test)."""
     rows, refusals, overlaps, intervals = [], [], [], False
     for reference, curve in pairs:
         cells, shared = [Cell(curve.name)], []
-        for metric in metrics:
+        for info in infos:
+            metric = info.name
             if metric not in reference.values or metric not in curve.values:
                 cells.append(Cell(""))
                 continue
             delta = (bd_rate if of_rate else bd_metric)(reference, curve, metric)
             if delta.value is None:
-                refusals.append((curve.name, _label(metric), delta.refusal))
+                refusals.append((curve.name, info.label, delta.refusal))
             if delta.overlap is not None:
-                shared.append(f"{_label(metric)} {delta.overlap:.0%}")
-            cells.append(
-                _delta_cell(delta, metric, of_rate, metric in curve.trained_on or metric in reference.trained_on)
-            )
+                shared.append(f"{info.label} {delta.overlap:.0%}")
+            trained_on = metric in curve.trained_on or metric in reference.trained_on
+            cells.append(_delta_cell(delta, info, of_rate, trained_on))
             intervals |= delta.low is not None
         rows.append(cells)
         if shared:
             overlaps.append(f"{curve.name}: {', '.join(shared)}.")
     if of_rate:
-        columns = [Column(_label(metric), False) for metric in metrics]
+        columns = [Column(info.label, False) for info in infos]
     else:
-        columns = [
-            Column("MS-SSIM (dB) ↑", True) if metric == "ms_ssim" else metric_column(metric) for metric in metrics
-        ]
+        columns = [Column("MS-SSIM (dB) ↑", True) if info.name == "ms_ssim" else metric_column(info) for info in infos]
     if overlaps:
         what = "quality" if of_rate else "log rate"
         references = {reference.name for reference, _ in pairs}
         shared_with = references.pop() if len(references) == 1 else "its counterpart"
         overlaps[0] = f"Range of {what} shared with {shared_with} ÷ the shorter range. {overlaps[0]}"
-    notes = _trained_note([curve for pair in pairs for curve in pair], metrics)
+    notes = _trained_note([curve for pair in pairs for curve in pair], [info.name for info in infos])
     if intervals:
         notes.append(
             f"In brackets {CONFIDENCE:.0%} intervals: both curves from the same images, drawn again and again."
         )
     curves = list({curve.name: curve for pair in pairs for curve in pair}.values())
-    details = _refusal_notes(refusals) + _noise_notes(curves, metrics) + overlaps
+    details = _refusal_notes(refusals) + _noise_notes(curves, infos) + overlaps
     return Table(name, title, [Column("codec"), *columns], rows, notes, details)
 
 
@@ -101,7 +100,7 @@ def difference_table(before: Sequence[Curve], after: Sequence[Curve], metrics: S
             bits = Cell(f"{more:+.1f} %".replace("-", "−"), more) if np.isfinite(more) else Cell(NOTHING)
             cells = [Cell(f"{new.layer}, {new.point_name(place)}"), bits]
             rows.append([*cells, *(_difference_cell(old, new, metric, place) for metric in metrics)])
-    columns = [Column("layer"), Column("bits"), *(Column(metric_column(metric).title) for metric in metrics)]
+    columns = [Column("layer"), Column("bits"), *(Column(after[0].info(metric).title) for metric in metrics)]
     codecs = f"{after[0].codec} less {before[0].codec}"
     notes = [f"In brackets paired {CONFIDENCE:.0%} intervals of the mean over images."]
     title = f"{codecs} at equal layer and quality: mean difference over the same {after[0].images} images"
@@ -115,17 +114,18 @@ def _difference_cell(before: Curve, after: Curve, metric: str, place: int) -> Ce
     one, other = before.images_of, after.images_of
     assert one is not None
     assert other is not None
+    info = after.info(metric)
     trained = metric in {*before.trained_on, *after.trained_on}
     if metric not in one.values or metric not in other.values:  # of sets, not of single images
         value = float(after.values[metric][place] - before.values[metric][place])
-        return Cell(_signed(value, metric, of_rate=False), value, trained_on=trained)
+        return Cell(_signed(value, info, of_rate=False), value, trained_on=trained)
     differences = other.values[metric][place] - one.values[metric][place]
     finite = differences[np.isfinite(differences)]
     if not len(finite):
         return Cell(NOTHING)
     mean, low, high = bootstrap_interval(finite)
-    bounds = _bounds(*(_signed(bound, metric, of_rate=False) for bound in (low, high)))
-    return Cell(_signed(mean, metric, of_rate=False), mean, bounds, trained)
+    bounds = _bounds(*(_signed(bound, info, of_rate=False) for bound in (low, high)))
+    return Cell(_signed(mean, info, of_rate=False), mean, bounds, trained)
 
 
 def equal_rate_table(curves: Sequence[Curve], metrics: Sequence[str], bpp: float) -> Table:
@@ -151,7 +151,8 @@ def equal_rate_table(curves: Sequence[Curve], metrics: Sequence[str], bpp: float
     if intervals:
         notes.append(f"In brackets {CONFIDENCE:.0%} intervals of the mean over images.")
     notes += [f"Not measured around this rate: {', '.join(elsewhere)}."] if elsewhere else []
-    return Table(f"at_{bpp:.4f}_bpp", title, [Column("codec"), *map(metric_column, metrics)], rows, notes)
+    columns = [metric_column(curves[0].info(metric)) for metric in metrics]
+    return Table(f"at_{bpp:.4f}_bpp", title, [Column("codec"), *columns], rows, notes)
 
 
 def quality_table(curve: Curve, metrics: Sequence[str]) -> Table:
@@ -163,7 +164,7 @@ def quality_table(curve: Curve, metrics: Sequence[str]) -> Table:
         cells = [Cell(curve.point_name(place)), *sizes, Cell(f"{bpp:.4f}", float(bpp))]
         rows.append([*cells, *(_point_cell(curve, metric, place) for metric in measured)])
     columns = [Column("point"), *([Column("bytes")] if curve.pixels else []), Column("bpp")]
-    columns += [Column(metric_column(metric).title) for metric in measured]
+    columns += [Column(curve.info(metric).title) for metric in measured]
     title = f"{curve.name}, means over {curve.images} faces" if curve.images else curve.name
     return Table(f"points_{curve.name}", title, columns, rows, _trained_note([curve], measured))
 
@@ -172,20 +173,24 @@ def _point_cell(curve: Curve, metric: str, place: int) -> Cell:
     value = float(curve.values[metric][place])
     if not np.isfinite(value):
         return Cell(NOTHING)
-    show, bounds = quality_info(metric).show, [of[metric] for of in (curve.low, curve.high) if metric in of]
+    show, bounds = curve.info(metric).show, [of[metric] for of in (curve.low, curve.high) if metric in of]
     interval = _bounds(*(show(of[place]) for of in bounds)) if len(bounds) == 2 else ""
     return Cell(show(value), value, interval, metric in curve.trained_on)
 
 
 def front_table(curve: Curve, metrics: Sequence[str]) -> Table:
     """The trials of a sweep that are on the Pareto front of some metric over the rate, by rising rate."""
-    fronts = {metric: on_front(metric, curve.bpp, curve.values[metric]) for metric in metrics if metric in curve.values}
+    fronts = {
+        metric: on_front(curve.info(metric), curve.bpp, curve.values[metric])
+        for metric in metrics
+        if metric in curve.values
+    }
     rows = []
     for place in np.argsort(curve.bpp, kind="stable"):
         if any(front[place] for front in fronts.values()):
             cells = [_front_cell(curve, metric, place, bool(front[place])) for metric, front in fronts.items()]
             rows.append([Cell(curve.labels[place]), Cell(f"{curve.bpp[place]:.4f}", float(curve.bpp[place])), *cells])
-    columns = [Column("trial"), Column("bpp"), *map(metric_column, fronts)]
+    columns = [Column("trial"), Column("bpp"), *(metric_column(curve.info(metric)) for metric in fronts)]
     note = f"{ON_FRONT} No trial of the {len(curve.labels)} is as good for fewer bits, or better for as many."
     notes = [note, *_trained_note([curve], metrics)]
     return Table(f"front_{curve.name}", f"Pareto front of {curve.name}", columns, rows, notes)
@@ -269,7 +274,7 @@ def _value_cell(curve: Curve, metric: str, bpp: float) -> Cell:
     value, trained = value_at(curve, metric, bpp), metric in curve.trained_on
     if value is None:
         return Cell(NOTHING)
-    show, bounds = quality_info(metric).show, interval_at(curve, metric, bpp)
+    show, bounds = curve.info(metric).show, interval_at(curve, metric, bpp)
     return Cell(show(value), value, _bounds(*map(show, bounds)) if bounds else "", trained)
 
 
@@ -277,23 +282,23 @@ def _bounds(low: str, high: str) -> str:
     return f"[{low}, {high}]"
 
 
-def _delta_cell(delta: Delta, metric: str, of_rate: bool, trained_on: bool) -> Cell:
+def _delta_cell(delta: Delta, info: MetricInfo, of_rate: bool, trained_on: bool) -> Cell:
     if delta.value is None:
         return Cell(NOTHING)
-    text = _signed(delta.value, metric, of_rate)
+    text = _signed(delta.value, info, of_rate)
     if delta.low is None or delta.high is None:
         return Cell(text, delta.value, trained_on=trained_on)
-    low, high = (_signed(bound, metric, of_rate).removesuffix(" %") for bound in (delta.low, delta.high))
+    low, high = (_signed(bound, info, of_rate).removesuffix(" %") for bound in (delta.low, delta.high))
     return Cell(text, delta.value, _bounds(low, high), trained_on)
 
 
-def _signed(value: float, metric: str, of_rate: bool) -> str:
+def _signed(value: float, info: MetricInfo, of_rate: bool) -> str:
     if of_rate:
         text = f"{value:+.1f} %"
-    elif metric == "ms_ssim":
+    elif info.name == "ms_ssim":
         text = f"{value:+.2f}"
     else:
-        text = f"{quality_info(metric).scale * value:+.{quality_info(metric).decimals}f}"
+        text = f"{info.scale * value:+.{info.decimals}f}"
     return text.replace("-", "−")
 
 
@@ -303,17 +308,17 @@ def _trained_note(curves: Sequence[Curve], metrics: Sequence[str]) -> list[str]:
     return []
 
 
-def _noise_notes(curves: Sequence[Curve], metrics: Sequence[str]) -> list[str]:
+def _noise_notes(curves: Sequence[Curve], infos: Sequence[MetricInfo]) -> list[str]:
     """Which points are left out because they are too good to be told apart."""
     notes = []
-    for metric in metrics:
-        if (noise := quality_info(metric).noise) is None:
+    for info in infos:
+        if info.noise is None:
             continue
-        left_out = [f"{curve.name} {count}" for curve in curves if (count := _count_in_noise(curve, metric))]
+        left_out = [f"{curve.name} {count}" for curve in curves if (count := _count_in_noise(curve, info.name))]
         if left_out:
-            side = "above" if quality_info(metric).higher_is_better else "below"
-            limit = f"{quality_info(metric).show(noise)} {quality_info(metric).unit}".strip()
-            notes.append(f"Points {side} a {_label(metric)} of {limit} are noise and left out: {', '.join(left_out)}.")
+            side = "above" if info.higher_is_better else "below"
+            limit = f"{info.show(info.noise)} {info.unit}".strip()
+            notes.append(f"Points {side} a {info.label} of {limit} are noise and left out: {', '.join(left_out)}.")
     return notes
 
 
@@ -331,7 +336,3 @@ def _refusal_notes(refusals: Sequence[tuple[str, str, str]]) -> list[str]:
         where = "; ".join(f"{metric}: {', '.join(codecs)}" for metric, codecs in cells.items())
         notes.append(f"{NOTHING} {reason} – {where}.")
     return notes
-
-
-def _label(metric: str) -> str:
-    return quality_info(metric).label

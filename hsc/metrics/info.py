@@ -35,9 +35,9 @@ class MetricInfo:
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
     @property
-    def arrow(self) -> str:
-        """The better direction."""
-        return "↑" if self.higher_is_better else "↓"
+    def title(self) -> str:
+        """The same with an arrow in the better direction."""
+        return f"{self.axis} {'↑' if self.higher_is_better else '↓'}"
 
     def show(self, value: float) -> str:
         return f"{self.scale * value:.{self.decimals}f}"

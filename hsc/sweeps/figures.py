@@ -84,7 +84,7 @@ def _label(metric: str) -> tuple[str, float]:
     """Of a logged metric such as val/enhanced/lpips: how it is called, and what shown values are multiplied by."""
     _, layer, name = [*metric.split("/"), "", ""][:3]
     known = metric_info(name)
-    return (f"{known.axis} {known.arrow}, up to {layer}", known.scale) if known else (metric, 1.0)
+    return (f"{known.title}, up to {layer}", known.scale) if known else (metric, 1.0)
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from doubles import JUDGES, SIZE, JpegLayers, Psnr, use_judges, write_pictures
+from doubles import JUDGES, SIZE, JpegLayers, Pixels, Psnr, use_judges, write_pictures
 from PIL import Image
 
 from hsc.data.faces import open_faces
 from hsc.errors import HscError
 from hsc.evaluation.anchors import pillow
+from hsc.evaluation.compare import compare
 from hsc.evaluation.evaluate import evaluate
 from hsc.evaluation.face_pictures import faces_data, read_face_pictures
 from hsc.evaluation.results import read_results
 from hsc.evaluation.selection import validation_split
 from hsc.images import to_tensor
+from hsc.metrics.cache import remembered
 
 DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs" / "extending.md"
 COUNT = 20  # of 24 pictures: two batches, and a gallery larger than what is coded
@@ -238,6 +240,56 @@ def test_missing_judge_and_missing_anchor_are_reported_and_left_out(
     assert "hsc[anchors]" in said
     (row, *_) = read_rows(tmp_path / "out")
     assert [name for name in row if name.startswith(("psnr", "identity"))] == ["psnr"]
+
+
+OWN_JUDGE = """
+from hsc.judges import Judge
+
+class Sameness(Judge):
+    name, family, kind, higher_is_better = "sameness", "none", "perceptual", True
+
+    def forward(self, reference, image):
+        return 1 / (1 + (reference - image).abs().mean((1, 2, 3)))
+"""
+
+
+def test_a_judge_of_ones_own_is_measured_and_drawn_the_right_way_up(codec, pictures, tmp_path, monkeypatch):
+    (tmp_path / "own_sameness.py").write_text(OWN_JUDGE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    out, page = tmp_path / "out", tmp_path / "page"
+    settings = {"limit": 2, "qualities": [0, 2], "pictures": 1}
+    evaluate(codec, pictures, out, judges=("own_sameness:Sameness", "psnr"), anchors=("jpeg",), **settings)
+    curves = read_results(out)
+    assert all(curve.metrics == ["psnr", "sameness"] for curve in curves)
+    assert curves[0].info("sameness").higher_is_better
+    assert curves[0].images_of.values["sameness"].shape == (2, 2)
+    published = {"name": "published", "results": {"bpp": [2.0, 3.0], "sameness": [0.5, 0.6]}}
+    (tmp_path / "published.json").write_text(json.dumps(published))
+    compare([out, tmp_path / "published.json"], page)
+    tables = (page / "tables.md").read_text()
+    assert "| sameness ↑ |" in tables
+    best = max(curves, key=lambda curve: curve.values["sameness"][-1])
+    assert f"{best.values['sameness'][-1]:.3f}" in tables
+    assert (page / "sameness.svg").is_file()
+    kept = faces_data([read_face_pictures(out)], "", curves[0].described)
+    assert {"name": "sameness", "higher": True} in [
+        {key: said[key] for key in ("name", "higher")} for said in kept["metrics"]
+    ]
+
+
+def test_validation_and_evaluation_remember_the_same_answers(codec, pictures, tmp_path, judges):
+    """What a judge said of originals in one is not asked again in the other."""
+    evaluate(codec, pictures, tmp_path / "out", judges=("pixels",), qualities=[1])
+    faces, asked = open_faces(pictures), []
+    originals = torch.stack([to_tensor(faces.load(name)) for name in faces.names])
+
+    class Counting(Pixels):
+        def forward(self, image):
+            asked.append(len(image))
+            return super().forward(image)
+
+    assert torch.equal(remembered(Counting())(originals), Pixels()(originals))
+    assert asked == [1]  # to see that it is the same judge
 
 
 def test_anchors_alone(pictures, tmp_path, judges):

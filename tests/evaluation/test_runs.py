@@ -19,6 +19,7 @@ from hsc.evaluation.compare import compare, read_curves, warnings_about
 from hsc.evaluation.runs import read_runs
 from hsc.evaluation.tables import front_table
 from hsc.evaluation.wandb_file import last_values
+from hsc.metrics.info import quality_info
 
 
 def write_run(folder: Path, bpp: float, psnr: float, stages: tuple[str, ...] = ("prior", "joint")) -> Path:
@@ -66,7 +67,12 @@ def test_a_sweep_is_a_cloud_with_a_front(tmp_path, where):
     curves = read_curves(sweep)
     assert [curve.name for curve in curves] == ["lambdas basic", "lambdas middle"]
     assert curves[0].labels == ["a", "b", "c", "d"]
-    assert on_front("psnr", curves[0].bpp, curves[0].values["psnr"]).tolist() == [True, False, True, False]
+    assert on_front(quality_info("psnr"), curves[0].bpp, curves[0].values["psnr"]).tolist() == [
+        True,
+        False,
+        True,
+        False,
+    ]
     table = front_table(curves[0], ["psnr"])
     assert [[str(cell) for cell in row] for row in table.rows] == [["a", "0.0100", "15.00★"], ["c", "0.0300", "17.00★"]]
 
@@ -87,7 +93,7 @@ def test_runs_that_have_measured_no_file_yet_are_refused(tmp_path):
 @given(st.lists(st.tuples(st.floats(0.01, 1), st.floats(0, 40)), min_size=1, max_size=20))
 def test_the_front_is_what_nothing_else_beats(points):
     rates, values = map(np.array, zip(*points, strict=True))
-    for place, kept in enumerate(on_front("psnr", rates, values)):
+    for place, kept in enumerate(on_front(quality_info("psnr"), rates, values)):
         beaten = ((rates <= rates[place]) & (values > values[place])) | (
             (rates < rates[place]) & (values == values[place])
         )
