@@ -19,7 +19,7 @@ from hsc.validation_output import CodecOutput
 
 
 class LayerMetricCallback(pl.Callback):
-    """Keeps one metric a layer; logs `{val,test}/{layer}/{name}` for every name that the metric's `compute` returns.
+    """Keeps one metric per layer; logs `{val,test}/{layer}/{name}` for every name that the metric's `compute` returns.
 
     Subclasses say what the metric is (`new_metric`) and what it is fed with (`observe`). They see each batch of
     `validation_step` and `test_step`, which must return a `CodecOutput`, and hold no images.
@@ -66,7 +66,7 @@ class LayerMetricCallback(pl.Callback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         use_samples_seen_as_axis(trainer, pl_module)
-        # A few numbers an image belong on the CPU, unless the processes talk from device to device.
+        # A few numbers per image belong on the CPU, unless the processes talk from device to device.
         self._metric_device = trainer.strategy.root_device if trainer.world_size > 1 else torch.device("cpu")
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -19,7 +19,7 @@ TITLE_HEIGHT = 14
 
 
 class SampleGridCallback(pl.Callback):
-    """At every validation, a picture of the first faces: original | first layer | … | last layer, one face a row.
+    """At every validation, a picture of the first faces: original | first layer | … | last layer, one row per face.
 
     Written to `samples/SAMPLES_SEEN.png` in the Trainer's `default_root_dir`, and logged as `val/samples`. A module
     with `generated_samples(n) → [n, 3, H, W]` also shows what it samples, as `generated/…` and `val/generated`.
@@ -27,7 +27,7 @@ class SampleGridCallback(pl.Callback):
 
     def __init__(self, count: int = 8) -> None:
         self.count = count
-        self._rows: list[np.ndarray] = []  # of a face each, uint8 [H, columns · W, 3]
+        self._rows: list[np.ndarray] = []  # one per face, uint8 [H, columns · W, 3]
         self._titles: list[str] = []
         self._generated: np.ndarray | None = None
         self.written: Path | None = None

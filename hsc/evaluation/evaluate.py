@@ -59,7 +59,7 @@ def evaluate(
 ) -> Path:
     """Measure every layer of a codec at every quality, and anchors at theirs, on aligned faces at the size they have.
 
-    Writes per_image.csv and .parquet (a row an image, codec, layer and quality), results.json (means, confidence
+    Writes per_image.csv and .parquet (one row per image, codec, layer and quality), results.json (means, confidence
     intervals), layer_gains.csv (what each layer changes, with paired intervals), journal.jsonl and, under files/, every
     file of the codec; returns the path of results.json. An evaluation that was interrupted goes on where it stopped
     when called again with the same arguments.

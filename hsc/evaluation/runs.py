@@ -1,4 +1,4 @@
-"""Training runs as curves: what a run's last validation measured of each layer, one point a run.
+"""Training runs as curves: what a run's last validation measured of each layer, one point per run.
 
 Read are a run folder of `hsc train`, a folder of such runs (a sweep), an offline run of W&B, and a folder of those. The
 points of a sweep are of different models: they are a cloud with a Pareto front, not a ladder of qualities.

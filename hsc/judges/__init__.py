@@ -21,7 +21,7 @@ _JUDGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "dists": ("dists", "DISTS", ()),
     "dists.lite0": ("dists", "Lite0DISTS", ()),
     "facemesh": ("facemesh", "FaceMesh", ()),
-    "identity_student": ("identity", "IdentityStudent", ()),
+    "identity_student": ("identity_student", "IdentityStudent", ()),
     "faceres": ("faceres", "FaceRes", ()),
     "dlib": ("dlib", "DlibRecogniser", ()),
     "dlib68": ("dlib", "DlibLandmarks", ()),

@@ -17,7 +17,7 @@ from hsc.judges.base import Judge, import_extra
 class DlibRecogniser(Judge):
     """Recogniser `dlib`: 128-d descriptors whose Euclidean distance is below `threshold` for one person's faces.
 
-    ResNet-29 (King 2017), 99.4 % on LFW by its author. 90 ms an image on one core.
+    ResNet-29 (King 2017), 99.4 % on LFW by its author. 90 ms per image on one core.
     Raises NotAvailable without dlib or the weights.
     """
 
@@ -43,7 +43,7 @@ class DlibRecogniser(Judge):
 
 
 class DlibLandmarks(Judge):
-    """Landmarker `dlib68`: the 68 points of 300-W, after Kazemi & Sullivan (CVPR 2014). 2.4 ms an image on one core.
+    """Landmarker `dlib68`: the 68 points of 300-W, after Kazemi & Sullivan (CVPR 2014). 2.4 ms per image on one core.
 
     The weights were trained on 300-W, whose licence covers research only.
     Raises NotAvailable without dlib or the weights.
@@ -69,7 +69,7 @@ class DlibLandmarks(Judge):
         return to_image_pixels(np.array(points, dtype=np.float32).reshape(-1, 68, 2), image)
 
     def detects(self, image: Tensor) -> Tensor:
-        """[N, 3, S, S] → bool [N]: whether dlib's frontal face detector finds a face anywhere. 12 ms an image."""
+        """[N, 3, S, S] → bool [N]: whether dlib's frontal face detector finds a face anywhere. 12 ms per image."""
         return torch.tensor(
             [len(self._detector(frame)) > 0 for frame in frames(image)], dtype=torch.bool, device=image.device
         )

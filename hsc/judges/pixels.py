@@ -1,4 +1,4 @@
-"""Judges without a network: PSNR and MS-SSIM, by torchmetrics' formulas, one value an image. Larger is better."""
+"""Judges without a network: PSNR and MS-SSIM, by torchmetrics' formulas, one value per image. Larger is better."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""The terms. Each takes decoded images and their originals, [N, 3, S, S] in [-1, 1], to one number an image, [N].
+"""The terms. Each takes decoded images and their originals, [N, 3, S, S] in [-1, 1], to one number per image, [N].
 
 Terms hold no judge, only its name: a judge inside a training module would swell its checkpoints and move with it.
 """

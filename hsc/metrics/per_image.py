@@ -2,7 +2,7 @@
 
 Every value is stored with a 64-bit key made from the image's name. Before anything is reduced the keys are sorted and
 images that came twice (samplers pad the last batch of a distributed run) are dropped, so one process and eight reduce
-the same float64 array in the same order. Memory: 16 bytes an image and value.
+the same float64 array in the same order. Memory: 16 bytes per image and value.
 """
 
 import hsc.compat  # noqa: F401  isort: skip  torchvision beside CPU torch, before torchmetrics imports it
@@ -95,7 +95,7 @@ class PerImageMean(PerImage):
         self.columns = columns
 
     def update(self, names: Sequence[str], **values: Tensor) -> None:  # type: ignore[override]
-        """Add images by name with one [N] tensor a column."""
+        """Add images by name with one [N] tensor per column."""
         super().update(names, torch.stack([values[column].detach().double().cpu() for column in self.columns], dim=1))
 
     def named(self, values: Tensor) -> dict[str, Tensor]:

@@ -30,7 +30,7 @@ from hsc.data.sets import joined, split_sets
 from hsc.errors import HscError
 from hsc.files import sha256, write_atomically
 from hsc.judges import Judge, load_judge
-from hsc.judges.identity import DIMENSIONS, IdentityNet, face_of
+from hsc.judges.identity_student import DIMENSIONS, IdentityNet, face_of
 from hsc.progress import Advance, progress
 from hsc.training.terminal import filter_lightning_logs
 

@@ -17,7 +17,7 @@ from hsc.errors import HscError
 from hsc.files import sha256
 from hsc.images import resize
 from hsc.judges import faceres_net, load_judge
-from hsc.judges.identity import WEIGHTS, IdentityNet
+from hsc.judges.identity_student import WEIGHTS, IdentityNet
 from hsc.training.distil import degrade, distil, load_config
 
 STUDENT = "identity_student"
