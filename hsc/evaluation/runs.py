@@ -12,11 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import yaml
 
-from hsc.checkpoints import weights_file
 from hsc.errors import HscError
 from hsc.evaluation.results import Curve
 from hsc.evaluation.wandb_file import last_values
-from hsc.judges import families_of
 from hsc.metrics.info import is_quality, metric_info
 
 FROM_TRAINING = "last validation of a training run"
@@ -90,6 +88,8 @@ def _read_run(folder: Path) -> Run:
 
 def judges_that_trained(run: Path) -> list[str] | None:
     """Names of the judges that trained a run's codec, as its card says; None before there is one."""
+    from hsc.checkpoints import weights_file  # here, as torch takes seconds to import
+
     try:
         return list(weights_file.describe(run / "codec.safetensors").card.get("judges", []))
     except HscError:
@@ -101,6 +101,8 @@ def metrics_trained_with(metrics: Iterable[str], judges: Iterable[str]) -> list[
     judges = set(judges)
     if not judges:
         return []
+    from hsc.judges import families_of  # torch again
+
     families = families_of(judges)
     answering = {metric: info.judge if (info := metric_info(metric)) else metric for metric in metrics}
     return [metric for metric, judge in answering.items() if judge in judges or families_of([judge]) & families]
