@@ -9,12 +9,14 @@ from torch import Tensor, nn
 
 from hsc.config import Config, StageConfig
 from hsc.config.schema import AdversarialConfig
+from hsc.images import resize
 from hsc.modules.augment import AugmentationController, augment, diff_augment
 from hsc.modules.batch_slice import BatchSlice
 from hsc.modules.decoder import DecoderModule
 from hsc.modules.encoder import EncoderModule
-from hsc.modules.trainable import TrainableModule, pair
+from hsc.modules.trainable import TrainableModule, output_without_rate, pair
 from hsc.nets.discriminator import Discriminator, r1_penalty
+from hsc.validation_output import CodecOutput
 
 GENERATOR, DISCRIMINATOR = 0, 1  # the players: whose optimiser, and whose random numbers of a step
 
@@ -194,6 +196,13 @@ class AdversarialModule(TrainableModule):
         self.adversary.adapt(self.augmentation, self.mean_over_ranks(learned["adversarial/sign"]), real)
         for scheduler in self.lr_schedulers():  # type: ignore[union-attr]  # a list where there are two
             scheduler.step()
+
+    def reconstructions(self, originals: Tensor, names: list[str]) -> CodecOutput:
+        """What the generator can show of the unquantised latents, as the last layer's images; there is no rate."""
+        small = resize(originals, self.size).contiguous(memory_format=torch.channels_last)
+        quality = torch.full((len(names),), len(self.config.model.lambdas) - 1, device=self.device)
+        images = resize(self.decoder(self.encoder(small), quality).float(), originals.shape[-1])
+        return output_without_rate(originals, names, list(self.config.model.layers)[-1], images)
 
     @property
     def players(self) -> list[Any]:

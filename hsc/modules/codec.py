@@ -221,7 +221,7 @@ class CodecModule(AdversarialModule):
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> CodecOutput:  # type: ignore[override]
         originals, names = batch["image"], batch["name"]
         if not self._released:
-            return self._reconstructions(originals, names)
+            return self.reconstructions(originals, names)  # inversion
         (codec,) = self._released
         coded = codec.encode(codec.analyse(originals)[: len(self.layer_names)])
         layers = {}
@@ -243,17 +243,6 @@ class CodecModule(AdversarialModule):
         if grid(self.config.model) and len(bits) == len(self.config.model.layers):
             bits[-1] = bits[-1].sum(1, keepdim=True)
         return torch.cat(bits, 1)
-
-    def _reconstructions(self, originals: Tensor, names: list[str]) -> CodecOutput:
-        """Inversion: what the generator can show of the unquantised latents; there is no file, so no rate."""
-        small = resize(originals, self.size).contiguous(memory_format=torch.channels_last)
-        quality = torch.full((len(names),), len(self.lambdas) - 1, device=self.device)
-        images = resize(self.decoder(self.encoder(small), quality).float(), originals.shape[-1])
-        nothing = torch.full((len(names),), torch.nan, dtype=torch.float64)
-        layer = LayerOutput(images, nothing, nothing)
-        return CodecOutput(
-            originals, names, {list(self.config.model.layers)[-1]: layer}, {}, torch.empty(len(names), 0)
-        )
 
 
 class Teacher:

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from hsc.config import Config, StageConfig
 from hsc.losses import Loss
 from hsc.modules.objective import Objective
-from hsc.modules.trainable import TrainableModule
+from hsc.modules.trainable import TrainableModule, output_without_rate
 from hsc.nets.build import build_generator
 from hsc.nets.mobile_stylegan import OWN_LAYERS
-from hsc.validation_output import CodecOutput, LayerOutput
+from hsc.validation_output import CodecOutput
 
 
 class ImageHeadModule(TrainableModule):
@@ -57,9 +57,7 @@ class ImageHeadModule(TrainableModule):
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> CodecOutput:  # type: ignore[override]
         """What the generator draws, as the last layer's images; there is no file, so no rate."""
         images = self.generator.synthesis(batch["styles"]).float()
-        nothing = torch.full((len(images),), torch.nan, dtype=torch.float64)
-        layers = {self._last_layer: LayerOutput(images, nothing, nothing)}
-        return CodecOutput(batch["image"], batch["name"], layers, {}, torch.empty(len(images), 0))
+        return output_without_rate(batch["image"], batch["name"], self._last_layer, images)
 
     @property
     def _last_layer(self) -> str:

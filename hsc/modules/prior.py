@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from hsc.config import Config, StageConfig, tasks_of
-from hsc.images import resize
 from hsc.losses import Loss
 from hsc.modules.adversary import DISCRIMINATOR, GENERATOR, AdversarialModule
 from hsc.modules.batch_slice import BatchSlice
@@ -26,7 +25,7 @@ from hsc.modules.encoder import EncoderModule
 from hsc.modules.objective import Objective
 from hsc.modules.trainable import mean_of
 from hsc.nets.build import share_components
-from hsc.validation_output import CodecOutput, LayerOutput
+from hsc.validation_output import CodecOutput
 
 MEAN_STYLE_BETA = 0.998
 PATH_LENGTH_BETA = 0.99
@@ -183,12 +182,7 @@ class PriorModule(AdversarialModule):
         originals, names = batch["image"], batch["name"]
         if not self.reconstructs:
             return CodecOutput(originals, names, {}, {}, torch.empty(len(names), 0))
-        small = resize(originals, self.size).contiguous(memory_format=torch.channels_last)
-        quality = torch.full((len(names),), len(self.config.model.lambdas) - 1, device=self.device)
-        images = resize(self.decoder(self.encoder(small), quality).float(), originals.shape[-1])
-        nothing = torch.full((len(names),), torch.nan, dtype=torch.float64)
-        layers = {self._last_layer: LayerOutput(images, nothing, nothing)}
-        return CodecOutput(originals, names, layers, {}, torch.empty(len(names), 0))
+        return self.reconstructions(originals, names)
 
     def generated_samples(self, n: int, truncation: float = 0.7) -> Tensor:
         """The same n random faces [n, 3, size, size] at every call, for picture grids."""

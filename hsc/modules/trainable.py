@@ -15,6 +15,7 @@ from hsc.errors import HscError
 from hsc.losses import Loss
 from hsc.modules.batch_slice import BatchSlice
 from hsc.nets.build import image_size
+from hsc.validation_output import CodecOutput, LayerOutput
 
 OBJECTIVES = ("objective", "adversarial/discriminator")  # what the optimisers lower
 
@@ -238,6 +239,13 @@ class StepCallback(pl.Callback):
     def on_step_end(self, trainer: pl.Trainer, module: TrainableModule) -> None:
         """After every step."""
         raise NotImplementedError
+
+
+def output_without_rate(originals: Tensor, names: list[str], layer: str, images: Tensor) -> CodecOutput:
+    """What validation returns of images [N, 3, H, W] that were decoded from no file."""
+    nothing = torch.full((len(names),), torch.nan, dtype=torch.float64)
+    layers = {layer: LayerOutput(images, nothing, nothing)}
+    return CodecOutput(originals, names, layers, {}, torch.empty(len(names), 0))
 
 
 def mean_of(micro_batches: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
