@@ -2,9 +2,8 @@
 what an interrupted run has finished."""
 
 import os
-from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
@@ -16,6 +15,7 @@ from hsc.data.pictures import files_below, is_hidden
 from hsc.errors import HscError
 from hsc.files import STDIN, STDOUT, is_stream, refuse_overwriting, write_atomically
 from hsc.journal import Journal
+from hsc.parallel import in_order
 from hsc.progress import progress
 
 if TYPE_CHECKING:
@@ -203,17 +203,7 @@ def in_threads(
     """`work` on a few batches at a time, answered in order: one is read or coded while another is in the networks."""
 
     def spread(batches: list[list[Job]]) -> Iterator[list[tuple[Job, T | HscError]]]:
-        running: deque[Future] = deque()
-        pool = ThreadPoolExecutor(THREADS)
-        try:
-            for batch in batches:
-                running.append(pool.submit(attempt, batch, work))
-                if len(running) > THREADS:  # no more than these are in memory
-                    yield running.popleft().result()
-            while running:
-                yield running.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        return in_order(ThreadPoolExecutor(THREADS), lambda batch: attempt(batch, work), batches, THREADS + 1)
 
     return spread
 

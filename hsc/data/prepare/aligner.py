@@ -1,10 +1,10 @@
 """Photographs → their aligned faces, by worker processes; one picture for `hsc encode --align`."""
 
 import io
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import get_context
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from hsc.data.prepare.settings import FORMATS, Settings
 from hsc.die_with_parent import die_with_parent
 from hsc.errors import HscError
 from hsc.images import load_image
+from hsc.parallel import in_order
 
 MAX_OWN_SIZE = 1024
 AHEAD = 2  # photographs a worker has waiting, so that none is idle while the disk is read
@@ -89,19 +90,11 @@ def align_all(photographs: Iterable[Photograph], settings: Settings, workers: in
         yield from (aligner.photograph(photograph, settings) for photograph in photographs)
         return
     # Not forked: dlib and torch have threads by now. dlib holds Python's lock, so threads would not help.
-    with ProcessPoolExecutor(workers, get_context("spawn"), _begin) as pool:
-        running: deque[Future[Aligned]] = deque()
-        try:
-            for photograph in photographs:
-                running.append(pool.submit(_work, photograph, settings))
-                if len(running) >= AHEAD * workers:
-                    yield running.popleft().result()
-            while running:
-                yield running.popleft().result()
-        except BrokenProcessPool as error:
-            raise HscError("a worker process died (out of memory?): run again with fewer --workers") from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin)
+    try:
+        yield from in_order(pool, partial(_work, settings), photographs, AHEAD * workers)
+    except BrokenProcessPool as error:
+        raise HscError("a worker process died (out of memory?): run again with fewer --workers") from error
 
 
 def _begin() -> None:
@@ -110,7 +103,7 @@ def _begin() -> None:
     _aligner = Aligner()
 
 
-def _work(photograph: Photograph, settings: Settings) -> Aligned:
+def _work(settings: Settings, photograph: Photograph) -> Aligned:
     assert _aligner is not None
     return _aligner.photograph(photograph, settings)
 
