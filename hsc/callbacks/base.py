@@ -118,6 +118,7 @@ class MeasureCallback(LayerMetricCallback):
                 with torch.no_grad():
                     kept = self.measure.ask(originals, decoded.images[part].float())
                 self.metric(layer).update(output.names[part], kept)
+        self.measure.forget()
 
     @property
     def described(self) -> dict[str, MetricInfo]:

@@ -54,6 +54,10 @@ class Measure(ABC):
             self._of_originals[name] = answers(originals)
         return self._of_originals[name]
 
+    def forget(self) -> None:
+        """Free what was said of the last originals; features of a batch take half a kilobyte per pixel."""
+        self._originals, self._of_originals = None, {}
+
 
 @runtime_checkable
 class Describing(Protocol):

@@ -146,6 +146,7 @@ def test_what_is_kept_is_small(validate):
         for tensor in [*metric.keys, *metric.values]
     )
     assert kept < 300 * 3 * 120  # numbers an image and layer; an image has 768
+    assert not any(callback.measure._of_originals for callback in callbacks if getattr(callback, "measure", None))
 
 
 def test_samples_of_a_generator_are_shown(tmp_path, trainer):
