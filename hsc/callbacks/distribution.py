@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from hsc.callbacks.base import JudgeCallback
-from hsc.checkpoints import images_at_a_time
 from hsc.errors import HscError
 from hsc.judges import Judge
 from hsc.metrics.distribution import FeatureStatistics, distances_of_halves, distribution_distances
 from hsc.metrics.info import distance_names
+from hsc.nets.generator import images_at_a_time
 from hsc.validation_output import CodecOutput
 
 

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 SCALE = "|scale"  # what follows a tensor's name in that of its scales
 _SMALLEST = 4096  # numbers in a tensor that is worth scales of its own
 _LEVELS = 127
-_KEPT_FINE = "latents."  # a Gaussian's covariance is no network: errors of its rows would add up
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
@@ -23,7 +22,7 @@ def to_store(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Floating-point tensors, by name, as they are stored."""
     stored: dict[str, Tensor] = {}
     for name, value in tensors.items():
-        if value.ndim in (2, 4) and value.numel() >= _SMALLEST and not name.startswith(_KEPT_FINE):
+        if value.ndim in (2, 4) and value.numel() >= _SMALLEST:
             rows = value.float().flatten(1)
             scale = (rows.abs().amax(1) / _LEVELS).clamp_min(torch.finfo(torch.float16).tiny).half()
             stored[name] = (rows / scale[:, None].float()).round().clamp(-_LEVELS, _LEVELS).char().view_as(value)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hsc.cli.files import Force
-from hsc.errors import HscError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -112,23 +111,19 @@ def sample(
     import torch
     import torch.nn.functional as F
 
-    from hsc.checkpoints import load_face_model
+    from hsc.checkpoints import load_generator
     from hsc.cli.files import made_here, write_picture
     from hsc.files import refuse_overwriting
+    from hsc.nets.generator import images_at_a_time
     from hsc.released import find_weights
 
     refuse_overwriting([out], [find_weights(file)], made_here, force)
-    faces = load_face_model(find_weights(file))
-    z = torch.randn(count, faces.z_dim, generator=torch.Generator().manual_seed(seed))
-    side = min(size or faces.size, faces.size)
+    generator = load_generator(find_weights(file))
+    z = torch.randn(count, generator.z_dim, generator=torch.Generator().manual_seed(seed))
+    side = min(size or generator.size, generator.size)
     with torch.inference_mode():
-        if sheet is None:
-            parts = (faces.draw(part, truncation) for part in z.split(faces.batch))
-        elif faces.generator is None:
-            raise HscError(f"{file}: draws from latents, so there are no styles to lay out on a sheet")
-        else:
-            generator, styles = faces.generator, _sheet_styles(faces.generator, sheet, z, truncation)
-            parts = (generator.synthesis(ws).float() for ws in styles.split(faces.batch))
+        styles = generator.mapping(z, truncation) if sheet is None else _sheet_styles(generator, sheet, z, truncation)
+        parts = (generator.synthesis(ws).float() for ws in styles.split(images_at_a_time(generator.size)))
         images = torch.cat([F.interpolate(part, side, mode="area") for part in parts])
     write_picture(out, _grid(images, len(images) // count if sheet else None))
     typer.echo(f"{out}: {len(images)} faces of {side}x{side}")

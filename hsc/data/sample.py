@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from hsc.checkpoints import FaceModel, load_face_model
+from hsc.checkpoints import load_generator
 from hsc.data.archives import GENERATED_MARKER, STYLES, zip_member
 from hsc.errors import HscError
 from hsc.files import ZIP_COMMENT, write_atomically
 from hsc.images import resize, to_uint8
-from hsc.nets.generator import Generator
+from hsc.nets.generator import Generator, images_at_a_time
 from hsc.progress import progress
 from hsc.released import DEFAULT_PRIOR, find_weights
 
@@ -44,10 +44,9 @@ def sample(
     out: str | Path, count: int, recipe: Recipe, generator: str | Path | None = None, size: int | None = None
 ) -> None:
     """Write `count` faces as `00000.png`, … into the zip `out`, marked as generated (`hsc.data.faces.is_generated`),
-    and beside them, as `.generated-styles.npy`, the W+ that they are drawn from: float16 [count, rows, w_dim]. A prior
-    that draws from latents has none.
+    and beside them, as `.generated-styles.npy`, the W+ that they are drawn from: float16 [count, rows, w_dim].
 
-    generator: a released or fetched name, or a weights file that `hsc.checkpoints.load_face_model` reads; by default
+    generator: a released or fetched name, or a weights file that `hsc.checkpoints.load_generator` reads; by default
     the prior that comes with hsc. size: pixels; below the prior's own, which is the default, the mean over areas.
     Face i is a function of generator, recipe and i alone, and equal arguments give equal bytes. Raises HscError for an
     unreadable generator or an impossible argument; an interrupted run leaves no file.
@@ -63,9 +62,7 @@ def drawing(
     if count < 1 or not 0 <= low <= high <= 1 or not 0 <= recipe.mixing <= 1 or (size is not None and size < 1):
         raise HscError(f"cannot draw {count} faces at truncation {low} to {high}: give 1 or more, and 0 to 1")
     weights = find_weights(generator or DEFAULT_PRIOR)
-    network = load_face_model(weights)
-    if network.generator is None and not recipe.plain:
-        raise HscError(f"{weights.stem}: draws from latents, so no styles can be mixed and truncation is one number")
+    network = load_generator(weights)
     origin = weights.stem
 
     def write(file: BinaryIO) -> None:
@@ -77,26 +74,21 @@ def drawing(
                 archive.writestr(zip_member(f"{index:05d}.png"), _png(face))
                 styles.append(ws)
                 advance()
-            if network.generator is not None:
-                archive.writestr(zip_member(STYLES), _npy(np.stack(styles)))
+            archive.writestr(zip_member(STYLES), _npy(np.stack(styles)))
 
     return write
 
 
 @torch.inference_mode()
 def _faces(
-    network: FaceModel, count: int, recipe: Recipe, size: int | None
+    network: Generator, count: int, recipe: Recipe, size: int | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:  # uint8 [S, S, 3], float16 [rows, w_dim]
-    for start in range(0, count, network.batch):
+    batch = images_at_a_time(network.size)
+    for start in range(0, count, batch):
         # Always a full batch: kernels may round differently for other sizes, and a face must not depend on `count`.
-        randoms = [np.random.default_rng([recipe.seed, i]) for i in range(start, start + network.batch)]
-        if network.generator is None:
-            z = np.stack([random.standard_normal(network.z_dim, np.float32) for random in randoms])
-            images = network.draw(torch.from_numpy(z), recipe.truncation[0])
-            ws = torch.zeros(len(images))
-        else:
-            ws = _styles(network.generator, randoms, recipe)
-            images = network.generator.synthesis(ws).float()
+        randoms = [np.random.default_rng([recipe.seed, i]) for i in range(start, start + batch)]
+        ws = _styles(network, randoms, recipe)
+        images = network.synthesis(ws).float()
         if size is not None:
             images = F.interpolate(images, size, mode="area") if size < network.size else resize(images, size)
         yield from list(zip(to_uint8(images), ws.half().numpy(), strict=True))[: count - start]

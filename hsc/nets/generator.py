@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from hsc.images import pictures_at_once
 from hsc.nets.layers import FullyConnected
 
 
@@ -64,6 +65,11 @@ class Mapping(nn.Module):
             for i in range(self.num_layers):
                 x = getattr(self, f"fc{i}")(x)
         return x
+
+
+def images_at_a_time(size: int) -> int:
+    """Images of this size that a generator draws at a time in a few hundred megabytes: 16 up to 256², 1 at 1024²."""
+    return min(16, pictures_at_once(size))
 
 
 def precisions(network: nn.Module) -> tuple[torch.dtype, torch.dtype]:

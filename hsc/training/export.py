@@ -2,33 +2,28 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hsc import codec_file
 from hsc.checkpoints import load_generator, save_generator, weights_file
-from hsc.checkpoints.face_model import FACTOR, MEAN, PRIOR
 from hsc.checkpoints.storage import as_stored, to_store
 from hsc.codec import Codec
 from hsc.config import Config, StageConfig
-from hsc.data.dataset import FaceDataset
 from hsc.data.module import FaceDataModule
 from hsc.data.sets import first_set
 from hsc.files import sha256
 from hsc.modules.codec import CodecModule
 from hsc.modules.prior import reconstructs
-from hsc.training.eigenfaces import training_faces
 from hsc.training.identity import code_hash
 from hsc.training.judge_independence import judges_that_trained
 from hsc.training.stage import data_module
-from hsc.training.trainer import device_type
-from hsc.training.weights import load_start
+from hsc.training.weights import PRIOR, load_start
 
 FACES_WEIGHED = 100
 PRIOR_PARTS = ("encoder.", "decoder.heads.", "decoder.generator.")
@@ -54,7 +49,7 @@ class Export:
         if self._is_codec:
             write_codec(path, self.config, self._settings, self.weights, self._data, self._card)
         else:
-            write_prior(path, self.config, self._settings, self.weights, self._data, self._card)
+            write_prior(path, self.config, self._settings, self.weights, self._card)
 
     @property
     def _settings(self) -> StageConfig:
@@ -77,41 +72,16 @@ class Export:
         return card
 
 
-def write_prior(
-    path: Path, config: Config, stage: StageConfig, weights: Path, data: FaceDataModule, card: dict[str, Any]
-) -> None:
-    """The generator with the encoder and heads that invert it: where codecs are trained from.
-
-    Beside them the mean and the Cholesky factor of training faces' latents, from which faces can be drawn. A prior that
-    was trained without reconstruction is its generator alone.
+def write_prior(path: Path, config: Config, stage: StageConfig, weights: Path, card: dict[str, Any]) -> None:
+    """The generator with the encoder and heads that invert it: where codecs are trained from. A prior that was trained
+    without reconstruction is its generator alone.
     """
     if stage.module == "image_head" or (stage.module == "prior" and not reconstructs(config, stage)):
         save_generator(path, load_generator(weights), card, small=stage.module == "image_head")
         return
     held = weights_file.load(weights).tensors
     tensors = {name: value for name, value in held.items() if name.startswith(PRIOR_PARTS)}
-    module = CodecModule(config, stage, {})
-    load_start(module, weights)
-    encoder = module.encoder.net.eval().to(device_type(config.device))
-    faces = FaceDataset(data.faces("train"), data.size, cache=False)  # of which no more than needed is read
-    mean, factor = latent_gaussian(encoder, training_faces(faces))
-    tensors |= {MEAN: mean, FACTOR: factor}
     weights_file.save(path, to_store(tensors), PRIOR, asdict(config.model), card)
-
-
-@torch.inference_mode()
-def latent_gaussian(encoder: nn.Module, faces: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean [d] and lower Cholesky factor [d, d] of all layers' latents over batches of faces, float64.
-
-    The encoder runs where it is.
-    """
-    device = next(encoder.parameters()).device
-    latents = (encoder(images.to(device)) for images in faces)
-    flat = torch.cat([torch.cat([layer.flatten(1) for layer in layers], 1).cpu() for layers in latents]).double()
-    covariance = torch.cov(flat.t())
-    # Fewer faces than numbers leave directions without variance, which have no factor.
-    ridge = 1e-4 * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=torch.float64)
-    return flat.mean(0), torch.linalg.cholesky(covariance + ridge)
 
 
 def write_codec(

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from hsc.checkpoints import load_discriminator, load_generator, weights_file
-from hsc.checkpoints.face_model import PRIOR
 from hsc.config import Config, ModelConfig, StageConfig, check, model_from_dict
 from hsc.data.module import FaceDataModule
 from hsc.errors import HscError
@@ -19,7 +18,7 @@ from hsc.released import find_weights
 from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
 from hsc.training.terminal import say
 
-KIND = "stage"
+KIND, PRIOR = "stage", "prior"  # of weights files: what a stage leaves, and encoder, heads and generator without a code
 DRAWN_FROM_PICTURES = tuple(f"decoder.heads.{part}." for part in ("styles", "modulation", "mend"))  # of PictureHeads
 COUNTERS = ("batches_seen", "augmentation", "path_length")
 

@@ -54,12 +54,6 @@ def test_sheets(run, tmp_path: Path):
     assert not np.array_equal(truncation[0, :, 5], truncation[1, :, 5])
 
 
-def test_a_prior_without_styles_has_no_sheets(run, tmp_path: Path):
-    ended = run("prior", "sample", "prior64", tmp_path / "faces.png", "--sheet", "mixing")
-    assert ended.status == 1
-    assert ended.err == "hsc: prior64: draws from latents, so there are no styles to lay out on a sheet\n"
-
-
 def test_a_file_that_is_no_generator_is_refused_in_one_line(run, tmp_path: Path):
     stranger = tmp_path / "stranger.pt"
     torch.save({"weights": torch.zeros(3)}, stranger)

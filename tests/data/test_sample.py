@@ -108,14 +108,6 @@ def test_smaller_faces_are_means_over_areas(tmp_path, weights):
     assert np.abs(pixels(tmp_path / "faces.zip").astype(int) - expected).max() <= 1
 
 
-def test_a_prior_that_draws_from_latents_has_no_styles(tmp_path):
-    sample(tmp_path / "faces.zip", 1, Recipe(), "prior64")
-    with zipfile.ZipFile(tmp_path / "faces.zip") as archive:
-        assert archive.namelist() == [".generated-faces", "00000.png"]
-    with pytest.raises(HscError, match="draws from latents"):
-        sample(tmp_path / "faces.zip", 1, Recipe(mixing=0.5), "prior64")
-
-
 @pytest.mark.parametrize(
     "wrong",
     [

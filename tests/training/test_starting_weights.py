@@ -8,12 +8,11 @@ import torch
 from tiny_model import tiny_config
 
 from hsc.checkpoints import weights_file
-from hsc.checkpoints.face_model import PRIOR
 from hsc.config.schema import GeneratorConfig
 from hsc.errors import HscError
 from hsc.modules.codec import CodecModule
 from hsc.training.eigenfaces import holds_eigenfaces
-from hsc.training.weights import KIND, load_start, save_stage
+from hsc.training.weights import KIND, PRIOR, load_start, save_stage
 
 
 def module(dim: int = 8, lambdas: int = 2, channels: int = 16) -> CodecModule:
