@@ -9,14 +9,18 @@ import pytest
 
 import hsc
 from hsc import released
+from hsc.checkpoints import save_generator
+from hsc.nets.stylegan2 import StyleGAN2
 
 
 @pytest.fixture
 def shipped(codec_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     assets = tmp_path / "assets"
     assets.mkdir()
+    shutil.copy(codec_file, assets / f"{released.DEFAULT_MODEL}.safetensors")
+    prior = StyleGAN2([8, 8, 8], z_dim=8, w_dim=8, mapping_layers=1)
+    save_generator(assets / f"{released.DEFAULT_PRIOR}.safetensors", prior)
     for name in (released.DEFAULT_MODEL, released.DEFAULT_PRIOR):
-        shutil.copy(codec_file, assets / f"{name}.safetensors")
         (assets / f"{name}.md").write_text("A card.")
     monkeypatch.setattr(released, "ASSETS", assets)
     return assets
