@@ -70,13 +70,14 @@ def split(path: str | Path, out: str | Path, largest: int) -> list[Path]:
     about, tensors = _read(Path(path), None)
     about.pop("parts", None)
     room = largest - len(json.dumps(about)) - 300 * len(tensors)  # of names, shapes and offsets in the header
-    parts: list[dict[str, Tensor]] = [{}]
+    parts: list[dict[str, Tensor]] = []
     for name, tensor in tensors.items():
         if tensor.nbytes > room:
             raise HscError(f"{path}: {name} alone has {tensor.nbytes:,} bytes; allow larger files")
-        if sum(held.nbytes for held in parts[-1].values()) + tensor.nbytes > room:
-            parts.append({})
-        parts[-1][name] = tensor
+        fits = (part for part in parts if sum(held.nbytes for held in part.values()) + tensor.nbytes <= room)
+        if (part := next(fits, None)) is None:
+            parts.append(part := {})
+        part[name] = tensor
     out = Path(out)
     others = [out.with_suffix(f".{number}{out.suffix}") for number in range(2, len(parts) + 1)]
     for other, held in zip(others, parts[1:], strict=True):

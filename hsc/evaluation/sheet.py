@@ -51,7 +51,7 @@ def _row(codec: Codec, face: Tensor, limit: int | None, anchors: Sequence[Anchor
     for anchor in anchors:
         result = anchor.near_bytes(pixels, len(file))[1]
         fewest = ", its fewest" if result.file_bytes > len(file) else ""
-        shown = torch.from_numpy(result.decoded).permute(2, 0, 1) / 127.5 - 1
+        shown = torch.tensor(result.decoded).permute(2, 0, 1) / 127.5 - 1
         tiles.append(Tile(f"{anchor.name.upper()}: {result.file_bytes} bytes{fewest}", shown))
     return tiles
 

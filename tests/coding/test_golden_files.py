@@ -84,7 +84,7 @@ def test_files_of_the_shipped_codec_still_decode(golden: dict):
     codec = hsc.load("ffhq128", "cpu")
     assert codec.model_id == SHIPPED["model_id"]
     decoded = codec.decode([bytes.fromhex(golden["file"])], strict=True)
-    assert decoded.quality.item() == pytest.approx(golden["quality"], abs=0.01)
+    assert decoded.quality.item() == pytest.approx(golden["quality"], abs=0.02)  # positions lie 1/31 of a level apart
     digest = hashlib.sha256(b"".join(layer.numpy().tobytes() for layer in decoded.symbols))
     assert digest.hexdigest() == golden["symbols"]
 
