@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The first minutes with hsc: a face in a file of 175 bytes, a small codec trained from nothing, and both beside AV1 and VVC.
+# The first minutes with hsc: a face in a file of 175 bytes, a small codec trained in minutes, and both beside AV1 and VVC.
 # QUICKSTART_STEPS=short trains a few steps a stage and measures two faces: enough to see that every part works.
 set -eo pipefail
 cd "$(dirname "$0")/.."
@@ -42,7 +42,8 @@ say "4. Measure both codecs, AV1 and VVC on example faces that neither was train
 judges=lpips.vgg,dists,dlib,dlib68,psnr
 hsc evaluate ffhq128 --data "$work/faces" --split "$measured" --qualities 0,2,4,6 --judges "$judges" \
     --anchors av1,vvc --out "$work/results/ffhq128"
-hsc evaluate "$run" --data "$work/faces" --split "$measured" --judges "$judges" --out "$work/results/trained"
+hsc evaluate "$run" --data "$work/faces" --split "$measured" --qualities 0,2,4,6 --judges "$judges" \
+    --out "$work/results/trained"
 hsc compare "$work/results/ffhq128" "$work/results/trained" --out "$work/comparison"
 
 say "Done"
