@@ -117,7 +117,9 @@ def load_start(module: nn.Module, path: Path) -> list[str]:
     if not common:
         raise HscError(f"{path}: holds nothing that this model could start from")
     module.load_state_dict({name: value.to(own[name].dtype) for name, value in common.items()}, strict=False)
-    ignored = (*COUNTERS, "entropy.gain")
+    ignored: tuple[str, ...] = (*COUNTERS, "entropy.gain")
+    if isinstance(module, CodecModule):  # has no use for it, and codec files do not hold it
+        ignored = (*ignored, "decoder.generator.mapping_network.")
     return sorted(
         {".".join(name.split(".")[:2]) for name in own.keys() - common.keys() if not name.startswith(ignored)}
     )
