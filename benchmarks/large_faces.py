@@ -2,7 +2,7 @@
 
     PYTHONPATH=benchmarks hsc evaluate ffhq128 --data portraits.zip --anchors large_faces:VVC,large_faces:AV1 \\
         --judges lpips.alex,psnr,dlib,dlib68 --out results/large
-    python benchmarks/large_faces.py portraits.zip [--split '*-05.jpg']
+    PYTHONPATH=benchmarks python benchmarks/large_faces.py portraits.zip [--split '*-05.jpg']
 
 The first measures pictures at their size. The second averages them over areas to 256×256 before it compares: what they
 look like from farther away.
