@@ -9,6 +9,7 @@ look like from farther away.
 """
 
 import argparse
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ import torch.nn.functional as F
 import hsc
 from hsc.data.faces import open_faces
 from hsc.evaluation import anchors
-from hsc.images import to_tensors
+from hsc.images import Picture, to_tensors
 from hsc.judges import load_judge
 
 SIDE = 256
@@ -58,14 +59,14 @@ def main() -> None:
         report(
             "ffhq128", quality, sum(map(len, files)) / len(files), averaged(codec.decompress(file) for file in files)
         )
-    for name in ("vvc", "av1"):
-        anchor = anchors.load_anchor(f"large_faces:{name.upper()}")
-        for quality in {"vvc": VVC, "av1": AV1}[name].qualities:
+    for anchor in map(anchors.load_anchor, ("large_faces:VVC", "large_faces:AV1")):
+        for quality in anchor.qualities:
             coded = [anchor.encode_decode(image, quality) for image in pixels]
-            report(name, quality, sum(c.file_bytes for c in coded) / len(coded), averaged(c.decoded for c in coded))
+            size = sum(one.file_bytes for one in coded) / len(coded)
+            report(anchor.name, quality, size, averaged(one.decoded for one in coded))
 
 
-def averaged(pictures) -> torch.Tensor:  # type: ignore[no-untyped-def]
+def averaged(pictures: Iterable[Picture]) -> torch.Tensor:
     """[N, 3, 256, 256] of pictures of any kind."""
     return torch.cat([F.interpolate(next(to_tensors(picture)[1])[None], SIDE, mode="area") for picture in pictures])
 
