@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hsc.codec import Codec
 from hsc.evaluation.anchors import Anchor
-from hsc.images import resize, to_pil, to_uint8
+from hsc.images import resize, to_pil, to_tensor, to_uint8
 
 SIDE, LARGE_SIDE = 256, 512  # pixels of a tile; the second of codecs that draw a larger size
 GAP, CAPTION = 8, 28
@@ -51,7 +51,7 @@ def _row(codec: Codec, face: Tensor, limit: int | None, anchors: Sequence[Anchor
     for anchor in anchors:
         result = anchor.near_bytes(pixels, len(file))[1]
         fewest = ", its fewest" if result.file_bytes > len(file) else ""
-        shown = torch.tensor(result.decoded).permute(2, 0, 1) / 127.5 - 1
+        shown = to_tensor(result.decoded)
         tiles.append(Tile(f"{anchor.name.upper()}: {result.file_bytes} bytes{fewest}", shown))
     return tiles
 
