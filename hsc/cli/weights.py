@@ -1,5 +1,6 @@
 """`hsc weights`."""
 
+import glob
 from pathlib import Path
 from typing import Annotated
 
@@ -67,7 +68,9 @@ def split(
     from hsc.checkpoints import weights_file
     from hsc.files import refuse_overwriting
 
-    refuse_overwriting([out], [file], weights_file.is_safetensors, force)
+    # Those of an earlier division among them: how many there will be is known when all is read.
+    others = out.parent.glob(f"{glob.escape(out.stem)}.[0-9]*{out.suffix}")
+    refuse_overwriting([out, *others], [file], weights_file.is_safetensors, force)
     for written in weights_file.split(file, out, int(largest * 1e6)):
         typer.echo(f"{written}  {written.stat().st_size / 1e6:.1f} MB")
 

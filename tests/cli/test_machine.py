@@ -71,6 +71,11 @@ def test_weights_split_says_what_it_wrote(run, tmp_path: Path):
     assert ended.status == 0
     assert ended.out.splitlines() == [f"{out}  0.2 MB", *(f"{tmp_path}/w.{n}.safetensors  0.2 MB" for n in (2, 3))]
     assert run("weights", "split", whole, whole).status == 1
+    second = tmp_path / "w.2.safetensors"
+    before = second.read_bytes()
+    ended = run("weights", "split", second, out, "--largest", "0.3")
+    assert (ended.status, second.read_bytes()) == (1, before), "a file beside the first is an output, too"
+    assert "input and output are the same file" in ended.err
 
 
 def test_weights_lists_source_licence_and_remedy(run, bare: Path):
