@@ -58,10 +58,6 @@ USED: dict[str, tuple[Callable[[StageConfig], bool], str]] = {
         lambda stage: stage.module == "codec" and stage.quantise != "none",
         "only codec stages that quantise can show the linear path alone",
     ),
-    "distillation": (
-        lambda stage: stage.module == "codec" and stage.quantise != "none",
-        "only codec stages that quantise are taught by their starting weights",
-    ),
 }
 
 

@@ -218,8 +218,6 @@ class StageConfig(Section):
     """Weight of each layer's term in the objective; default 1."""
     losses: dict[str, dict[str, Weight]] = field(default_factory=dict)
     """For each layer the weight of each task, such as {basic: {landmarks: 1, lpips.alex: 1}}."""
-    distillation: Weight = 0.0
-    """Weight of the squared difference to what the starting weights decode of the same face: against forgetting."""
     styles: Weight = 0.0
     """Weight of the squared distance between a row of the decoded W+ and of the W+ that the face was drawn from; for
     generated faces, as `hsc data sample` writes them. Without other tasks no image is decoded, which is fast."""

@@ -46,7 +46,6 @@ class CodecModule(AdversarialModule):
         self.register_buffer("lambdas", torch.tensor(config.model.lambdas), persistent=False)
         self.lambdas: Tensor
         self._released: tuple[Codec, ...] = ()  # what validation codes with; in a tuple, so not in checkpoints
-        self.teacher: Teacher | None = None  # what `distillation` compares with
         self.freeze_untrained()
         self.to(memory_format=torch.channels_last)
 
@@ -126,12 +125,6 @@ class CodecModule(AdversarialModule):
             term = self._distortion(prefix, batch)
             total = total + prefix.portion * term.total
             values |= {name: prefix.portion * value for name, value in term.parts.items()}
-        if self.teacher is not None:
-            layers, indices = [prefix.layer for prefix in prefixes], [prefix.chosen for prefix in prefixes]
-            taught = self.teacher.decode(images, quality, layers, indices)
-            term = self.objective.distillation(prefixes, taught)
-            total = total + term.total
-            values |= term.parts
         values["zero_symbols"] = torch.cat([s.flatten() for s in coded.symbols]).eq(0).float().mean()
         return total, values, prefixes
 
@@ -243,27 +236,6 @@ class CodecModule(AdversarialModule):
         if grid(self.config.model) and len(bits) == len(self.config.model.layers):
             bits[-1] = bits[-1].sum(1, keepdim=True)
         return torch.cat(bits, 1)
-
-
-class Teacher:
-    """Against forgetting: the codec that a stage started from, which shows what it made of the same faces.
-
-    It is frozen, and no Module itself, so that the one that learns from it neither trains nor saves it.
-    """
-
-    def __init__(self, codec: CodecModule) -> None:
-        self.codec = codec.eval().requires_grad_(False)
-
-    @torch.no_grad()
-    def decode(
-        self, images: Tensor, quality: Tensor, layers: Sequence[str], chosen: Sequence[Tensor]
-    ) -> Sequence[Tensor]:
-        """Up to each of the layers, the pictures of the images [N, 3, S, S] chosen for it, by their indices."""
-        codec = self.codec.to(images.device)
-        latents = codec.encoder(images.contiguous(memory_format=torch.channels_last))[: len(codec.layer_names)]
-        prefixes = codec.entropy(latents, quality, "round").prefixes
-        own = [prefixes[codec.layer_names.index(layer)] for layer in layers]
-        return [images for _, images in codec.decoded(own, quality, chosen)]
 
 
 def _linear_picture(heads: Heads, latents: Sequence[Tensor]) -> Tensor:

@@ -42,13 +42,13 @@ class Objective:
             for layer, weight in self.weights.items()
         }
         self.losses = losses
-        self.distilled, self.styled = stage.distillation, stage.styles
+        self.styled = stage.styles
         self.adversarial = stage.is_adversarial
 
     @property
     def needs_images(self) -> bool:
         """Whether any term or a discriminator looks at decoded images."""
-        return bool(self.distilled or self.adversarial or any(self.tasks.values()))
+        return bool(self.adversarial or any(self.tasks.values()))
 
     def distortion(self, layer: str, images: Tensor, originals: Tensor, landmarks: Tensor | None) -> Terms:
         """Tasks of one layer on the images decoded from it."""
@@ -65,16 +65,6 @@ class Objective:
         """Squared distance of the rows of decoded W+ to those that the faces were drawn from, [N, rows, w_dim] both."""
         value = (decoded - known).square().sum(2).mean() if len(decoded) else decoded.sum()
         return Terms(self.weights[layer] * self.styled * value, {f"{layer}/styles": value.detach()})
-
-    def distillation(self, decoded: Sequence[Prefix], taught: Sequence[Tensor]) -> Terms:
-        """Squared difference of decoded images to what a teacher shows."""
-        parts: dict[str, Tensor] = {}
-        total = decoded[0].images.new_zeros(())
-        for (layer, _, portion, _, images), theirs in zip(decoded, taught, strict=True):
-            value = portion * (images - theirs).square().mean() if len(images) else images.sum()
-            parts[f"{layer}/distillation"] = value.detach()
-            total = total + self.distilled * self.weights[layer] * value
-        return Terms(total, parts)
 
     def rate(self, row_bits: Tensor, layer_rows: Sequence[int], lambdas: Tensor, pixels: int) -> Terms:
         """λ·bits≤j / pixel, summed over prefixes. row_bits [N, rows], lambdas [N]: each image's own λ."""

@@ -46,7 +46,7 @@ from hsc.training.stage_folder import (
 )
 from hsc.training.terminal import say
 from hsc.training.trainer import build_trainer, device_type, process_group_is_pending
-from hsc.training.weights import fingerprint, load_teacher, outside_start, save_stage, set_starting_weights
+from hsc.training.weights import fingerprint, outside_start, save_stage, set_starting_weights
 
 MODULES: dict[str, Callable[[Config, StageConfig, Mapping[str, Loss], int], TrainableModule]] = {
     "prior": PriorModule,
@@ -131,8 +131,6 @@ class _Stage:
         pl.seed_everything(config.seed, verbose=False)
         self.output.progress.doing("preparing networks")
         module = MODULES[stage.module](config, stage, stage_losses(config, name), self.samples_before)
-        if isinstance(module, CodecModule) and stage.distillation:
-            module.teacher = load_teacher(config, name, self.start)
         if checkpoint is not None:
             say(f"{name}: resumes from {checkpoint} after {steps_before} of {stage.steps} steps")
         else:

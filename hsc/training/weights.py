@@ -1,4 +1,4 @@
-"""Weights between stages: what a stage leaves, where the next one starts, and what it is not to forget."""
+"""Weights between stages: what a stage leaves, and where the next one starts."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from hsc.config import Config, ModelConfig, StageConfig, check, model_from_dict
 from hsc.data.module import FaceDataModule
 from hsc.errors import HscError
 from hsc.files import sha256
-from hsc.modules.codec import CodecModule, Teacher
+from hsc.modules.codec import CodecModule
 from hsc.modules.trainable import TrainableModule
 from hsc.nets.mobile_stylegan import MobileStyleGAN
 from hsc.released import find_weights
@@ -123,15 +123,6 @@ def load_start(module: nn.Module, path: Path) -> list[str]:
     return sorted(
         {".".join(name.split(".")[:2]) for name in own.keys() - common.keys() if not name.startswith(ignored)}
     )
-
-
-def load_teacher(config: Config, name: str, start: Path | None) -> Teacher:
-    """What `distillation` compares with: the codec that the stage starts from, also where it is resumed."""
-    if start is None:
-        raise HscError(f"config: stages.{name}.distillation: there are no starting weights to remember; set it to 0")
-    codec = CodecModule(config, config.stages[name], {})
-    load_start(codec, start)
-    return Teacher(codec)
 
 
 def load_full_size(module: CodecModule, path: Path) -> None:

@@ -50,8 +50,6 @@ def experiment(tmp_path: Path) -> Path:
         (["stages.prior.round_after=0.5"], "stages.prior.round_after: only codec stages with quantise: noise"),
         (["stages.joint.quantise=round", "stages.joint.round_after=0.5"], "stages.joint.round_after: only codec"),
         (["stages.inversion.prefixes=all"], "stages.inversion.prefixes: a stage without quantisation"),
-        (["stages.inversion.distillation=1"], "stages.inversion.distillation: only codec stages that quantise"),
-        (["stages.prior.distillation=1"], "stages.prior.distillation: only codec stages that quantise"),
         (["stages.prior.quantise=noise"], "stages.prior.quantise: only codec stages quantise"),
         (
             ["stages.prior.adversarial.discriminator=projected", "stages.prior.adversarial.r1_gamma=1"],
@@ -70,7 +68,7 @@ def test_fields_that_a_stage_ignores_are_refused(experiment: Path, words: list[s
 
 @pytest.mark.parametrize(
     "word",
-    ["adversarial.weight=0.5", "rates.generator=0.1", "round_after=0.5", "prefixes=all", "distillation=1"],
+    ["adversarial.weight=0.5", "rates.generator=0.1", "round_after=0.5", "prefixes=all"],
 )
 def test_defaults_are_for_the_stages_that_use_them(experiment: Path, tmp_path: Path, word: str) -> None:
     loaded = config.load([experiment], [f"defaults.{word}"])

@@ -205,14 +205,11 @@ main(["train", "none.yaml"])
     "setting",
     [
         "stages.joint.accumulate=2",
-        "stages.joint.distillation=5",
         "stages.joint.train=[encoder, gain, entropy, heads, generator, discriminator]",
     ],
 )
 def test_with_other_settings_it_resumes_as_exactly(experiment, uninterrupted, train: Callable, setting: str):
-    """Steps in parts; a teacher, which is the stage's start and not what training had come to; a discriminator, whose
-    augmentation adapts.
-    """
+    """Steps in parts; a discriminator, whose augmentation adapts."""
     weights = []
     for kill in (None, ("joint", 3, signal.SIGKILL)):
         shutil.rmtree(experiment.runs, ignore_errors=True)

@@ -253,11 +253,7 @@ def test_the_page_on_training_names_whatever_is_logged(uninterrupted):
         for known in patterns
         if known.startswith("train/") and not any(re.fullmatch(known, name) for name in names)
     ]
-    assert {name.rpartition("/")[2] for name in never} <= {
-        "distillation",
-        "styles",
-        "path_length",
-    }  # need settings of their own
+    assert {name.rpartition("/")[2] for name in never} <= {"styles", "path_length"}  # need settings of their own
 
 
 def documented_names() -> list[str]:
