@@ -82,10 +82,6 @@ def encode(
     check: Annotated[
         bool, typer.Option("--check", help="Say of the first pictures whether they look like aligned faces.")
     ] = False,
-    refine: Annotated[
-        int,
-        typer.Option(min=0, metavar="N", help="Search N steps for a better file: some 0.1 s each a face, 50 are many."),
-    ] = 0,
     place: Annotated[
         Place, typer.Option("--on", help="Encode here, or on a Ray cluster that reads the same folders.")
     ] = Place.LOCAL,
@@ -102,7 +98,6 @@ def encode(
       hsc encode faces/ -o coded/ --layers 2 --quality 0
       hsc encode - < face.png | hsc decode - > decoded.png
       hsc encode photograph.jpg --align --keep-crop
-      hsc encode face.png --bytes 120 --refine 30
       hsc encode faces/ -o coded/ --on ray
     """
     if quality is not None and limit is not None:
@@ -123,7 +118,7 @@ def encode(
         raise typer.BadParameter("--keep-crop writes beside the .hsc file: give -o FILE")
     crops = {job: job._replace(target=job.target.with_suffix(".crop.png")) for job in jobs} if keep_crop else {}
     files.check_outputs(list(crops.values()), Path(model), files.made_here, force)
-    codec, settings = hsc.load(model, device), Settings(quality, limit, layers, align, refine)
+    codec, settings = hsc.load(model, device), Settings(quality, limit, layers, align)
     _check_range("--layers", layers, 1, len(codec.layers))
     _check_range("--quality", quality, 0, codec.num_qualities - 1)
     if check and (warning := alignment_warning([job.source for job in jobs])):

@@ -29,7 +29,6 @@ class Settings(NamedTuple):
     limit: int | None  # bytes, for the highest quality that fits
     layers: int | None
     align: bool = False  # find and crop the face first
-    refine: int = 0  # iterations of a search for better latents
 
 
 class Encoded(NamedTuple):
@@ -48,12 +47,7 @@ def encode_batch(codec: "Codec", settings: Settings, batch: list[Job]) -> list[E
 
     # Pictures are read one by one, unless they are cut out of photographs, which bounds their size.
     faces = [_aligner().align(load_image(job.source)) if settings.align else job.source for job in batch]
-    if settings.refine:
-        from hsc.refine import refine
-
-        files = refine(codec, faces, settings.quality, settings.layers, settings.refine, settings.limit).files
-    else:
-        files = codec.compress(faces, settings.quality, settings.layers, bytes=settings.limit)
+    files = codec.compress(faces, settings.quality, settings.layers, bytes=settings.limit)
     headers = [read(data).header for data in files]
     parts = zip(files, headers, faces, strict=True)
     return [
