@@ -71,7 +71,7 @@ def write_experiment(folder: Path, processes: int) -> Path:
             "precision": "32-true",
             "batch_size": 4,
             "warmup": 2,
-            "average_kimg": 0.01,
+            "ema_kimg": 0.01,
             "save_every": 4,
             "validate_every": 10,
             "log_every": 1,

@@ -4,7 +4,7 @@
 
 Both train the same networks on the same losses, from the same weights, with batches of the same faces. The bare loop
 is what one would write by hand: batch, forward, losses, backward, clipping, Adam, schedule, and nothing else. hsc is
-the Trainer of `hsc train` with all that it does beside: running average, logging, checkpoints, signals.
+the Trainer of `hsc train` with all that it does beside: moving average, logging, checkpoints, signals.
 Validation, which the bare loop has not, is left out. The two take turns of so many steps, one right after the other, so
 that other load on the machine hits both. Prints the medians of images a second, and the median of each turn's ratio
 (hsc ÷ bare) with its quartiles, by the clock on the wall and by the processor's time. The first run finds the landmarks
@@ -91,7 +91,7 @@ def bare_steps(config: Config) -> Callable[[], None]:
                 total = total + networks.objective.distortion(layer, shown, images[own], known).total
         optimizer.zero_grad()
         total.backward()
-        torch.nn.utils.clip_grad_norm_(weights, stage.clip)
+        torch.nn.utils.clip_grad_norm_(weights, stage.grad_clip)
         optimizer.step()
         schedule.step()
 

@@ -69,6 +69,16 @@ def test_row_context_survives(tmp_path: Path):
     assert hsc.load(tmp_path / "row.safetensors").compress(faces(), 0) == codec.compress(faces(), 0)
 
 
+def test_a_model_under_former_names_is_read(tmp_path: Path):
+    codec, entropy = tiny_codec(tiny_model(grid=8), fineness=3.0)
+    path = tmp_path / "mine.safetensors"
+    codec_file.save(path, codec, entropy)
+    held = weights_file.describe(path).config
+    rewritten(path, config={{"linear_path": "picture"}.get(key, key): value for key, value in held.items()})
+    assert "picture" in weights_file.describe(path).config
+    assert hsc.load(path).compress(faces(), 1) == codec.compress(faces(), 1)
+
+
 def test_every_truncation_is_an_error(saved: tuple[Codec, Path]):
     _, path = saved
     whole = path.read_bytes()

@@ -24,7 +24,7 @@ def tiny_model(context: str = "layer", grid: int = 0) -> ModelConfig:
     layers[LAYERS[-1]].grid = grid
     return ModelConfig(
         layers=layers,
-        picture=SIZE // 2 if grid else 0,
+        linear_path=SIZE // 2 if grid else 0,
         lambdas=[0.1, 0.01],
         heads_hidden=16,
         generator=GeneratorConfig(channels=[16, 16, 16, 16], z_dim=16, w_dim=16, mapping_layers=2),

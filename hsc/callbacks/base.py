@@ -187,7 +187,7 @@ def logged_info(trainer: pl.Trainer, name: str) -> MetricInfo:
             info = callback.described.get(metric)
     if info is None:
         raise HscError(
-            f"whether more of {name!r} is better is not known: watch a metric of hsc's, or what a judge of your own "
+            f"whether more of {name!r} is better is not known: monitor a metric of hsc's, or what a judge of your own "
             "says, whose class states `higher_is_better`"
         )
     return info

@@ -12,12 +12,12 @@ from hsc.callbacks.loggers import samples_seen, wandb_runs
 class BestValueCallback(pl.Callback):
     """Makes all `val/…` values of the best validation so far the W&B summary, together; survives resuming.
 
-    Left alone, W&B summarises a run by its last values, and sweeps rank runs by them. `watch`: the value by which
+    Left alone, W&B summarises a run by its last values, and sweeps rank runs by them. `monitor`: the value by which
     validations are compared; where validation does not report it, the latest is taken. `best` holds the values by name.
     """
 
-    def __init__(self, watch: str = "") -> None:
-        self.watch = watch
+    def __init__(self, monitor: str = "") -> None:
+        self.monitor = monitor
         self.best: dict[str, float] = {}
         self._defined: set[str] = set()
 
@@ -31,8 +31,8 @@ class BestValueCallback(pl.Callback):
         if trainer.sanity_checking:
             return
         reported = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
-        if self.watch not in reported or logged_info(trainer, self.watch).is_better(
-            reported[self.watch], self.best.get(self.watch)
+        if self.monitor not in reported or logged_info(trainer, self.monitor).is_better(
+            reported[self.monitor], self.best.get(self.monitor)
         ):
             self.best = {name: value for name, value in reported.items() if not math.isnan(value)}
         axis = "samples_seen" if samples_seen(pl_module) is not None else None

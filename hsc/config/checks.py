@@ -110,15 +110,15 @@ def _why_ignored(path: Sequence[str], value: Any, stage: StageConfig, config: Co
             if not used(stage):
                 return reason
     field, *below = path
-    if field == "rates" and below == ["discriminator"]:
+    if field == "lr_scale" and below == ["discriminator"]:
         return "the discriminator's rate is adversarial.learning_rate"
-    if field == "rates" and below and below[0] not in stage.train:
+    if field == "lr_scale" and below and below[0] not in stage.train:
         return f"the stage does not train {below[0]}"
-    if field in ("losses", "weights") and below and value:
+    if field in ("losses", "layer_weights") and below and value:
         layers = list(config.model.layers)
         trained = layers[-1:] if _all_at_once(stage) else stage.layers or layers
         if below[0] in layers and below[0] not in trained:
-            return f"only losses and weights of {', '.join(trained)} count in this stage"
+            return f"only losses and layer_weights of {', '.join(trained)} count in this stage"
     return ""
 
 
@@ -161,10 +161,12 @@ def check_model(model: ModelConfig) -> None:
     elif generator.full:
         raise HscError("config: model.generator.full: only a mobilestylegan draws two sizes; leave it out")
     sizes = generator.resolutions
-    if model.picture and model.picture not in sizes:
-        raise HscError(f"config: model.picture: {model.picture} is none of 0 and the generator's resolutions {sizes}")
-    if model.mirrored and not model.picture:
-        raise HscError("config: model.mirrored: there are no components without a picture; set model.picture")
+    if model.linear_path and model.linear_path not in sizes:
+        raise HscError(
+            f"config: model.linear_path: {model.linear_path} is none of 0 and the generator's resolutions {sizes}"
+        )
+    if model.mirrored and not model.linear_path:
+        raise HscError("config: model.mirrored: there are no components without a linear path; set model.linear_path")
     _check_grids(model)
 
 
@@ -200,8 +202,10 @@ def _check_grids(model: ModelConfig) -> None:
         raise HscError(f"config: model.layers.{last}.grid: {layer.grid} is none of 0 and {sides}")
     if layer.dim > (most := 3 * (size // layer.grid) ** 2):
         raise HscError(f"config: model.layers.{last}.dim: a cell of its grid has {most} numbers (not {layer.dim})")
-    if not model.picture or model.picture == size:
-        raise HscError(f"config: model.layers.{last}.grid: it refines a picture smaller than {size}: set model.picture")
+    if not model.linear_path or model.linear_path == size:
+        raise HscError(
+            f"config: model.layers.{last}.grid: it refines a picture smaller than {size}: set model.linear_path"
+        )
 
 
 def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
@@ -218,7 +222,7 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
     names = list(config.model.layers)
     if stage.layers != names[: len(stage.layers)]:
         refuse("layers", f"{stage.layers} is no prefix of the model's layers {names}")
-    for key in ("losses", "weights"):
+    for key in ("losses", "layer_weights"):
         for layer in getattr(stage, key):
             if layer not in names:
                 refuse(key, f"{layer!r} is none of {', '.join(names)}")
@@ -227,10 +231,10 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
         refuse("decode_with", "the generator has no full size; set model.generator.full")
     if stage.init_full is not None and not config.model.generator.full:
         refuse("init_full", "the generator has no full size; set model.generator.full")
-    if stage.decode_with == "picture" and not config.model.picture:
-        refuse("decode_with", "the model has no picture to show; set model.picture")
-    if stage.module == "prior" and config.model.picture and config.model.generator.architecture == "mobilestylegan":
-        refuse("module", "a prior stage has no picture that a mobilestylegan could read; leave model.picture 0")
+    if stage.decode_with == "linear" and not config.model.linear_path:
+        refuse("decode_with", "the model has no linear path; set model.linear_path")
+    if stage.module == "prior" and config.model.linear_path and config.model.generator.architecture == "mobilestylegan":
+        refuse("module", "a mobilestylegan's prior stage has no linear path; leave model.linear_path 0")
     if stage.module == "image_head" and config.model.generator.architecture != "mobilestylegan":
         refuse("module", "image heads are of a mobilestylegan; set model.generator.architecture")
     if stage.needs_styles and stage.data.flips:

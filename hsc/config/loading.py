@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from hsc.config.checks import check, check_model, check_written
 from hsc.config.reading import Tree, merged, read_arguments, read_words, read_yaml, resolved
 from hsc.config.schema import Config, ModelConfig
-from hsc.config.validation import build, unknown
+from hsc.config.validation import build, renamed, unknown
 from hsc.errors import HscError
 
 
@@ -42,15 +42,19 @@ def to_yaml(config: Config) -> str:
 
 
 def from_yaml(text: str) -> Config:
-    """The config of which `to_yaml` made the text. Raises HscError where it is another version's."""
-    values = OmegaConf.to_container(OmegaConf.create(text))
+    """The config of which `to_yaml` made the text, also where it has former names of keys.
+
+    Raises HscError where it is another version's.
+    """
+    values = renamed(Config, OmegaConf.to_container(OmegaConf.create(text)))
     return build(Config, values, "the checkpoint was written by another version of hsc")
 
 
 def model_from_dict(values: Mapping[str, Any]) -> ModelConfig:
-    """A model's config as a weights file keeps it."""
+    """A model's config as a weights file keeps it, also where it has former names of keys."""
     defaults = asdict(ModelConfig()) | {"layers": {}}
-    model = build(ModelConfig, merged(defaults, values), "the weights were written by another version of hsc")
+    current = renamed(ModelConfig, values)
+    model = build(ModelConfig, merged(defaults, current), "the weights were written by another version of hsc")
     check_model(model)
     return model
 

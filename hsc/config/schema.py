@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from hsc.config.ranges import Range, shown
 
 Part = Literal["encoder", "gain", "entropy", "heads", "generator", "image_head", "full", "mapping", "discriminator"]
+Decoder = Literal["generator", "linear", "full"]
 
 Count = Annotated[int, Range(1, 10**9)]
 Width = Annotated[int, Range(1, 4096)]
@@ -138,7 +139,7 @@ class ModelConfig(Section):
     """Weight of a bit per pixel for each quality, from the fewest bytes (quality 0) to the most."""
     heads_hidden: Width = 256
     """Hidden width of the decoder heads."""
-    picture: Annotated[int, Range(0, 2048)] = 0
+    linear_path: Annotated[int, Range(0, 2048)] = 0
     """Side of the linear path's picture: latents start as principal components of faces this small; 0: no such path."""
     mirrored: bool = False
     """Components are symmetric or antisymmetric, as those of faces and their mirror images are at first: half the
@@ -214,7 +215,7 @@ class StageConfig(Section):
     A codec stage learns against a discriminator only where it names it here."""
     layers: list[str] = field(default_factory=list)
     """Prefix of the layers that is trained; empty: all."""
-    weights: dict[str, Weight] = field(default_factory=dict)
+    layer_weights: dict[str, Weight] = field(default_factory=dict)
     """Weight of each layer's term in the objective; default 1."""
     losses: dict[str, dict[str, Weight]] = field(default_factory=dict)
     """For each layer the weight of each task, such as {basic: {landmarks: 1, lpips.alex: 1}}."""
@@ -227,9 +228,9 @@ class StageConfig(Section):
     """Fraction of the steps after which "noise" becomes "round"."""
     prefixes: Literal["sample", "all"] = "sample"
     """"sample": each image of a batch is decoded from one prefix drawn at random (cheap); "all": from every prefix."""
-    decode_with: Literal["generator", "picture", "full"] = "generator"
-    """What decoded faces are: images of the "generator"; the linear path's "picture" alone, enlarged, to train a code
-    quickly, before the decoder that will draw from it; or images of the generator's "full" size, averaged."""
+    decode_with: Decoder = "generator"
+    """What decodes faces: the "generator"; "linear", the linear path alone, whose picture is enlarged, to train a code
+    quickly, before the decoder that will draw from it; or the generator's "full" size, whose images are averaged."""
     steps: Count = 1000
     """Optimisation steps."""
     batch_size: Annotated[int, Range(1, 65536)] = 32
@@ -237,8 +238,8 @@ class StageConfig(Section):
     accumulate: Annotated[int, Range(1, 65536)] = 1
     """Parts in which a process computes its images of a step, to need less memory; gradients add up."""
     learning_rate: Rate = 1e-3
-    """Adam's peak rate; multiplied by `rates` for single parts."""
-    rates: dict[Part, Annotated[float, Range(0, 1000)]] = field(default_factory=dict)
+    """Adam's peak rate; multiplied by `lr_scale` for single parts."""
+    lr_scale: dict[Part, Annotated[float, Range(0, 1000)]] = field(default_factory=dict)
     """Factor on the learning rate of a part, such as {generator: 0.1}."""
     warmup: Annotated[int, Range(0, 10**9)] = 100
     """Steps of linear warm-up."""
@@ -246,10 +247,10 @@ class StageConfig(Section):
     """The rate falls along a cosine to this fraction of its peak."""
     betas: Annotated[list[Beta], Field(min_length=2, max_length=2)] = field(default_factory=lambda: [0.9, 0.99])
     """Adam's β₁ and β₂."""
-    clip: Weight = 1.0
+    grad_clip: Weight = 1.0
     """Norm to which gradients are clipped; 0: not clipped."""
-    average_kimg: Weight = 10.0
-    """Half-life of the weights' running average, in thousands of images; the average is validated and released."""
+    ema_kimg: Weight = 10.0
+    """Half-life of the weights' moving average (EMA), in thousands of images; it is validated and released."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     """Lightning's 32-true or bf16-mixed; "auto": bf16-mixed where the device computes it, else 32-true."""
     compile: bool = False
@@ -261,8 +262,8 @@ class StageConfig(Section):
     log_every: Count = 25
     """Steps between logged training values."""
     patience: Annotated[int, Range(0, 10**9)] = 0
-    """Validations in a row without a better `watch` after which the stage ends, with its best weights; 0: never."""
-    watch: str = "val/enhanced/lpips_vgg"
+    """Validations in a row without a better `monitor` after which the stage ends, with its best weights; 0: never."""
+    monitor: str = "val/enhanced/lpips_vgg"
     """What tells the best validation, for early stopping and W&B's summary: any value that validation logs."""
     init: str | None = None
     """Starting weights: a file, released name, run folder, stage:NAME or "fresh"; default the stage before in `run`."""
@@ -403,3 +404,19 @@ class DistilConfig(Section):
     teacher's descriptor."""
     seed: Annotated[int, Range(0, 2**32 - 1)] = 0
     """Everything random follows from it."""
+
+
+RETIRED: dict[Any, dict[str, str | None]] = {
+    ModelConfig: {"picture": "linear_path"},
+    StageConfig: {
+        "rates": "lr_scale",
+        "weights": "layer_weights",
+        "watch": "monitor",
+        "average_kimg": "ema_kimg",
+        "clip": "grad_clip",
+        "distillation": None,
+    },
+    Decoder: {"picture": "linear"},
+}
+"""Of a section, former names of its keys; of a choice, of its values: each with the name of now, or None where it is
+gone. An experiment that has one is told so; weights files and checkpoints that have one are read."""

@@ -10,7 +10,7 @@ def tasks_of(stage: StageConfig, model: ModelConfig) -> dict[str, dict[str, floa
     names = stage.layers or list(model.layers)
     if stage.module != "codec" or stage.quantise == "none":
         names = list(model.layers)[-1:]  # nothing is sent, so only the whole is decoded
-    weighing = (name for name in names if stage.weights.get(name, 1.0))
+    weighing = (name for name in names if stage.layer_weights.get(name, 1.0))
     return {name: _weighing(stage.losses.get(name, {})) for name in weighing}
 
 

@@ -3,12 +3,13 @@
 import difflib
 from collections.abc import Sequence
 from dataclasses import is_dataclass
-from functools import cache
+from functools import cache, reduce
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from hsc.config.ranges import shown
+from hsc.config.schema import RETIRED
 from hsc.errors import HscError
 
 AnyConfig = TypeVar("AnyConfig")
@@ -25,8 +26,22 @@ def build(kind: type[AnyConfig], values: Any, what: str = "config") -> AnyConfig
         found = error.errors(include_url=False)[0]
     place = [part for part in found["loc"] if part != "[key]"]
     if found["type"] == "unexpected_keyword_argument":
-        raise HscError(f"{what}: {unknown('key', place[-1], _fields(kind, place[:-1]), place[:-1])}")
+        *above, key = place
+        section = reduce(_below, above, kind)
+        if key in (names := RETIRED.get(section, {})):
+            told = f"is called {names[key]} now" if names[key] else "is no longer a field; remove it"
+            raise HscError(f"{what}: {path_of(place)}: {told}")
+        raise HscError(f"{what}: {unknown('key', key, _fields(section), above)}")
     raise HscError(f"{what}: {path_of(place)}: {_complaint(found)}")
+
+
+def renamed(kind: Any, values: Any) -> Any:
+    """Values for `kind`, as an earlier version of hsc wrote them, under the names of this one."""
+    names = RETIRED.get(kind, {})
+    if isinstance(values, dict):
+        current = {names.get(key, key): value for key, value in values.items()}
+        return {key: renamed(_below(kind, key), value) for key, value in current.items() if key is not None}
+    return names.get(values, values) if isinstance(values, str) else values
 
 
 def unknown(what: str, name: Any, known: Sequence[str], place: Place = ()) -> str:
@@ -73,9 +88,12 @@ def _complaint(found: Any) -> str:
     return f"{found['msg']} (not {shown(value)})"
 
 
-def _fields(kind: Any, place: Place) -> list[str]:
-    """The keys of the dataclass at `place` below `kind`."""
-    for part in place:
-        hints = get_type_hints(kind) if is_dataclass(kind) else {}
-        kind = hints[str(part)] if hints else get_args(kind)[-1]
-    return [name for name in get_type_hints(kind) if not name.startswith("_")]
+def _below(kind: Any, part: str | int) -> Any:
+    """The type of what has the key or place `part` in a dataclass, a mapping or a list; Any where there is no such."""
+    if is_dataclass(kind):
+        return get_type_hints(kind).get(str(part), Any)
+    return (get_args(kind) or (Any,))[-1]
+
+
+def _fields(section: Any) -> list[str]:
+    return [name for name in get_type_hints(section) if not name.startswith("_")]

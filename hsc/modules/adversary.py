@@ -182,8 +182,8 @@ class AdversarialModule(TrainableModule):
     def update(self, player: int) -> None:
         """Step by the gradients that the micro-batches have added up."""
         optimizer = self.players[player]
-        if self.stage.clip:
-            self.clip_gradients(optimizer, self.stage.clip, "norm")
+        if self.stage.grad_clip:
+            self.clip_gradients(optimizer, self.stage.grad_clip, "norm")
         optimizer.step()
         optimizer.zero_grad()
 

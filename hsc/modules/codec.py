@@ -194,7 +194,7 @@ class CodecModule(AdversarialModule):
     @property
     def _linear(self) -> bool:
         """Whether decoded faces are the linear path's pictures."""
-        return self.stage.decode_with == "picture"
+        return self.stage.decode_with == "linear"
 
     def _quantiser(self) -> Any:
         late = self.step >= self.stage.round_after * self.stage.steps

@@ -36,7 +36,7 @@ class Objective:
 
     def __init__(self, stage: StageConfig, layers: Sequence[str], losses: Mapping[str, Loss]) -> None:
         self.layers = layers
-        self.weights = {layer: stage.weights.get(layer, 1.0) for layer in layers}
+        self.weights = {layer: stage.layer_weights.get(layer, 1.0) for layer in layers}
         self.tasks = {
             layer: {task: w for task, w in stage.losses.get(layer, {}).items() if task in losses and w * weight}
             for layer, weight in self.weights.items()

@@ -80,7 +80,7 @@ class TrainableModule(pl.LightningModule):
             if name in self.stage.train:
                 own = [p for p in self.parts()[name].parameters() if p.requires_grad and p not in seen]
                 seen.update(own)
-                groups.append({"params": own, "lr": self.stage.learning_rate * self.stage.rates.get(name, 1.0)})
+                groups.append({"params": own, "lr": self.stage.learning_rate * self.stage.lr_scale.get(name, 1.0)})
         return groups
 
     def configure_optimizers(self) -> Any:

@@ -38,7 +38,7 @@ def build_generator(model: ModelConfig) -> Generator:
     config = model.generator
     if config.architecture == "mobilestylegan":
         return MobileStyleGAN(config.channels, config.z_dim, config.w_dim, config.mapping_layers, config.full)
-    picture = image_size(model) if grid(model) else model.picture
+    picture = image_size(model) if grid(model) else model.linear_path
     return StyleGAN2(config.channels, config.z_dim, config.w_dim, config.mapping_layers, config.input, picture)
 
 
@@ -55,7 +55,7 @@ def build_encoder(model: ModelConfig) -> PyramidEncoder:
         config.channels,
         bands(model),
         config.pyramid_channels,
-        model.picture,
+        model.linear_path,
         grid(model),
         model.mirrored,
     )
@@ -63,8 +63,8 @@ def build_encoder(model: ModelConfig) -> PyramidEncoder:
 
 def build_heads(model: ModelConfig) -> Heads:
     synthesis = None
-    if model.picture:
-        synthesis = EigenSynthesis(model.picture, bands(model), image_size(model), grid(model), model.mirrored)
+    if model.linear_path:
+        synthesis = EigenSynthesis(model.linear_path, bands(model), image_size(model), grid(model), model.mirrored)
     generator = model.generator
     if synthesis is not None and generator.architecture == "mobilestylegan":
         widths = dict(zip(generator.resolutions[1:-1], generator.channels[1:], strict=True))

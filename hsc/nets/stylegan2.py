@@ -8,7 +8,7 @@ Parameter names follow stylegan2-ada-pytorch's `G_ema`, so that its checkpoints 
 - The 4×4 input may be `const + affine(first row of W+)` instead of `const`: on small sets a style-driven constant is
   slow to learn where things are in the picture (see docs/architecture.md). Imported checkpoints use "const".
 
-- Beside W+ it may take a small picture, which is drawn on (`model.picture`): the linear path of the codec.
+- Beside W+ it may take a small picture, which is drawn on (`model.linear_path`): the linear path of the codec.
 
 Under autocast only the features and the kernels of the 3×3 convolutions have its precision.
 """

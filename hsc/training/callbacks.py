@@ -1,4 +1,4 @@
-"""What accompanies a stage's steps: the running average of its weights, compilation, logging, early stopping, and the
+"""What accompanies a stage's steps: the moving average of its weights, compilation, logging, early stopping, and the
 callbacks that measure.
 """
 
@@ -121,24 +121,24 @@ class TrainingCurves(StepCallback):
 
 
 class Selection(NamedTuple):
-    """A stage keeps the weights that are best by `watch`, and ends after `patience` validations without better ones."""
+    """A stage keeps its best weights by `monitor`, and ends after `patience` validations without better ones."""
 
-    watch: str
+    monitor: str
     patience: int
 
 
 class EarlyStop(pl.Callback):
-    """Ends training after `patience` validations that did not better `watch`; keeps the averaged weights of the best.
+    """Ends training after `patience` validations that did not better `monitor`; keeps the averaged weights of the best.
 
     Small sets are memorised within minutes: the last weights are then not the best. A resumed run goes on
-    counting where it was. Raises HscError at the first validation that does not report `watch`, and where nobody
+    counting where it was. Raises HscError at the first validation that does not report `monitor`, and where nobody
     says which way that is better.
 
-    With `patience` 0 it only keeps the best, if validation reports `watch` at all.
+    With `patience` 0 it only keeps the best, if validation reports `monitor` at all.
     """
 
-    def __init__(self, folder: Path, watch: str, patience: int) -> None:
-        self._file, self.watch, self.patience = folder / BEST, watch, patience
+    def __init__(self, folder: Path, monitor: str, patience: int) -> None:
+        self._file, self.monitor, self.patience = folder / BEST, monitor, patience
         self.metrics: dict[str, float] = {}
         """what the best validation reported"""
         self.waited = 0
@@ -153,12 +153,12 @@ class EarlyStop(pl.Callback):
         if trainer.sanity_checking or (self.patience and trainer.state.fn != TrainerFn.FITTING):
             return
         reported = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        if self.watch not in reported and not self.patience:
+        if self.monitor not in reported and not self.patience:
             return
-        if self.watch not in reported:
+        if self.monitor not in reported:
             known = ", ".join(sorted(name for name in reported if name.startswith("val/")))
-            raise HscError(f"config: watch: validation does not report {self.watch!r}; it reports {known}")
-        if logged_info(trainer, self.watch).is_better(reported[self.watch], self.metrics.get(self.watch)):
+            raise HscError(f"config: monitor: validation does not report {self.monitor!r}; it reports {known}")
+        if logged_info(trainer, self.monitor).is_better(reported[self.monitor], self.metrics.get(self.monitor)):
             self.metrics, self.waited = reported, 0
             # Every process: Lightning gathers what they hold. The averaging callback puts its weights into the file.
             trainer.save_checkpoint(self._file, weights_only=True)
@@ -195,7 +195,7 @@ def report_callbacks(config: Config, name: str) -> list[pl.Callback]:
         reports.append(callbacks.FIDCallback(judges.distribution))
     if stage.module == "codec" and stage.quantise != "none":
         reports += [callbacks.BppCallback(), callbacks.SymbolStatisticsCallback()]
-    return [*reports, callbacks.WandbTableCallback(), callbacks.BestValueCallback(watched(config, name))]
+    return [*reports, callbacks.WandbTableCallback(), callbacks.BestValueCallback(monitored(config, name))]
 
 
 def draws_faces(stage: StageConfig) -> bool:
@@ -203,19 +203,19 @@ def draws_faces(stage: StageConfig) -> bool:
     return stage.module == "prior" and stage.is_adversarial
 
 
-def watched(config: Config, name: str) -> str:
+def monitored(config: Config, name: str) -> str:
     """The logged value that tells a stage's best validation: how lifelike the faces are that a prior draws, where that
-    is measured, else the stage's `watch`."""
+    is measured, else the stage's `monitor`."""
     stage = config.stages[name]
     if not stage.patience and draws_faces(stage) and config.judges.distribution != "none":
         with suppress(NotAvailable):
             _, distance = distance_names(load_judge(config.judges.distribution))
             return f"val/generated/{distance}"
-    return stage.watch
+    return stage.monitor
 
 
 def choose_selection(config: Config, name: str) -> Selection | None:
     """By what validation chooses the weights to keep: for early stopping, or for the most lifelike faces of a prior;
     None where they are the last."""
-    watch, patience = watched(config, name), config.stages[name].patience
-    return Selection(watch, patience) if patience or watch.startswith("val/generated/") else None
+    monitor, patience = monitored(config, name), config.stages[name].patience
+    return Selection(monitor, patience) if patience or monitor.startswith("val/generated/") else None

@@ -196,7 +196,7 @@ def _diverged(trainer: pl.Trainer, module: TrainableModule, name: str, what: str
     lower = [f"learning_rate (now {stage.learning_rate:g})"]
     if stage.is_adversarial:
         lower.append(f"adversarial.learning_rate (now {stage.adversarial.learning_rate:g})")
-    advice = f"lower {' or '.join(lower)}" + ("" if stage.clip else ", or set clip to 1, which is 0 now")
+    advice = f"lower {' or '.join(lower)}" + ("" if stage.grad_clip else ", or set grad_clip to 1, which is 0 now")
     kept = next((folder / file for file in (LAST, PREVIOUS) if (folder / file).exists()), None)
     rest = f"{kept} is from before, and the same command goes on from it" if kept else "no checkpoint was saved before"
     return HscError(f"{name}: {what}: {advice}; {rest}")

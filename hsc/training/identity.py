@@ -162,7 +162,7 @@ def code_hash() -> str:
 def _decisive_settings(config: Config, stage: StageConfig) -> dict[str, Any]:
     """Of the stage's own fields those that its steps read, and that stand nowhere else in the identity."""
     elsewhere = ("init", "data", "losses", "precision")
-    without_effect = ("save_every", "log_every", "validate_every", "patience", "watch")
+    without_effect = ("save_every", "log_every", "validate_every", "patience", "monitor")
     unused = [field for field, (used, _) in USED.items() if not used(stage)]
     if not stage.is_adversarial:
         unused.append("adversarial")
@@ -172,8 +172,8 @@ def _decisive_settings(config: Config, stage: StageConfig) -> dict[str, Any]:
     return settings | {
         "train": sorted(set(stage.train)),
         "layers": layers,
-        "weights": {layer: stage.weights.get(layer, 1.0) for layer in decoded},
-        "rates": {part: stage.rates.get(part, 1.0) for part in sorted(set(stage.train))},
+        "layer_weights": {layer: stage.layer_weights.get(layer, 1.0) for layer in decoded},
+        "lr_scale": {part: stage.lr_scale.get(part, 1.0) for part in sorted(set(stage.train))},
         "flips": stage.data.flips,
         **decisive_flags(config),
     }
@@ -207,7 +207,7 @@ def _training_data(data: FaceDataModule) -> str:
 
 def _choice_of_the_best(config: Config, stage: StageConfig, best: Selection, data: FaceDataModule) -> dict[str, Any]:
     return {
-        "watch": best.watch,
+        "monitor": best.monitor,
         "patience": best.patience,
         "validate_every": stage.validate_every,
         "validation": data.faces("validation").pictures_key,

@@ -47,7 +47,7 @@ SET_BY_HSC = {
     "check_val_every_n_epoch": "set defaults.validate_every",
     "log_every_n_steps": "set defaults.log_every",
     "accumulate_grad_batches": "hsc counts its steps by it; set defaults.accumulate",
-    "gradient_clip_val": "set defaults.clip",
+    "gradient_clip_val": "set defaults.grad_clip",
     "enable_checkpointing": "hsc saves every defaults.save_every steps; a ModelCheckpoint under callbacks saves more",
     "limit_train_batches": "hsc's sampler resumes exactly and has no epochs; set defaults.steps or defaults.data.train",
     "overfit_batches": "hsc's sampler resumes exactly and has no epochs; set defaults.data.train",
@@ -59,8 +59,8 @@ REFUSED_CALLBACKS: Mapping[type, str] = {
     lightning_callbacks.GradientAccumulationScheduler: "hsc counts its steps by the batch; set defaults.accumulate",
     lightning_callbacks.BatchSizeFinder: "it changes the batches of hsc's sampler; set defaults.batch_size",
     lightning_callbacks.LearningRateFinder: "it takes steps that hsc does not count; set defaults.learning_rate",
-    lightning_callbacks.WeightAveraging: "hsc averages the weights itself; set defaults.average_kimg",
-    lightning_callbacks.StochasticWeightAveraging: "hsc averages the weights itself; set defaults.average_kimg",
+    lightning_callbacks.WeightAveraging: "hsc averages the weights itself; set defaults.ema_kimg",
+    lightning_callbacks.StochasticWeightAveraging: "hsc averages the weights itself; set defaults.ema_kimg",
 }
 WITHOUT_EFFECT = frozenset(
     {"profiler", "detect_anomaly", "enable_progress_bar", "enable_model_summary", "num_sanity_val_steps"}
@@ -87,7 +87,7 @@ def build_trainer(
     # The order matters: reports need the averaged weights in place, early stopping what they report, and checkpoints
     # hold what it counted.
     callbacks: list[pl.Callback] = [
-        HalfLifeAveraging(stage.average_kimg * 1000, stage.batch_size),
+        HalfLifeAveraging(stage.ema_kimg * 1000, stage.batch_size),
         *reports,
         *([early_stop] if early_stop is not None else []),
         TrainingCurves(name),
@@ -100,7 +100,7 @@ def build_trainer(
     players = 2 if stage.is_adversarial else 1  # each of whose steps counts
     automatic: dict[str, Any] = {}
     if not stage.is_adversarial:
-        automatic = {"gradient_clip_val": stage.clip or None, "accumulate_grad_batches": stage.accumulate}
+        automatic = {"gradient_clip_val": stage.grad_clip or None, "accumulate_grad_batches": stage.accumulate}
     started_by = launcher()
     nodes = 1 if started_by is None else started_by.nodes
     # Stages of the first layers, and the two halves of adversarial training, leave parameters without gradients.

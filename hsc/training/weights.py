@@ -85,7 +85,7 @@ def set_starting_weights(
         assert isinstance(module, CodecModule)
         load_full_size(module, find_weights(full))
         say(f"{name}: the full size starts from {full}")
-    if config.model.picture and not (start is not None and holds_eigenfaces(start, module)):
+    if config.model.linear_path and not (start is not None and holds_eigenfaces(start, module)):
         say(f"{name}: latents start as principal components of the training faces")
         start_as_eigenfaces(module, data)
 

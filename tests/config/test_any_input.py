@@ -123,12 +123,18 @@ def test_what_is_written_otherwise_says_what_to_write(text: str, message: str) -
 
 
 def test_fields_with_defaults_can_be_referred_to() -> None:
-    joint = "{warmup: '${.steps}', save_every: '${stages.prior.steps}', clip: '${seed}'}"
+    joint = "{warmup: '${.steps}', save_every: '${stages.prior.steps}', grad_clip: '${seed}'}"
     text = f"name: run-${{seed}}\nstages: {{joint: {joint}}}"
     found = outcome([yaml.safe_dump(EXPERIMENT), text], ["defaults.validate_every=${devices}"])
     assert isinstance(found, Config)
     stage = found.stages["joint"]
-    assert (found.name, stage.warmup, stage.save_every, stage.clip, stage.validate_every) == ("run-0", 3, 1000, 0, 1)
+    assert (found.name, stage.warmup, stage.save_every, stage.grad_clip, stage.validate_every) == (
+        "run-0",
+        3,
+        1000,
+        0,
+        1,
+    )
 
 
 def test_a_split_may_be_a_list() -> None:

@@ -43,10 +43,13 @@ def experiment(tmp_path: Path) -> Path:
             "stages.joint.adversarial.path_weight: only prior stages draw faces at random",
         ),
         (
-            ["stages.joint.train=[heads,discriminator]", "stages.joint.rates.discriminator=0.1"],
-            "stages.joint.rates.discriminator: the discriminator's rate is adversarial.learning_rate",
+            ["stages.joint.train=[heads,discriminator]", "stages.joint.lr_scale.discriminator=0.1"],
+            "stages.joint.lr_scale.discriminator: the discriminator's rate is adversarial.learning_rate",
         ),
-        (["stages.joint.rates.generator=0.1"], "stages.joint.rates.generator: the stage does not train generator"),
+        (
+            ["stages.joint.lr_scale.generator=0.1"],
+            "stages.joint.lr_scale.generator: the stage does not train generator",
+        ),
         (["stages.prior.round_after=0.5"], "stages.prior.round_after: only codec stages with quantise: noise"),
         (["stages.joint.quantise=round", "stages.joint.round_after=0.5"], "stages.joint.round_after: only codec"),
         (["stages.inversion.prefixes=all"], "stages.inversion.prefixes: a stage without quantisation"),
@@ -55,8 +58,8 @@ def experiment(tmp_path: Path) -> Path:
             ["stages.prior.adversarial.discriminator=projected", "stages.prior.adversarial.r1_gamma=1"],
             "stages.prior.adversarial.r1_gamma: only the stylegan2 discriminator has it",
         ),
-        (["stages.basic.losses.middle.l2=2"], "only losses and weights of basic count in this stage"),
-        (["stages.inversion.weights.basic=2"], "only losses and weights of enhanced count in this stage"),
+        (["stages.basic.losses.middle.l2=2"], "only losses and layer_weights of basic count in this stage"),
+        (["stages.inversion.layer_weights.basic=2"], "only losses and layer_weights of enhanced count in this stage"),
     ],
 )
 def test_fields_that_a_stage_ignores_are_refused(experiment: Path, words: list[str], message: str) -> None:
@@ -68,7 +71,7 @@ def test_fields_that_a_stage_ignores_are_refused(experiment: Path, words: list[s
 
 @pytest.mark.parametrize(
     "word",
-    ["adversarial.weight=0.5", "rates.generator=0.1", "round_after=0.5", "prefixes=all"],
+    ["adversarial.weight=0.5", "lr_scale.generator=0.1", "round_after=0.5", "prefixes=all"],
 )
 def test_defaults_are_for_the_stages_that_use_them(experiment: Path, tmp_path: Path, word: str) -> None:
     loaded = config.load([experiment], [f"defaults.{word}"])
@@ -100,7 +103,10 @@ def test_defaults_are_for_the_stages_that_use_them(experiment: Path, tmp_path: P
         (["name=???"], "name: must be given"),
         (["name=.."], "name: must be the name of a folder"),
         (["model.layers.more.dim=4"], "model.layers.more.rows: must be given"),
-        (["model.layers.enhanced={grid: 32, dim: 13}", "model.picture=32"], "enhanced.dim: a cell of its grid has 12"),
+        (
+            ["model.layers.enhanced={grid: 32, dim: 13}", "model.linear_path=32"],
+            "enhanced.dim: a cell of its grid has 12",
+        ),
         (["model.entropy.heads=5"], "model.entropy.heads: 5 does not divide width 96"),
         (["model.encoder.channels=[8,8]"], "model.encoder.channels: 2 widths, but the generator has 5 resolutions"),
     ],
@@ -131,4 +137,4 @@ def test_which_stages_learn_against_a_discriminator(
 
 def test_a_grid_needs_a_layer_before_it() -> None:
     with pytest.raises(HscError, match=r"model\.layers\.all\.grid: it refines what layers before it say"):
-        check_model(config.ModelConfig({"all": config.LayerConfig(10, grid=8)}, picture=16))
+        check_model(config.ModelConfig({"all": config.LayerConfig(10, grid=8)}, linear_path=16))

@@ -1,5 +1,7 @@
 """YAML and key=value words become one checked config, or one line that names the key."""
 
+import json
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -72,10 +74,13 @@ def test_the_resolved_config_loads_to_itself(experiment: Path, tmp_path: Path) -
         ("stages.frist.steps=4000", "unknown stage 'frist', did you mean 'first'?"),
         ("run=[]", "run: lists no stage"),
         ("model.layers.basic.rows=4", "model.layers: their rows add up to 11, but a 64² stylegan2 has 10"),
-        ("model.picture=48", "model.picture: 48 is none of 0 and the generator's resolutions [4, 8, 16, 32, 64]"),
+        (
+            "model.linear_path=48",
+            "model.linear_path: 48 is none of 0 and the generator's resolutions [4, 8, 16, 32, 64]",
+        ),
         ("model.layers.basic.grid=8", "model.layers.basic.grid: only the last layer, enhanced, can have a grid"),
         ("model.layers.enhanced.grid=7", "model.layers.enhanced.grid: 7 is none of 0 and [4, 8, 16, 32]"),
-        ("model.layers.enhanced.grid=8", "it refines a picture smaller than 64: set model.picture"),
+        ("model.layers.enhanced.grid=8", "it refines a picture smaller than 64: set model.linear_path"),
         ("model.lambdas=[0.1,0.2]", "model.lambdas: must fall"),
         ("stages.first.layers=[middle]", "stages.first.layers: ['middle'] is no prefix"),
         ("stages.first.train=[image_head]", "a 'codec' stage has no part 'image_head'"),
@@ -93,6 +98,63 @@ def test_what_cannot_work_is_refused_by_its_full_key(experiment: Path, word: str
     assert "\n" not in str(caught.value)
 
 
+FORMER = {  # name of a key → the name of now, and a value
+    "defaults.rates": ("lr_scale", {"generator": 0.1}),
+    "stages.first.weights": ("layer_weights", {"basic": 2.0}),
+    "stages.second.watch": ("monitor", "val/basic/psnr"),
+    "defaults.average_kimg": ("ema_kimg", 1),
+    "stages.first.clip": ("grad_clip", 0),
+    "model.picture": ("linear_path", 64),
+}
+
+
+def of_key(key: str, value: object) -> dict:
+    """`{a: {b: value}}` of the key a.b."""
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value
+
+
+@pytest.mark.parametrize("key", FORMER)
+@pytest.mark.parametrize("place", ["file", "word", "agent's file"])
+def test_a_key_by_its_former_name_is_refused_with_the_new_one(
+    experiment: Path, tmp_path: Path, key: str, place: str
+) -> None:
+    now, value = FORMER[key]
+    more, given = tmp_path / "more.yaml", tmp_path / "arguments.json"
+    more.write_text(yaml.safe_dump(of_key(key, value)))
+    given.write_text(json.dumps({key: value}))
+    files = {"file": [more], "agent's file": [given]}.get(place, [])
+    with pytest.raises(HscError, match=rf"^config: {key}: is called {now} now$"):
+        config.load([experiment, *files], [f"{key}={json.dumps(value)}"] if place == "word" else [])
+
+
+def test_a_key_that_is_gone_is_refused(experiment: Path) -> None:
+    with pytest.raises(HscError, match=r"first\.distillation: is no longer a field; remove it"):
+        config.load([experiment], ["stages.first.distillation=1"])
+
+
+def test_a_value_by_its_former_name_is_refused_with_those_of_now(experiment: Path) -> None:
+    with pytest.raises(HscError, match=r"first\.decode_with: must be generator, linear or full"):
+        config.load([experiment], ["stages.first.decode_with=picture"])
+
+
+def test_what_a_checkpoint_has_under_former_names_is_read(tmp_path: Path) -> None:
+    """Keys of a section alone: stages and tasks may have any name."""
+    text = """
+        name: test
+        model: {picture: 64}
+        defaults: {rates: {generator: 0.1}, data: {path: faces.zip}}
+        stages:
+          picture:
+            {decode_with: picture, weights: {basic: 2}, losses: {basic: {clip: 1}}, distillation: 1, data: {path: x}}
+    """
+    read = config.from_yaml(textwrap.dedent(text))
+    stage = read.stages["picture"]
+    assert (read.model.linear_path, read.defaults.lr_scale) == (64, {"generator": 0.1})
+    assert (stage.decode_with, stage.layer_weights, stage.losses) == ("linear", {"basic": 2}, {"basic": {"clip": 1}})
+
+
 MOBILE = ("model.generator.architecture=mobilestylegan", "model.generator.input=const")
 
 
@@ -104,17 +166,17 @@ MOBILE = ("model.generator.architecture=mobilestylegan", "model.generator.input=
         ([*MOBILE, "model.layers.enhanced.rows=9"], "5 widths, but the generator has 6 resolutions"),
         (["model.generator.architecture=mobilestylegan"], "model.generator.input"),
         ([*MOBILE, "model.generator.channels=[8,8,6,8,8]"], "all but the last are multiples of 4"),
-        ([*MOBILE, "model.picture=64", "model.layers.enhanced.grid=8"], "a mobilestylegan reads no grid"),
+        ([*MOBILE, "model.linear_path=64", "model.layers.enhanced.grid=8"], "a mobilestylegan reads no grid"),
         (
-            [*MOBILE, "model.picture=64", "stages.second={module: prior, train: [generator]}"],
-            "no picture that a mobilestylegan could read",
+            [*MOBILE, "model.linear_path=64", "stages.second={module: prior, train: [generator]}"],
+            "a mobilestylegan's prior stage has no linear path",
         ),
         ([*MOBILE, "model.generator.full=[8,8,8,8,8]"], "has more widths than channels, at most 8, and begins with"),
         ([*MOBILE, "model.generator.full=[8,8,4,8,8,8]"], "generator.full: has more widths than channels"),
         ([*MOBILE, "stages.second.decode_with=full"], "the generator has no full size; set model.generator.full"),
         ([*MOBILE, "stages.second.init_full=ffhq1024"], "the generator has no full size; set model.generator.full"),
-        ([*MOBILE, "stages.second.decode_with=picture"], "the model has no picture to show; set model.picture"),
-        ([*MOBILE, "model.mirrored=true"], "there are no components without a picture; set model.picture"),
+        ([*MOBILE, "stages.second.decode_with=linear"], "the model has no linear path; set model.linear_path"),
+        ([*MOBILE, "model.mirrored=true"], "there are no components without a linear path; set model.linear_path"),
         ([*MOBILE, "model.generator.channels=[8,8,8,8,8,8,8,8,8]"], "a mobilestylegan has at most 8"),
     ],
 )

@@ -72,7 +72,7 @@ def experiment(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("path", [path for path in NUMBERS if not path.startswith("stages.")])
 def test_what_is_out_of_range_is_refused_by_its_path(experiment: Path, path: str, value: str) -> None:
     key, in_list = path.replace("losses.KEY.KEY", "losses.enhanced.l2"), path.endswith("[0]")
-    key = key.replace("layers.KEY", "layers.basic").replace("rates.KEY", "rates.heads").replace("KEY", "enhanced")
+    key = key.replace("layers.KEY", "layers.basic").replace("lr_scale.KEY", "lr_scale.heads").replace("KEY", "enhanced")
     word = f"{key[:-3]}=[{value}]" if in_list else f"{key}={value}"
     with pytest.raises(HscError) as caught:
         config.load([experiment], [word])
@@ -97,7 +97,7 @@ def test_both_ends_are_named(experiment: Path) -> None:
 
 
 def test_numbers_may_be_written_as_text_or_with_an_exponent(experiment: Path) -> None:
-    loaded = config.load([experiment], ["stages.joint.steps=1e3", 'stages.joint.warmup="7"', "defaults.clip=2"])
+    loaded = config.load([experiment], ["stages.joint.steps=1e3", 'stages.joint.warmup="7"', "defaults.grad_clip=2"])
     stage = loaded.stages["joint"]
-    assert (stage.steps, stage.warmup, stage.clip) == (1000, 7, 2.0)
-    assert [type(number) for number in (stage.steps, stage.warmup, stage.clip)] == [int, int, float]
+    assert (stage.steps, stage.warmup, stage.grad_clip) == (1000, 7, 2.0)
+    assert [type(number) for number in (stage.steps, stage.warmup, stage.grad_clip)] == [int, int, float]

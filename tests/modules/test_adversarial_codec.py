@@ -109,7 +109,7 @@ def test_a_step_in_parts_learns_the_same(fit: Callable, kind: str, stage: dict[s
 
 
 def test_gradients_of_each_player_are_clipped(fit: Callable, monkeypatch: pytest.MonkeyPatch):
-    codec, norms = module(clip=0.01), []
+    codec, norms = module(grad_clip=0.01), []
     step = torch.optim.Adam.step
 
     def noted(optimizer: torch.optim.Adam, *given, **named):

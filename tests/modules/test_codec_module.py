@@ -109,7 +109,7 @@ def test_distance_of_styles_by_hand(
         "log_every": 1,
         "train": ["encoder", "heads"],
         "styles": 0.5,
-        "weights": {"enhanced": 3.0},
+        "layer_weights": {"enhanced": 3.0},
         "losses": dict.fromkeys(LAYERS, tasks),
     }
     codec, twin = module(**settings), module(**settings)

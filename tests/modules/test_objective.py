@@ -17,7 +17,7 @@ class Darkness(Loss):
 
 
 STAGE = StageConfig(
-    weights={"basic": 2.0, "middle": 0.5},
+    layer_weights={"basic": 2.0, "middle": 0.5},
     losses={"basic": {"l2": 1.0, "darkness": 3.0}, "middle": {"l2": 4.0}, "enhanced": {"l2": 1.0, "missing": 9.0}},
 )
 LOSSES = {"l2": L2Loss(), "darkness": Darkness()}

@@ -40,11 +40,18 @@ def test_a_shipped_sweep_is_valid_for_wandb(file):
     assert not theirs.schema_violations_from_proposed_config(yaml.safe_load(file.read_text()))
 
 
-def test_a_trial_that_hsc_train_would_refuse_is_refused_before_it_starts(monkeypatch):
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("stages.joint.learing_rate", "did you mean 'stages"),
+        ("defaults.rates.heads", r"defaults\.rates: is called lr_scale now"),
+    ],
+)
+def test_a_trial_that_hsc_train_would_refuse_is_refused_before_it_starts(monkeypatch, key, said):
     monkeypatch.chdir(ROOT)
     content = yaml.safe_load((ROOT / "sweeps/smoke.yaml").read_text())
-    content["parameters"]["stages.joint.learing_rate"] = {"value": 1}
-    with pytest.raises(HscError, match="did you mean 'stages"):
+    content["parameters"][key] = {"value": 1}
+    with pytest.raises(HscError, match=said):
         preview(parse_sweep(content, "smoke"), Settings())
 
 

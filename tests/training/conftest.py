@@ -128,7 +128,7 @@ def write_experiment(faces: Path, folder: Path) -> Experiment:
             "precision": "32-true",
             "batch_size": 4,
             "warmup": 2,
-            "average_kimg": 0.01,
+            "ema_kimg": 0.01,
             "save_every": 2,
             "validate_every": 3,
             "log_every": 1,

@@ -18,7 +18,7 @@ EVERY = 4
 def folder(new_experiment: Callable, train_in_process: Callable[..., int]) -> Path:
     """The experiment once more, to W&B, in windows of four steps: `prior` has five, `basic` three, `joint` six."""
     windows = new_experiment()
-    words = [f"defaults.log_every={EVERY}", "logging.wandb=offline", "defaults.watch=val/enhanced/psnr"]
+    words = [f"defaults.log_every={EVERY}", "logging.wandb=offline", "defaults.monitor=val/enhanced/psnr"]
     assert train_in_process(windows, *words) == 0
     return windows.folder()
 

@@ -101,7 +101,7 @@ def test_networks_come_from_the_weights():
     config = Config(name="x", model_of=DEFAULT_MODEL, run=["a"])
     config.stages = {"a": replace(config.defaults, losses={"basic": {"l2": 1.0}})}
     model = with_model_of(config).model
-    assert (model.picture, list(model.layers)) == (64, ["basic", "middle", "enhanced"])
+    assert (model.linear_path, list(model.layers)) == (64, ["basic", "middle", "enhanced"])
     assert with_model_of(replace(config, model=model)).model == model
     with pytest.raises(HscError, match="exclude each other"):
         with_model_of(replace(config, model=ModelConfig(heads_hidden=8)))

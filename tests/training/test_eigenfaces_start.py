@@ -39,7 +39,7 @@ def data(tmp_path: Path) -> FaceDataModule:
 def module(data: FaceDataModule) -> CodecModule:
     torch.manual_seed(0)
     config = tiny_config()
-    config.model.picture = SIDE
+    config.model.linear_path = SIDE
     module = CodecModule(config, config.stages["only"], {})
     start_as_eigenfaces(module, data)
     return module
@@ -82,7 +82,7 @@ def test_all_faces_are_decomposed_as_far_as_memory_goes(
         monkeypatch.setattr("hsc.training.eigenfaces.LARGEST_SQUARE", SIDE // 2)
         monkeypatch.setattr("hsc.training.eigenfaces.HELD_BYTES", 4 * numbers_of_planes(SIDE) * 13)
     config = tiny_config()
-    config.model.picture = SIDE
+    config.model.linear_path = SIDE
     start_as_eigenfaces(CodecModule(config, config.stages["only"], {}), data)
     assert [len(batch) for batch in decomposed] == ([6, 6, 1] if too_large else [6] * 6 + [4])
 
@@ -90,7 +90,7 @@ def test_all_faces_are_decomposed_as_far_as_memory_goes(
 @torch.no_grad()
 def test_the_generator_draws_nothing_yet(data: FaceDataModule) -> None:
     config = tiny_config()
-    config.model.picture = SIDE
+    config.model.linear_path = SIDE
     module = CodecModule(config, config.stages["only"], {})
     start_as_eigenfaces(module, data)
     styles = torch.randn(2, sum(ROWS), config.model.generator.w_dim)

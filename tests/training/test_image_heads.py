@@ -88,7 +88,7 @@ def experiment(large: Path, faces: Path, tmp_path: Path) -> Path:
                 "steps": 120,
                 "learning_rate": 0.02,
                 "warmup": 0,
-                "average_kimg": 0.005,
+                "ema_kimg": 0.005,
             }
         },
         "judges": {"identity": "none", "landmarks": "none", "perceptual": ["psnr"]},

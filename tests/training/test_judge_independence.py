@@ -57,7 +57,7 @@ def test_others_report(file: Path, override: str) -> None:
     "override",
     [
         "stages.joint.losses.basic.landmarks=0",
-        "stages.joint.weights.basic=0",
+        "stages.joint.layer_weights.basic=0",
         "stages.joint={module: prior, train: [generator, encoder], losses: {enhanced: {l2: 1}}}",
     ],
 )

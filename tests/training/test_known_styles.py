@@ -82,7 +82,7 @@ def test_an_encoder_finds_the_styles_of_generated_faces(taught: Any) -> None:
     ("words", "said"),
     [
         (["defaults.data.flips=true"], "stages.styles.data.flips: a mirrored face is not what its W+ draws"),
-        (["stages.styles.weights={enhanced: 0}"], "needs a task of its last layer 'enhanced'"),
+        (["stages.styles.layer_weights={enhanced: 0}"], "needs a task of its last layer 'enhanced'"),
         (["stages.joint.module=prior", "stages.joint.train=[encoder]"], "stages.joint.styles: only codec stages"),
         (["defaults.data={path: PHOTOGRAPHS, train: 00-15, validation: 16-19}"], "holds no W+ of its images"),
         (

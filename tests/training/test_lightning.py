@@ -99,6 +99,19 @@ def test_the_last_checkpoint_of_a_finished_stage_is_kept_and_loads_with_nothing_
         PriorModule.load_from_checkpoint(checkpoint)
 
 
+def test_a_checkpoint_with_former_names_in_its_config_loads(tmp_path: Path):
+    config = tiny_config()
+    module = CodecModule(config, config.stages["only"], {})
+    checkpoint = {"state_dict": module.state_dict()}
+    module.on_save_checkpoint(checkpoint)
+    parameters = checkpoint["hyper_parameters"]
+    for former, now in (("picture", "linear_path"), ("watch", "monitor"), ("average_kimg", "ema_kimg")):
+        assert f" {now}:" in parameters["config"]
+        parameters["config"] = parameters["config"].replace(f" {now}:", f" {former}:")
+    torch.save(checkpoint, tmp_path / "last.ckpt")
+    assert CodecModule.load_from_checkpoint(tmp_path / "last.ckpt").stage == module.stage
+
+
 def test_checkpoints_of_others_are_refused(tmp_path: Path):
     torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
     with pytest.raises(HscError, match="is a checkpoint of something else than hsc, not of CodecModule"):

@@ -16,7 +16,7 @@ GENERATOR = {
     "mapping_layers": 1, "input": "const",
 }  # fmt: skip
 STAGES = {
-    "code": {"train": ["encoder", "gain", "entropy", "heads"], "decode_with": "picture", "steps": 3},
+    "code": {"train": ["encoder", "gain", "entropy", "heads"], "decode_with": "linear", "steps": 3},
     "decoder": {"train": ["heads", "generator"], "steps": 3},
     "full": {"train": ["full"], "decode_with": "full", "steps": 3},
 }
@@ -28,7 +28,7 @@ def trained(new_experiment: Callable[[], Any], train_in_process: Callable[..., i
     content = yaml.safe_load(whole.file.read_text())
     for layer, rows in zip(LAYERS, (3, 4, 9), strict=True):
         content["model"]["layers"][layer]["rows"] = rows
-    content["model"] |= {"generator": GENERATOR, "picture": 32}
+    content["model"] |= {"generator": GENERATOR, "linear_path": 32}
     whole.file.write_text(yaml.safe_dump(content | {"stages": STAGES, "run": list(STAGES)}))
     said = whole.runs.with_name("said")
     assert train_in_process(whole, output=str(said)) == 0, said.read_text()

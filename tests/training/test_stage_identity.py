@@ -45,10 +45,10 @@ def identity_of(experiment) -> Callable[..., StageIdentity]:
     [
         ["defaults.log_every=5", "defaults.save_every=3", "defaults.data.workers=1", "defaults.data.skip_broken=true"],
         ["defaults.validate_every=2", "defaults.data.validation_limit=1", "defaults.data.validation=16-17"],
-        ["name=other", "title=other", "runs=elsewhere", "judges.perceptual=[]", "defaults.watch=val/basic/psnr"],
+        ["name=other", "title=other", "runs=elsewhere", "judges.perceptual=[]", "defaults.monitor=val/basic/psnr"],
         ["stages.joint.init=stage:basic", "stages.prior.adversarial.r1_gamma=1", "stages.basic.learning_rate=1"],
         ["stages.joint.train=[generator,heads,entropy,gain,encoder]", "stages.joint.layers=[basic,middle,enhanced]"],
-        ["stages.joint.losses.basic.faceres=0", "stages.joint.weights.basic=1", "stages.joint.rates.gain=1"],
+        ["stages.joint.losses.basic.faceres=0", "stages.joint.layer_weights.basic=1", "stages.joint.lr_scale.gain=1"],
         ["device=cpu", "stages.joint.precision=32-true"],
     ],
 )
@@ -79,7 +79,7 @@ def test_what_decides_weights_is_named(identity_of, words: list[str], changed: s
 
 def test_validation_counts_where_it_chooses_the_weights(identity_of):
     patient = "stages.joint.patience=3"
-    for word in ("defaults.validate_every=2", "defaults.data.validation=16-17", "defaults.watch=val/basic/psnr"):
+    for word in ("defaults.validate_every=2", "defaults.data.validation=16-17", "defaults.monitor=val/basic/psnr"):
         assert identity_of(patient, word).key != identity_of(patient).key
 
 

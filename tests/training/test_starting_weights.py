@@ -58,7 +58,7 @@ def draws_from_pictures(dim: int, lambdas: int = 2) -> CodecModule:
     config = tiny_config()
     config.model.lambdas = [0.1 / 2**quality for quality in range(lambdas)]
     config.model.generator = GeneratorConfig("mobilestylegan", [8, 8, 8], z_dim=8, w_dim=8, mapping_layers=0)
-    config.model.picture = 16
+    config.model.linear_path = 16
     for layer, rows in zip(config.model.layers.values(), (3, 4, 9), strict=True):
         layer.rows, layer.dim = rows, dim
     return CodecModule(config, config.stages["only"], {})

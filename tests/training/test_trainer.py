@@ -56,13 +56,13 @@ def fit(tmp_path: Path) -> Callable[..., CodecModule]:
     return run
 
 
-@pytest.mark.parametrize("clip", [0.0, 0.01])
-def test_gradients_are_clipped(fit: Callable, clip: float):
+@pytest.mark.parametrize("grad_clip", [0.0, 0.01])
+def test_gradients_are_clipped(fit: Callable, grad_clip: float):
     norms = Norms()
-    fit(norms, clip=clip)
+    fit(norms, grad_clip=grad_clip)
     assert len(norms.seen) == 2  # of all steps but the last
-    if clip:
-        assert norms.seen == pytest.approx([clip] * 2, rel=1e-3)
+    if grad_clip:
+        assert norms.seen == pytest.approx([grad_clip] * 2, rel=1e-3)
     else:
         assert min(norms.seen) > 0.02
 
