@@ -272,10 +272,7 @@ class Codec(nn.Module):
             for index, damage in enumerate(decoded.damage, len(pictures)):
                 if damage:
                     warnings.warn(DamagedFile(f"file {index}: {damage}; decoded the layers before"), stacklevel=2)
-            wanted = self.size if native else side
-            sizes = decoded.sizes if wanted is None else [(wanted, wanted)] * len(decoded.sizes)
-            drawn = zip(self.pictures(decoded, sizes), sizes, strict=True)
-            pictures += [at_size(picture, size).clamp_(-1, 1) for picture, size in drawn]
+            pictures += self.pictures(decoded, native, side)
         return pictures[0] if single else pictures
 
     def prepare(
@@ -404,19 +401,29 @@ class Codec(nn.Module):
         with torch.autocast(self.device.type, enabled=False):
             return decode(self.heads, self.generator, latents, quality, full).float()
 
-    def pictures(self, decoded: Decoded, sizes: Sequence[tuple[int, int]]) -> Iterator[Tensor]:
-        """Decoded faces as pictures for these (width, height), not yet resized to them: [3, size, size], or of the full
-        size, where there is one, for what is larger than `size`; these are drawn one at a time.
+    def pictures(self, decoded: Decoded, native: bool = False, side: int | None = None) -> Iterator[Tensor]:
+        """Decoded faces as `decompress` gives them, [3, H, W] in [-1, 1], each made when it is asked for.
+
+        native, side: as for `decompress`. Raises HscError for a picture of more than 2^27 pixels.
         """
+        wanted = self.size if native else side
+        sizes = decoded.sizes if wanted is None else [(wanted, wanted)] * len(decoded.sizes)
         large = [bool(self.full_size) and max(size) > self.size for size in sizes]
-        small = self.synthesise(decoded.latents, decoded.quality) if not all(large) else None
-        for index in range(len(sizes)):
-            if large[index]:
-                one = [layer[index : index + 1] for layer in decoded.latents]
-                yield self.synthesise(one, decoded.quality[index : index + 1], full=True)[0]
+        small = None if all(large) else self.synthesise(decoded.latents, decoded.quality)
+        for index, (width, height) in enumerate(sizes):
+            if width * height > LARGEST_PICTURE:
+                raise HscError(
+                    f"the file asks for a picture of {width}x{height} pixels: decode it at the codec's own size "
+                    "(native=True, --native)"
+                )
+            one = slice(index, index + 1)
+            if large[index]:  # one at a time, for they take much memory
+                latents = [layer[one] for layer in decoded.latents]
+                drawn = self.synthesise(latents, decoded.quality[one], full=True)
             else:
                 assert small is not None
-                yield small[index]
+                drawn = small[one]
+            yield resize(drawn, (width, height))[0].clamp(-1, 1)
 
     def __repr__(self) -> str:
         return (
@@ -516,17 +523,6 @@ def _content(file: Any) -> bytes:
     if isinstance(file, bytes | bytearray | memoryview):
         return bytes(file)
     raise HscError(f"a {type(file).__name__} is no .hsc file: give bytes or a path")
-
-
-def at_size(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """[3, H, W] at a (width, height). Raises HscError where that would take all memory."""
-    width, height = size
-    if width * height > LARGEST_PICTURE:
-        raise HscError(
-            f"the file asks for a picture of {width}x{height} pixels: decode it at the codec's own size "
-            "(native=True, --native)"
-        )
-    return resize(picture[None], size)[0]
 
 
 def batches(items: Iterable[T], count: int) -> Iterator[list[T]]:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from threading import Lock
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -13,17 +14,14 @@ from hsc.cli.encoding import Settings, alignment_warning, encode_batch, in_clust
 from hsc.cli.exits import warn
 from hsc.errors import HscError
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 
 class Decoded(NamedTuple):
-    """What one file shows."""
+    """One picture that was written."""
 
-    picture: "Tensor"  # [3, size, size] in [-1, 1], at the codec's own size
-    size: tuple[int, int]  # (width, height) stored in the file
+    width: int
+    height: int
     held: int  # layers decoded
-    damage: str | None  # what is wrong after those
+    damage: str | None  # what is wrong with the file after those
 
 
 class Place(StrEnum):
@@ -184,7 +182,7 @@ def decode(
       hsc decode face.hsc -o large.png --side 1024
     """
     import hsc
-    from hsc.codec import at_size, batches
+    from hsc.codec import batches
     from hsc.coding.container import read_file
     from hsc.images import pictures_at_once
 
@@ -196,16 +194,19 @@ def decode(
         raise typer.BadParameter("--native and --side exclude each other")
     settings = {"decode": [layers, native, strict, side], "model": codec.model_id}
 
+    drawing = Lock()  # one picture at a time: a header may ask for many pixels
+
     def work(batch: list[files.Job]) -> list[Decoded]:
-        contents, shown = [read_file(job.source) for job in batch], []
-        for part in batches(contents, pictures_at_once(codec.size)):
+        written = []
+        for part in batches(batch, pictures_at_once(codec.size)):
             with _naming_released_models():
-                decoded = codec.decode(part, layers, strict)
-            own = (codec.size if native else side or 0,) * 2
-            sizes = [own if any(own) else size for size in decoded.sizes]
-            columns = zip(codec.pictures(decoded, sizes), sizes, decoded.held, decoded.damage, strict=True)
-            shown += [Decoded(*one) for one in columns]
-        return shown
+                decoded = codec.decode([read_file(job.source) for job in part], layers, strict)
+            with drawing:
+                pictures = codec.pictures(decoded, native, side)
+                for job, picture, held, damage in zip(part, pictures, decoded.held, decoded.damage, strict=True):
+                    files.write_picture(job.target, picture)
+                    written.append(Decoded(picture.shape[-1], picture.shape[-2], held, damage))
+        return written
 
     with _resumed(source, output, files.DECODED, settings) as finished:
         for job, decoded in files.run_batches(jobs, files.in_threads(work), "decoding", finished):
@@ -214,11 +215,8 @@ def decode(
             if layers and decoded.held < layers and not decoded.damage:
                 there = ", ".join(codec.layers[: decoded.held])
                 warn(f"{job.source}: holds no more than {there}; decoded that")
-            # One at a time: a header may ask for many pixels.
-            shown = at_size(decoded.picture, decoded.size)
-            files.write_picture(job.target, shown)
             finished.add(job, ())
-            files.tell(job, f"{shown.shape[-1]}x{shown.shape[-2]}")
+            files.tell(job, f"{decoded.width}x{decoded.height}")
 
 
 def _resumed(source: Path, output: str | None, naming: files.Naming, settings: dict[str, Any]) -> files.Finished:

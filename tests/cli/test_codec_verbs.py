@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 import hsc
+from hsc.coding.container import read, write
 from hsc.images import load_image, to_pil, to_tensor
 
 
@@ -143,12 +144,15 @@ def test_a_folder_keeps_its_structure_and_survives_bad_files(run, codec_file: Pa
     bits = 8 * sum(files.values()) / sum(size**2 for size in sizes.values())
     assert ended.out.splitlines()[-1] == f"3 files, {sum(files.values()) / 3:.1f} bytes on average, {bits:.4f} bpp"
 
-    (coded / "b.hsc").write_bytes(b"")
-    ended = run("decode", coded, "-o", decoded, "--model", codec_file)
-    assert ended.status == 1
-    assert ended.err.splitlines()[0].startswith(f"hsc: {coded / 'b.hsc'}: the file is empty")
-    assert ended.err.splitlines()[1].startswith("hsc: 1 of 3 files failed")
-    assert {str(path.relative_to(decoded)) for path in decoded.rglob("*.png")} == {"a.png", "more/c.png"}
+    header, chunks, _ = read((coded / "b.hsc").read_bytes())
+    huge = write(header._replace(width=65535, height=65535), chunks)
+    for bad, reason in ((b"", "the file is empty"), (huge, "the file asks for a picture of 65535x65535 pixels")):
+        (coded / "b.hsc").write_bytes(bad)
+        ended = run("decode", coded, "-o", decoded, "--model", codec_file)
+        assert ended.status == 1
+        assert ended.err.splitlines()[0].startswith(f"hsc: {coded / 'b.hsc'}: {reason}")
+        assert ended.err.splitlines()[1].startswith("hsc: 1 of 3 files failed")
+        assert {str(path.relative_to(decoded)) for path in decoded.rglob("*.png")} == {"a.png", "more/c.png"}
 
 
 def test_nothing_of_anybody_else_is_written_over(run, codec_file: Path, face: Path, tmp_path: Path):
