@@ -1,12 +1,18 @@
-"""How far something long has got, on standard error: a bar on a terminal, a line now and then elsewhere."""
+"""How far something long has got, on standard error: a bar at the foot of a terminal, a line now and then elsewhere."""
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
 
 SECONDS_BETWEEN_LINES = 10.0
+REFRESHES_A_SECOND = 4
+WIDE = 110  # columns in which details fit beside the bar
 
 
 class Advance(Protocol):
@@ -17,24 +23,121 @@ class Advance(Protocol):
 @contextmanager
 def progress(total: int, label: str) -> Iterator[Advance]:
     """Yields what to call when some of the `total` are done. A total of one or none shows nothing."""
-    if total <= 1:
-        yield lambda count=1, words="": None
-    elif _on_terminal():
-        yield from _bar(total, label)
-    else:
-        yield _lines(total, label)
+    done, started = 0, time.monotonic()
+    with display() if total > 1 else Display() as shown:
+
+        def advance(count: int = 1, words: str = "") -> None:
+            nonlocal done
+            done += count
+            left = (time.monotonic() - started) / done * (total - done) if done else 0.0
+            shown.show(label, done, total, words, f"{duration(left)} left" if done else "")
+
+        shown.begin(label, total)
+        yield advance
 
 
 @contextmanager
 def status(what: str) -> Iterator[None]:
     """A sign of life on a terminal while something of unknown length is done; nothing elsewhere."""
-    if not _on_terminal():
+    with display() if _on_terminal() else Display() as shown:
+        shown.begin(what)
         yield
-        return
+
+
+class Display:
+    """Where progress is seen while the block lasts. This one shows nothing."""
+
+    def __enter__(self) -> "Display":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        pass
+
+    def begin(self, label: str, total: int | None = None) -> None:
+        """Something of so many parts, or of a length that is not known, is done from now on."""
+
+    def show(self, label: str, done: int, total: int, details: str = "", left: str = "", now: bool = False) -> None:
+        """How far it is, and how long it will take. `now`: this is seen, however soon the next follows."""
+
+
+class Bar(Display):
+    """One bar that stays at the foot of the terminal, below what is printed meanwhile; on a narrow one with the details
+    below it.
+    """
+
+    def __init__(self, console: "Console") -> None:
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+        from rich.table import Column
+        from rich.text import Text
+
+        class WithDetailsBelow(Progress):
+            below = ""
+
+            def get_renderables(self) -> "Iterable[RenderableType]":
+                yield from super().get_renderables()
+                if self.below:
+                    yield Text(f"  {self.below}", no_wrap=True, overflow="ellipsis")
+
+        self._console = console
+        self._bar = WithDetailsBelow(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=4)),
+            TextColumn("{task.fields[words]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+            console=console,
+            refresh_per_second=REFRESHES_A_SECOND,
+            transient=True,
+            # Lines printed meanwhile go above the bar, unless they are redirected elsewhere.
+            redirect_stdout=sys.stdout.isatty(),
+            expand=True,
+        )
+        self._task = self._bar.add_task("", total=None, words="")
+
+    def __enter__(self) -> "Bar":
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._bar.stop()
+
+    def begin(self, label: str, total: int | None = None) -> None:
+        self._bar.below = ""
+        self._bar.reset(self._task, total=total, description=label, words="")
+
+    def show(self, label: str, done: int, total: int, details: str = "", left: str = "", now: bool = False) -> None:
+        wide = self._console.width >= WIDE
+        beside = (f"{done}/{total}", details if wide else "", left)
+        self._bar.below = "" if wide else details
+        words = "  ".join(filter(None, beside))
+        self._bar.update(self._task, completed=done, total=total, description=label, words=words, refresh=now)
+
+
+class Lines(Display):
+    """`faces: 20/100 | 48 s left`, every ten seconds; what is of unknown length when it begins."""
+
+    def __init__(self) -> None:
+        self._said = time.monotonic()
+
+    def begin(self, label: str, total: int | None = None) -> None:
+        if total is None:
+            self._say(label)
+
+    def show(self, label: str, done: int, total: int, details: str = "", left: str = "", now: bool = False) -> None:
+        if now or time.monotonic() - self._said >= SECONDS_BETWEEN_LINES:
+            self._say(" | ".join(filter(None, (f"{label}: {done}/{total}", details, left))))
+
+    def _say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+        self._said = time.monotonic()
+
+
+def display(console: "Console | None" = None) -> Display:
+    """A bar where standard error is a terminal, otherwise lines. `console`: of standard error, where there is one."""
+    if not _on_terminal():
+        return Lines()
     from rich.console import Console
 
-    with Console(stderr=True).status(what):
-        yield
+    return Bar(console or Console(stderr=True))
 
 
 def duration(seconds: float) -> str:
@@ -53,36 +156,3 @@ def duration(seconds: float) -> str:
 def _on_terminal() -> bool:
     # A bar that is there already has standard error: lines go above it, where a second bar would break it.
     return sys.stderr.isatty() and not hasattr(sys.stderr, "rich_proxied_file")
-
-
-def _bar(total: int, label: str) -> Iterator[Advance]:
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TimeRemainingColumn
-
-    columns = (SpinnerColumn(), *Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    # Result lines printed meanwhile go above the bar, unless they are redirected elsewhere.
-    together = sys.stdout.isatty()
-    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=together) as bar:
-        task = bar.add_task(label, total=total)
-
-        def advance(count: int = 1, words: str = "") -> None:
-            bar.update(task, advance=count, description=f"{label}: {words}" if words else label)
-
-        yield advance
-
-
-def _lines(total: int, label: str) -> Advance:
-    """`label: done/total, 4 min left`, every ten seconds."""
-    started = said = time.monotonic()
-    done = 0
-
-    def advance(count: int = 1, words: str = "") -> None:
-        nonlocal done, said
-        done, now = done + count, time.monotonic()
-        if done and now - said >= SECONDS_BETWEEN_LINES:
-            said = now
-            left = duration((now - started) / done * (total - done))
-            what = f" ({words})" if words else ""
-            print(f"{label}: {done}/{total}{what}, {left} left", file=sys.stderr, flush=True)
-
-    return advance

@@ -1,28 +1,22 @@
-"""How far a run has got: a bar at the foot of a terminal, a line now and then elsewhere; and how long it will take."""
+"""How far a run has got, and how long it will take."""
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar
 from pytorch_lightning.loggers import Logger
-from rich.console import RenderableType
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
-from rich.table import Column
-from rich.text import Text
 
 from hsc.config import Config
 from hsc.modules.trainable import StepCallback, TrainableModule
-from hsc.progress import duration
+from hsc.progress import Display, display, duration
 from hsc.training.terminal import Terminal, ValidationTable
 
-SECONDS_BETWEEN_LINES = 10.0
 PEEK_SECONDS = 2.0
-REFRESHES_A_SECOND = 4
-WIDE = 110  # columns in which values and speed fit beside the bar
 
 
 @dataclass(frozen=True)
@@ -95,135 +89,37 @@ class TimeEstimate:
 
 
 class RunProgress:
-    """What is being done, from the start of a run to its end, on standard error. This one shows nothing.
-
-    A run has a `title` for what it is at, such as "joint · 4 of 4", and an `estimate` of its end.
+    """Shows what is being done, from a run's first stage to its end. A run has a `title` for what it is at, such as
+    "joint · 4 of 4", and an `estimate` of its end.
     """
 
-    def __init__(self, estimate: TimeEstimate) -> None:
-        self.estimate, self.title = estimate, ""
-
-    def __enter__(self) -> "RunProgress":
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        pass
+    def __init__(self, estimate: TimeEstimate, shown: Display) -> None:
+        self.estimate, self.title, self._display = estimate, "", shown
 
     def doing(self, what: str) -> None:
         """Something that takes a while, and whose end is not known."""
+        self._display.begin(f"{self.title}: {what}")
 
     def stepped(self, step: int, steps: int, values: Mapping[str, float]) -> None:
         """A training step is done; `values` by the names they are shown under."""
+        estimate = self.estimate
+        details = [f"{name} {value:.3g}" for name, value in values.items()]
+        if estimate.images_per_second is not None:
+            details.append(f"{estimate.images_per_second:.3g} images/s")
+        left = "" if estimate.seconds_left is None else f"run ends in {duration(estimate.seconds_left)}"
+        # A stage's last values are seen, however fast it was.
+        self._display.show(self.title, step, steps, " · ".join(details), left, now=step == steps)
 
     def validating(self, batch: int, batches: int) -> None:
         """So many batches of a validation are done."""
-
-    def _left(self) -> str:
-        left = self.estimate.seconds_left
-        return "" if left is None else f"run ends in {duration(left)}"
-
-    def _speed(self) -> str:
-        speed = self.estimate.images_per_second
-        return "" if speed is None else f"{speed:.3g} images/s"
+        self._display.show(f"{self.title}: validating", batch, batches, now=batch == 0)
 
 
-class _WithLineBelow(Progress):
-    """A bar, and what does not fit beside it."""
-
-    below = ""
-
-    def get_renderables(self) -> Iterable[RenderableType]:
-        yield from super().get_renderables()
-        if self.below:
-            yield Text(f"  {self.below}", no_wrap=True, overflow="ellipsis")
-
-
-class Bar(RunProgress):
-    """One bar that stays at the foot of the terminal, below the news; on a narrow one with the values below it."""
-
-    def __init__(self, estimate: TimeEstimate, terminal: Terminal) -> None:
-        super().__init__(estimate)
-        self._console = terminal.errors
-        self._bar = _WithLineBelow(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=4)),
-            TextColumn("{task.fields[words]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
-            console=terminal.errors,
-            refresh_per_second=REFRESHES_A_SECOND,
-            transient=True,
-            redirect_stdout=terminal.together,
-            expand=True,
-        )
-        self._task = self._bar.add_task("", total=None, words="")
-
-    def __enter__(self) -> "Bar":
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self._bar.stop()
-
-    def doing(self, what: str) -> None:
-        self._bar.below = ""
-        description = f"{self.title}: {what}" if self.title else what
-        self._bar.reset(self._task, total=None, description=description, words="")
-
-    def stepped(self, step: int, steps: int, values: Mapping[str, float]) -> None:
-        shown = " · ".join(f"{name} {_short(value)}" for name, value in values.items())
-        wide = self._console.width >= WIDE
-        beside = [f"{step}/{steps}", *([shown, self._speed()] if wide else []), self._left()]
-        self._show(step, steps, "  ".join(word for word in beside if word), below="" if wide else shown)
-        if step == steps:
-            self._bar.refresh()  # the stage's last values are seen, however fast it was
-
-    def validating(self, batch: int, batches: int) -> None:
-        self._show(batch, batches, f"validating, {batch}/{batches} batches")
-        if batch == 0:
-            self._bar.refresh()  # that it has begun is seen, however fast it is
-
-    def _show(self, done: int, total: int, words: str, below: str = "") -> None:
-        self._bar.below = below
-        self._bar.update(self._task, completed=done, total=total, description=self.title, words=words)
-
-
-class Lines(RunProgress):
-    """`joint · 4 of 4 | 250/1000 | objective 0.71 | 31 images/s | run ends in 12 min`, every ten seconds. Nothing
-    before the first stage, where a mistake in the configuration is one line alone.
-    """
-
-    def __init__(self, estimate: TimeEstimate, terminal: Terminal) -> None:
-        super().__init__(estimate)
-        self._console = terminal.errors
-        self._said = time.monotonic()
-
-    def doing(self, what: str) -> None:
-        if self.title:
-            self._say(what)
-
-    def stepped(self, step: int, steps: int, values: Mapping[str, float]) -> None:
-        if step == steps or self._is_time():
-            shown = " ".join(f"{name} {_short(value)}" for name, value in values.items())
-            self._say(f"{step}/{steps}", shown, self._speed(), self._left())
-
-    def validating(self, batch: int, batches: int) -> None:
-        if batch == 0 or self._is_time():
-            self._say(f"validating, {batch}/{batches} batches")
-
-    def _is_time(self) -> bool:
-        return time.monotonic() - self._said >= SECONDS_BETWEEN_LINES
-
-    def _say(self, *words: str) -> None:
-        line = " | ".join(word for word in (self.title, *words) if word)
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
-        self._said = time.monotonic()
-
-
-def run_progress(estimate: TimeEstimate, terminal: Terminal, silent: bool = False) -> RunProgress:
-    """The bar or the lines of a run; neither where it is to be silent or quiet, nor in processes after the first."""
-    if silent or not terminal.shows_news:
-        return RunProgress(estimate)
-    return (Bar if terminal.errors.is_terminal else Lines)(estimate, terminal)
+@contextmanager
+def run_progress(estimate: TimeEstimate, terminal: Terminal, silent: bool = False) -> Iterator[RunProgress]:
+    """Of a run; it shows nothing where it is to be silent or quiet, nor in processes after the first."""
+    with Display() if silent or not terminal.shows_news else display(terminal.errors) as shown:
+        yield RunProgress(estimate, shown)
 
 
 class StageProgress(StepCallback, ProgressBar):
@@ -301,10 +197,6 @@ def headline(values: Mapping[str, float], layer: str) -> dict[str, float]:
         shown["bpp"] = rate
     chosen = min(own, key=lambda name: not name.startswith("lpips"), default=None)
     return shown if chosen is None else shown | {chosen: own[chosen]}
-
-
-def _short(value: float) -> str:
-    return f"{value:.3g}"
 
 
 @dataclass

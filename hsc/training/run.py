@@ -7,7 +7,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from hsc.config import Config
 from hsc.data.sets import first_set
 from hsc.errors import HscError
 from hsc.files import try_lock, write_atomically
-from hsc.progress import duration
+from hsc.progress import duration, status
 from hsc.slurm import requeue_when_preempted
 from hsc.training.export import Export
 from hsc.training.judge_independence import check_judge_independence
@@ -51,10 +51,10 @@ def train(files: Sequence[str | Path], overrides: Sequence[str] = (), verbosity:
         check_flags(config)
         check_loggers(config)
         check_devices(config.device, config.devices)
-        with run_progress(TimeEstimate(config), terminal, shows_no_bar(config)) as progress:
-            progress.doing("checking data and losses")
+        with status("checking data and losses") if terminal.shows_news else nullcontext():
             experiment = _check_stages(config)
-            config, folder = run_folder(config)
+        config, folder = run_folder(config)
+        with run_progress(TimeEstimate(config), terminal, shows_no_bar(config)) as progress:
             output = RunOutput(config.run, terminal, progress)
             with run_lock(folder, experiment, lambda: say(f"waits for the same training in {folder}")):
                 if is_fast_dev_run(config):

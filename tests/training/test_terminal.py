@@ -20,7 +20,8 @@ import torch
 from rich.console import Console
 from tiny_model import tiny_config
 
-from hsc.training.progress import Bar, Lines, TimeEstimate, headline
+from hsc.progress import Bar, Lines
+from hsc.training.progress import RunProgress, TimeEstimate, headline
 from hsc.training.terminal import Terminal, say, validation_table
 
 COLUMNS, ROWS = 120, 60
@@ -91,9 +92,9 @@ def test_a_file_gets_lines_and_no_bars(experiment, train_in_process: Callable[..
     assert train_in_process(experiment, *ONLY_JOINT, output=str(said)) == 0
     lines = said.read_text().splitlines()
     assert "\x1b" not in said.read_text()
-    progress = [line for line in lines if line.startswith("joint · 1 of 1 | ")]
-    assert any(" | validating" in line for line in progress)
-    assert any(re.search(r" \| 9/9 \| objective .* bpp .* l2 .*run ends in", line) for line in progress), progress
+    progress = [line for line in lines if line.startswith("joint · 1 of 1: ")]
+    assert any(": validating: " in line for line in progress)
+    assert any(re.search(r": 9/9 \| objective .* bpp .* l2 .*run ends in", line) for line in progress), progress
     assert max(map(len, lines)) < 200
     assert lines[-1] == f"run folder: {experiment.folder()}"
 
@@ -140,30 +141,28 @@ def console() -> Console:
 
 
 def test_at_80_columns_nothing_of_the_bar_is_cut():
-    terminal = Terminal()
-    terminal.errors = console()
-    bar = Bar(TimeEstimate(tiny_config()), terminal)
-    bar.title = "enhanced · 3 of 4"
-    bar.estimate.images_per_second = 0.01
-    with bar:
-        bar.stepped(250, 1000, {"objective": 0.7131, "bpp": 0.04101, "lpips_128": 0.31})
-    assert "250/1000" in terminal.errors.file.getvalue()
-    assert "  objective 0.713 · bpp 0.041 · lpips_128 0.31" in terminal.errors.file.getvalue()
-    assert "…" not in terminal.errors.file.getvalue()
+    screen = console()
+    with Bar(screen) as bar:
+        run = RunProgress(TimeEstimate(tiny_config()), bar)
+        run.title = "enhanced · 3 of 4"
+        run.estimate.images_per_second = 0.01
+        run.stepped(250, 1000, {"objective": 0.7131, "bpp": 0.04101, "lpips_128": 0.31})
+    shown = screen.file.getvalue()
+    assert "250/1000" in shown
+    assert "  objective 0.713 · bpp 0.041 · lpips_128 0.31 · 0.01 images/s" in shown
+    assert "…" not in shown
 
 
-def test_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch):
+def test_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     now = 0.0
     monkeypatch.setattr("time.monotonic", lambda: now)
-    terminal = Terminal()
-    terminal.errors = console()
-    lines = Lines(TimeEstimate(tiny_config()), terminal)
-    lines.title = "only · 1 of 1"
+    run = RunProgress(TimeEstimate(tiny_config()), Lines())
+    run.title = "only · 1 of 1"
     for step in range(1, 31):
         now += 1
-        lines.stepped(step, 30, {"objective": step})
-    said = terminal.errors.file.getvalue().splitlines()
-    assert said == [f"only · 1 of 1 | {step}/30 | objective {step}" for step in (10, 20, 30)]
+        run.stepped(step, 30, {"objective": step})
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"only · 1 of 1: {step}/30 | objective {step}" for step in (10, 20, 30)]
 
 
 def test_the_end_of_the_run_counts_stages_and_validations_to_come(monkeypatch: pytest.MonkeyPatch):
