@@ -133,7 +133,7 @@ def test_wandb_plots_against_samples_seen(wandb_run):
 
 
 def test_wandb_summary_is_the_best_validation(wandb_run):
-    """By what is watched: all its values together, also those that were better at another validation."""
+    """By what is monitored: all its values together, also those that were better at another validation."""
     validations = [row for row in wandb_run.history if "val/basic/psnr" in row]
     # The double logs a distance as psnr: it falls with the blur, so the first validation is the best by it.
     assert validations[0]["val/basic/psnr"] > validations[1]["val/basic/psnr"]
