@@ -214,16 +214,26 @@ def _axis(mode: str, across: str, up: str) -> str:
         "error bars/y dir=both",
         "error bars/y explicit",
     ]
+    return pgfplots_head(options)
+
+
+def pgfplots_head(options: Sequence[str]) -> str:
+    """The begin of a `tikzpicture` whose axis has these options; `PGFPLOTS_END` ends it."""
     comment = "% \\usepackage{pgfplots} \\pgfplotsset{compat=1.18}\n"
     return f"{comment}\\begin{{tikzpicture}}\n\\begin{{axis}}[\n  " + ",\n  ".join(options) + ",\n]\n"
+
+
+def pgfplots_colour(colour: str) -> str:
+    """A colour such as #0072B2."""
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return f"{{rgb,255:red,{red};green,{green};blue,{blue}}}"
 
 
 def _addplot(name: str, style: Style, line: Line | None) -> str:
     if line is None:
         return ""
-    red, green, blue = (int(style.colour[place : place + 2], 16) for place in (1, 3, 5))
     options = [
-        f"color={{rgb,255:red,{red};green,{green};blue,{blue}}}",
+        f"color={pgfplots_colour(style.colour)}",
         _DASHES[LAYER_STYLES.index(style.line)] if line.front is None else "only marks",
         f"mark={_MARKS[MARKERS.index(style.marker) % len(_MARKS)]}",
     ]

@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from hsc.evaluation.bars import layer_bars
 from hsc.evaluation.chart import Chart
 from hsc.evaluation.figures import Style
 from hsc.evaluation.results import COUNTS, Curve
 from hsc.evaluation.table import Table
 
-SAVING = (
-    '<p class="saving">Save as <button type="button" data-save="csv">CSV</button> '
-    '<button type="button" data-save="tex">LaTeX</button></p>'
-)
-SCRIPTS = ("view.js", "save.js", "chart.js", "tables.js", "faces.js", "page.js")
+# What something is saved as, by the ending of the file.
+PICTURES = {"svg": "SVG", "png": "PNG"}
+BARS = PICTURES | {"tex": "pgfplots"}
+TABLES = {"csv": "CSV", "tex": "LaTeX"}
+SCRIPTS = ("view.js", "save.js", "drawing.js", "chart.js", "tables.js")  # of all pages
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def build_page(
                 section("headline", "Bits saved", _switched_tables(views, "headline")),
                 section("curves", "Curves", chart_part("curves", chart, "Codecs", "rate")),
                 section("faces", "Faces", template("faces.html")) if faces else "",
-                section("layers", "Bytes of each layer", "".join(map(_bars, layers))) if layers else "",
+                section("layers", "Bytes of each layer", "".join(map(_layers, layers))) if layers else "",
                 section("tables", "More tables", _switched_tables(views, "tables", folded=True)),
                 _runs(runs),
             ]
@@ -78,10 +79,11 @@ def build_page(
     tables = {f"{view.count}-{table.name}": table for view in views for table in view.every_table}
     data = {
         "charts": {"curves": chart.data()},
+        "figures": {table.name: layer_bars(table) | {"name": file_name(table.name)} for table in layers},
         "tables": table_data({**tables, **{table.name: table for table in layers}}),
         "faces": faces,
     }
-    return fill_page(parts, data, "\n".join(map(template, SCRIPTS)))
+    return fill_page(parts, data, "\n".join(map(template, (*SCRIPTS, "bars.js", "faces.js", "page.js"))))
 
 
 def fill_page(parts: Mapping[str, str], data: Mapping[str, Any], script: str) -> str:
@@ -120,11 +122,17 @@ def chart_part(name: str, chart: Chart, of: str, across: str) -> str:
     return re.sub(r"<!--([A-Z]+)-->", lambda match: parts[match[1]], template("chart.html"))
 
 
+def figure_part(key: str, kinds: Mapping[str, str]) -> str:
+    """A figure without choices, which a script draws from what the page's data hold under `key`; `kinds`: what it is
+    saved as."""
+    return f'<div data-figure="{html.escape(key)}"><figure class="drawn scroll"></figure>{_saving(kinds)}</div>'
+
+
 def table_part(key: str, table: Table) -> str:
     """A table that can be sorted and saved; `key`: its key in the page's data."""
     head = "".join(
         f'<th scope="col"><button type="button" data-higher="{_flag(column.higher_is_better)}">'
-        f"{html.escape(column.title)}</button></th>"
+        f"{breakable(column.title)}</button></th>"
         for column in table.columns
     )
     rows = "".join(
@@ -135,7 +143,7 @@ def table_part(key: str, table: Table) -> str:
     grid = f'<div class="scroll"><table{kind}><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     summary = '<details class="why"><summary>Overlaps, intervals, and why cells hold a dash</summary>'
     notes = _notes(table.notes) + (f"{summary}{_notes(table.details)}</details>" if table.details else "")
-    return f'<div class="sortable" data-table="{html.escape(key)}">{grid}{notes}{SAVING}</div>'
+    return f'<div class="sortable" data-table="{html.escape(key)}">{grid}{notes}{_saving(TABLES)}</div>'
 
 
 def table_data(tables: Mapping[str, Table]) -> dict[str, dict[str, str]]:
@@ -143,6 +151,11 @@ def table_data(tables: Mapping[str, Table]) -> dict[str, dict[str, str]]:
     return {
         key: {"name": file_name(table.name), "csv": table.csv(), "tex": table.latex()} for key, table in tables.items()
     }
+
+
+def breakable(text: str) -> str:
+    """Text as HTML whose long names, such as stages.joint.learning_rate, may be broken between their parts."""
+    return re.sub(r"(?<=[^\W\d])([./_:-]+)(?=[^\W\d])", r"\1<wbr>", html.escape(text))
 
 
 def file_name(name: str) -> str:
@@ -160,13 +173,18 @@ def _flag(higher_is_better: bool | None) -> str:
 
 
 def _cell(table: Table, place: int, cell: Any) -> str:
-    text = html.escape(cell.marked)
+    text = breakable(cell.marked)
     text = f"<strong>{text}</strong>" if table.is_best(place, cell) else text
     text = f'<a href="{html.escape(cell.link)}">{text}</a>' if cell.link else text
     interval = f" <small>{html.escape(cell.interval)}</small>" if cell.interval else ""
     value = "" if cell.value is None else f' data-value="{cell.value:.9g}"'
     title = html.escape(table.columns[place].title)
     return f'<td{value} data-title="{title}">{text}{interval}</td>'
+
+
+def _saving(kinds: Mapping[str, str]) -> str:
+    buttons = " ".join(f'<button type="button" data-save="{kind}">{name}</button>' for kind, name in kinds.items())
+    return f'<p class="saving">Save as {buttons}</p>'
 
 
 def _count_choice(views: Sequence[View]) -> str:
@@ -189,22 +207,10 @@ def _chip(name: str, style: Style) -> str:
     return f'<label class="chip">{box}{swatch}<span>{html.escape(name)}</span></label>'
 
 
-def _bars(table: Table) -> str:
+def _layers(table: Table) -> str:
     """The sizes of the layers as bars, with the table they are of."""
-    names = [column.title for column in table.columns]
-    layers = names[1 : names.index("whole file")]
-    totals = [sum(cell.value or 0.0 for cell in row[1 : len(layers) + 1]) for row in table.rows]
-    bars = []
-    for row, total in zip(table.rows, totals, strict=True):
-        pieces = "".join(
-            f'<span style="flex-grow:{cell.value:.2f}" title="{html.escape(layer)}: {cell.text} bytes"></span>'
-            for layer, cell in zip(layers, row[1:], strict=False)
-        )
-        stack = f'<span class="stack" style="width:{100 * total / max(totals):.1f}%">{pieces}</span>'
-        bars.append(f'<div class="bar"><span>{html.escape(row[0].text)}</span>{stack}</div>')
-    legend = "".join(f"<li>{html.escape(layer)}</li>" for layer in layers)
-    head = f'<h3>{html.escape(table.title)}</h3><ul class="key">{legend}</ul>'
-    return f'{head}<div class="bars">{"".join(bars)}</div>{table_part(table.name, table)}'
+    figure = figure_part(table.name, BARS)
+    return f"<h3>{html.escape(table.title)}</h3>{figure}{table_part(table.name, table)}"
 
 
 def _runs(runs: Sequence[Mapping[str, Any]]) -> str:

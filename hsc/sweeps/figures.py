@@ -1,6 +1,5 @@
-"""Pictures of a sweep: rate and distortion of all trials, how they learn, and parallel coordinates."""
+"""Figures of a sweep: rate and distortion of all trials, how they learn, and parallel coordinates."""
 
-import html
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from hsc.sweeps.results import Result
 from hsc.sweeps.sweep_file import Sweep
 from hsc.sweeps.trials import SweepFolder
 
-WIDTH, HEIGHT, MARGIN = 960, 330, 110  # of the parallel coordinates, in pixels
+BEST, WORST = "#0072B2", "#D55E00"  # colours of trials
 
 
 def distortions(results: Sequence[Result]) -> list[str]:
@@ -40,15 +39,13 @@ def trained_on(folder: SweepFolder, results: Sequence[Result]) -> set[str]:
 
 def rate_curves(results: Sequence[Result], trained: Collection[str] = ()) -> list[Curve]:
     """A cloud per layer: every trial's prefix up to it, by its name; `trained`: qualities whose judges trained one."""
-    layers = dict.fromkeys(
-        name.split("/")[1]
-        for one in results
-        for name in one.outcome.best
-        if name.count("/") == 2 and name.endswith("/bpp")
-    )
+    in_order = [layer for one in results for layer in one.outcome.layers]
+    logged = [name.split("/")[1] for one in results for name in one.outcome.best if name.endswith("/bpp")]
     curves = []
-    for layer in layers:
+    for layer in dict.fromkeys([*in_order, *logged]):
         measured = [one for one in results if one.outcome.best.get(f"val/{layer}/bpp")]
+        if not measured:
+            continue
         names = ["bpp", *distortions(measured)]
         values = {
             name: np.array([one.outcome.best.get(f"val/{layer}/{name}", np.nan) for one in measured]) for name in names
@@ -56,28 +53,28 @@ def rate_curves(results: Sequence[Result], trained: Collection[str] = ()) -> lis
         # A codec of its own for each layer, as what tells trials' clouds apart is their layer.
         labels = [f"trial {one.trial.name}" for one in measured]
         curves.append(Curve(f"up to {layer}", values, codec=layer, labels=labels, trained_on=list(trained)))
-    return sorted(curves, key=lambda curve: float(curve.bpp.min()))
+    return curves
 
 
 def learning_chart(sweep: Sweep, results: Sequence[Result], trained: Collection[str] = ()) -> Chart:
-    """The sweep's metric at each validation of the last stage, a line per trial, the best trial first."""
+    """The sweep's metric in the last stage over the images seen, a line per trial, the best trial first."""
     label, scale = _label(sweep.metric.name)
     marked = sweep.metric.quality in trained
     lines: list[Line] = []
     shown = [one for one in results if one.outcome.history]
     for one in shown:
-        values = scale * np.array(one.outcome.history)
-        points = [f"validation {number}" for number in range(1, len(values) + 1)]
+        images, values = np.array(one.outcome.images), scale * np.array(one.outcome.history)
         said = sweep.describe(one.trial.values)
+        points = [f"{seen:,.0f} images" for seen in images]
         texts = [f"{said}\n{point}\n{label}: {value:.4g}" for point, value in zip(points, values, strict=True)]
-        lines.append(Line(np.arange(1.0, len(values) + 1), values, points, texts, trained_on=marked))
+        lines.append(Line(images, values, points, texts, trained_on=marked))
     styles = [
         Style(COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)], "-", 2.2 if place == 0 else 1.1)
         for place in range(len(shown))
     ]
-    panel = Panel(sweep.metric.name, label, {"validations": lines})
+    panel = Panel(sweep.metric.name, label, {"images": lines})
     names = [one.trial.name for one in shown]
-    return Chart(names, styles, {"validations": "Validation of the last stage"}, [panel], logarithmic=False)
+    return Chart(names, styles, {"images": "Images seen in training"}, [panel], logarithmic=False)
 
 
 def _label(metric: str) -> tuple[str, float]:
@@ -96,34 +93,31 @@ class Axis:
     ticks: list[tuple[float, str]]
 
 
-def parallel_coordinates(sweep: Sweep, results: Sequence[Result]) -> str:
-    """An SVG with an axis for each searched parameter and for the metric, and a line for each trial that has a value:
-    `data-trial` says which. Colour goes from blue (best) to orange (worst)."""
+def parallel_coordinates(sweep: Sweep, results: Sequence[Result]) -> dict[str, Any]:
+    """An axis for each searched parameter and for the metric, and a line for each trial that has a value, the best
+    first: for parallel.js, which says what is in it."""
     measured = [one for one in results if one.loss is not None]
     axes = [_axis(parameter, measured) for parameter in sweep.searched]
     axes.append(_numeric_axis(sweep.metric.name, [one.outcome.best[sweep.metric.name] for one in measured], False))
-    step = (WIDTH - 2 * MARGIN) / max(len(axes) - 1, 1)
-    parts = [f'<svg class="parallel" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="all trials">']
-    for rank, one in reversed(list(enumerate(measured))):
-        path = [
-            f"{MARGIN + step * number:.1f},{_height(place):.1f}"
-            for number, axis in enumerate(axes)
-            if (place := axis.places[rank]) is not None
-        ]
-        share = rank / max(len(measured) - 1, 1)
-        parts.append(
-            f'<polyline class="trial" data-trial="{one.trial.name}" points="{" ".join(path)}" '
-            f'style="stroke:color-mix(in oklab, #D55E00 {100 * share:.0f}%, #0072B2)"/>'
-        )
-    for number, axis in enumerate(axes):
-        x = MARGIN + step * number
-        parts.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{_height(0)}" y2="{_height(1)}"/>')
-        parts.append(f'<text class="title" x="{x:.1f}" y="{20 + 14 * (number % 2)}">{html.escape(axis.title)}</text>')
-        parts += [
-            f'<text x="{x + 5:.1f}" y="{_height(place) + 4:.1f}">{html.escape(text)}</text>'
-            for place, text in axis.ticks
-        ]
-    return "".join([*parts, "</svg>"])
+    lines = [
+        {
+            "trial": one.trial.name,
+            "colour": _between(rank / max(len(measured) - 1, 1)),
+            "places": [axis.places[rank] for axis in axes],
+        }
+        for rank, one in enumerate(measured)
+    ]
+    shown = [
+        {"title": axis.title, "ticks": [{"place": place, "text": text} for place, text in axis.ticks]} for axis in axes
+    ]
+    title = f"Parallel coordinates of {sweep.name}"
+    return {"name": "parallel_coordinates", "title": title, "axes": shown, "lines": lines}
+
+
+def _between(share: float) -> str:
+    """The colour of a trial: 0 is the best's, 1 the worst's."""
+    ends = [np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) for colour in (BEST, WORST)]
+    return "#" + "".join(f"{round(value):02X}" for value in (1 - share) * ends[0] + share * ends[1])
 
 
 def _axis(parameter: Parameter, measured: Sequence[Result]) -> Axis:
@@ -143,8 +137,3 @@ def _numeric_axis(title: str, values: list[Any], logarithmic: bool) -> Axis:
     ends = [(0.0, min(values)), (1.0, max(values))] if high > low else [(0.5, values[0])]
     places: list[float | None] = [(number - low) / width if high > low else 0.5 for number in numbers]
     return Axis(title, places, [(place, f"{value:.4g}") for place, value in ends])
-
-
-def _height(place: float) -> float:
-    top, bottom = 50, HEIGHT - 15
-    return bottom - place * (bottom - top)

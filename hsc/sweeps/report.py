@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING
 
 from hsc.evaluation.chart import Chart, rate_chart
 from hsc.evaluation.figures import draw, png, svg
-from hsc.evaluation.report import chart_part, fill_page, section, table_data, table_part, template
+from hsc.evaluation.report import (
+    PICTURES,
+    SCRIPTS,
+    chart_part,
+    figure_part,
+    file_name,
+    fill_page,
+    section,
+    table_data,
+    table_part,
+    template,
+)
 from hsc.evaluation.table import TRAINED_NOTE, Cell, Column, Table
 from hsc.files import write_atomically
 from hsc.sweeps.figures import distortions, learning_chart, parallel_coordinates, rate_curves, trained_on
@@ -25,14 +36,13 @@ from hsc.sweeps.trials import SweepFolder
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-SCRIPTS = ("view.js", "save.js", "chart.js", "tables.js")
 PARALLEL_HINT = (
     '<p class="hint">A line is a trial, from blue (best) to orange (worst). Point at a line or a row to find the trial '
     "everywhere.</p>"
 )
 IMPORTANCE_HINT = (
-    '<p class="hint">Share of the metric\'s variance between trials with about the same value, beyond chance (ε²), one '
-    "hyperparameter at a time. A negative correlation means that more of it is better.</p>"
+    '<p class="hint">The share of the metric\'s variance that a hyperparameter explains by itself, beyond chance (ε²), '
+    "and its rank correlation with the loss, negative where larger values make better trials.</p>"
 )
 PICTURES_HINT = (
     '<p class="hint">Of the last validation: the original and each layer, one row per face. They lie beside this page, '
@@ -102,11 +112,13 @@ def build_page(
     failed = failures(folder, results)
     sections = [
         section("trials", "Trials", table_part("trials", tables["trials"]) + _failed(failed)),
-        section("learning", "Learning curves", chart_part("learning", learning, "Trials", "validations"))
+        section("learning", "Learning curves", chart_part("learning", learning, "Trials", "axis"))
         if learning.names
         else "",
         section("rates", "Rate and distortion", chart_part("rates", rates, "Layers", "rate")) if rates else "",
-        section("hyperparameters", "Hyperparameters", _hyperparameters(sweep, results)) if learning.names else "",
+        section("hyperparameters", "Hyperparameters", figure_part("parallel", PICTURES) + PARALLEL_HINT)
+        if learning.names
+        else "",
         section("importance", "Importance", f"{table_part('importance', tables['importance'])}{IMPORTANCE_HINT}"),
         _pictures(sweep, folder, results),
     ]
@@ -120,8 +132,12 @@ def build_page(
         "CONTROLS": "",
         "SECTIONS": "".join(sections),
     }
-    charts = {"learning": learning.data()} | ({"rates": rates.data()} if rates else {})
-    return fill_page(parts, {"charts": charts, "tables": table_data(tables)}, _scripts())
+    data = {
+        "charts": {"learning": learning.data()} | ({"rates": rates.data()} if rates else {}),
+        "figures": {"parallel": parallel_coordinates(sweep, results)} if learning.names else {},
+        "tables": table_data(tables),
+    }
+    return fill_page(parts, data, _scripts())
 
 
 def _write_figures(folder: SweepFolder, results: Sequence[Result], trained: Collection[str]) -> Chart | None:
@@ -131,8 +147,9 @@ def _write_figures(folder: SweepFolder, results: Sequence[Result], trained: Coll
         return None
     for metric in metrics:
         figure = draw(metric, curves)
-        write_atomically(folder.path / f"rate_distortion_{metric}.svg", svg(figure).encode())
-        write_atomically(folder.path / f"rate_distortion_{metric}.png", png(figure))
+        stem = folder.path / f"rate_distortion_{file_name(metric)}"
+        write_atomically(stem.with_name(f"{stem.name}.svg"), svg(figure).encode())
+        write_atomically(stem.with_name(f"{stem.name}.png"), png(figure))
     return rate_chart({"files": curves}, metrics)
 
 
@@ -207,10 +224,6 @@ def _pictures(sweep: Sweep, folder: SweepFolder, results: Sequence[Result]) -> s
     return section("pictures", "Pictures", f'<div class="grids">{"".join(figures)}</div>{PICTURES_HINT}')
 
 
-def _hyperparameters(sweep: Sweep, results: Sequence[Result]) -> str:
-    return f'<div class="scroll"><figure>{parallel_coordinates(sweep, results)}</figure></div>{PARALLEL_HINT}'
-
-
 def _failed(lines: Sequence[str]) -> str:
     content = html.escape("\n".join(lines))
     return f'<pre class="failures">{content}</pre>' if lines else ""
@@ -240,5 +253,6 @@ def _text(value: object) -> str:
 
 
 def _scripts() -> str:
-    own = files("hsc.sweeps").joinpath("page", "sweep.js").read_text(encoding="utf-8")
-    return "\n".join([*map(template, SCRIPTS), own])
+    own = files("hsc.sweeps").joinpath("page")
+    texts = [own.joinpath(name).read_text(encoding="utf-8") for name in ("parallel.js", "sweep.js")]
+    return "\n".join([*map(template, SCRIPTS), *texts])

@@ -16,18 +16,22 @@ from hsc.sweeps.sweep_file import Metric, Sweep
 from hsc.sweeps.trials import SweepFolder, Trial
 
 DONE = "done.json"
+IMAGES = "samples_seen"  # what training logs everything against
 
 
 @dataclass(frozen=True)
 class Outcome:
     """history: the metric at each validation of the last stage. best: the validation where it was best, all its values
-    by their logged names. reused: stages taken over from other runs.
+    by their logged names. reused: stages taken over from other runs. images: how many the run had seen at each
+    validation of the history. layers: of the codec, in coding order.
     """
 
     finished: bool = False
     history: list[float] = field(default_factory=list)
     best: dict[str, float] = field(default_factory=dict)
     reused: list[str] = field(default_factory=list)
+    images: list[float] = field(default_factory=list)
+    layers: list[str] = field(default_factory=list)
 
     def value(self, metric: Metric) -> float | None:
         return self.best.get(metric.name)
@@ -50,13 +54,15 @@ def read_outcome(run: Path, metric: Metric) -> Outcome:
         history=[values[metric.name] for values in measured],
         best=best,
         reused=reused,
+        images=[values[IMAGES] for values in measured],
+        layers=layers_of(run),
     )
 
 
 def read_validations(stage: Path) -> list[dict[str, float]]:
     """Every validation of a stage in the order of its steps, over all restarts: a repeated step counts once.
 
-    The logged names with their values, `val/…` ones only.
+    The logged names with their values: `val/…`, and how many images the run had seen.
     """
     by_step: dict[int, dict[str, float]] = {}
     for file in sorted(stage.glob("log/version_*/metrics.csv"), key=lambda file: int(file.parent.name[8:])):
@@ -96,8 +102,20 @@ def why_unfinished(run: Path, metric: Metric) -> str:
 
 def stages_of(run: Path) -> list[str]:
     """The stages of a run in their order; none before it has begun."""
+    return _names_in(run, "run")
+
+
+def layers_of(run: Path) -> list[str]:
+    """The layers of a run's codec in coding order; none before it has begun."""
+    return _names_in(run, "model", "layers")
+
+
+def _names_in(run: Path, *keys: str) -> list[str]:
     try:
-        return list(yaml.safe_load((run / "config.yaml").read_text())["run"])
+        content = yaml.safe_load((run / "config.yaml").read_text())
+        for key in keys:
+            content = content[key]
+        return list(content)
     except (OSError, yaml.YAMLError, KeyError, TypeError):
         return []
 
@@ -170,9 +188,9 @@ def _rows(file: Path) -> list[tuple[int, dict[str, float]]]:
         for row in csv.DictReader(content):
             values = {name: _number(text) for name, text in row.items() if name and name.startswith("val/")}
             values = {name: value for name, value in values.items() if not math.isnan(value)}
-            step = _number(row.get("step"))
-            if values and not math.isnan(step):
-                rows.append((int(step), values))
+            step, images = _number(row.get("step")), _number(row.get(IMAGES))
+            if values and not math.isnan(step + images):
+                rows.append((int(step), values | {IMAGES: images}))
     return rows
 
 

@@ -256,6 +256,34 @@ def test_figures_are_saved_as_they_are_shown(opened):
     assert b"xmode=linear" in saved(page, part.locator('[data-save="tex"]'))[1]
 
 
+def test_the_bars_of_the_layers_are_drawn_and_saved(opened):
+    page = opened()
+    part = page.locator("[data-figure]").first
+    assert part.locator("figure rect.layer").count() == 9  # three layers at three qualities
+    table = page.locator('[data-table="layers_jpeg-layers (before)"] tbody tr').first.locator("td")
+    sizes = [float(text) for text in table.all_inner_texts()[1:4]]
+    drawn = [piece.bounding_box()["width"] for piece in part.locator("figure rect.layer").all()[:3]]
+    pixels_a_byte = [width / size for width, size in zip(drawn, sizes, strict=True)]
+    assert pixels_a_byte == pytest.approx([pixels_a_byte[2]] * 3, rel=0.1)
+    assert part.locator("title").first.text_content() == f"basic: {sizes[0]:.1f} bytes"
+
+    name, svg = saved(page, part.locator('[data-save="svg"]'))
+    assert name == "layers_jpeg-layers--before-.svg"
+    text = svg.decode()
+    assert text.count("<title>") == 9
+    assert all(word in text for word in (">enhanced<", ">quality 2<", 'width="760"', "#ffffff"))
+    assert "var(" not in text
+    name, png = saved(page, part.locator('[data-save="png"]'))
+    assert name.endswith(".png")
+    with Image.open(io.BytesIO(png)) as picture:
+        assert picture.width == 2280
+        colours = {colour for _, colour in picture.convert("RGB").getcolors(1 << 22)}
+    assert {(0, 0x72, 0xB2), (0, 0x9E, 0x73), (0xD5, 0x5E, 0), (255, 255, 255)} <= colours
+    name, plot = saved(page, part.locator('[data-save="tex"]'))
+    assert plot.count(b"\\addplot") == plot.count(b"\\addlegendentry") == 3
+    assert b"xbar stacked" in plot
+
+
 def test_tables_are_saved(opened, comparison):
     page = opened()
     table = page.locator('[data-table="files-bd_rate"]')
@@ -417,7 +445,7 @@ def test_nothing_is_cut_on_a_phone_or_a_wide_screen(opened, width, scheme):
         .filter((part) => part.offsetParent && part.scrollWidth > part.clientWidth + 1)
         .map((part) => part.className || part.tagName)"""
     assert page.evaluate(cut) == []
-    beyond = """() => [...document.querySelectorAll(".plot svg text")].filter((text) => {
+    beyond = """() => [...document.querySelectorAll("figure svg text")].filter((text) => {
         const [own, all] = [text.getBoundingClientRect(), text.closest("svg").getBoundingClientRect()];
         return own.left < all.left - 1 || own.right > all.right + 1; }).map((text) => text.textContent)"""
     assert page.evaluate(beyond) == []

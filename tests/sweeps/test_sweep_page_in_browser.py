@@ -63,7 +63,8 @@ def test_learning_curves_and_rates_are_drawn(browser, page_file):
         learning.locator(".plot").focus()
         page.keyboard.press("ArrowRight")
         said = learning.locator(".tip span").all_inner_texts()
-        assert said[:3] == ["001", "x=0.2", "validation 1"]
+        assert said[:3] == ["001", "x=0.2", "8 images"]
+        assert "Images seen in training" in learning.locator(".plot svg").text_content()
         rates = page.locator('[data-chart="rates"]')
         assert rates.locator("g[data-curve] .mark").count() == 3
         page.locator('[data-table="trials"] tbody tr').nth(1).hover()
@@ -71,11 +72,49 @@ def test_learning_curves_and_rates_are_drawn(browser, page_file):
         assert page.locator('[data-chart="learning"] [data-curve="1"].here').count() == 1
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_is_cut_on_a_phone(browser, page_file, scheme):
+def test_parallel_coordinates_are_drawn_and_saved(browser, page_file):
     picture = page_file.parent / "trials" / "001" / "only" / "samples" / "0000000004.png"
     with watched(browser, (picture,)) as open_page:
-        page = open_page(page_file, viewport={"width": 390, "height": 844}, color_scheme=scheme)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        trials = page.locator('[data-table="trials"] .scroll')
-        assert trials.evaluate("part => part.scrollWidth <= part.clientWidth + 1")
+        page = open_page(page_file)
+        part = page.locator('[data-figure="parallel"]')
+        assert part.locator("polyline").count() == 3
+        best = part.locator('polyline[data-trial="001"]')
+        assert best.get_attribute("stroke") == "#0072B2"
+        best.dispatch_event("pointerover", {"bubbles": True})
+        assert page.locator('[data-table="trials"] tr.here td').first.inner_text() == "001"
+        with page.expect_download() as waiting:
+            part.locator('[data-save="svg"]').click()
+        assert waiting.value.suggested_filename == "parallel_coordinates.svg"
+        text = Path(waiting.value.path()).read_text()
+        assert text.count("<polyline") == 3
+        assert "val/only/lpips" in text
+        assert "var(" not in text
+
+
+CUT = """() => [...document.querySelectorAll("section .scroll, .plot, .controls, h1, h2")]
+    .filter((part) => part.offsetParent && part.scrollWidth > part.clientWidth + 1)
+    .map((part) => part.className || part.tagName)"""
+OVERLAPPING = """() => [...document.querySelectorAll("thead tr")].flatMap((row) => {
+    const words = [...row.cells].map((cell) => {
+        const range = document.createRange();
+        range.selectNodeContents(cell);
+        return range.getBoundingClientRect();
+    });
+    return words.filter((one, place) => words.some((other, second) => second > place
+        && Math.min(one.right, other.right) - Math.max(one.left, other.left) > 1
+        && Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top) > 1));
+}).length"""
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_cut_and_nothing_overlaps(browser, write_sweep, folder, width, scheme):
+    long = {"stages.joint.learning_rate": {"values": [1, 2]}, "defaults.losses.enhanced.landmarks": {"values": [3]}}
+    file = write_sweep({"x": {"values": [0.9, 0.2]}, **long, "steps": {"value": 2}})
+    with pytest.raises(SystemExit):
+        main(["sweep", str(file), "--dir", str(folder.path)])
+    with watched(browser) as open_page:
+        page = open_page(folder.path / "index.html", viewport={"width": width, "height": 844}, color_scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(CUT) == []
+        assert page.evaluate(OVERLAPPING) == 0

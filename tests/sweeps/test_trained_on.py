@@ -22,7 +22,7 @@ SWEEP = {
 def test_a_metric_that_trained_a_trial_is_marked(folder: SweepFolder, judges: list[str], mark: str) -> None:
     sweep, trial = parse_sweep(SWEEP, "toy"), Trial(0, {"x": 1}, state="finished")
     best = {"val/all/lpips": 0.25, "val/all/bpp": 0.1, "val/all/psnr": 20.0}
-    results = [Result(trial, Outcome(True, [0.5, 0.25], best), 0.25)]
+    results = [Result(trial, Outcome(True, [0.5, 0.25], best, images=[8, 16]), 0.25)]
     card = {"judges": judges}
     weights_file.save(folder.run(trial) / "codec.safetensors", {"some": torch.zeros(1)}, "codec", {}, card)
     trained = trained_on(folder, results)

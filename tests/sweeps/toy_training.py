@@ -28,13 +28,13 @@ log = stage / "log" / f"version_{attempt - 1}" / "metrics.csv"
 log.parent.mkdir(parents=True)
 print("toy training of", x, flush=True)
 with open(log, "w") as rows:
-    rows.write("step,train/loss,val/only/lpips,val/only/bpp\n")
+    rows.write("step,samples_seen,train/loss,val/only/lpips,val/only/bpp\n")
     for step in range(first, steps):
         time.sleep(pause)
-        rows.write(f"{step},{1 / (step + 1)},,\n")
+        rows.write(f"{step},{8 * (step + 1)},{1 / (step + 1)},,\n")
         # The best value is not the last one.
         value = (x - 0.3) ** 2 + 0.1 / (step + 1) + (0.5 if step == steps - 1 and steps > 1 else 0)
-        rows.write(f"{step},,{value},{0.1 + x / 10}\n")
+        rows.write(f"{step},{8 * (step + 1)},,{value},{0.1 + x / 10}\n")
         rows.flush()
         reached.write_text(str(step + 1))
         if int(number) and (given.get("always") == "die" or (attempt == 1 and step == int(place))):

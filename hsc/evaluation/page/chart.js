@@ -4,14 +4,14 @@
 // points: {view: [[{x, y, low, high, joined, text}] for each curve]}, csv: {view: {head, curves}},
 // pgfplots: {view: {log, linear, curves, end}}}]}, all values as they are shown.
 function startChart(part, chart, view) {
-  const SVG = "http://www.w3.org/2000/svg";
   const MARKS = [
     "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0Z", "M-3.6 -3.6h7.2v7.2h-7.2Z", "M0 -5L5 0L0 5L-5 0Z",
     "M0 -5L4.6 3.4H-4.6Z", "M0 5L4.6 -3.4H-4.6Z", "M-1.6 -4.6h3.2v3h3v3.2h-3v3h-3.2v-3h-3v-3.2h3Z",
   ];
   const FEWEST_TICKS = 3;
-  const HINT = "Point at a marker for its numbers, or put the focus on the chart and use the arrow keys. Bands are 95 % confidence intervals.";
-  const SAVED = { width: 760, height: 460, ink: "#1a1a1a" };
+  const HINT = "Point at a marker for its numbers, or put the focus on the chart and use the arrow keys.";
+  const BANDS = " Bands are 95 % confidence intervals.";
+  const SAVED_HEIGHT = 460; // of a saved chart above its legend
   const name = part.dataset.chart;
   const [holder, metric, log, tip] = [".plot", ".metric", ".log", ".tip"].map((one) => part.querySelector(one));
   const count = document.getElementById("count");
@@ -25,14 +25,6 @@ function startChart(part, chart, view) {
 
   const counted = () => (several ? count.value : Object.keys(chart.views)[0]);
   const chosen = () => chart.metrics.find((one) => one.name === metric.value);
-
-  function element(name, attributes, parent, text) {
-    const made = document.createElementNS(SVG, name);
-    Object.entries(attributes).forEach(([key, value]) => made.setAttribute(key, value));
-    if (text !== undefined) made.textContent = text;
-    parent.append(made);
-    return made;
-  }
 
   function shownSeries() {
     const points = chosen().points[counted()];
@@ -53,42 +45,57 @@ function startChart(part, chart, view) {
 
   function ticksAcross(low, high, place, room) {
     const wanted = Math.max(Math.floor(room / 90), FEWEST_TICKS - 1);
-    if (!log.checked) return spaced(evenTicks(low, high, wanted), place, 46);
+    if (!log.checked) return spaced(evenTicks(low, high, wanted), place);
     const rounded = [];
     for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) {
       [1, 2, 5].forEach((step) => rounded.push(step * 10 ** power));
     }
-    const ticks = spaced(rounded.filter((tick) => tick >= low && tick <= high), place, 46);
+    const ticks = spaced(rounded.filter((tick) => tick >= low && tick <= high), place);
     return ticks.length >= FEWEST_TICKS ? ticks : evenTicks(low, high, wanted);
   }
 
-  function spaced(ticks, place, gap) {
-    let last = -Infinity;
+  // Those whose numbers do not touch.
+  function spaced(ticks, place) {
+    let end = -Infinity;
     return ticks.filter((tick) => {
-      if (Math.abs(place(tick) - last) < gap) return false;
-      last = place(tick);
+      const half = Math.max(23, CHARACTER * plain(tick).length / 2 + 6);
+      if (place(tick) - half < end) return false;
+      end = place(tick) + half;
       return true;
     });
   }
 
   const plain = (value) => String(Number(value.toPrecision(6)));
 
+  // Numbers with as many decimals each.
+  function alike(ticks) {
+    const texts = ticks.map(plain);
+    if (texts.some((text) => text.includes("e"))) return texts;
+    const decimals = Math.max(...texts.map((text) => (text.split(".")[1] || "").length));
+    return ticks.map((tick) => tick.toFixed(decimals));
+  }
+
   function draw() {
-    leave();
     holder.replaceChildren();
     boxes.forEach((box, number) => box.parentElement.classList.toggle("trained", chosen().trained_on.includes(number)));
     marks = [];
     ring = null;
-    const series = shownSeries();
+    drawSeries(shownSeries());
+    leave();
+  }
+
+  function drawSeries(series) {
     if (!series.length) {
       holder.textContent = boxes.some((box) => box.checked) ? "None of those chosen was measured so." : "Nothing is chosen.";
       return;
     }
     const width = Math.max(holder.clientWidth - 16, 260);
     const height = Math.round(Math.min(Math.max(width * 0.56, 300), 520));
-    const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": chosen().axis }, holder);
-    drawAll(svg, series, width, height);
-    ring = element("circle", { r: 9, fill: "none", stroke: "currentColor", "stroke-width": 2, visibility: "hidden" }, svg);
+    const svg = drawInto(holder, (empty) => {
+      drawAll(empty, series, width, height);
+      return [width, height];
+    }, width, { role: "img", "aria-label": chosen().axis });
+    ring = svgElement("circle", { r: 9, fill: "none", stroke: "currentColor", "stroke-width": 2, visibility: "hidden" }, svg);
   }
 
   function drawAll(svg, series, width, height) {
@@ -116,41 +123,43 @@ function startChart(part, chart, view) {
     const rule = { stroke: "currentColor", "stroke-opacity": 0.6 };
     const small = { fill: "currentColor", "font-size": 12, class: "tick" };
     const title = { fill: "currentColor", "font-size": 12.5, "text-anchor": "middle" };
-    evenTicks(low, high, Math.floor((box.bottom - box.top) / 55)).forEach((tick) => {
-      element("line", { x1: box.left, x2: box.right, y1: y(tick), y2: y(tick), ...grid }, svg);
-      element("text", { x: box.left - 8, y: y(tick) + 4, "text-anchor": "end", "data-axis": "y", ...small }, svg, plain(tick));
+    const upright = evenTicks(low, high, Math.floor((box.bottom - box.top) / 55));
+    const labels = alike(upright);
+    upright.forEach((tick, place) => {
+      svgElement("line", { x1: box.left, x2: box.right, y1: y(tick), y2: y(tick), ...grid }, svg);
+      svgElement("text", { x: box.left - 8, y: y(tick) + 4, "text-anchor": "end", "data-axis": "y", ...small }, svg, labels[place]);
     });
     ticksAcross(least, most, x, box.right - box.left).forEach((tick) => {
-      element("line", { x1: x(tick), x2: x(tick), y1: box.top, y2: box.bottom, ...grid }, svg);
-      element("text", { x: x(tick), y: box.bottom + 18, "text-anchor": "middle", "data-axis": "x", ...small }, svg, plain(tick));
+      svgElement("line", { x1: x(tick), x2: x(tick), y1: box.top, y2: box.bottom, ...grid }, svg);
+      svgElement("text", { x: x(tick), y: box.bottom + 18, "text-anchor": "middle", "data-axis": "x", ...small }, svg, plain(tick));
     });
     const middle = (box.left + box.right) / 2;
-    element("text", { x: middle, y: box.bottom + 38, ...title }, svg, chart.views[counted()]);
-    element("line", { x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom, ...rule }, svg);
+    svgElement("text", { x: middle, y: box.bottom + 38, ...title }, svg, chart.views[counted()]);
+    svgElement("line", { x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom, ...rule }, svg);
     if (!chart.pixels) return;
     const bytes = (size) => x((size * 8) / chart.pixels);
     ticksAcross((least * chart.pixels) / 8, (most * chart.pixels) / 8, bytes, box.right - box.left).forEach((size) => {
-      element("line", { x1: bytes(size), x2: bytes(size), y1: box.top - 5, y2: box.top, ...rule }, svg);
-      element("text", { x: bytes(size), y: box.top - 9, "text-anchor": "middle", "data-axis": "bytes", ...small }, svg, plain(size));
+      svgElement("line", { x1: bytes(size), x2: bytes(size), y1: box.top - 5, y2: box.top, ...rule }, svg);
+      svgElement("text", { x: bytes(size), y: box.top - 9, "text-anchor": "middle", "data-axis": "bytes", ...small }, svg, plain(size));
     });
-    element("text", { x: middle, y: 13, ...title }, svg, "Bytes per face");
-    element("line", { x1: box.left, x2: box.right, y1: box.top, y2: box.top, ...rule }, svg);
+    svgElement("text", { x: middle, y: 13, ...title }, svg, "Bytes per face");
+    svgElement("line", { x1: box.left, x2: box.right, y1: box.top, y2: box.top, ...rule }, svg);
   }
 
   // Draws one curve; returns its marks.
   function drawCurve(svg, { number, curve, points }, x, y) {
-    const group = element("g", { "data-curve": number }, svg);
+    const group = svgElement("g", { "data-curve": number }, svg);
     const joined = points.filter((point) => point.joined);
     if (joined.length > 1 && joined.every((point) => point.low !== undefined)) {
       const upper = joined.map((point) => `${x(point.x)},${y(point.high)}`);
       const lower = joined.map((point) => `${x(point.x)},${y(point.low)}`).reverse();
-      element("polygon", { points: [...upper, ...lower].join(" "), fill: curve.colour, opacity: 0.15, class: "band" }, group);
+      svgElement("polygon", { points: [...upper, ...lower].join(" "), fill: curve.colour, opacity: 0.15, class: "band" }, group);
     }
     const path = joined.map((point) => `${x(point.x)},${y(point.y)}`).join(" ");
-    element("polyline", { points: path, fill: "none", stroke: curve.colour, "stroke-width": curve.width, "stroke-dasharray": curve.dash }, group);
+    svgElement("polyline", { points: path, fill: "none", stroke: curve.colour, "stroke-width": curve.width, "stroke-dasharray": curve.dash }, group);
     return points.map((point, place) => {
       const at = { x: x(point.x), y: y(point.y) };
-      element("path", { d: MARKS[curve.marker % MARKS.length], transform: `translate(${at.x} ${at.y})`, fill: curve.colour, opacity: point.joined ? 1 : 0.35, class: "mark" }, group);
+      svgElement("path", { d: MARKS[curve.marker % MARKS.length], transform: `translate(${at.x} ${at.y})`, fill: curve.colour, opacity: point.joined ? 1 : 0.35, class: "mark" }, group);
       return { curve: number, place, text: `${curve.name}\n${point.text}`, ...at };
     });
   }
@@ -169,7 +178,7 @@ function startChart(part, chart, view) {
   }
 
   function leave() {
-    tip.textContent = HINT;
+    tip.textContent = HINT + (holder.querySelector(".band") ? BANDS : "");
     tip.classList.remove("told");
     current = null;
     if (ring) ring.setAttribute("visibility", "hidden");
@@ -210,44 +219,22 @@ function startChart(part, chart, view) {
     show(own[Math.min(Math.max(current.place + (along || 0), 0), own.length - 1)]);
   }
 
-  // The chart as it is shown, with a legend, on white and in a size for papers.
-  function paper() {
+  // The chart as it is shown, with a legend and a title of the vertical axis.
+  function drawSaved(svg, width) {
     const series = shownSeries();
-    const rows = legendRows(series);
-    const height = SAVED.height + 20 * rows.length;
+    const named = series.map(({ number, curve }) => ({ ...curve, name: `${curve.name}${chosen().trained_on.includes(number) ? "†" : ""}` }));
+    const rows = inRows(named, 62, width, 52);
     const before = marks;
-    const svg = document.createElementNS(SVG, "svg");
-    const size = { width: SAVED.width, height, viewBox: `0 0 ${SAVED.width} ${height}` };
-    const look = { xmlns: SVG, color: SAVED.ink, "font-family": "Helvetica, Arial, sans-serif" };
-    Object.entries({ ...size, ...look }).forEach(([key, value]) => svg.setAttribute(key, value));
-    element("rect", { width: SAVED.width, height, fill: "#ffffff" }, svg);
-    drawAll(svg, series, SAVED.width, SAVED.height);
+    drawAll(svg, series, width, SAVED_HEIGHT);
     marks = before;
-    const vertical = element("text", { transform: `translate(13 ${SAVED.height / 2}) rotate(-90)`, "text-anchor": "middle", "font-size": 12.5, fill: "currentColor" }, svg, chosen().axis);
-    vertical.setAttribute("class", "axis");
-    rows.forEach((row, line) => row.forEach(({ curve, x }) => {
-      const y = SAVED.height + 12 + 20 * line;
-      element("line", { x1: x, x2: x + 28, y1: y - 4, y2: y - 4, stroke: curve.colour, "stroke-width": curve.width, "stroke-dasharray": curve.dash }, svg);
-      element("path", { d: MARKS[curve.marker % MARKS.length], transform: `translate(${x + 14} ${y - 4})`, fill: curve.colour }, svg);
-      element("text", { x: x + 34, y, "font-size": 12, fill: "currentColor" }, svg, curve.label);
+    svgElement("text", { transform: `translate(13 ${SAVED_HEIGHT / 2}) rotate(-90)`, "text-anchor": "middle", "font-size": 12.5, fill: "currentColor", class: "axis" }, svg, chosen().axis);
+    rows.forEach((row, line) => row.forEach((curve) => {
+      const { x, y } = { x: curve.x, y: SAVED_HEIGHT + 12 + 20 * line };
+      svgElement("line", { x1: x, x2: x + 28, y1: y - 4, y2: y - 4, stroke: curve.colour, "stroke-width": curve.width, "stroke-dasharray": curve.dash }, svg);
+      svgElement("path", { d: MARKS[curve.marker % MARKS.length], transform: `translate(${x + 14} ${y - 4})`, fill: curve.colour }, svg);
+      svgElement("text", { x: x + 34, y, "font-size": 12, fill: "currentColor" }, svg, curve.name);
     }));
-    return { text: new XMLSerializer().serializeToString(svg), height };
-  }
-
-  function legendRows(series) {
-    const rows = [[]];
-    let x = 62;
-    series.forEach(({ number, curve }) => {
-      const label = `${curve.name}${chosen().trained_on.includes(number) ? "†" : ""}`;
-      const width = 34 + 7 * label.length + 18;
-      if (x + width > SAVED.width && rows.at(-1).length) {
-        rows.push([]);
-        x = 62;
-      }
-      rows.at(-1).push({ curve: { ...curve, label }, x });
-      x += width;
-    });
-    return rows;
+    return [width, SAVED_HEIGHT + 20 * rows.length];
   }
 
   function save(kind) {
@@ -258,9 +245,7 @@ function startChart(part, chart, view) {
     const pieces = (of) => numbers.map((number) => of.curves[number]).join("");
     if (kind === "csv") return saveText(`${stem}.csv`, csv.head + pieces(csv), "text/csv");
     if (kind === "tex") return saveText(`${stem}.tex`, pgfplots[log.checked ? "log" : "linear"] + pieces(pgfplots) + pgfplots.end, "text/plain");
-    const drawn = paper();
-    if (kind === "svg") return saveText(`${stem}.svg`, drawn.text, "image/svg+xml");
-    return savePng(`${stem}.png`, drawn.text, SAVED.width, drawn.height, 3);
+    return saveFigure(stem, kind, drawSaved);
   }
 
   const hidden = view.all(`${name}.hide`);
@@ -279,11 +264,5 @@ function startChart(part, chart, view) {
   holder.addEventListener("keydown", step);
   holder.addEventListener("blur", leave);
   part.querySelectorAll("[data-save]").forEach((button) => button.addEventListener("click", () => save(button.dataset.save)));
-  let drawnWidth = 0;
-  new ResizeObserver(() => {
-    if (holder.clientWidth !== drawnWidth) {
-      drawnWidth = holder.clientWidth;
-      draw();
-    }
-  }).observe(holder);
+  drawAtWidth(holder, draw);
 }

@@ -15,6 +15,7 @@ function startCounts() {
   document.querySelectorAll("[data-view]").forEach(view.bind);
   startCounts();
   document.querySelectorAll("[data-chart]").forEach((part) => startChart(part, data.charts[part.dataset.chart], view));
+  document.querySelectorAll("[data-figure]").forEach((part) => startFigure(part, data.figures[part.dataset.figure], drawBars));
   startTables(data.tables, view);
   if (data.faces) startFaces(data.faces, view);
 })();

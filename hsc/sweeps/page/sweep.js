@@ -5,6 +5,7 @@
   const view = startView();
   document.querySelectorAll("[data-view]").forEach(view.bind);
   document.querySelectorAll("[data-chart]").forEach((part) => startChart(part, data.charts[part.dataset.chart], view));
+  document.querySelectorAll("[data-figure]").forEach((part) => startFigure(part, data.figures[part.dataset.figure], drawParallel));
   startTables(data.tables, view);
   document.querySelectorAll('[data-table="trials"] tbody tr').forEach((row) => {
     row.dataset.trial = row.cells[0].textContent.trim();
