@@ -8,6 +8,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+import hsc.compat  # noqa: F401  torchvision beside CPU torch, before any test imports Lightning or torchmetrics
+
 # On a busy machine an example may take long without anything being wrong.
 settings.register_profile("hsc", deadline=None)
 settings.load_profile("hsc")

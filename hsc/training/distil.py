@@ -1,14 +1,12 @@
 """A small identity judge learns from a large one: `hsc weights distil experiments/judges-identity.yaml`."""
 
 import hashlib
+import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
-
-import hsc.compat  # noqa: F401  isort: skip  torchvision beside CPU torch, before Lightning imports it
-import io
 
 import numpy as np
 import pytorch_lightning as pl

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-import hsc.compat  # noqa: F401  isort: skip  before Lightning
 import pytorch_lightning as pl
 
 

@@ -69,7 +69,6 @@ def test_ctrl_c_is_130_even_where_lightning_answers_it():
 
 
 def test_sigterm_is_143_even_where_lightning_answers_it():
-    import hsc.compat  # noqa: F401  isort: skip
     from pytorch_lightning.utilities.exceptions import SIGTERMException
 
     with pytest.raises(SystemExit) as ended, tidy_exits():

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-import hsc.compat  # noqa: F401, makes torchvision importable for CompressAI
 from hsc.evaluation.anchors import AnchorNotAvailable, compressai, load_anchor
 from hsc.evaluation.anchors.compressai import MeanScaleHyperprior
 

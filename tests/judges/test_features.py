@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 
-import hsc.compat  # noqa: F401
 from hsc.files import sha256
 from hsc.images import resize, to_uint8
 from hsc.judges import NotAvailable, backbones, weights

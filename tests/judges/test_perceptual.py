@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor
 
-import hsc.compat  # noqa: F401
 from hsc.images import load_image, resize, to_tensor
 from hsc.judges import backbones
 from hsc.metrics.measures import Perceptual

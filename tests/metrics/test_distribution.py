@@ -1,6 +1,5 @@
 """Fréchet and kernel distance against other people's code on the same features."""
 
-import hsc.compat  # noqa: F401  isort: skip  torchvision, which torch-fidelity imports, beside CPU torch
 import numpy as np
 import pytest
 import scipy.linalg

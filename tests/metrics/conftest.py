@@ -1,3 +1,0 @@
-"""Makes torchmetrics importable before any test imports it."""
-
-import hsc.compat  # noqa: F401
