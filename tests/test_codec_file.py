@@ -63,18 +63,13 @@ def test_a_run_folder_gives_its_codec_and_its_name(saved: tuple[Codec, Path], tm
     assert hsc.load(run).model_id == saved[0].model_id
 
 
-def test_row_context_survives(tmp_path: Path):
-    codec, entropy = tiny_codec(tiny_model("row"), fineness=3.0)
-    codec_file.save(tmp_path / "row.safetensors", codec, entropy)
-    assert hsc.load(tmp_path / "row.safetensors").compress(faces(), 0) == codec.compress(faces(), 0)
-
-
 def test_a_model_under_former_names_is_read(tmp_path: Path):
     codec, entropy = tiny_codec(tiny_model(grid=8), fineness=3.0)
     path = tmp_path / "mine.safetensors"
     codec_file.save(path, codec, entropy)
     held = weights_file.describe(path).config
-    rewritten(path, config={{"linear_path": "picture"}.get(key, key): value for key, value in held.items()})
+    former = {{"linear_path": "picture"}.get(key, key): value for key, value in held.items()}
+    rewritten(path, config={**former, "mirrored": True, "entropy": {**held["entropy"], "context": "layer"}})
     assert "picture" in weights_file.describe(path).config
     assert hsc.load(path).compress(faces(), 1) == codec.compress(faces(), 1)
 

@@ -165,8 +165,6 @@ def check_model(model: ModelConfig) -> None:
         raise HscError(
             f"config: model.linear_path: {model.linear_path} is none of 0 and the generator's resolutions {sizes}"
         )
-    if model.mirrored and not model.linear_path:
-        raise HscError("config: model.mirrored: there are no components without a linear path; set model.linear_path")
     _check_grids(model)
 
 

@@ -141,9 +141,6 @@ class ModelConfig(Section):
     """Hidden width of the decoder heads."""
     linear_path: Annotated[int, Range(0, 2048)] = 0
     """Side of the linear path's picture: latents start as principal components of faces this small; 0: no such path."""
-    mirrored: bool = False
-    """Components are symmetric or antisymmetric, as those of faces and their mirror images are at first: half the
-    weights for as many numbers."""
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     entropy: EntropyConfig = field(default_factory=EntropyConfig)
@@ -407,7 +404,7 @@ class DistilConfig(Section):
 
 
 RETIRED: dict[Any, dict[str, str | None]] = {
-    ModelConfig: {"picture": "linear_path"},
+    ModelConfig: {"picture": "linear_path", "mirrored": None},
     StageConfig: {
         "rates": "lr_scale",
         "weights": "layer_weights",

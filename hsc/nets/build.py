@@ -57,14 +57,13 @@ def build_encoder(model: ModelConfig) -> PyramidEncoder:
         config.pyramid_channels,
         model.linear_path,
         grid(model),
-        model.mirrored,
     )
 
 
 def build_heads(model: ModelConfig) -> Heads:
     synthesis = None
     if model.linear_path:
-        synthesis = EigenSynthesis(model.linear_path, bands(model), image_size(model), grid(model), model.mirrored)
+        synthesis = EigenSynthesis(model.linear_path, bands(model), image_size(model), grid(model))
     generator = model.generator
     if synthesis is not None and generator.architecture == "mobilestylegan":
         widths = dict(zip(generator.resolutions[1:-1], generator.channels[1:], strict=True))

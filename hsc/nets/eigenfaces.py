@@ -37,41 +37,9 @@ LARGEST_SQUARE = 128  # pixels: of larger pictures the second moments would take
 class Components(nn.Module):
     """Principal components of whole faces: planes [N, numbers] ↔ latents [N, count], with one matrix for both ways.
 
-    The rows of `weight` are the components of planes times their `emphasis`, orthonormal but for a common factor when
-    training starts. It is trained from there, for both ways at once. `emphasis` is kept with it.
-    """
-
-    def __init__(self, side: int, count: int) -> None:
-        super().__init__()
-        numbers = numbers_of_planes(side)
-        # Latents are many steps wide: a lower rate keeps one update from moving the whole picture.
-        self.weight_gain = 0.3 / math.sqrt(numbers)
-        self.scale = latent_scale(side)
-        self.weight = nn.Parameter(torch.randn(count, numbers))
-        self.mean = nn.Parameter(torch.zeros(numbers))
-        self.register_buffer("emphasis", emphasis(side))
-        self.emphasis: Tensor
-
-    @torch.no_grad()
-    def set_to(self, mean: Tensor, basis: Tensor) -> None:
-        """mean [numbers], basis [numbers, count] orthonormal."""
-        self.mean.copy_(mean)
-        self.weight.copy_(basis.t() / self.weight_gain)
-
-    def read(self, planes: Tensor) -> Tensor:
-        """The latents of planes."""
-        weighted = (planes - self.mean) * self.emphasis
-        return weighted @ (self.weight * (self.weight_gain / self.scale)).t()
-
-    def drawn(self, latents: Tensor) -> Tensor:
-        """The mean and what the latents add to it: planes."""
-        weighted = latents @ (self.weight * (self.weight_gain * self.scale))
-        return self.mean + weighted / self.emphasis
-
-
-class MirroredComponents(nn.Module):
-    """`Components` of which each is symmetric or antisymmetric, as those of faces and their mirror images are: half the
-    numbers say them all, and stay so in training.
+    The components of faces and their mirror images are symmetric or antisymmetric; the rows of `weight` are the left
+    halves of those of planes times their `emphasis`, orthonormal but for a common factor when training starts. It is
+    trained from there, for both ways at once; each component stays symmetric or antisymmetric.
     """
 
     def __init__(self, side: int, count: int) -> None:
@@ -114,24 +82,17 @@ class MirroredComponents(nn.Module):
         return self.mean + weighted / self.emphasis
 
 
-def build_components(side: int, count: int, mirrored: bool) -> Components | MirroredComponents:
-    """`mirrored`: each symmetric or antisymmetric."""
-    return MirroredComponents(side, count) if mirrored else Components(side, count)
-
-
 class EigenAnalysis(nn.Module):
     """images [N, 3, size, size] → latents, one [N, rows, dim] a layer: a linear map of the picture of `side` pixels.
 
     With a `grid` the last layer's are those of its cells, [N, grid², dim]: a linear map of what the others leave.
     """
 
-    def __init__(
-        self, side: int, bands: Sequence[tuple[int, int]], size: int = 0, grid: int = 0, mirrored: bool = False
-    ) -> None:
+    def __init__(self, side: int, bands: Sequence[tuple[int, int]], size: int = 0, grid: int = 0) -> None:
         super().__init__()
         self.side, self.size, self.grid = side, size, grid
         self.bands = list(bands[:-1] if grid else bands)
-        self.components = build_components(side, sum(rows * dim for rows, dim in self.bands), mirrored)
+        self.components = Components(side, sum(rows * dim for rows, dim in self.bands))
         if grid:
             self.cells = FullyConnected(3 * (size // grid) ** 2, bands[-1][1])
 
@@ -156,13 +117,11 @@ class EigenSynthesis(nn.Module):
     With a `grid` the pictures have the full `size`: enlarged, and with its cells added.
     """
 
-    def __init__(
-        self, side: int, bands: Sequence[tuple[int, int]], size: int = 0, grid: int = 0, mirrored: bool = False
-    ) -> None:
+    def __init__(self, side: int, bands: Sequence[tuple[int, int]], size: int = 0, grid: int = 0) -> None:
         super().__init__()
         self.side, self.size, self.grid = side, size, grid
         count = sum(rows * dim for rows, dim in (bands[:-1] if grid else bands))
-        self.components = build_components(side, count, mirrored)
+        self.components = Components(side, count)
         if grid:
             self.cells = FullyConnected(bands[-1][1], 3 * (size // grid) ** 2, learning_rate=0.3)
 

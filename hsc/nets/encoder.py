@@ -21,7 +21,7 @@ class PyramidEncoder(nn.Module):
     ```
     `channels`: of each resolution from `size` down to 4². `bands`: (rows, dim) of each layer. `picture`: side of the
     linear path's picture, whose components are added; 0 without. `grid`: side of the last layer's grid, whose cells are
-    its rows; 0 without. `mirrored`: components are symmetric or antisymmetric.
+    its rows; 0 without.
     """
 
     def __init__(
@@ -32,7 +32,6 @@ class PyramidEncoder(nn.Module):
         pyramid_channels: int = 128,
         picture: int = 0,
         grid: int = 0,
-        mirrored: bool = False,
     ) -> None:
         super().__init__()
         self.stem = he_conv(3, channels[0])
@@ -51,7 +50,7 @@ class PyramidEncoder(nn.Module):
         )
         if grid:
             self.heads[-1] = GridHead(pyramid_channels, bands[-1][1])
-        self.eigen = EigenAnalysis(picture, bands, size, grid, mirrored) if picture else None
+        self.eigen = EigenAnalysis(picture, bands, size, grid) if picture else None
 
     def forward(self, images: Tensor) -> list[Tensor]:
         features: dict[int, Tensor] = {}

@@ -176,7 +176,6 @@ MOBILE = ("model.generator.architecture=mobilestylegan", "model.generator.input=
         ([*MOBILE, "stages.second.decode_with=full"], "the generator has no full size; set model.generator.full"),
         ([*MOBILE, "stages.second.init_full=ffhq1024"], "the generator has no full size; set model.generator.full"),
         ([*MOBILE, "stages.second.decode_with=linear"], "the model has no linear path; set model.linear_path"),
-        ([*MOBILE, "model.mirrored=true"], "there are no components without a linear path; set model.linear_path"),
         ([*MOBILE, "model.generator.channels=[8,8,8,8,8,8,8,8,8]"], "a mobilestylegan has at most 8"),
     ],
 )

@@ -5,13 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hsc.nets.eigenfaces import (
-    Components,
-    EigenAnalysis,
-    EigenSynthesis,
-    MirroredComponents,
-    principal_components,
-)
+from hsc.nets.eigenfaces import Components, EigenAnalysis, EigenSynthesis, principal_components
 from hsc.nets.planes import emphasis, enlarged, from_planes, numbers_of_planes, to_planes
 
 
@@ -86,33 +80,23 @@ def test_the_numbers_of_all_layers_in_order() -> None:
     torch.testing.assert_close(synthesis([first, second]), from_planes(synthesis.components.drawn(flat), 4))
 
 
-def test_orthonormal_components_are_read_as_they_were_drawn() -> None:
-    components = Components(8, 20)
-    basis, _ = torch.linalg.qr(torch.randn(numbers_of_planes(8), 20))
-    mean = torch.randn(numbers_of_planes(8))
-    components.set_to(mean, basis)
-    latents = torch.randn(3, 20)
-    torch.testing.assert_close(components.read(components.drawn(latents)), latents, atol=1e-4, rtol=0)
-    lengths = ((components.drawn(latents) - mean) * emphasis(8)).norm(dim=1)
-    torch.testing.assert_close(lengths, latents.norm(dim=1) * components.scale)
-
-
-def test_mirrored_components_are_the_same_from_half_the_numbers() -> None:
+def test_components_are_the_given_ones_from_half_their_numbers() -> None:
     torch.manual_seed(0)
     mean, basis, _ = principal_components([torch.randn(30, 3, 16, 16)], 8, 20, emphasis(8))
-    whole, halves = Components(8, 20), MirroredComponents(8, 20)
-    for components in (whole, halves):
-        components.set_to(mean, basis)
-    assert 2 * halves.weight.numel() == whole.weight.numel()
-    assert 0 < int(halves.antisymmetric.sum()) < 20
+    components = Components(8, 20)
+    components.set_to(mean, basis)
+    assert 2 * components.weight.numel() == basis.numel()
+    assert 0 < int(components.antisymmetric.sum()) < 20
     planes, latents = torch.randn(3, numbers_of_planes(8)), torch.randn(3, 20)
-    torch.testing.assert_close(halves.read(planes), whole.read(planes))
-    torch.testing.assert_close(halves.drawn(latents), whole.drawn(latents))
+    torch.testing.assert_close(components.read(planes), (planes - mean) * emphasis(8) @ basis / components.scale)
+    drawn = mean + components.scale * latents @ basis.t() / emphasis(8)
+    torch.testing.assert_close(components.drawn(latents), drawn)
+    torch.testing.assert_close(components.read(components.drawn(latents)), latents, atol=1e-4, rtol=0)
 
 
-def test_mirrored_components_see_a_mirrored_face_alike() -> None:
+def test_components_see_a_mirrored_face_alike() -> None:
     """Whatever they have become in training."""
-    components = MirroredComponents(8, 20)
+    components = Components(8, 20)
     components.antisymmetric[::3] = True
     face = torch.randn(2, 3, 8, 8)
     seen, mirrored = (components.read(to_planes(images, 8)) for images in (face, face.flip(-1)))
@@ -132,8 +116,7 @@ def test_a_grid_holds_what_the_components_leave() -> None:
     """With orthonormal components, and cells that hold every pixel, synthesis undoes analysis."""
     bands, size, side = [(1, 6), (4, 48)], 8, 4
     analysis, synthesis = EigenAnalysis(side, bands, size, grid=2), EigenSynthesis(side, bands, size, grid=2)
-    basis, _ = torch.linalg.qr(torch.randn(numbers_of_planes(side), 6))
-    mean = torch.randn(numbers_of_planes(side))
+    mean, basis, _ = principal_components([torch.randn(20, 3, size, size)], side, 6, emphasis(side))
     synthesis.components.set_to(mean, basis)
     analysis.components = synthesis.components
     with torch.no_grad():
