@@ -9,7 +9,6 @@ Distortion is the same for all: the rounding step does not depend on the entropy
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -33,16 +32,7 @@ class WithoutOtherLayers(EntropyModule):
         return super()._code_layer(self.net.begin(quality), layer, latents, quality, *how)
 
 
-# Name: the class and what its config has that is not the codec's. Rows of a layer that are coded together know only of
-# other layers.
-CONTEXTS: dict[str, tuple[type[EntropyModule], dict[str, Any]]] = {
-    "none: factorised": (WithoutOtherLayers, {"context": "layer"}),
-    "rows before in the same layer: independent layers": (WithoutOtherLayers, {"context": "row"}),
-    "layers before": (EntropyModule, {"context": "layer"}),
-    "layers before, a third of the width": (EntropyModule, {"context": "layer", "width": 32}),
-    "layers before, twice the width": (EntropyModule, {"context": "layer", "width": 192}),
-    "all rows before": (EntropyModule, {"context": "row"}),
-}
+CONTEXTS: dict[str, type[EntropyModule]] = {"none: factorised": WithoutOtherLayers, "layers before": EntropyModule}
 
 
 def main() -> None:
@@ -84,10 +74,8 @@ def latents_of(codec: Codec, data: FaceDataModule, split: str) -> list[Tensor]:
 
 def trained(codec: Codec, name: str, latents: Sequence[Tensor], steps: int) -> EntropyModule:
     """An entropy model that starts with the spread of each number and learns on rounding's noise."""
-    kind, changes = CONTEXTS[name]
-    model = replace(codec.model, entropy=replace(codec.model.entropy, **changes))
     torch.manual_seed(0)
-    entropy = kind(model)
+    entropy = CONTEXTS[name](codec.model)
     entropy.gain.load_state_dict(codec.networks.gain.state_dict())
     entropy.gain.requires_grad_(False)
     start_with_spread(entropy, latents)
@@ -110,11 +98,10 @@ def trained(codec: Codec, name: str, latents: Sequence[Tensor], steps: int) -> E
 def start_with_spread(entropy: EntropyModule, latents: Sequence[Tensor]) -> None:
     """Means and standard deviations of the latents at the middle quality."""
     middle = torch.full((1,), entropy.net.quality_embedding.num_embeddings // 2)
-    rows = [row for layer in latents for row in layer.unbind(1)]
-    for step, numbers in enumerate(entropy.net.step_rows):
-        of_step = torch.stack([rows[row] for row in numbers], 1) * entropy.gain.rows(middle, numbers)
-        entropy.net.mean_bias[step].copy_(of_step.mean(0))
-        entropy.net.scale_bias[step].copy_(of_step.std(0).log().clamp(*LOG_SCALE_RANGE))
+    for layer, (values, rows) in enumerate(zip(latents, entropy.net.layer_rows, strict=True)):
+        scaled = values * entropy.gain.rows(middle, rows)
+        entropy.net.mean_bias[layer].copy_(scaled.mean(0))
+        entropy.net.scale_bias[layer].copy_(scaled.std(0).log().clamp(*LOG_SCALE_RANGE))
 
 
 @torch.inference_mode()

@@ -137,7 +137,7 @@ class Codec(nn.Module):
         self.size = image_size(model)
         self.full_size = self.generator.full_size
         self.num_qualities = len(model.lambdas)
-        self._coder = LayerCoder([rows for rows, _ in bands(model)], entropy, table, networks.gain)
+        self._coder = LayerCoder(entropy, table, networks.gain)
         self._per_level = positions_per_level(self.num_qualities)
 
     @classmethod
@@ -379,7 +379,7 @@ class Codec(nn.Module):
         for layer in range(len(done), len(self.layers)):
             # What a file lacks is as good as empty.
             sent = [own[layer] if layer < len(own) else b"" for own in chunks]
-            done.append(self._coder.decode(progress, layer, sent, position))
+            done.append(self._coder.decode(progress, sent, position))
             progress = done[-1].progress
         return Decoded(
             [layer.latents for layer in done],
@@ -458,8 +458,8 @@ class Codec(nn.Module):
 
     def _encode_at(self, latents: Sequence[Tensor], position: Tensor, sizes: Sequence[tuple[int, int]]) -> Coded:
         progress, coded = self._coder.begin(position), []
-        for layer, values in enumerate(latents):
-            coded.append(self._coder.encode(progress, layer, values, position))
+        for layer in latents:
+            coded.append(self._coder.encode(progress, layer, position))
             progress = coded[-1].progress
         headers = [
             Header(self.model_id, where, width, height)

@@ -7,14 +7,14 @@ latents·gain ─(− mean)─ round ─▶ symbols ─range coder─▶ chunk
 ```
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hsc.coding.chunk import ChunkDecoder, encode_chunk
+from hsc.coding.chunk import decode_chunk, encode_chunk
 from hsc.coding.tables import FrequencyTable
 from hsc.nets.entropy_integer import IntegerEntropyTransformer, IntegerParameters, Progress
 from hsc.nets.fixed_point import LATENT_BITS
@@ -29,7 +29,6 @@ class CodedLayer(NamedTuple):
     row_bits: Tensor  # [N, rows] ideal bits, −log2 of the table's frequencies
     chunks: list[bytes]  # N payloads
     latents: Tensor  # [N, rows, dim] as a decoder will know them
-    classes: Tensor  # int64 [N, rows, dim], the row of the frequency table that each symbol was coded under
     progress: Progress  # after the layer
 
 
@@ -42,19 +41,15 @@ class DecodedLayer(NamedTuple):
 
 
 class LayerCoder:
-    """`rows_per_layer`: rows of each layer, in coding order. `position` is always the quality of each face as its file
-    says it (`hsc.nets.levels`), int64 [N].
+    """Codes layer after layer. `position` is always the quality of each face as its file says it (`hsc.nets.levels`),
+    int64 [N].
 
     `progress` is where the entropy model stands before the layer; latents are on the device of `gain`, symbols not.
     """
 
-    def __init__(
-        self, rows_per_layer: Sequence[int], entropy: IntegerEntropyTransformer, table: FrequencyTable, gain: Gain
-    ) -> None:
+    def __init__(self, entropy: IntegerEntropyTransformer, table: FrequencyTable, gain: Gain) -> None:
         self.entropy, self.table, self.gain = entropy, table, gain
-        ends = np.cumsum(rows_per_layer).tolist()
         self._per_level = positions_per_level(len(gain.log[0]))
-        self._bands = [range(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
     def begin(self, position: Tensor) -> Progress:
         """Before the first layer."""
@@ -64,65 +59,42 @@ class LayerCoder:
         """[N] in levels, where the gains are."""
         return position.to(self.gain.log[0].device) / self._per_level
 
-    def encode(self, progress: Progress, layer: int, latents: Tensor, position: Tensor) -> CodedLayer:
-        """Quantise and code the latents [N, rows, dim] of a layer."""
-        classes: list[Tensor] = []
+    def encode(self, progress: Progress, latents: Tensor, position: Tensor) -> CodedLayer:
+        """Quantise and code the latents [N, rows, dim] of the next layer."""
+        (mean, classes), gain = self._expected(progress), self._gain(progress, position)
+        residual = (latents * gain).cpu() - mean / 2**LATENT_BITS
+        symbols = economical_round(residual, lambda symbols: self._bits(symbols, classes)).long()
+        bits = self._bits(symbols, classes).sum(-1)
+        pairs = zip(symbols.flatten(1).numpy(), classes.flatten(1).numpy(), strict=True)
+        chunks = [encode_chunk(own, of_class, self.table) for own, of_class in pairs]
+        return CodedLayer(symbols, bits, chunks, *self._decoded(progress, symbols, gain))
 
-        def quantise(expected: IntegerParameters, rows: range, gain: Tensor) -> Tensor:
-            scaled = (latents[:, rows.start : rows.stop] * gain).cpu()
-            classes.append(expected.scale_class)
-            residual = scaled - expected.mean / 2**LATENT_BITS
-            return economical_round(residual, lambda symbols: self._bits(symbols, expected.scale_class)).long()
+    def decode(self, progress: Progress, chunks: Sequence[bytes], position: Tensor) -> DecodedLayer:
+        """N chunks → the next layer; without any, or of empty ones, the layer's conditional mean.
 
-        symbols, decoded, progress = self._code(progress, layer, position, quantise)
-        all_classes = torch.cat(classes, 1)
-        bits = self._bits(symbols, all_classes).sum(-1)
-        pairs = zip(symbols.flatten(1).numpy(), all_classes.flatten(1).numpy(), strict=True)
-        chunks = [encode_chunk(s, c, self.table) for s, c in pairs]
-        return CodedLayer(symbols, bits, chunks, decoded, all_classes, progress)
+        Raises HscError for a damaged chunk.
+        """
+        classes = self._expected(progress).scale_class
+        symbols = torch.zeros_like(classes)
+        if any(chunks):
+            pairs = zip(chunks, classes.flatten(1).numpy(), strict=True)
+            read = np.stack([decode_chunk(chunk, of_class, self.table) for chunk, of_class in pairs])
+            symbols = torch.from_numpy(read.astype(np.int64)).view(classes.shape)
+        return DecodedLayer(symbols, *self._decoded(progress, symbols, self._gain(progress, position)))
 
     def _bits(self, symbols: Tensor, classes: Tensor) -> Tensor:
         return torch.from_numpy(self.table.bits(symbols.long().numpy(), classes.numpy()))
 
-    def decode(self, progress: Progress, layer: int, chunks: Sequence[bytes], position: Tensor) -> DecodedLayer:
-        """N chunks → a layer; without any, or of empty ones, the layer's conditional mean.
+    @staticmethod
+    def _expected(progress: Progress) -> IntegerParameters:
+        assert progress.expected is not None, "there is no layer left"
+        return progress.expected
 
-        Raises HscError for a damaged chunk.
-        """
-        if not any(chunks):
-            return DecodedLayer(
-                *self._code(progress, layer, position, lambda expected, *_: torch.zeros_like(expected.mean))
-            )
-        decoders = [ChunkDecoder(chunk, self.table) for chunk in chunks]
+    def _gain(self, progress: Progress, position: Tensor) -> Tensor:
+        return self.gain.rows(self.quality(position), self.entropy.layer_rows[progress.layer])
 
-        def read(expected: IntegerParameters, rows: range, gain: Tensor) -> Tensor:
-            classes = expected.scale_class.flatten(1).numpy()
-            integers = np.stack([decoder.decode(c) for decoder, c in zip(decoders, classes, strict=True)])
-            return torch.from_numpy(integers.astype(np.int64)).view(expected.mean.shape)
-
-        decoded = DecodedLayer(*self._code(progress, layer, position, read))
-        for decoder in decoders:
-            decoder.finish()
-        return decoded
-
-    def _code(
-        self,
-        progress: Progress,
-        layer: int,
-        position: Tensor,
-        symbols_of: Callable[[IntegerParameters, range, Tensor], Tensor],
-    ) -> tuple[Tensor, Tensor, Progress]:
-        """Symbols, latents and progress of a layer, step by step.
-
-        `symbols_of`: (what a step is expected to hold, its rows within the layer, their gain [N, rows, dim]) → symbols.
-        """
-        band, symbols, latents = self._bands[layer], [], []
-        quality = self.quality(position)
-        while progress.expected is not None and (rows := self.entropy.step_rows[progress.step]).start in band:
-            gain = self.gain.rows(quality, rows)
-            within = range(rows.start - band.start, rows.stop - band.start)
-            symbols.append(symbols_of(progress.expected, within, gain))
-            quantised = (symbols[-1] << LATENT_BITS) + progress.expected.mean
-            latents.append((quantised / 2**LATENT_BITS).float().to(gain.device) / gain)
-            progress = self.entropy.advance(progress, quantised)
-        return torch.cat(symbols, 1), torch.cat(latents, 1), progress
+    def _decoded(self, progress: Progress, symbols: Tensor, gain: Tensor) -> tuple[Tensor, Progress]:
+        """Latents of a layer, and the progress after it."""
+        quantised = (symbols << LATENT_BITS) + self._expected(progress).mean
+        latents = (quantised / 2**LATENT_BITS).float().to(gain.device) / gain
+        return latents, self.entropy.advance(progress, quantised)

@@ -14,9 +14,9 @@ from hsc.images import resize
 from hsc.modules.entropy import EntropyModule
 
 
-@pytest.fixture(scope="module", params=[("layer", 0), ("row", 0), ("layer", 4)], ids=["layer", "row", "grid"])
+@pytest.fixture(scope="module", params=[0, 4], ids=["rows", "grid"])
 def codec(request: pytest.FixtureRequest) -> Codec:
-    return tiny_codec(tiny_model(*request.param), fineness=3.0)[0]
+    return tiny_codec(tiny_model(grid=request.param), fineness=3.0)[0]
 
 
 @pytest.fixture(scope="module")

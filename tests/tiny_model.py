@@ -18,7 +18,7 @@ DIM = 8
 SIZE = 32
 
 
-def tiny_model(context: str = "layer", grid: int = 0) -> ModelConfig:
+def tiny_model(grid: int = 0) -> ModelConfig:
     """`grid`: side of the last layer's, which then refines a picture of half the size."""
     layers = {name: LayerConfig(rows, DIM) for name, rows in zip(LAYERS, ROWS, strict=True)}
     layers[LAYERS[-1]].grid = grid
@@ -29,11 +29,11 @@ def tiny_model(context: str = "layer", grid: int = 0) -> ModelConfig:
         heads_hidden=16,
         generator=GeneratorConfig(channels=[16, 16, 16, 16], z_dim=16, w_dim=16, mapping_layers=2),
         encoder=EncoderConfig(channels=[16, 16, 16, 16], pyramid_channels=32),
-        entropy=EntropyConfig(width=16, depth=1, heads=2, context=context),
+        entropy=EntropyConfig(width=16, depth=1, heads=2),
     )
 
 
-def tiny_config(context: str = "layer", **stage: Any) -> Config:
+def tiny_config(**stage: Any) -> Config:
     """One stage, "only", of float32 steps of four images that learn from L2 alone."""
     settings: dict[str, Any] = {
         "losses": {layer: {"l2": 1.0} for layer in LAYERS},
@@ -44,7 +44,7 @@ def tiny_config(context: str = "layer", **stage: Any) -> Config:
     }
     return Config(
         name="tiny",
-        model=tiny_model(context),
+        model=tiny_model(),
         judges=JudgesConfig(identity="none", landmarks="none", perceptual=[]),
         logging=LoggingConfig(wandb="disabled"),
         stages={"only": StageConfig(**settings | stage)},

@@ -1,6 +1,6 @@
 """Symbols of one layer ↔ the bytes of its chunk, by range coding."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import constriction
@@ -22,7 +22,7 @@ def encode_chunk(symbols: ArrayLike, classes: ArrayLike, table: FrequencyTable) 
 
     symbols: [n] integers of magnitude up to 2^31 − 1; those beyond the table are escaped, never clamped.
     classes: [n] rows of the table.
-    The stream does not depend on how a decoder will split the symbols into steps. No symbols are no bytes.
+    No symbols are no bytes.
     """
     symbols, classes = _checked_symbols(symbols), _checked_classes(classes, table)
     if symbols.shape != classes.shape:
@@ -41,57 +41,38 @@ def encode_chunk(symbols: ArrayLike, classes: ArrayLike, table: FrequencyTable) 
     return _shortest_bytes(encoder)
 
 
-class ChunkDecoder:
-    """Decodes a chunk in as many steps as its reader needs: the classes of a step may depend on earlier symbols."""
+def decode_chunk(payload: bytes, classes: ArrayLike, table: FrequencyTable) -> NDArray[np.int32]:
+    """The symbols of a chunk, one for each class. Bytes that the payload lacks are read as zeros.
 
-    def __init__(self, payload: bytes, table: FrequencyTable) -> None:
-        self._payload = payload
-        self._table = table
-        padded = payload.ljust(-(-len(payload) * 8 // _WORD) * _WORD // 8, b"\0")
-        self._decoder = _RangeDecoder(np.frombuffer(padded, dtype=">u4").astype(np.uint32))
-        self._steps: list[tuple[NDArray, NDArray]] = []
+    Raises HscError where the payload is not exactly what encoding these symbols gives: damaged, torn or over-long.
+    """
+    classes = _checked_classes(classes, table)
+    padded = payload.ljust(-(-len(payload) * 8 // _WORD) * _WORD // 8, b"\0")
+    decode = _RangeDecoder(np.frombuffer(padded, dtype=">u4").astype(np.uint32)).decode
+    models, escape = table.models, table.escape
+    try:
+        folded = [
+            number if (number := decode(models[row])) < escape else escape + _decode_excess(decode) - 1
+            for row in classes.tolist()
+        ]
+    except AssertionError as error:  # how constriction says that no encoder wrote these bytes
+        raise HscError("damaged chunk: its bytes are not a coded layer; get the file again") from error
+    if max(folded, default=0) > 2 * LARGEST_SYMBOL:
+        raise HscError("damaged chunk: a symbol is too large; get the file again")
+    symbols = unfold(np.array(folded, dtype=np.int64))
+    if encode_chunk(symbols, classes, table) != payload:
+        raise HscError("damaged chunk: its length does not fit what it holds; get the file again")
+    return symbols
 
-    def decode(self, classes: ArrayLike) -> NDArray[np.int32]:
-        """The next symbols, one for each class. Bytes that the payload lacks are read as zeros.
 
-        Raises HscError where the payload is provably damaged.
-        """
-        classes = _checked_classes(classes, self._table)
-        decode, models, escape = self._decoder.decode, self._table.models, self._table.escape
-        try:
-            folded = [
-                number if (number := decode(models[row])) < escape else self._decode_escaped()
-                for row in classes.tolist()
-            ]
-        except AssertionError as error:  # how constriction says that no encoder wrote these bytes
-            raise HscError("damaged chunk: its bytes are not a coded layer; get the file again") from error
-        symbols = unfold(np.array(folded, dtype=np.int64))
-        self._steps.append((symbols, classes))
-        return symbols
-
-    def finish(self) -> None:
-        """Check, after the last step, that the payload is exactly what encoding the decoded symbols gives.
-
-        Raises HscError when it is torn, over-long or altered in a way that shows.
-        """
-        if self._steps:
-            symbols, classes = (np.concatenate(parts) for parts in zip(*self._steps, strict=True))
-            expected = encode_chunk(symbols, classes, self._table)
-        else:
-            expected = b""
-        if expected != self._payload:
-            raise HscError("damaged chunk: its length does not fit what it holds; get the file again")
-
-    def _decode_escaped(self) -> int:
-        decode, length, excess = self._decoder.decode, 0, 1
-        while length <= _MAX_LENGTH and decode(_FAIR):
-            length += 1
-        for _ in range(length):
-            excess = 2 * excess + decode(_FAIR)
-        number = self._table.escape + excess - 1
-        if number > 2 * LARGEST_SYMBOL:
-            raise HscError("damaged chunk: a symbol is too large; get the file again")
-        return number
+def _decode_excess(decode: Callable[[Any], int]) -> int:
+    """An Elias gamma code of the largest symbol's length at most."""
+    length, excess = 0, 1
+    while length <= _MAX_LENGTH and decode(_FAIR):
+        length += 1
+    for _ in range(length):
+        excess = 2 * excess + decode(_FAIR)
+    return excess
 
 
 def _gamma_code(number: int) -> Iterator[int]:

@@ -22,6 +22,7 @@ TRAINABLE = {
 _FOLDER_NAME = re.compile(r"\w[\w.+-]{0,99}")
 
 SMALLEST_PROJECTED = 64  # pixels on a side
+SMALLEST_LINEAR_PATH = 8  # pixels on a side; of a smaller picture the planes of colour have no left and right half
 OF_STYLEGAN2 = ("r1_gamma", "r1_every", "freeze_blocks", "ada_target", "ada_kimg")  # of the adversarial fields
 OF_PRIORS = ("path_weight", "path_every", "style_mixing")
 
@@ -160,10 +161,10 @@ def check_model(model: ModelConfig) -> None:
         _check_mobile_stylegan(model)
     elif generator.full:
         raise HscError("config: model.generator.full: only a mobilestylegan draws two sizes; leave it out")
-    sizes = generator.resolutions
-    if model.linear_path and model.linear_path not in sizes:
+    sides = [0, *(side for side in generator.resolutions if side >= SMALLEST_LINEAR_PATH)]
+    if model.linear_path not in sides:
         raise HscError(
-            f"config: model.linear_path: {model.linear_path} is none of 0 and the generator's resolutions {sizes}"
+            f"config: model.linear_path: must be one of {', '.join(map(str, sides))} (not {model.linear_path})"
         )
     _check_grids(model)
 

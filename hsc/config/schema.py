@@ -109,8 +109,6 @@ class EntropyConfig(Section):
     """Number of blocks."""
     heads: Annotated[int, Range(1, 256)] = 4
     """Attention heads; divides `width`."""
-    context: Literal["layer", "row"] = "layer"
-    """What is coded together: "layer" (one network call a layer) or "row" (one call a row, more context)."""
 
 
 @dataclass
@@ -404,6 +402,7 @@ class DistilConfig(Section):
 
 
 RETIRED: dict[Any, dict[str, str | None]] = {
+    EntropyConfig: {"context": None},
     ModelConfig: {"picture": "linear_path", "mirrored": None},
     StageConfig: {
         "rates": "lr_scale",

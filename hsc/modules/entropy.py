@@ -1,7 +1,6 @@
 """The entropy model as a LightningModule: quantises latents layer by layer, and says what the symbols cost."""
 
 import functools
-import itertools
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from hsc.config import ModelConfig
 from hsc.modules.batch_slice import WHOLE_BATCH, BatchSlice
-from hsc.nets.build import bands, build_entropy, build_gain
+from hsc.nets.build import build_entropy, build_gain
 from hsc.nets.entropy import Memory
 from hsc.nets.quantise import economical_round, gaussian_bits, straight_through
 
@@ -44,13 +43,6 @@ class EntropyModule(pl.LightningModule):
         super().__init__()
         self.net = build_entropy(model)
         self.gain = build_gain(model)
-        ends = [0]
-        for rows, _ in bands(model):
-            ends.append(ends[-1] + rows)
-        self.layer_steps = [
-            [s for s, rows in enumerate(self.net.step_rows) if start <= rows.start < end]
-            for start, end in itertools.pairwise(ends)
-        ]
 
     def forward(
         self,
@@ -89,37 +81,26 @@ class EntropyModule(pl.LightningModule):
         generator: torch.Generator | None,
         batch_slice: BatchSlice,
     ) -> tuple[Memory, Tensor, Tensor, Tensor]:
-        decoded, bits, symbols = [], [], []
-        first = self.net.step_rows[self.layer_steps[layer][0]].start
-        for step in self.layer_steps[layer]:
-            rows = self.net.step_rows[step]
-            gain = self.gain.rows(quality, rows)
-            mean, log_scale = self.net.predict(memory, step)
-            residual = latents[:, rows.start - first : rows.stop - first] * gain - mean
-            with torch.no_grad():
-                symbols_of_step = economical_round(residual, functools.partial(gaussian_bits, log_scale=log_scale))
-            rounded = straight_through(symbols_of_step, residual)
-            if quantiser == "noise":
-                whole = (batch_slice.stride * len(residual), *residual.shape[1:])
-                noise = batch_slice.of(torch.rand(whole, generator=generator, device=residual.device)) - 0.5
-                bits.append(gaussian_bits(residual + noise, log_scale).sum(-1))
-            else:
-                bits.append(gaussian_bits(rounded, log_scale).sum(-1))
-            quantised = mean + rounded
-            memory = self.net.observe(memory, step, quantised)
-            decoded.append(quantised / gain)
-            symbols.append(symbols_of_step)
-        return memory, torch.cat(decoded, 1), torch.cat(bits, 1), torch.cat(symbols, 1)
+        gain = self.gain.rows(quality, self.net.layer_rows[layer])
+        mean, log_scale = self.net.predict(memory, layer)
+        residual = latents * gain - mean
+        with torch.no_grad():
+            symbols = economical_round(residual, functools.partial(gaussian_bits, log_scale=log_scale))
+        counted = rounded = straight_through(symbols, residual)
+        if quantiser == "noise":
+            whole = (batch_slice.stride * len(residual), *residual.shape[1:])
+            noise = batch_slice.of(torch.rand(whole, generator=generator, device=residual.device)) - 0.5
+            counted = residual + noise
+        quantised = mean + rounded
+        bits = gaussian_bits(counted, log_scale).sum(-1)
+        return self.net.observe(memory, layer, quantised), quantised / gain, bits, symbols
 
     def _fill(self, memory: Memory, first_layer: int, quality: Tensor) -> list[Tensor]:
         """The conditional means of the layers from `first_layer` on: what zeros decode to."""
         filled = []
-        for steps in self.layer_steps[first_layer:]:
-            rows = []
-            for step in steps:
-                mean, _ = self.net.predict(memory, step)
-                rows.append(mean / self.gain.rows(quality, self.net.step_rows[step]))
-                if step + 1 < len(self.net.step_rows):
-                    memory = self.net.observe(memory, step, mean)
-            filled.append(torch.cat(rows, 1))
+        for layer in range(first_layer, len(self.net.layer_rows)):
+            mean, _ = self.net.predict(memory, layer)
+            filled.append(mean / self.gain.rows(quality, self.net.layer_rows[layer]))
+            if layer + 1 < len(self.net.layer_rows):
+                memory = self.net.observe(memory, layer, mean)
         return filled

@@ -81,17 +81,13 @@ def share_components(encoder: PyramidEncoder, heads: Heads) -> None:
 
 
 def build_entropy(model: ModelConfig) -> EntropyTransformer:
-    return EntropyTransformer(*_entropy_shape(model))
+    config = model.entropy
+    return EntropyTransformer(bands(model), len(model.lambdas), config.width, config.depth, config.heads)
 
 
 def build_entropy_twin(model: ModelConfig) -> IntegerEntropyTransformer:
-    return IntegerEntropyTransformer(*_entropy_shape(model))
-
-
-def _entropy_shape(model: ModelConfig) -> tuple[list[int], list[int], int, int, int, int]:
-    config, dims = model.entropy, row_dims(model)
-    steps = [1] * len(dims) if config.context == "row" else [rows for rows, _ in bands(model)]
-    return dims, steps, len(model.lambdas), config.width, config.depth, config.heads
+    config = model.entropy
+    return IntegerEntropyTransformer(bands(model), len(model.lambdas), config.width, config.depth, config.heads)
 
 
 def build_gain(model: ModelConfig) -> Gain:

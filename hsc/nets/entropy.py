@@ -1,7 +1,7 @@
 """The layer-wise scalable entropy transformer: how probable are the symbols of a layer, given the layers before it.
 
-Rows are coded in *steps* (by default one step a layer: all its rows at once, so decoding takes as many calls as there
-are layers). Each step asks *query* tokens, one a row, which attend to the *value* tokens of all rows already known:
+All rows of a layer are coded at once, so decoding takes as many calls as there are layers. A layer asks *query* tokens,
+one per row, which attend to the *value* tokens of all rows of the layers before:
 
 ```
 values  v₀ v₁ v₂ │ v₃ v₄ v₅ v₆ │ v₇ v₈ v₉          vᵢ = embed(ŷᵢ) + row + quality
@@ -14,6 +14,7 @@ decoded as its conditional mean, given what was sent. This module is the float n
 by its integer twin (`hsc.nets.entropy_integer`), exported from it.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -28,7 +29,7 @@ LOG_SCALE_RANGE = (math.log(0.08), math.log(32.0))
 
 
 class Parameters(NamedTuple):
-    """Of the symbols of a step's rows, in quantisation steps."""
+    """Of the symbols of a layer's rows, in quantisation steps."""
 
     mean: Tensor  # [N, rows, dim]
     log_scale: Tensor  # [N, rows, dim] natural logarithm of the standard deviation, clamped to LOG_SCALE_RANGE
@@ -43,41 +44,36 @@ class Memory(NamedTuple):
 
 
 class EntropyTransformer(nn.Module):
-    """`dims`: numbers in each row (all rows of all layers in order); `steps`: rows coded together, e.g. (3, 4, 3).
+    """`bands`: (rows, dim) of each layer, in coding order. `num_qualities`: levels the model serves.
 
-    Rows of one step have the same dim. `num_qualities`: levels the model serves. Parameters grow as 12·depth·width².
+    Parameters grow as 12·depth·width².
     """
 
     def __init__(
-        self,
-        dims: Sequence[int],
-        steps: Sequence[int],
-        num_qualities: int,
-        width: int = 128,
-        depth: int = 3,
-        heads: int = 4,
+        self, bands: Sequence[tuple[int, int]], num_qualities: int, width: int = 128, depth: int = 3, heads: int = 4
     ) -> None:
         super().__init__()
-        self.step_rows = rows_of_steps(steps, len(dims))
+        self.bands = tuple(bands)
+        self.layer_rows = rows_of_layers(bands)
         self.heads = heads
         self.quality_embedding = nn.Embedding(num_qualities, width)
-        self.query_rows = nn.Parameter(torch.randn(len(dims), width) * 0.5)
-        self.value_rows = nn.Parameter(torch.randn(len(dims), width) * 0.5)
-        # One matrix a row, batched by step: rows of the same layer still carry different things.
+        num_rows = sum(rows for rows, _ in bands)
+        self.query_rows = nn.Parameter(torch.randn(num_rows, width) * 0.5)
+        self.value_rows = nn.Parameter(torch.randn(num_rows, width) * 0.5)
+        # One matrix per row, batched by layer: rows of the same layer still carry different things.
         self.embed = nn.ParameterList(
-            nn.Parameter(torch.randn(len(rows), dims[rows[0]], width) / math.sqrt(dims[rows[0]]))
-            for rows in self.step_rows
+            nn.Parameter(torch.randn(rows, dim, width) / math.sqrt(dim)) for rows, dim in bands
         )
         self.blocks = nn.ModuleList(TransformerBlock(width, heads) for _ in range(depth))
         self.norm = RMSNorm(width)
-        self.mean_out = nn.ParameterList(self._output(rows, dims, width) for rows in self.step_rows)
-        self.scale_out = nn.ParameterList(self._output(rows, dims, width) for rows in self.step_rows)
-        self.mean_bias = nn.ParameterList(nn.Parameter(torch.zeros(len(r), dims[r[0]])) for r in self.step_rows)
-        self.scale_bias = nn.ParameterList(nn.Parameter(torch.zeros(len(r), dims[r[0]])) for r in self.step_rows)
+        self.mean_out = nn.ParameterList(self._output(rows, dim, width) for rows, dim in bands)
+        self.scale_out = nn.ParameterList(self._output(rows, dim, width) for rows, dim in bands)
+        self.mean_bias = nn.ParameterList(nn.Parameter(torch.zeros(rows, dim)) for rows, dim in bands)
+        self.scale_bias = nn.ParameterList(nn.Parameter(torch.zeros(rows, dim)) for rows, dim in bands)
 
     @staticmethod
-    def _output(rows: range, dims: Sequence[int], width: int) -> nn.Parameter:
-        return nn.Parameter(torch.randn(len(rows), width, dims[rows[0]]) * 0.1 / math.sqrt(width))
+    def _output(rows: int, dim: int, width: int) -> nn.Parameter:
+        return nn.Parameter(torch.randn(rows, width, dim) * 0.1 / math.sqrt(width))
 
     def begin(self, quality: Tensor) -> Memory:
         """quality: level of each image, or a place between two, [N] → memory of nothing yet."""
@@ -85,21 +81,21 @@ class EntropyTransformer(nn.Module):
         nothing = embedded.new_empty(len(quality), self.heads, 0, embedded.shape[-1] // self.heads)
         return Memory(embedded, (nothing,) * len(self.blocks), (nothing,) * len(self.blocks))
 
-    def predict(self, memory: Memory, step: int) -> Parameters:
-        """Distribution of the rows of `step`, given the memory of all steps before it."""
-        rows = self.step_rows[step]
+    def predict(self, memory: Memory, layer: int) -> Parameters:
+        """Distribution of the rows of `layer`, given the memory of all layers before it."""
+        rows = self.layer_rows[layer]
         x = self.query_rows[rows.start : rows.stop] + memory.quality
         for block, keys, values in zip(self.blocks, memory.keys, memory.values, strict=True):
             x, _, _ = block(x, keys, values)
         x = self.norm(x).transpose(0, 1)  # [rows, N, width]
-        mean = torch.baddbmm(self.mean_bias[step][:, None], x, self.mean_out[step]).transpose(0, 1)
-        log_scale = torch.baddbmm(self.scale_bias[step][:, None], x, self.scale_out[step]).transpose(0, 1)
+        mean = torch.baddbmm(self.mean_bias[layer][:, None], x, self.mean_out[layer]).transpose(0, 1)
+        log_scale = torch.baddbmm(self.scale_bias[layer][:, None], x, self.scale_out[layer]).transpose(0, 1)
         return Parameters(mean, log_scale.clamp(*LOG_SCALE_RANGE))
 
-    def observe(self, memory: Memory, step: int, latents: Tensor) -> Memory:
-        """Remember the rows of `step`: quantised latents [N, rows, dim] in quantisation steps."""
-        rows = self.step_rows[step]
-        x = torch.bmm(latents.transpose(0, 1), self.embed[step]).transpose(0, 1)
+    def observe(self, memory: Memory, layer: int, latents: Tensor) -> Memory:
+        """Remember the rows of `layer`: quantised latents [N, rows, dim] in quantisation steps."""
+        rows = self.layer_rows[layer]
+        x = torch.bmm(latents.transpose(0, 1), self.embed[layer]).transpose(0, 1)
         x = x + self.value_rows[rows.start : rows.stop] + memory.quality
         all_keys, all_values = [], []
         for block, keys, values in zip(self.blocks, memory.keys, memory.values, strict=True):
@@ -109,12 +105,10 @@ class EntropyTransformer(nn.Module):
         return Memory(memory.quality, tuple(all_keys), tuple(all_values))
 
 
-def rows_of_steps(steps: Sequence[int], num_rows: int) -> list[range]:
-    """The rows of each step, given how many it codes. Raises ValueError unless they are all rows."""
-    if sum(steps) != num_rows:
-        raise ValueError(f"steps {tuple(steps)} do not cover {num_rows} rows")
-    ends = [sum(steps[: i + 1]) for i in range(len(steps))]
-    return [range(end - count, end) for end, count in zip(ends, steps, strict=True)]
+def rows_of_layers(bands: Sequence[tuple[int, int]]) -> list[range]:
+    """Which of all rows, in order, are those of each layer."""
+    ends = itertools.accumulate(rows for rows, _ in bands)
+    return [range(end - rows, end) for end, (rows, _) in zip(ends, bands, strict=True)]
 
 
 class TransformerBlock(nn.Module):

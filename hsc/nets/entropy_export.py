@@ -45,14 +45,14 @@ def integer_state(net: EntropyTransformer, num_classes: int) -> dict[str, Tensor
     smallest, largest = LOG_SCALE_RANGE
     per_class = (largest - smallest) / (num_classes - 1)
     norm = net.norm.weight.double() * math.sqrt(width)
-    for step, rows in enumerate(net.step_rows):
+    for layer, rows in enumerate(net.layer_rows):
         start = net.value_rows[rows.start : rows.stop].double()
-        embed, _ = _linear(net.embed[step].double(), start, LATENT_BITS, STREAM_BITS, LATENT_LIMIT)
+        embed, _ = _linear(net.embed[layer].double(), start, LATENT_BITS, STREAM_BITS, LATENT_LIMIT)
         # Mean and class are both affine in the normalised stream: one matrix gives both, in the means' units.
-        weight = torch.cat([net.mean_out[step].double(), net.scale_out[step].double() / per_class], -1)
-        bias = torch.cat([net.mean_bias[step].double(), (net.scale_bias[step].double() - smallest) / per_class], -1)
+        weight = torch.cat([net.mean_out[layer].double(), net.scale_out[layer].double() / per_class], -1)
+        bias = torch.cat([net.mean_bias[layer].double(), (net.scale_bias[layer].double() - smallest) / per_class], -1)
         out, _ = _linear(weight * norm[:, None], bias, NORM_BITS, LATENT_BITS, _NORM_BOUND)
-        state |= _prefixed(f"embed.{step}", embed) | _prefixed(f"out.{step}", out)
+        state |= _prefixed(f"embed.{layer}", embed) | _prefixed(f"out.{layer}", out)
     return state
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hsc.nets.entropy import EntropyTransformer, rows_of_steps
+from hsc.nets.entropy import EntropyTransformer, rows_of_layers
 from hsc.nets.entropy_export import LATENT_LIMIT, integer_state
 from hsc.nets.fixed_point import (
     EXP_RANGE,
@@ -29,29 +29,29 @@ from hsc.nets.levels import positions_per_level
 
 
 class IntegerParameters(NamedTuple):
-    """Of the symbols of a step's rows."""
+    """Of the symbols of a layer's rows."""
 
     mean: Tensor  # int64 [N, rows, dim] in units of 2^-LATENT_BITS quantisation steps
     scale_class: Tensor  # int64 [N, rows, dim], a row of the frequency table
 
 
 class Progress(NamedTuple):
-    """Where coding stands: what is known of the steps before `step`, and what it is expected to hold."""
+    """Where coding stands: what is known of the layers before `layer`, and what it is expected to hold."""
 
-    step: int
-    expected: IntegerParameters | None  # of this step's rows; None after the last step
+    layer: int
+    expected: IntegerParameters | None  # of this layer's rows; None after the last layer
     quality: Integers  # [N, 1, width]
     keys: tuple[Integers, ...]  # one [N, heads, rows seen, width / heads] a block
     values: tuple[Integers, ...]
 
 
 class IntegerEntropyTransformer(nn.Module):
-    """`hsc.nets.entropy.EntropyTransformer` in integers, with the same steps: see there for the arguments.
+    """`hsc.nets.entropy.EntropyTransformer` in integers: see there for the arguments.
 
     Means and latents are int64 in units of 2^-LATENT_BITS: a latent is symbol · 2^LATENT_BITS + mean. Instead of a
     log-scale comes a class of the frequency table, whose `num_classes` scales are log-spaced over LOG_SCALE_RANGE.
-    Remembering a step and predicting the next are one pass through the network, and the first prediction is the same
-    for all images of a quality: a file takes one pass less than there are steps.
+    Remembering a layer and predicting the next are one pass through the network, and the first prediction is the same
+    for all images of a quality: a file takes one pass less than there are layers.
 
     Qualities are positions (`hsc.nets.levels`): what the network knows of one between two levels is linear in integers.
     """
@@ -63,8 +63,7 @@ class IntegerEntropyTransformer(nn.Module):
 
     def __init__(
         self,
-        dims: Sequence[int],
-        steps: Sequence[int],
+        bands: Sequence[tuple[int, int]],
         num_qualities: int,
         width: int = 128,
         depth: int = 3,
@@ -72,28 +71,26 @@ class IntegerEntropyTransformer(nn.Module):
         num_classes: int = 64,
     ) -> None:
         super().__init__()
-        self.step_rows = rows_of_steps(steps, len(dims))
+        self.layer_rows = rows_of_layers(bands)
         self.heads, self.num_classes, self.limit = heads, num_classes, stream_limit(width)
-        self.register_buffer("query_rows", torch.zeros(len(dims), width, dtype=torch.int32))
+        self.register_buffer("query_rows", torch.zeros(sum(rows for rows, _ in bands), width, dtype=torch.int32))
         self.register_buffer("quality_rows", torch.zeros(num_qualities, width, dtype=torch.int32))
         self.register_buffer("exponentials", torch.zeros(EXP_RANGE * EXP_STEPS, dtype=torch.int32))
-        self.embed = nn.ModuleList(IntegerLinear(len(r), dims[r[0]], width) for r in self.step_rows)
+        self.embed = nn.ModuleList(IntegerLinear(rows, dim, width) for rows, dim in bands)
         self.blocks = nn.ModuleList(IntegerBlock(width, heads, self.limit) for _ in range(depth))
-        self.out = nn.ModuleList(IntegerLinear(len(r), width, 2 * dims[r[0]]) for r in self.step_rows)
+        self.out = nn.ModuleList(IntegerLinear(rows, width, 2 * dim) for rows, dim in bands)
         self._prepare()
 
     @classmethod
     def from_float(cls, net: EntropyTransformer, num_classes: int = 64) -> "IntegerEntropyTransformer":
         """Export a trained network. Raises HscError when its weights are too large for exact arithmetic."""
-        dims = [net.embed[step].shape[1] for step, rows in enumerate(net.step_rows) for _ in rows]
-        steps = [len(rows) for rows in net.step_rows]
         num_qualities, width = net.quality_embedding.weight.shape
-        twin = cls(dims, steps, num_qualities, width, len(net.blocks), net.heads, num_classes)
+        twin = cls(net.bands, num_qualities, width, len(net.blocks), net.heads, num_classes)
         twin.load_state_dict(integer_state(net, num_classes))
         return twin
 
     def begin(self, position: Tensor) -> Progress:
-        """position: of each image, int64 [N] → what the first step is expected to hold."""
+        """position: of each image, int64 [N] → what the first layer is expected to hold."""
         # It depends on nothing but the position, so it is computed once for each.
         positions, places = np.unique(position.cpu().numpy(), return_inverse=True)
         for new in positions:
@@ -101,10 +98,10 @@ class IntegerEntropyTransformer(nn.Module):
                 quality = self._quality_row(int(new))
                 nothing = (np.empty((1, self.heads, 0, quality.shape[-1] // self.heads)),) * len(self.blocks)
                 self._first[int(new)] = self._predict(0, quality[:, :0], quality, nothing, nothing)
-        steps, expected, qualities, keys, values = zip(*(self._first[int(known)] for known in positions), strict=True)
+        layers, expected, qualities, keys, values = zip(*(self._first[int(known)] for known in positions), strict=True)
         index = torch.from_numpy(places)
         return Progress(
-            steps[0],
+            layers[0],
             IntegerParameters(*(torch.cat(part)[index] for part in zip(*expected, strict=True))),
             np.concatenate(qualities)[places],
             tuple(np.concatenate(block)[places] for block in zip(*keys, strict=True)),
@@ -120,22 +117,22 @@ class IntegerEntropyTransformer(nn.Module):
         return np.floor((mixed + per_level // 2) / per_level)[None, None]
 
     def advance(self, progress: Progress, latents: Tensor) -> Progress:
-        """Remember the rows of the present step, int64 [N, rows, dim] in units of 2^-LATENT_BITS quantisation steps.
+        """Remember the rows of the present layer, int64 [N, rows, dim] in units of 2^-LATENT_BITS quantisation steps.
 
         What follows sees latents clamped to ±LATENT_LIMIT, ±1024 quantisation steps.
         """
-        step, _, quality, keys, values = progress
-        if step + 1 == len(self.step_rows):
-            return Progress(step + 1, None, quality, keys, values)
+        layer, _, quality, keys, values = progress
+        if layer + 1 == len(self.layer_rows):
+            return Progress(layer + 1, None, quality, keys, values)
         x = latents.clamp(-LATENT_LIMIT, LATENT_LIMIT).cpu().numpy().astype(np.float64)
-        x = self.embed[step](x.swapaxes(0, 1)).swapaxes(0, 1) + quality
-        return self._predict(step + 1, np.clip(x, -self.limit, self.limit), quality, keys, values)
+        x = self.embed[layer](x.swapaxes(0, 1)).swapaxes(0, 1) + quality
+        return self._predict(layer + 1, np.clip(x, -self.limit, self.limit), quality, keys, values)
 
     def _predict(
-        self, step: int, known: Integers, quality: Integers, keys: tuple[Integers, ...], values: tuple[Integers, ...]
+        self, layer: int, known: Integers, quality: Integers, keys: tuple[Integers, ...], values: tuple[Integers, ...]
     ) -> Progress:
-        """The progress at `step`, given tokens [N, T, width] of the step before it and the memory of all others."""
-        rows, count = self.step_rows[step], known.shape[1]
+        """The progress at `layer`, given tokens [N, T, width] of the layer before it and the memory of all others."""
+        rows, count = self.layer_rows[layer], known.shape[1]
         x = np.concatenate([known, self._query[rows.start : rows.stop] + quality], 1)
         all_keys, all_values = [], []
         for index, (block, old_keys, old_values) in enumerate(zip(self.blocks, keys, values, strict=True)):
@@ -144,11 +141,11 @@ class IntegerEntropyTransformer(nn.Module):
             # What the queries added is forgotten: only known rows are remembered.
             all_keys.append(new_keys[:, :, : new_keys.shape[2] - len(rows)])
             all_values.append(new_values[:, :, : new_values.shape[2] - len(rows)])
-        mean, scale = np.split(self.out[step](normalise(x).swapaxes(0, 1)).swapaxes(0, 1), 2, -1)
+        mean, scale = np.split(self.out[layer](normalise(x).swapaxes(0, 1)).swapaxes(0, 1), 2, -1)
         scale_class = np.floor(scale * 2.0**-LATENT_BITS + 0.5)
         np.clip(scale_class, 0, self.num_classes - 1, out=scale_class)
         expected = IntegerParameters(*(torch.from_numpy(part.astype(np.int64)) for part in (mean, scale_class)))
-        return Progress(step, expected, quality, tuple(all_keys), tuple(all_values))
+        return Progress(layer, expected, quality, tuple(all_keys), tuple(all_values))
 
     def _prepare(self) -> None:
         self._query = as_float64(self.query_rows)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsc.coding.chunk import ChunkDecoder, encode_chunk
+from hsc.coding.chunk import decode_chunk, encode_chunk
 from hsc.coding.tables import LARGEST_SYMBOL, TOTAL, FrequencyTable
 from hsc.errors import HscError
 
@@ -33,7 +33,7 @@ def tables(draw) -> FrequencyTable:
 
 @st.composite
 def chunks(draw):
-    """A table, symbols with escapes and extremes, their classes, and where a decoder splits them into steps."""
+    """A table, symbols with escapes and extremes, and their classes."""
     table = draw(tables())
     symbol = st.one_of(
         st.integers(-3, 3),
@@ -44,8 +44,7 @@ def chunks(draw):
     symbols = draw(st.lists(symbol, max_size=60))
     size = len(symbols)
     classes = draw(st.lists(st.integers(0, table.num_classes - 1), min_size=size, max_size=size))
-    splits = sorted(draw(st.lists(st.integers(0, size), max_size=4)))
-    return table, np.array(symbols, dtype=np.int64), np.array(classes, dtype=np.int64), splits
+    return table, np.array(symbols, dtype=np.int64), np.array(classes, dtype=np.int64)
 
 
 def gaussian_symbols(generator: np.random.Generator, size: int, largest_class: int = 64):
@@ -98,26 +97,22 @@ def decode_by_the_book(payload: bytes, classes, table: FrequencyTable) -> list[i
 
 @given(chunks())
 @settings(max_examples=300)
-def test_any_symbols_survive_any_split_into_steps(chunk):
-    table, symbols, classes, splits = chunk
-    payload = encode_chunk(symbols, classes, table)
-    decoder = ChunkDecoder(payload, table)
-    decoded = [decoder.decode(step) for step in np.split(classes, splits)]
-    decoder.finish()
-    assert np.concatenate(decoded).tolist() == symbols.tolist()
+def test_any_symbols_survive(chunk):
+    table, symbols, classes = chunk
+    assert decode_chunk(encode_chunk(symbols, classes, table), classes, table).tolist() == symbols.tolist()
 
 
 @given(chunks())
 @settings(max_examples=150)
 def test_the_specification_decodes_it(chunk):
-    table, symbols, classes, _ = chunk
+    table, symbols, classes = chunk
     assert decode_by_the_book(encode_chunk(symbols, classes, table), classes, table) == symbols.tolist()
 
 
 @given(chunks())
 @settings(max_examples=150)
 def test_a_chunk_is_less_than_a_byte_over_its_ideal(chunk):
-    table, symbols, classes, _ = chunk
+    table, symbols, classes = chunk
     ideal = table.bits(symbols, classes).sum() / 8
     # The range coder rounds interval widths down to a multiple of 2^-24 … 2^-32 of themselves: up to 2^-8 of a symbol.
     assert len(encode_chunk(symbols, classes, table)) < ideal * 1.002 + 1.01
@@ -126,13 +121,11 @@ def test_a_chunk_is_less_than_a_byte_over_its_ideal(chunk):
 @given(chunks())
 @settings(max_examples=100)
 def test_no_truncation_and_no_padding_passes_for_the_chunk(chunk):
-    table, symbols, classes, _ = chunk
+    table, symbols, classes = chunk
     payload = encode_chunk(symbols, classes, table)
     for altered in [payload[:length] for length in range(len(payload))] + [payload + b"\0", payload + b"\xff"]:
-        decoder = ChunkDecoder(altered, table)
         try:
-            decoded = decoder.decode(classes)
-            decoder.finish()
+            decoded = decode_chunk(altered, classes, table)
         except HscError:
             continue
         # Shorter bytes can be the encoding of other symbols, never of these.
@@ -152,14 +145,12 @@ def test_mean_overhead_is_a_third_of_a_byte():
 def test_silence_costs_nothing():
     assert encode_chunk([], [], GAUSSIAN) == b""
     assert encode_chunk([0] * 640, [20] * 640, GAUSSIAN) == b""
-    decoder = ChunkDecoder(b"", GAUSSIAN)
-    assert decoder.decode([20] * 640).tolist() == [0] * 640
-    decoder.finish()
+    assert decode_chunk(b"", [20] * 640, GAUSSIAN).tolist() == [0] * 640
 
 
 def test_bits_spent_on_nothing_are_damage():
     with pytest.raises(HscError, match="damaged"):
-        ChunkDecoder(b"\x01", GAUSSIAN).finish()
+        decode_chunk(b"\x01", [], GAUSSIAN)
 
 
 def test_carries_run_through_held_back_words():
@@ -169,9 +160,7 @@ def test_carries_run_through_held_back_words():
     for last in (-1, 0, 1, 5):
         symbols = [1] * 400 + [last]
         payload = encode_chunk(symbols, [0] * 401, table)
-        decoder = ChunkDecoder(payload, table)
-        assert decoder.decode([0] * 401).tolist() == symbols
-        decoder.finish()
+        assert decode_chunk(payload, [0] * 401, table).tolist() == symbols
         assert decode_by_the_book(payload, [0] * 401, table) == symbols
 
 
@@ -182,10 +171,8 @@ def test_hostile_bytes_end_in_symbols_or_a_clear_error():
         size = int(generator.integers(60, 120))
         payload = bytes([index]) * size if 0 < index < 256 else generator.bytes(size)
         classes = generator.integers(0, 64, 30)
-        decoder = ChunkDecoder(payload, GAUSSIAN)
-        with pytest.raises(HscError, match="damaged chunk"):  # noqa: PT012 — either call may notice
-            decoder.decode(classes)
-            decoder.finish()
+        with pytest.raises(HscError, match="damaged chunk"):
+            decode_chunk(payload, classes, GAUSSIAN)
 
 
 def test_an_endless_escape_is_refused():
@@ -194,7 +181,7 @@ def test_an_endless_escape_is_refused():
         encoder.encode(1, constriction.stream.model.Uniform(2))
     table = FrequencyTable(np.array([[TOTAL // 2, TOTAL // 2]], dtype=np.int32), np.array([1.0]))
     with pytest.raises(HscError, match="too large"):
-        ChunkDecoder(encoder.get_compressed().astype(">u4").tobytes(), table).decode([0])
+        decode_chunk(encoder.get_compressed().astype(">u4").tobytes(), [0], table)
 
 
 @pytest.mark.parametrize(
@@ -222,5 +209,5 @@ def test_golden_bytes(golden):
     )
     payload = bytes.fromhex(golden["payload"])
     assert encode_chunk(golden["symbols"], golden["classes"], table) == payload
-    assert ChunkDecoder(payload, table).decode(golden["classes"]).tolist() == golden["symbols"]
+    assert decode_chunk(payload, golden["classes"], table).tolist() == golden["symbols"]
     assert decode_by_the_book(payload, golden["classes"], table) == golden["symbols"]

@@ -74,10 +74,8 @@ def test_the_resolved_config_loads_to_itself(experiment: Path, tmp_path: Path) -
         ("stages.frist.steps=4000", "unknown stage 'frist', did you mean 'first'?"),
         ("run=[]", "run: lists no stage"),
         ("model.layers.basic.rows=4", "model.layers: their rows add up to 11, but a 64² stylegan2 has 10"),
-        (
-            "model.linear_path=48",
-            "model.linear_path: 48 is none of 0 and the generator's resolutions [4, 8, 16, 32, 64]",
-        ),
+        ("model.linear_path=48", "model.linear_path: must be one of 0, 8, 16, 32, 64 (not 48)"),
+        ("model.linear_path=4", "model.linear_path: must be one of 0, 8, 16, 32, 64 (not 4)"),
         ("model.layers.basic.grid=8", "model.layers.basic.grid: only the last layer, enhanced, can have a grid"),
         ("model.layers.enhanced.grid=7", "model.layers.enhanced.grid: 7 is none of 0 and [4, 8, 16, 32]"),
         ("model.layers.enhanced.grid=8", "it refines a picture smaller than 64: set model.linear_path"),

@@ -37,16 +37,14 @@ def main() -> None:
     model.generator.channels = [8] * 4
     codec, entropy = tiny_codec(model, seed=20, fineness=3.0)
     codec_file.save(HERE / "codec-v1.safetensors", codec, entropy, {"title": "fixed for tests"})
-    coder = LayerCoder(
-        [layer.rows for layer in codec.model.layers.values()], codec.entropy, codec.table, codec.networks.gain
-    )
+    coder = LayerCoder(codec.entropy, codec.table, codec.networks.gain)
     coarse = torch.rand(len(CASES), 3, 6, 6, generator=torch.Generator().manual_seed(21)) * 2 - 1
     golden = []
     for image, (name, quality, layers, side, factor) in zip(resize(coarse, SIZE), CASES, strict=True):
         level = torch.tensor([quality])
         progress, chunks, symbols = coder.begin(level), [], []
-        for layer, latents in enumerate(codec.networks.encoder(image[None])[:layers]):
-            coded = coder.encode(progress, layer, latents * factor, level)
+        for latents in codec.networks.encoder(image[None])[:layers]:
+            coded = coder.encode(progress, latents * factor, level)
             progress = coded.progress
             chunks += coded.chunks
             symbols.append(coded.symbols[0].tolist())

@@ -138,9 +138,8 @@ def test_distance_of_styles_by_hand(
     assert logged["train/objective"] == pytest.approx(total, rel=1e-3)
 
 
-@pytest.mark.parametrize("context", ["layer", "row"])
-def test_rounding_begins_after_its_share_of_the_steps(fit: Callable, context: str):
-    config = tiny_config(context, steps=4, round_after=0.5)
+def test_rounding_begins_after_its_share_of_the_steps(fit: Callable):
+    config = tiny_config(steps=4, round_after=0.5)
     codec = CodecModule(config, config.stages["only"], load_losses(["l2"]))
     used, forward = [], codec.entropy.forward
     codec.entropy.forward = lambda *a: used.append(a[2]) or forward(*a)

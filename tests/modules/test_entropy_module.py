@@ -9,13 +9,12 @@ from hsc.images import resize
 from hsc.modules.entropy import EntropyModule
 from hsc.nets.build import build_encoder, build_generator, build_heads
 
-CONTEXTS = pytest.mark.parametrize("context", ["layer", "row"])
 QUANTISERS = pytest.mark.parametrize("quantiser", ["noise", "round"])
 
 
-def module(context: str) -> EntropyModule:
+def module() -> EntropyModule:
     torch.manual_seed(0)
-    made = EntropyModule(tiny_model(context))
+    made = EntropyModule(tiny_model())
     for parameter in made.net.parameters():  # some begin at zero, where nothing could be seen
         torch.nn.init.normal_(parameter, std=0.2)
     return made
@@ -29,10 +28,9 @@ def latents(n: int = 4) -> list[torch.Tensor]:
 QUALITY = torch.tensor([0, 1, 0, 1])
 
 
-@CONTEXTS
 @QUANTISERS
-def test_prefixes_are_nested(context: str, quantiser):
-    coded = module(context)(latents(), QUALITY, quantiser, torch.Generator().manual_seed(0))
+def test_prefixes_are_nested(quantiser):
+    coded = module()(latents(), QUALITY, quantiser, torch.Generator().manual_seed(0))
     shapes = [(4, rows, DIM) for rows in ROWS]
     assert [[tuple(layer.shape) for layer in prefix] for prefix in coded.prefixes] == [shapes] * 3
     for sent in range(2):
@@ -41,9 +39,8 @@ def test_prefixes_are_nested(context: str, quantiser):
         assert not torch.equal(shorter[sent + 1], longer[sent + 1])  # filled there, decoded here
 
 
-@CONTEXTS
-def test_a_missing_layer_is_what_zeros_decode_to(context: str):
-    entropy = module(context)
+def test_a_missing_layer_is_what_zeros_decode_to():
+    entropy = module()
     coded = entropy(latents(), QUALITY, "round")
     for sent in range(1, 3):
         filled = coded.prefixes[sent - 1]
@@ -54,10 +51,9 @@ def test_a_missing_layer_is_what_zeros_decode_to(context: str):
             torch.testing.assert_close(own, other, rtol=1e-5, atol=1e-5)
 
 
-@CONTEXTS
 @QUANTISERS
-def test_symbols_and_bits(context: str, quantiser):
-    coded = module(context)(latents(), QUALITY, quantiser, torch.Generator().manual_seed(0))
+def test_symbols_and_bits(quantiser):
+    coded = module()(latents(), QUALITY, quantiser, torch.Generator().manual_seed(0))
     assert coded.row_bits.shape == (4, sum(ROWS))
     assert (coded.row_bits > 0).all()
     for symbols in coded.symbols:
@@ -66,7 +62,7 @@ def test_symbols_and_bits(context: str, quantiser):
 
 
 def test_fewer_layers_cost_and_decode_the_same():
-    entropy = module("layer")
+    entropy = module()
     everything = entropy(latents(), QUALITY, "round")
     first = entropy(latents()[:1], QUALITY, "round")
     assert len(first.prefixes) == len(first.symbols) == 1
@@ -74,10 +70,9 @@ def test_fewer_layers_cost_and_decode_the_same():
     assert all(torch.equal(a, b) for a, b in zip(first.prefixes[0], everything.prefixes[0], strict=True))
 
 
-@CONTEXTS
 @QUANTISERS
-def test_rate_and_reconstruction_have_gradients(context: str, quantiser):
-    entropy = module(context)
+def test_rate_and_reconstruction_have_gradients(quantiser):
+    entropy = module()
     inputs = [values.requires_grad_() for values in latents()]
     coded = entropy(inputs, QUALITY, quantiser, torch.Generator().manual_seed(0))
     rate = torch.autograd.grad(coded.row_bits.sum(), inputs, retain_graph=True)
@@ -90,7 +85,7 @@ def test_rate_and_reconstruction_have_gradients(context: str, quantiser):
 
 
 def test_noise_follows_its_generator():
-    entropy = module("layer")
+    entropy = module()
     first, again, other = (
         entropy(latents(), QUALITY, "noise", torch.Generator().manual_seed(seed)) for seed in (3, 3, 4)
     )
@@ -100,11 +95,10 @@ def test_noise_follows_its_generator():
     assert all(torch.equal(a, b) for a, b in zip(first.prefixes[-1], other.prefixes[-1], strict=True))
 
 
-@CONTEXTS
-def test_training_and_the_released_codec_fill_alike(context: str):
+def test_training_and_the_released_codec_fill_alike():
     """What training shows of a prefix is what `Codec` decodes from that prefix of a file, up to integers' precision."""
-    entropy = module(context)
-    model = tiny_model(context)
+    entropy = module()
+    model = tiny_model()
     encoder, heads, generator = build_encoder(model), build_heads(model), build_generator(model)
     torch.nn.init.normal_(heads.nets[2].down.weight, std=0.1)
     codec = Codec.export(model, Networks(encoder, entropy.gain, heads, generator), entropy.net)

@@ -17,11 +17,11 @@ def normalise(x: list[int]) -> list[int]:
 
 
 class Network:
-    """`state`: the stored integers as nested lists by name; `steps`: rows of each step; `quality`: a byte."""
+    """`state`: the stored integers as nested lists by name; `rows`: of each layer; `quality`: a byte."""
 
-    def __init__(self, state: dict, steps: list[int], heads: int, quality: int) -> None:
+    def __init__(self, state: dict, rows: list[int], heads: int, quality: int) -> None:
         self.state, self.heads = state, heads
-        self.rows = [range(sum(steps[:i]), sum(steps[: i + 1])) for i in range(len(steps))]
+        self.rows = [range(sum(rows[:i]), sum(rows[: i + 1])) for i in range(len(rows))]
         levels = state["quality_rows"]
         apart = 255 // max(len(levels) - 1, 1)
         level, past = divmod(quality, apart)
@@ -34,7 +34,7 @@ class Network:
         squares = 2**50 - 2**40 - (len(self.quality) * 2**22 + 500_000) // 1_000_000
         self.limit = isqrt(squares // len(self.quality))
 
-    def layer(self, name: str) -> dict:
+    def linear_of(self, name: str) -> dict:
         return {part: self.state[f"{name}.{part}"] for part in ("weight", "bias", "shift")}
 
     def clamp(self, x: list[int]) -> list[int]:
@@ -45,14 +45,14 @@ class Network:
         added = []
         for index in range(self.depth):
             name, width = f"blocks.{index}", len(self.quality)
-            qkv = [linear(self.layer(f"{name}.qkv"), normalise(x)) for x in stream]
+            qkv = [linear(self.linear_of(f"{name}.qkv"), normalise(x)) for x in stream]
             added.append([(a[width : 2 * width], a[2 * width :]) for a in qkv])
             known = self.memory[index] + added[-1]
             for t, x in enumerate(stream):
                 attended = self.attend(qkv[t][:width], known)
-                x = self.clamp([a + b for a, b in zip(x, linear(self.layer(f"{name}.out"), attended), strict=True)])
-                hidden = [max(a, 0) for a in linear(self.layer(f"{name}.up"), normalise(x))]
-                down = linear(self.layer(f"{name}.down"), hidden)
+                x = self.clamp([a + b for a, b in zip(x, linear(self.linear_of(f"{name}.out"), attended), strict=True)])
+                hidden = [max(a, 0) for a in linear(self.linear_of(f"{name}.up"), normalise(x))]
+                down = linear(self.linear_of(f"{name}.down"), hidden)
                 stream[t] = self.clamp([a + b for a, b in zip(x, down, strict=True)])
         return stream, added
 
@@ -68,21 +68,21 @@ class Network:
                 attended.append(sum(w * v for w, v in zip(weights, column, strict=True)) // sum(weights))
         return attended
 
-    def predict(self, step: int, num_classes: int) -> tuple[list[list[int]], list[list[int]]]:
+    def predict(self, layer: int, num_classes: int) -> tuple[list[list[int]], list[list[int]]]:
         queries = [
-            [a + b for a, b in zip(self.state["query_rows"][r], self.quality, strict=True)] for r in self.rows[step]
+            [a + b for a, b in zip(self.state["query_rows"][r], self.quality, strict=True)] for r in self.rows[layer]
         ]
         stream, _ = self.blocks(queries)
-        outputs = [linear(self.layer(f"out.{step}"), normalise(x), row) for row, x in enumerate(stream)]
+        outputs = [linear(self.linear_of(f"out.{layer}"), normalise(x), row) for row, x in enumerate(stream)]
         dim = len(outputs[0]) // 2
         classes = [[max(0, min(num_classes - 1, a + 512 >> 10)) for a in output[dim:]] for output in outputs]
         return [output[:dim] for output in outputs], classes
 
-    def observe(self, step: int, latents: list[list[int]]) -> None:
+    def observe(self, layer: int, latents: list[list[int]]) -> None:
         stream = []
         for row, values in enumerate(latents):
             clamped = [max(-(2**20) + 1, min(2**20 - 1, value)) for value in values]
-            embedded = linear(self.layer(f"embed.{step}"), clamped, row)
+            embedded = linear(self.linear_of(f"embed.{layer}"), clamped, row)
             stream.append(self.clamp([a + b for a, b in zip(embedded, self.quality, strict=True)]))
         _, added = self.blocks(stream)
         for memory, new in zip(self.memory, added, strict=True):

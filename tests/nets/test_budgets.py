@@ -26,17 +26,14 @@ def test_generator_is_within_3_gmac(model: ModelConfig):
 
 
 @pytest.mark.parametrize("model", [ModelConfig(), larger_model()], ids=["64", "128"])
-@pytest.mark.parametrize(("context", "most"), [("layer", 4.0e6), ("row", 1.5e6)])
-def test_entropy_model_is_within_its_parameters(model: ModelConfig, context: str, most: float):
-    model.entropy.context = context
+def test_entropy_model_is_within_its_parameters(model: ModelConfig):
     with torch.device("meta"):
         net = build.build_entropy(model)
-    assert sum(parameter.numel() for parameter in net.parameters()) <= most
+    assert sum(parameter.numel() for parameter in net.parameters()) <= 4.0e6
 
 
-@pytest.mark.parametrize("context", ["layer", "row"])
-def test_parts_of_a_model_fit_together(context: str):
-    model = tiny_model(context)
+def test_parts_of_a_model_fit_together():
+    model = tiny_model()
     images, quality = torch.randn(2, 3, SIZE, SIZE), torch.tensor([0, 1])
     latents = build.build_encoder(model)(images)
     assert [layer.shape[1] for layer in latents] == list(ROWS)
@@ -45,6 +42,5 @@ def test_parts_of_a_model_fit_together(context: str):
     assert styles.shape == (2, generator.num_rows, generator.w_dim)
     assert generator.synthesis(styles).shape == images.shape
     assert build.build_discriminator(model)(images).shape == (2,)
-    entropy = build.build_entropy(model)
-    assert [len(rows) for rows in entropy.step_rows] == (list(ROWS) if context == "layer" else [1] * sum(ROWS))
+    assert [len(rows) for rows in build.build_entropy(model).layer_rows] == list(ROWS)
     assert build.build_gain(model).rows(quality, range(3)).shape == latents[0].shape

@@ -71,13 +71,13 @@ def test_components_are_symmetric_or_antisymmetric() -> None:
 
 def test_the_numbers_of_all_layers_in_order() -> None:
     bands = [(2, 3), (1, 4)]
-    analysis, synthesis = EigenAnalysis(4, bands), EigenSynthesis(4, bands)
-    images = torch.randn(5, 3, 8, 8)
+    analysis, synthesis = EigenAnalysis(8, bands), EigenSynthesis(8, bands)
+    images = torch.randn(5, 3, 16, 16)
     first, second = analysis(images)
     assert (first.shape, second.shape) == ((5, 2, 3), (5, 1, 4))
-    flat = analysis.components.read(to_planes(images, 4))
+    flat = analysis.components.read(to_planes(images, 8))
     torch.testing.assert_close(torch.cat([first.flatten(1), second.flatten(1)], 1), flat)
-    torch.testing.assert_close(synthesis([first, second]), from_planes(synthesis.components.drawn(flat), 4))
+    torch.testing.assert_close(synthesis([first, second]), from_planes(synthesis.components.drawn(flat), 8))
 
 
 def test_components_are_the_given_ones_from_half_their_numbers() -> None:
@@ -105,8 +105,8 @@ def test_components_see_a_mirrored_face_alike() -> None:
 
 
 def test_autocast_leaves_the_linear_path_exact() -> None:
-    analysis = EigenAnalysis(4, [(1, 6)])
-    images = 30 * torch.randn(2, 3, 8, 8)
+    analysis = EigenAnalysis(8, [(1, 6)])
+    images = 30 * torch.randn(2, 3, 16, 16)
     with torch.autocast("cpu", torch.bfloat16):
         (inside,) = analysis(images)
     assert torch.equal(inside, analysis(images)[0])
@@ -114,8 +114,8 @@ def test_autocast_leaves_the_linear_path_exact() -> None:
 
 def test_a_grid_holds_what_the_components_leave() -> None:
     """With orthonormal components, and cells that hold every pixel, synthesis undoes analysis."""
-    bands, size, side = [(1, 6), (4, 48)], 8, 4
-    analysis, synthesis = EigenAnalysis(side, bands, size, grid=2), EigenSynthesis(side, bands, size, grid=2)
+    bands, size, side = [(1, 6), (16, 48)], 16, 8
+    analysis, synthesis = EigenAnalysis(side, bands, size, grid=4), EigenSynthesis(side, bands, size, grid=4)
     mean, basis, _ = principal_components([torch.randn(20, 3, size, size)], side, 6, emphasis(side))
     synthesis.components.set_to(mean, basis)
     analysis.components = synthesis.components
@@ -125,8 +125,8 @@ def test_a_grid_holds_what_the_components_leave() -> None:
             cells.bias.zero_()
     images = torch.randn(3, 3, size, size)
     latents = analysis(images)
-    assert [tuple(layer.shape) for layer in latents] == [(3, 1, 6), (3, 4, 48)]
+    assert [tuple(layer.shape) for layer in latents] == [(3, 1, 6), (3, 16, 48)]
     torch.testing.assert_close(synthesis(latents), images, atol=1e-4, rtol=0)
-    without = synthesis([latents[0], torch.zeros(3, 4, 48)])
+    without = synthesis([latents[0], torch.zeros(3, 16, 48)])
     projected = mean + (to_planes(images, side) - mean) * emphasis(side) @ basis @ basis.t() / emphasis(side)
     torch.testing.assert_close(without, enlarged(from_planes(projected, side), size), atol=1e-4, rtol=0)

@@ -13,7 +13,7 @@ import torch
 from integer_network_by_the_book import Network
 from safetensors.torch import save_file
 
-from hsc.coding.chunk import ChunkDecoder, encode_chunk
+from hsc.coding.chunk import decode_chunk, encode_chunk
 from hsc.coding.tables import FrequencyTable
 from hsc.errors import HscError
 from hsc.nets.entropy import LOG_SCALE_RANGE, EntropyTransformer
@@ -21,7 +21,7 @@ from hsc.nets.entropy_integer import IntegerEntropyTransformer
 from hsc.nets.fixed_point import LATENT_BITS
 from hsc.nets.quantise import gaussian_bits
 
-SHAPE = {"dims": [12] * 7, "steps": [2, 3, 2], "num_qualities": 3, "width": 64, "depth": 2, "heads": 4}
+SHAPE = {"bands": [(2, 12), (3, 12), (2, 12)], "num_qualities": 3, "width": 64, "depth": 2, "heads": 4}
 ONE = 1 << LATENT_BITS
 PER_LEVEL = 127  # positions from level to level, of three
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "entropy-v1.json").read_text())
@@ -52,11 +52,11 @@ def trained() -> EntropyTransformer:
         latents = synthetic_latents(32, generator) * latent_gain(quality)
         noisy = latents + torch.rand(latents.shape, generator=generator) - 0.5
         memory, bits = net.begin(quality), torch.zeros(())
-        for step, rows in enumerate(net.step_rows):
+        for layer, rows in enumerate(net.layer_rows):
             target = noisy[:, rows.start : rows.stop]
-            mean, log_scale = net.predict(memory, step)
+            mean, log_scale = net.predict(memory, layer)
             bits = bits + gaussian_bits(target - mean, log_scale).sum() / 32
-            memory = net.observe(memory, step, target)
+            memory = net.observe(memory, layer, target)
         optimizer.zero_grad()
         bits.backward()
         optimizer.step()
@@ -77,9 +77,9 @@ def faces() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def code(twin, position, latents):
-    """Symbols, classes and means of all rows, as an encoder finds them: rounding about each step's mean."""
+    """Symbols, classes and means of all rows, as an encoder finds them: rounding about each layer's mean."""
     progress, symbols, classes, means = twin.begin(position), [], [], []
-    for rows in twin.step_rows:
+    for rows in twin.layer_rows:
         mean, scale_class = progress.expected
         residual = latents[:, rows.start : rows.stop].double() - mean.double() / ONE
         symbols.append(residual.round().long())
@@ -103,13 +103,13 @@ def test_the_rate_is_the_float_networks(trained, twin):
     table, ideal, tabled = FrequencyTable.gaussian(), 0.0, 0.0
     with torch.no_grad():
         memory = trained.begin(quality)
-        for step, rows in enumerate(trained.step_rows):
-            mean, log_scale = trained.predict(memory, step)
+        for layer, rows in enumerate(trained.layer_rows):
+            mean, log_scale = trained.predict(memory, layer)
             symbols = (latents[:, rows.start : rows.stop] - mean).round()
             ideal += float(gaussian_bits(symbols.double(), log_scale.double()).sum())
             nearest = np.abs(log_scale.flatten().numpy()[:, None] - np.log(table.scales)).argmin(1)
             tabled += table.bits(symbols.flatten().long().numpy(), nearest).sum()
-            memory = trained.observe(memory, step, symbols + mean)
+            memory = trained.observe(memory, layer, symbols + mean)
     symbols, classes, _ = code(twin, position, latents)
     actual = table.bits(symbols.flatten().numpy(), classes.flatten().numpy()).sum()
     assert 1 < ideal / symbols.numel() < 4  # bits a number: a rate at which the comparison means something
@@ -126,10 +126,10 @@ def test_classes_are_rows_of_the_default_table():
 def test_parameters_follow_the_float_network(trained, twin, faces):
     position, latents = faces
     progress, float_memory = twin.begin(position), trained.begin(position / PER_LEVEL)
-    for step, rows in enumerate(twin.step_rows):
+    for layer, rows in enumerate(twin.layer_rows):
         parameters = progress.expected
         with torch.no_grad():
-            mean, log_scale = trained.predict(float_memory, step)
+            mean, log_scale = trained.predict(float_memory, layer)
         symbols = (latents[:, rows.start : rows.stop] - mean).round().long()
         exact = symbols * ONE + parameters.mean
         assert (parameters.mean / ONE - mean).abs().max() < 0.02
@@ -138,7 +138,7 @@ def test_parameters_follow_the_float_network(trained, twin, faces):
         assert (parameters.scale_class - real_class).abs().max() < 0.6
         progress = twin.advance(progress, exact)
         with torch.no_grad():
-            float_memory = trained.observe(float_memory, step, (exact / ONE).float())
+            float_memory = trained.observe(float_memory, layer, (exact / ONE).float())
 
 
 def test_the_specification_gives_the_same_integers(twin, faces):
@@ -146,14 +146,14 @@ def test_the_specification_gives_the_same_integers(twin, faces):
     _, classes, means = code(twin, position[:2], latents[:2] * 100)
     state = {name: tensor.tolist() for name, tensor in twin.state_dict().items()}
     for index in range(2):
-        book = Network(state, SHAPE["steps"], SHAPE["heads"], int(position[index]))
-        for step, rows in enumerate(twin.step_rows):
-            expected_means, expected_classes = book.predict(step, 64)
+        book = Network(state, [rows for rows, _ in SHAPE["bands"]], SHAPE["heads"], int(position[index]))
+        for layer, rows in enumerate(twin.layer_rows):
+            expected_means, expected_classes = book.predict(layer, 64)
             mine = means[index, rows.start : rows.stop]
             assert mine.tolist() == expected_means
             assert classes[index, rows.start : rows.stop].tolist() == expected_classes
             residual = latents[index, rows.start : rows.stop].double() * 100 - mine.double() / ONE
-            book.observe(step, (residual.round().long() * ONE + mine).tolist())
+            book.observe(layer, (residual.round().long() * ONE + mine).tolist())
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -222,26 +222,26 @@ def test_a_reloaded_twin_is_the_same(twin, faces):
 
 
 def test_extreme_latents_stay_exact_and_decodable(twin, faces):
-    """Clamps, escapes and the longest sums: what an encoder fed nonsense produces still decodes, step by step."""
+    """Clamps, escapes and the longest sums: what an encoder fed nonsense produces still decodes."""
     position, latents = faces
     latents = latents.sign() * 10.0 ** torch.arange(12)[:, None, None].clamp(max=9)
     symbols, classes, _ = code(twin, position, latents)
     table = FrequencyTable.gaussian()
     for index in (0, 3, 11):
-        payload = encode_chunk(symbols[index].flatten().numpy(), classes[index].flatten().numpy(), table)
-        decoder, progress = ChunkDecoder(payload, table), twin.begin(position[index : index + 1])
-        for rows in twin.step_rows:
-            parameters = progress.expected
-            decoded = torch.from_numpy(decoder.decode(parameters.scale_class.flatten().numpy())).long()
-            decoded = decoded.view_as(parameters.mean)
-            assert torch.equal(decoded[0], symbols[index, rows.start : rows.stop])
-            progress = twin.advance(progress, decoded * ONE + parameters.mean)
-        decoder.finish()
+        progress = twin.begin(position[index : index + 1])
+        for rows in twin.layer_rows:
+            mean, scale_class = progress.expected
+            own, of_class = symbols[index, rows.start : rows.stop], scale_class.flatten().numpy()
+            assert torch.equal(scale_class[0], classes[index, rows.start : rows.stop])
+            payload = encode_chunk(own.flatten().numpy(), of_class, table)
+            decoded = torch.from_numpy(decode_chunk(payload, of_class, table)).long()
+            assert torch.equal(decoded.view_as(own), own)
+            progress = twin.advance(progress, decoded.view_as(mean) * ONE + mean)
 
 
 def test_golden_parameters():
     """Integers from a formula, so that no export is involved: these results may never change in version 1."""
-    twin = IntegerEntropyTransformer(dims=[4] * 3, steps=[1, 2], num_qualities=2, width=16, depth=2, heads=2)
+    twin = IntegerEntropyTransformer(bands=[(1, 4), (2, 4)], num_qualities=2, width=16, depth=2, heads=2)
     state = {}
     for name, tensor in twin.state_dict().items():
         mixed = (torch.arange(tensor.numel()) * 2654435761 + len(name) * 40503) % 2**32 >> 16
