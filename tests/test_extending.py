@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from hsc.cli import main
+from hsc.evaluation.compare import read_curves
 from hsc.judges import NotAvailable, load_judge
 from hsc.losses import load_losses
 
@@ -87,6 +88,9 @@ def test_the_pages_attribute_is_learnt_and_reported_in_a_run(tmp_path: Path, mon
         rows = list(csv.DictReader(file))
     for name in ("train/basic/my_attributes:SmileLoss", "val/basic/my_attributes:SmileChange"):
         assert any(math.isfinite(float(row[name])) for row in rows if row.get(name)), name
+    basic = read_curves(tmp_path / "runs" / "tiny")[0]
+    assert basic.info("smile").title == "smile ↓"
+    assert math.isfinite(basic.values["smile"][0])
 
 
 @pytest.mark.usefixtures("modules")

@@ -178,13 +178,16 @@ def find_judge(judge: str | Judge, device: torch.device) -> Judge:
     return load_judge(judge, device) if isinstance(judge, str) else judge.to(device)
 
 
+def described_metrics(trainer: pl.Trainer) -> dict[str, MetricInfo]:
+    """What the callbacks that measure say of what they log, by its name without the layer."""
+    measuring = (one for one in trainer.callbacks if isinstance(one, LayerMetricCallback))  # type: ignore[attr-defined]
+    return {name: info for callback in measuring for name, info in callback.described.items()}
+
+
 def logged_info(trainer: pl.Trainer, name: str) -> MetricInfo:
     """What is known of a logged value such as val/enhanced/lpips. Raises HscError where that is nothing."""
     metric = name.rpartition("/")[2]
-    info = metric_info(metric)
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by a connector
-        if isinstance(callback, LayerMetricCallback) and info is None:
-            info = callback.described.get(metric)
+    info = metric_info(metric) or described_metrics(trainer).get(metric)
     if info is None:
         raise HscError(
             f"whether more of {name!r} is better is not known: monitor a metric of hsc's, or what a judge of your own "

@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,8 +30,8 @@ from hsc.evaluation.selection import available, leave_out, load_judges, own_spli
 from hsc.evaluation.subjects import AnchorSubject, LayeredSubject, SizedAnchorSubject, Subject, anchor_pool
 from hsc.evaluation.summary import summarise, write_layer_gains
 from hsc.metrics.cache import remembered
-from hsc.metrics.info import MetricInfo, metric_info
-from hsc.metrics.measures import Measure, measure_of
+from hsc.metrics.measures import measure_of
+from hsc.metrics.own import own_metrics
 from hsc.progress import duration, progress
 
 if TYPE_CHECKING:
@@ -113,11 +113,12 @@ def evaluate(
     subjects, rows = _reached(subjects, rows)
     reported = [pair for measure in measures for pair in zip(measure.columns, measure.judges.values(), strict=True)]
     reported += [(column, judge) for judge in of_sets for column in columns_of(judge)]
-    trained_on = _trained_with(reported, getattr(loaded, "card", {}).get("judges", ()))
+    trained_on = _trained_with(reported, getattr(loaded, "card", {}))
     if pictures:
         measuring.write_pictures(subjects, rows, trained_on)
     pixels = first.shape[-2] * first.shape[-1]
-    curves = summarise(rows, pixels, faces.content_key, faces.generated, trained_on, _own_metrics(measures))
+    own = own_metrics(info for measure in measures for info in measure.metrics)
+    curves = summarise(rows, pixels, faces.content_key, faces.generated, trained_on, own)
     if of_sets:
         _add_set_distances(curves, subjects, measuring)
     _write_per_image(out, rows, (first.shape[-1], first.shape[-2]))
@@ -170,20 +171,15 @@ def _write_per_image(out: Path, rows: Sequence[Row], size: tuple[int, int]) -> N
         leave_out("per_image.parquet", f"{error}; pip install 'hsc[anchors]'")
 
 
-def _own_metrics(measures: Sequence[Measure]) -> dict[str, MetricInfo]:
-    """What judges of the user's own say of their metrics, which result files keep."""
-    infos = [info for measure in measures for info in measure.metrics]
-    return {info.name: info for info in infos if metric_info(info.name) is None}
+def _trained_with(reported: Sequence[tuple[str, "Judge"]], card: Mapping[str, Any]) -> list[str]:
+    """The metrics of the judges that trained a codec, as its card says, and of every judge that shares a backbone with
+    one of them.
 
-
-def _trained_with(reported: Sequence[tuple[str, "Judge"]], judges: Sequence[str]) -> list[str]:
-    """The metrics of these judges and of every judge that shares a backbone with one of them.
-
-    reported: every metric, with the judge that told it. judges: names of those that trained the codec.
+    reported: every metric, with the judge that told it.
     """
-    from hsc.judges import families_of
+    from hsc.judges import families_in
 
-    families = families_of(judges)
+    judges, families = card.get("judges", ()), families_in(card)
     return [metric for metric, judge in reported if judge.name in judges or judge.family in families]
 
 

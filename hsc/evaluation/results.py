@@ -18,6 +18,7 @@ from hsc.errors import HscError
 from hsc.evaluation.bootstrap import CONFIDENCE
 from hsc.evaluation.per_image import ImageValues, read_images
 from hsc.files import write_atomically
+from hsc.metrics import own
 from hsc.metrics.info import MetricInfo, canonical_name, is_quality, metric_info
 
 COUNTS = {"files": "whole files", "pictures": "coded pictures alone"}  # which bytes rates count
@@ -162,10 +163,7 @@ def _entry(curve: Curve) -> dict[str, Any]:
         "data_key": curve.data_key,
         "generated": curve.generated,
         "trained_on": curve.trained_on,
-        "described": {
-            name: {"label": info.label, "higher_is_better": info.higher_is_better, "judge": info.judge}
-            for name, info in curve.described.items()
-        },
+        "described": own.to_json(curve.described),
     }
 
 
@@ -196,10 +194,7 @@ def _curve(entry: dict[str, Any], path: Path) -> Curve:
         data_key=entry.get("data_key", ""),
         generated=entry.get("generated", False),
         trained_on=entry.get("trained_on", []),
-        described={
-            name: MetricInfo(name, str(said["label"]), bool(said["higher_is_better"]), judge=str(said["judge"]))
-            for name, said in entry.get("described", {}).items()
-        },
+        described=own.from_json(entry.get("described", {})),
         source=path,
     )
 

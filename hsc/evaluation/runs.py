@@ -5,9 +5,9 @@ points of a sweep are of different models: they are a cloud with a Pareto front,
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -15,7 +15,8 @@ import yaml
 from hsc.errors import HscError
 from hsc.evaluation.results import Curve
 from hsc.evaluation.wandb_file import last_values
-from hsc.metrics.info import is_quality, metric_info
+from hsc.metrics.info import MetricInfo, is_quality, metric_info
+from hsc.metrics.own import as_in_results, read_own_metrics
 
 FROM_TRAINING = "last validation of a training run"
 UNKNOWN = "metrics that trained the codec are not marked before the run has ended"
@@ -23,13 +24,14 @@ DEPTH = 3  # folders between a sweep's and its runs' own
 
 
 class Run(NamedTuple):
-    """A run and its last validation: value by metric by layer, `bpp` among the metrics. judges: those that trained its
-    codec; None where nothing says so.
+    """A run and its last validation: value by metric by layer, `bpp` among the metrics. card: of its codec; None where
+    there is none. described: metrics of the user's own judges.
     """
 
     name: str
     layers: dict[str, dict[str, float]]
-    judges: list[str] | None = None
+    card: Mapping[str, Any] | None = None
+    described: Mapping[str, MetricInfo] = {}
 
 
 def read_runs(folder: Path) -> list[Curve]:
@@ -78,34 +80,46 @@ def _read_run(folder: Path) -> Run:
     for stage in reversed(_stages(folder)):
         try:
             metrics = json.loads((folder / stage / "done.json").read_text(encoding="utf-8-sig"))["metrics"]
-            layers = _by_layer(metrics)
+            own = as_in_results(read_own_metrics(folder / stage / "log"))
+            layers = _by_layer(metrics, own)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
         if layers:
-            return Run(folder.name, layers, judges_that_trained(folder))
+            return Run(folder.name, layers, read_card(folder), {info.name: info for info in own.values()})
     return Run(folder.name, {})
 
 
-def judges_that_trained(run: Path) -> list[str] | None:
-    """Names of the judges that trained a run's codec, as its card says; None before there is one."""
+def read_card(run: Path) -> Mapping[str, Any] | None:
+    """The card of a run's codec, which names the judges that trained it; None before there is one."""
     from hsc.checkpoints import weights_file  # here, as torch takes seconds to import
 
     try:
-        return list(weights_file.describe(run / "codec.safetensors").card.get("judges", []))
+        return weights_file.describe(run / "codec.safetensors").card
     except HscError:
         return None
 
 
-def metrics_trained_with(metrics: Iterable[str], judges: Iterable[str]) -> list[str]:
-    """Those of logged metrics that are answers of one of these judges, or of one on the same backbone."""
-    judges = set(judges)
-    if not judges:
+def metrics_that_trained(
+    metrics: Iterable[str], cards: Iterable[Mapping[str, Any]], described: Mapping[str, MetricInfo]
+) -> list[str]:
+    """Those of the metrics that a judge answers which trained a codec with one of these cards, or one on the same
+    backbone. described: metrics of the user's own judges."""
+    cards = [card for card in cards if card.get("judges")]
+    if not cards:
         return []
-    from hsc.judges import families_of  # torch again
+    from hsc.judges import families_in, families_of  # torch again
 
-    families = families_of(judges)
-    answering = {metric: info.judge if (info := metric_info(metric)) else metric for metric in metrics}
-    return [metric for metric, judge in answering.items() if judge in judges or families_of([judge]) & families]
+    judges = {judge for card in cards for judge in card["judges"]}
+    families = set().union(*map(families_in, cards))
+
+    def trained(metric: str) -> bool:
+        info = described.get(metric) or metric_info(metric)
+        if info is None:
+            return metric in judges
+        own = {info.family} if info.family else families_of([info.judge])
+        return info.judge in judges or bool(own & families)
+
+    return list(filter(trained, metrics))
 
 
 def _read_wandb(path: Path) -> Run:
@@ -113,26 +127,29 @@ def _read_wandb(path: Path) -> Run:
     return Run(name, _by_layer(values))
 
 
-def _by_layer(values: dict[str, float]) -> dict[str, dict[str, float]]:
-    """`val/LAYER/METRIC` sorted by layer; layers without a rate are left out."""
+def _by_layer(values: Mapping[str, float], own: Mapping[str, MetricInfo] | None = None) -> dict[str, dict[str, float]]:
+    """`val/LAYER/METRIC` sorted by layer; layers without a rate are left out. own: metrics that hsc does not know, by
+    what they are logged as."""
+    own = own or {}
     layers: dict[str, dict[str, float]] = {}
     for key, value in values.items():
         stage, _, rest = key.partition("/")
         layer, _, metric = rest.partition("/")
-        if stage == "val" and (metric == "bpp" or is_quality(metric)):
-            layers.setdefault(layer, {})[metric] = float(value)
+        if stage == "val" and (metric == "bpp" or is_quality(metric) or metric in own):
+            layers.setdefault(layer, {})[own[metric].name if metric in own else metric] = float(value)
     return {layer: metrics for layer, metrics in layers.items() if "bpp" in metrics}
 
 
 def _curve(name: str, layer: str, runs: Sequence[Run], sweep: bool, folder: Path) -> Curve:
     metrics = dict.fromkeys(metric for run in runs for metric in run.layers[layer])
     values = {metric: np.array([run.layers[layer].get(metric, np.nan) for run in runs]) for metric in metrics}
-    judges = [judge for run in runs for judge in run.judges or ()]
+    described = {name: info for run in runs for name, info in run.described.items()}
     return Curve(
         name=f"{name} {layer}",
         values=values,
-        description=FROM_TRAINING if all(run.judges is not None for run in runs) else f"{FROM_TRAINING}; {UNKNOWN}",
-        trained_on=metrics_trained_with(metrics, judges),
+        description=FROM_TRAINING if all(run.card is not None for run in runs) else f"{FROM_TRAINING}; {UNKNOWN}",
+        trained_on=metrics_that_trained(metrics, [run.card or {} for run in runs], described),
+        described=described,
         codec=name,
         layer=layer,
         labels=[run.name for run in runs] if sweep else [],

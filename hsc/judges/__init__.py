@@ -1,16 +1,18 @@
 """Judges: frozen networks that look at faces. `load_judge(name)` gives one, docs/judges.md tells about them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
+from typing import Any
 
 import torch
+from torch import nn
 
 from hsc.errors import HscError
 from hsc.judges.base import Judge, NotAvailable, import_class
 
-__all__ = ["Judge", "NotAvailable", "families_of", "judge_names", "load_judge"]
+__all__ = ["Judge", "NotAvailable", "families_in", "families_of", "judge_names", "load_judge"]
 
 # Name → module in this package, class, arguments.
 _JUDGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -50,22 +52,47 @@ def load_judge(name: str, device: str | torch.device = "cpu") -> Judge:
 
 
 def families_of(names: Iterable[str]) -> set[str]:
-    """The backbones of the judges of these names, as far as they are here."""
+    """The backbones of those of these judges that come with hsc and are here.
+
+    Others are not imported: names may be out of a file, which must not choose what is run.
+    """
     families = set()
     for name in names:
-        with suppress(HscError):
-            families.add(load_judge(name).family)
+        if _comes_with_hsc(name):
+            with suppress(HscError):
+                families.add(load_judge(name).family)
     return families
+
+
+def families_in(card: Mapping[str, Any]) -> set[str]:
+    """The backbones of the judges that trained a codec, as its card says."""
+    return families_of(card.get("judges", ())) | set(card.get("judge_families", ()))
+
+
+def _comes_with_hsc(name: str) -> bool:
+    return name in _JUDGES or name.partition(":")[0] in _TAKES_PACK
+
+
+def _own_judge(name: str) -> Judge:
+    try:
+        judge = import_class(name, "judge")()
+    except TypeError as error:
+        raise HscError(f"cannot make the judge {name} without arguments ({error})") from error
+    missing = [attribute for attribute in ("name", "family", "kind") if not hasattr(judge, attribute)]
+    if missing or not isinstance(judge, nn.Module):
+        wanted = f"states no {' and no '.join(missing)}" if missing else "is no hsc.judges.Judge"
+        raise HscError(f"judge {name}: its class {wanted}; docs/extending.md shows a complete one")
+    return judge  # type: ignore[return-value]
 
 
 @cache
 def _load(name: str, device: str) -> Judge:
     base, _, argument = name.partition(":")
-    if name in _JUDGES or base in _TAKES_PACK:
+    if _comes_with_hsc(name):
         module, class_name, arguments = _JUDGES[base]
         judge = getattr(import_module(f"hsc.judges.{module}"), class_name)(*([argument] if argument else arguments))
     elif argument:
-        judge = import_class(name, "judge")()
+        judge = _own_judge(name)
     else:
         raise HscError(
             f"no judge is called {name!r}; there are {', '.join(_JUDGES)}, or name yours as package.module:Class"

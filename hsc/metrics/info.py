@@ -16,6 +16,7 @@ class MetricInfo:
     """A metric as readers see it: shown numbers are `scale` × the stored ones.
 
     judge: whose answers it is made of; empty where several judges give it, and names in result files carry the judge.
+    family: backbone of that judge, where hsc does not know it by name.
     noise: stored values better than this tell nothing apart. is_cost: a rate or a time, which buys quality.
     """
 
@@ -28,6 +29,7 @@ class MetricInfo:
     noise: float | None = None
     judge: str = ""
     is_cost: bool = False
+    family: str = ""
 
     @property
     def axis(self) -> str:
@@ -136,7 +138,8 @@ def result_column(metric: str, judge: str, gallery: int = 0) -> str:
 
 def describe(judge: "Judge", name: str) -> MetricInfo:
     """The metric that a perceptual judge's answers are, under the name they are logged or stored with."""
-    return metric_info(name) or MetricInfo(name, name, judge.higher_is_better, judge=judge.name)
+    known = metric_info(name)
+    return known or MetricInfo(name, judge.name, judge.higher_is_better, judge=judge.name, family=judge.family)
 
 
 def is_quality(metric: str) -> bool:

@@ -1,7 +1,7 @@
 """Figures of a sweep: rate and distortion of all trials, how they learn, and parallel coordinates."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,8 @@ import numpy as np
 from hsc.evaluation.chart import Chart, Line, Panel
 from hsc.evaluation.figures import COLOURS, MARKERS, Style
 from hsc.evaluation.results import Curve
-from hsc.evaluation.runs import judges_that_trained, metrics_trained_with
-from hsc.metrics.info import is_quality, metric_info, sort_key
+from hsc.evaluation.runs import metrics_that_trained, read_card
+from hsc.metrics.info import MetricInfo, is_quality, metric_info, sort_key
 from hsc.sweeps.parameters import Parameter
 from hsc.sweeps.results import Result
 from hsc.sweeps.sweep_file import Sweep
@@ -20,28 +20,34 @@ from hsc.sweeps.trials import SweepFolder
 BEST, WORST = "#0072B2", "#D55E00"  # colours of trials
 
 
+def own_metrics(results: Sequence[Result]) -> dict[str, MetricInfo]:
+    """What is known of the metrics of the user's own judges, by name."""
+    return {name: info for one in results for name, info in one.outcome.own.items()}
+
+
 def distortions(results: Sequence[Result]) -> list[str]:
     """Names of the qualities that trials logged beside a rate, such as lpips."""
+    own = own_metrics(results)
     names = {
         name.rpartition("/")[2]
         for best in (one.outcome.best for one in results)
         for name in best
         if f"{name.rpartition('/')[0]}/bpp" in best
     }
-    return sorted((name for name in names if is_quality(name)), key=sort_key)
+    return sorted((name for name in names if is_quality(name) or name in own), key=sort_key)
 
 
 def trained_on(folder: SweepFolder, results: Sequence[Result]) -> set[str]:
     """Names of the qualities, such as lpips, whose judges trained one of the trials."""
-    judges = {judge for one in results for judge in judges_that_trained(folder.run(one.trial)) or ()}
-    return set(metrics_trained_with(distortions(results), judges))
+    cards = [read_card(folder.run(one.trial)) or {} for one in results]
+    return set(metrics_that_trained(distortions(results), cards, own_metrics(results)))
 
 
 def rate_curves(results: Sequence[Result], trained: Collection[str] = ()) -> list[Curve]:
     """A cloud per layer: every trial's prefix up to it, by its name; `trained`: qualities whose judges trained one."""
     in_order = [layer for one in results for layer in one.outcome.layers]
     logged = [name.split("/")[1] for one in results for name in one.outcome.best if name.endswith("/bpp")]
-    curves = []
+    curves, own = [], own_metrics(results)
     for layer in dict.fromkeys([*in_order, *logged]):
         measured = [one for one in results if one.outcome.best.get(f"val/{layer}/bpp")]
         if not measured:
@@ -52,13 +58,15 @@ def rate_curves(results: Sequence[Result], trained: Collection[str] = ()) -> lis
         }
         # A codec of its own for each layer, as what tells trials' clouds apart is their layer.
         labels = [f"trial {one.trial.name}" for one in measured]
-        curves.append(Curve(f"up to {layer}", values, codec=layer, labels=labels, trained_on=list(trained)))
+        curves.append(
+            Curve(f"up to {layer}", values, codec=layer, labels=labels, trained_on=list(trained), described=own)
+        )
     return curves
 
 
 def learning_chart(sweep: Sweep, results: Sequence[Result], trained: Collection[str] = ()) -> Chart:
     """The sweep's metric in the last stage over the images seen, a line per trial, the best trial first."""
-    label, scale = _label(sweep.metric.name)
+    label, scale = _label(sweep.metric.name, own_metrics(results))
     marked = sweep.metric.quality in trained
     lines: list[Line] = []
     shown = [one for one in results if one.outcome.history]
@@ -77,10 +85,10 @@ def learning_chart(sweep: Sweep, results: Sequence[Result], trained: Collection[
     return Chart(names, styles, {"images": "Images seen in training"}, [panel], logarithmic=False)
 
 
-def _label(metric: str) -> tuple[str, float]:
+def _label(metric: str, own: Mapping[str, MetricInfo]) -> tuple[str, float]:
     """Of a logged metric such as val/enhanced/lpips: how it is called, and what shown values are multiplied by."""
     _, layer, name = [*metric.split("/"), "", ""][:3]
-    known = metric_info(name)
+    known = own.get(name) or metric_info(name)
     return (f"{known.title}, up to {layer}", known.scale) if known else (metric, 1.0)
 
 

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from typing import Any
 import yaml
 
 from hsc.files import write_atomically
+from hsc.metrics.info import MetricInfo
+from hsc.metrics.own import read_own_metrics
 from hsc.sweeps.sweep_file import Metric, Sweep
 from hsc.sweeps.trials import SweepFolder, Trial
 
@@ -23,7 +25,8 @@ IMAGES = "samples_seen"  # what training logs everything against
 class Outcome:
     """history: the metric at each validation of the last stage. best: the validation where it was best, all its values
     by their logged names. reused: stages taken over from other runs. images: how many the run had seen at each
-    validation of the history. layers: of the codec, in coding order.
+    validation of the history. layers: of the codec, in coding order. own:
+    metrics of the user's own judges, by the last part of their logged names.
     """
 
     finished: bool = False
@@ -32,6 +35,7 @@ class Outcome:
     reused: list[str] = field(default_factory=list)
     images: list[float] = field(default_factory=list)
     layers: list[str] = field(default_factory=list)
+    own: Mapping[str, MetricInfo] = field(default_factory=dict)
 
     def value(self, metric: Metric) -> float | None:
         return self.best.get(metric.name)
@@ -56,6 +60,7 @@ def read_outcome(run: Path, metric: Metric) -> Outcome:
         reused=reused,
         images=[values[IMAGES] for values in measured],
         layers=layers_of(run),
+        own=read_own_metrics(run / stages[-1] / "log"),
     )
 
 

@@ -10,14 +10,15 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import WeightAveraging
 from pytorch_lightning.trainer.states import TrainerFn
-from pytorch_lightning.utilities import rank_zero_warn
+from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 
 from hsc import callbacks
-from hsc.callbacks.base import logged_info
+from hsc.callbacks.base import described_metrics, logged_info
 from hsc.config import Config, StageConfig, to_yaml
 from hsc.errors import HscError
 from hsc.judges import NotAvailable, load_judge
 from hsc.metrics.info import distance_names, logged_name
+from hsc.metrics.own import own_metrics, write_own_metrics
 from hsc.modules.trainable import StepCallback, TrainableModule
 from hsc.training.checkpoints import check_finite
 
@@ -118,6 +119,17 @@ class TrainingCurves(StepCallback):
                 {name: float(value) for name, value in values.items()} | {"samples_seen": float(module.samples_seen)},
                 module.step,
             )
+
+
+class OwnMetrics(pl.Callback):
+    """Keeps beside the stage's log which way the metrics of the user's own judges are better."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+
+    @rank_zero_only
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        write_own_metrics(self._log, own_metrics(described_metrics(trainer).values()))
 
 
 class Selection(NamedTuple):

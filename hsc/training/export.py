@@ -21,7 +21,7 @@ from hsc.files import sha256
 from hsc.modules.codec import CodecModule
 from hsc.modules.prior import reconstructs
 from hsc.training.identity import code_hash
-from hsc.training.judge_independence import judges_that_trained
+from hsc.training.judge_independence import trained_by
 from hsc.training.stage import data_module
 from hsc.training.weights import PRIOR, load_start
 
@@ -66,7 +66,7 @@ class Export:
     @cached_property
     def _card(self) -> dict[str, Any]:
         trained_on = {name: len(faces) for name, faces in self._data.faces("train").sets.items()}
-        card = {"title": self.config.title, "judges": judges_that_trained(self.config), "trained_on": trained_on}
+        card = {"title": self.config.title, **trained_by(self.config), "trained_on": trained_on}
         if self._is_codec:
             card |= {"data": first_set(self._settings.data.path), "validation": self._settings.data.validation}
         return card

@@ -5,7 +5,7 @@ from contextlib import suppress
 from hsc.checkpoints import weights_file
 from hsc.config import Config, task_names
 from hsc.errors import HscError
-from hsc.judges import NotAvailable, load_judge
+from hsc.judges import NotAvailable, families_in, load_judge
 from hsc.losses import load_losses, unavailable_losses
 from hsc.training.stage import stage_losses
 from hsc.training.weights import outside_start
@@ -33,12 +33,16 @@ def check_judge_independence(config: Config) -> None:
                 )
 
 
-def judges_that_trained(config: Config) -> list[str]:
-    """Judges of the run's losses, and of the weights it started from: what they report about it is marked."""
+def trained_by(config: Config) -> dict[str, list[str]]:
+    """What a card says of the judges of the run's losses, and of the weights it started from: `judges`, and their
+    backbones as `judge_families`. What they report about the codec is marked."""
     losses = [loss for name in config.run for loss in stage_losses(config, name).values()]
     judges = {loss.judge for loss in losses if loss.judge}
+    families = {load_judge(name).family for name in judges}
     for name in config.run:
         start = outside_start(config.stages[name])
         if start is not None and weights_file.is_safetensors(start):
-            judges.update(weights_file.load(start).card.get("judges", []))
-    return sorted(judges)
+            card = weights_file.describe(start).card
+            judges.update(card.get("judges", []))
+            families |= families_in(card)
+    return {"judges": sorted(judges), "judge_families": sorted(families)}

@@ -27,8 +27,9 @@ from hsc.die_with_parent import die_with_parent
 from hsc.errors import HscError
 from hsc.files import sha256
 from hsc.judges.base import import_class
-from hsc.training.callbacks import CompiledNetworks, EarlyStop, HalfLifeAveraging, TrainingCurves
+from hsc.training.callbacks import CompiledNetworks, EarlyStop, HalfLifeAveraging, OwnMetrics, TrainingCurves
 from hsc.training.checkpoints import LAST, CatchUpValidation, SafeCheckpoints, StageCheckpoints
+from hsc.training.loggers import LOG
 
 SET_BY_HSC = {
     "accelerator": "set device",
@@ -91,6 +92,7 @@ def build_trainer(
         *reports,
         *([early_stop] if early_stop is not None else []),
         TrainingCurves(name),
+        OwnMetrics(folder / LOG),
         *own_callbacks(config),
         *(callback for callback in shown if not (isinstance(callback, ProgressBar) and shows_no_bar(config))),
         StageCheckpoints(name, folder / LAST),

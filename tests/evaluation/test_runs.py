@@ -19,7 +19,8 @@ from hsc.evaluation.compare import compare, read_curves, warnings_about
 from hsc.evaluation.runs import read_runs
 from hsc.evaluation.tables import front_table
 from hsc.evaluation.wandb_file import last_values
-from hsc.metrics.info import quality_info
+from hsc.metrics.info import MetricInfo, quality_info
+from hsc.metrics.own import as_in_results, write_own_metrics
 
 
 def write_run(folder: Path, bpp: float, psnr: float, stages: tuple[str, ...] = ("prior", "joint")) -> Path:
@@ -55,6 +56,58 @@ def test_metrics_that_trained_a_run_are_marked_once_its_codec_says_so(tmp_path):
     after, _ = read_curves(folder)
     assert after.trained_on == ["psnr"]
     assert warnings_about([after]) == ["mine basic: last validation of a training run"]
+
+
+OWN = {"my_judges:Likeness": MetricInfo("my_judges:Likeness", "likeness", True, judge="likeness", family="mine")}
+
+
+def write_run_with_own_judge(folder: Path, values: tuple[float, float] = (0.4, 0.7)) -> Path:
+    """A run whose validation also asked a judge of the user's own."""
+    done = write_run(folder, 0.02, 18) / "joint" / "done.json"
+    content = json.loads(done.read_text())
+    for layer, value in zip(("basic", "middle"), values, strict=True):
+        content["metrics"][f"val/{layer}/my_judges:Likeness"] = value
+    done.write_text(json.dumps(content))
+    write_own_metrics(folder / "joint" / "log", OWN)
+    return folder
+
+
+def test_a_judge_of_the_users_own_is_compared_by_its_own_direction_without_its_code(tmp_path):
+    folder = write_run_with_own_judge(tmp_path / "mine")
+    basic, middle = read_curves(folder)
+    info = basic.info("likeness")  # as hsc evaluate calls it
+    assert (info.title, info.higher_is_better) == ("likeness ↑", True)
+    assert [curve.values["likeness"].tolist() for curve in (basic, middle)] == [[0.4], [0.7]]
+    worse = write_run_with_own_judge(tmp_path / "worse", (0.1, 0.2))
+    page = compare([folder, worse], tmp_path / "out")
+    assert (page.parent / "likeness.svg").is_file()
+    assert "likeness ↑" in page.read_text()
+    row = next(
+        line for line in (page.parent / "tables.md").read_text().splitlines() if line.startswith("| mine middle")
+    )
+    assert "**0.700**" in row
+
+
+def test_own_metrics_that_trained_a_run_are_marked_by_what_its_card_says(tmp_path):
+    folder = write_run_with_own_judge(tmp_path / "mine")
+    card = {"judges": ["my_losses:Other"], "judge_families": ["mine"]}
+    weights_file.save(folder / "codec.safetensors", {"some": torch.zeros(1)}, "codec", {}, card)
+    basic, _ = read_curves(folder)
+    assert basic.trained_on == ["likeness"]
+
+
+def test_own_metrics_are_dropped_where_nothing_says_which_way_is_better(tmp_path):
+    folder = write_run_with_own_judge(tmp_path / "mine")
+    (folder / "joint" / "log" / "own_metrics.json").write_text('{"my_judges:Likeness": {"label": 3}}')
+    basic, _ = read_curves(folder)
+    assert basic.metrics == ["psnr"]
+
+
+@pytest.mark.parametrize("name", ["lpips", "other"])
+def test_a_name_that_is_taken_stays_as_it_was_logged(name):
+    infos = {"m:A": MetricInfo("m:A", name, judge=name), "m:B": MetricInfo("m:B", name, judge=name)}
+    names = [info.name for info in as_in_results(infos).values()]
+    assert names == (["m:A", "m:B"] if name == "lpips" else ["other", "m:B"])
 
 
 @pytest.mark.parametrize("where", ["", "trials"])

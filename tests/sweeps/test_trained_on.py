@@ -4,9 +4,11 @@ import pytest
 import torch
 
 from hsc.checkpoints import weights_file
-from hsc.sweeps.figures import learning_chart, rate_curves, trained_on
+from hsc.metrics.info import MetricInfo
+from hsc.metrics.own import write_own_metrics
+from hsc.sweeps.figures import distortions, learning_chart, rate_curves, trained_on
 from hsc.sweeps.report import trials_table
-from hsc.sweeps.results import Outcome, Result
+from hsc.sweeps.results import Outcome, Result, read_outcome
 from hsc.sweeps.sweep_file import parse_sweep
 from hsc.sweeps.trials import SweepFolder, Trial
 
@@ -32,3 +34,24 @@ def test_a_metric_that_trained_a_trial_is_marked(folder: SweepFolder, judges: li
     assert bool(table.notes) == bool(mark)
     assert learning_chart(sweep, results, trained).data()["metrics"][0]["trained_on"] == ([0] if mark else [])
     assert rate_curves(results, trained)[0].trained_on == (["lpips"] if mark else [])
+
+
+def test_a_judge_of_the_users_own_has_its_own_direction_and_mark(folder: SweepFolder) -> None:
+    sweep, trial = parse_sweep(SWEEP | {"metric": {"name": "val/all/my:Own", "goal": "maximize"}}, "toy"), Trial(0, {})
+    run = folder.run(trial)
+    log = run / "only" / "log" / "version_0" / "metrics.csv"
+    log.parent.mkdir(parents=True)
+    log.write_text("step,samples_seen,val/all/my:Own,val/all/bpp\n0,8,0.5,0.2\n1,16,0.7,0.1\n")
+    (run / "config.yaml").write_text("run: [only]\nmodel: {layers: {all: {}}}\n")
+    info = MetricInfo("my:Own", "likeness", True, judge="likeness", family="mine")
+    write_own_metrics(run / "only" / "log", {"my:Own": info})
+    card = {"judges": ["my:Loss"], "judge_families": ["mine"]}
+    weights_file.save(run / "codec.safetensors", {"some": torch.zeros(1)}, "codec", {}, card)
+    outcome = read_outcome(run, sweep.metric)
+    assert (outcome.best["val/all/my:Own"], outcome.images) == (0.7, [8, 16])
+    results = [Result(trial, outcome, -0.7)]
+    assert distortions(results) == ["my:Own"]
+    trained = trained_on(folder, results)
+    (curve,) = rate_curves(results, trained)
+    assert (curve.info("my:Own").title, curve.trained_on) == ("likeness ↑", ["my:Own"])
+    assert learning_chart(sweep, results, trained).panels[0].title == "likeness ↑, up to all †"

@@ -7,7 +7,7 @@ import pytest
 from hsc.config import load, task_names
 from hsc.errors import HscError
 from hsc.losses import load_losses
-from hsc.training.judge_independence import check_judge_independence, judges_that_trained
+from hsc.training.judge_independence import check_judge_independence, trained_by
 from hsc.training.stage import data_module
 
 EXPERIMENT = """
@@ -66,7 +66,7 @@ def test_what_weighs_nothing_trains_nothing(file: Path, override: str, monkeypat
     config = load([file], [override, "judges.landmarks=facemesh", "stages.joint.losses.middle.identity=0"])
     monkeypatch.setattr("hsc.losses.terms.load_judge", lambda name, *_: pytest.fail(f"{name} was loaded"))
     check_judge_independence(config)
-    assert judges_that_trained(config) == []
+    assert trained_by(config) == {"judges": [], "judge_families": []}
     assert data_module(config, "joint").landmarker is None
     assert load_losses(task_names(config, ["joint"])).keys() == {"l2"}
 
@@ -74,4 +74,4 @@ def test_what_weighs_nothing_trains_nothing(file: Path, override: str, monkeypat
 def test_layers_that_a_stage_does_not_train_need_no_judge(file: Path) -> None:
     config = load([file], ["stages.joint.layers=[basic]", "judges.identity=identity_student", "judges.landmarks=none"])
     check_judge_independence(config)
-    assert judges_that_trained(config) == ["facemesh"]
+    assert trained_by(config) == {"judges": ["facemesh"], "judge_families": ["facemesh"]}

@@ -1,0 +1,62 @@
+"""Metrics of the user's own judges: what is known of them is kept beside their values, since whoever reads those later
+need not have the judge.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hsc.files import write_atomically
+from hsc.metrics.info import MetricInfo, column_name, metric_info
+
+FILE = "own_metrics.json"  # beside the log of a stage
+
+
+def own_metrics(infos: Iterable[MetricInfo]) -> dict[str, MetricInfo]:
+    """Those that hsc does not know, by name."""
+    return {info.name: info for info in infos if metric_info(info.name) is None}
+
+
+def to_json(infos: Mapping[str, MetricInfo]) -> dict[str, dict[str, Any]]:
+    kept = ("label", "higher_is_better", "judge", "family")
+    return {name: {key: getattr(info, key) for key in kept} for name, info in infos.items()}
+
+
+def from_json(content: Mapping[str, Mapping[str, Any]]) -> dict[str, MetricInfo]:
+    """Raises KeyError, TypeError or AttributeError where `to_json` did not write it."""
+    return {
+        name: MetricInfo(
+            name,
+            str(said["label"]),
+            bool(said["higher_is_better"]),
+            judge=str(said["judge"]),
+            family=str(said.get("family", "")),
+        )
+        for name, said in content.items()
+    }
+
+
+def write_own_metrics(log: Path, infos: Mapping[str, MetricInfo]) -> None:
+    """Keep what is known of a stage's own metrics, by their logged names, in the folder of its log."""
+    if infos:
+        write_atomically(log / FILE, json.dumps(to_json(infos), indent=1).encode())
+
+
+def read_own_metrics(log: Path) -> dict[str, MetricInfo]:
+    """What `write_own_metrics` kept; nothing where there is none."""
+    try:
+        return from_json(json.loads((log / FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def as_in_results(infos: Mapping[str, MetricInfo]) -> dict[str, MetricInfo]:
+    """By logged name, such as my_judges:Brightness, the metrics under the names that result files give them."""
+    named: dict[str, MetricInfo] = {}
+    for logged, info in infos.items():
+        column = column_name(info.judge)
+        taken = metric_info(column) is not None or column in {one.name for one in named.values()}
+        named[logged] = info if taken else replace(info, name=column)
+    return named
