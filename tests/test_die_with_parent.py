@@ -6,9 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from pictures import write_pictures
 
 READS_IMAGES = """
 import multiprocessing, os, signal, sys
@@ -36,11 +35,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def faces(tmp_path: Path) -> Path:
-    (tmp_path / "faces").mkdir()
-    for index in range(8):
-        pixels = np.random.default_rng(index).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "faces" / f"{index}.png")
-    return tmp_path / "faces"
+    return write_pictures(tmp_path / "faces", 8)
 
 
 def workers_of_killed(program: Path, *arguments: str) -> list[int]:

@@ -6,36 +6,28 @@ import re
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
+import yaml
+from pictures import write_pictures
+from tiny_model import EXPERIMENT
 
 from hsc.cli import main
+from hsc.config.reading import merged
 from hsc.evaluation.compare import read_curves
 from hsc.judges import NotAvailable, load_judge
 from hsc.losses import load_losses
 
-EXPERIMENT = """
-name: tiny
-model:
-  layers: {basic: {rows: 2, dim: 8}, middle: {rows: 2, dim: 8}, enhanced: {rows: 2, dim: 8}}
-  heads_hidden: 16
-  generator: {channels: [8, 8, 8], z_dim: 16, w_dim: 16, mapping_layers: 2}
-  encoder: {channels: [8, 8, 8], pyramid_channels: 16}
-  entropy: {width: 16, depth: 1, heads: 2}
-judges: {identity: none, landmarks: none}
-logging: {wandb: disabled}
-defaults:
-  data: {path: faces, train: 0-5, validation: 6-7}
-  losses: {basic: {l2: 1}, middle: {l2: 1}, enhanced: {l2: 1}}
-  prefixes: all
-  precision: 32-true
-  batch_size: 3
-  log_every: 1
-stages: {joint: {steps: 2}}
-run: [joint]
-"""
+TRAINED = {
+    "defaults": {
+        "data": {"train": "0-5", "validation": "6-7"},
+        "prefixes": "all",
+        "batch_size": 3,
+        "log_every": 1,
+    },
+    "stages": {"joint": {"steps": 2}},
+    "run": ["joint"],
+}
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "extending.md"
 
 
@@ -72,12 +64,9 @@ def test_the_pages_attribute_is_learnt_and_reported_in_a_run(tmp_path: Path, mon
     except NotAvailable as reason:
         pytest.skip(str(reason))
     (task,) = re.findall(r"```yaml\n(defaults:.*?)```", PAGE.read_text(), re.DOTALL)
-    (tmp_path / "tiny.yaml").write_text(EXPERIMENT)
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(merged(EXPERIMENT, TRAINED)))
     (tmp_path / "task.yaml").write_text(task.replace("lpips.vgg, ", ""))
-    (tmp_path / "faces").mkdir()
-    for index in range(8):
-        pixels = np.random.default_rng(index).integers(0, 256, (4, 4, 3), dtype=np.uint8)
-        Image.fromarray(pixels).resize((32, 32)).save(tmp_path / "faces" / f"{index}.png")
+    write_pictures(tmp_path / "faces", 8, 32, squares=4, digits=1)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
     with pytest.raises(SystemExit) as end:

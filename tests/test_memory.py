@@ -1,14 +1,11 @@
 """Memory follows from the size of pictures, not from their number."""
 
-import io
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from pictures import write_pictures
 
 from hsc.judges import NotAvailable, load_judge
 
@@ -28,14 +25,7 @@ print(unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 @pytest.fixture(scope="module")
 def large_pictures(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("large") / "pictures.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for number in range(COUNT):
-            rough = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-            picture, buffer = Image.fromarray(rough).resize((SIDE, SIDE), Image.Resampling.BICUBIC), io.BytesIO()
-            picture.save(buffer, "JPEG")
-            archive.writestr(f"{number}.jpg", buffer.getvalue())
-    return path
+    return write_pictures(tmp_path_factory.mktemp("large") / "pictures.zip", COUNT, SIDE, squares=8)
 
 
 @pytest.mark.slow

@@ -6,14 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import torch
+from tiny_model import EXPERIMENT, tiny_codec
 
 from hsc.cli import main
-from hsc.codec import Codec, Networks
 from hsc.codec_file import save
-from hsc.config import ModelConfig
-from hsc.config.schema import EncoderConfig, EntropyConfig, GeneratorConfig, LayerConfig
-from hsc.nets.build import build_encoder, build_entropy, build_gain, build_generator, build_heads
+from hsc.config import model_from_dict
 
 
 class Ended(NamedTuple):
@@ -43,16 +40,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture(scope="session")
 def codec_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A codec with small untrained networks of 16×16 pixels: its pictures mean nothing, its files are real."""
-    torch.manual_seed(0)
-    model = ModelConfig(
-        layers={name: LayerConfig(rows=2, dim=8) for name in ("basic", "middle", "enhanced")},
-        heads_hidden=16,
-        generator=GeneratorConfig(channels=[8, 8, 8], z_dim=16, w_dim=16, mapping_layers=2),
-        encoder=EncoderConfig(channels=[8, 8, 8], pyramid_channels=16),
-        entropy=EntropyConfig(width=16, depth=1, heads=2),
-    )
-    networks = Networks(build_encoder(model), build_gain(model), build_heads(model), build_generator(model))
-    entropy = build_entropy(model)
+    codec, entropy = tiny_codec(model_from_dict(EXPERIMENT["model"]))
     path = tmp_path_factory.mktemp("codec") / "tiny.safetensors"
-    save(path, Codec.export(model, networks, entropy), entropy, {"bytes_per_face": [22, 24, 26, 28]})
+    save(path, codec, entropy, {"bytes_per_face": [22, 24, 26, 28]})
     return path

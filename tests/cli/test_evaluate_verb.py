@@ -4,9 +4,8 @@ import csv
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from pictures import write_pictures
 
 from hsc.coding.container import read
 
@@ -14,12 +13,7 @@ from hsc.coding.container import read
 @pytest.fixture
 def faces(tmp_path: Path) -> Path:
     """Three pictures of 32×32 pixels."""
-    folder = tmp_path / "faces"
-    folder.mkdir()
-    for index in range(3):
-        pixels = np.random.default_rng(index).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-        Image.fromarray(pixels).resize((32, 32), Image.Resampling.BICUBIC).save(folder / f"{index}.png")
-    return folder
+    return write_pictures(tmp_path / "faces", 3, 32, squares=8, digits=1)
 
 
 @pytest.mark.slow

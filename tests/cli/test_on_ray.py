@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from pictures import write_pictures
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")]
 ray = pytest.importorskip("ray", reason="needs Ray: pip install 'hsc[ray]'")
@@ -28,11 +27,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch):
 def faces(tmp_path: Path) -> Path:
     """A folder of 40 pictures in two folders, and one that is broken."""
     folder = tmp_path / "faces"
-    generator = np.random.default_rng(0)
-    for index in range(40):
-        path = folder / str(index % 2) / f"{index:02}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(generator.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(path)
+    for part in range(2):
+        write_pictures(folder / str(part), 20, 64, seed=part)
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     return folder
 

@@ -7,43 +7,23 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import typer
-from PIL import Image
+import yaml
+from pictures import write_pictures
+from tiny_model import EXPERIMENT
 
 import hsc
 from hsc.cli.train import split_overrides
 
-EXPERIMENT = """
-name: tiny
-model:
-  layers: {basic: {rows: 2, dim: 8}, middle: {rows: 2, dim: 8}, enhanced: {rows: 2, dim: 8}}
-  heads_hidden: 16
-  generator: {channels: [8, 8, 8], z_dim: 16, w_dim: 16, mapping_layers: 2}
-  encoder: {channels: [8, 8, 8], pyramid_channels: 16}
-  entropy: {width: 16, depth: 1, heads: 2}
-judges: {identity: none, landmarks: none, perceptual: [psnr]}
-logging: {wandb: disabled}
-defaults:
-  data: {path: faces, train: 00-23, validation: 24-31}
-  losses: {basic: {l2: 1}, middle: {l2: 1}, enhanced: {l2: 1}}
-  precision: 32-true
-  batch_size: 8
-stages:
-  joint: {steps: 100000, save_every: 5}
-run: [joint]
-"""
+STAGES = {"stages": {"joint": {"steps": 100000, "save_every": 5}}, "run": ["joint"]}
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with an experiment and 32 pictures."""
-    (tmp_path / "faces").mkdir()
-    for index in range(32):
-        pixels = np.random.default_rng(index).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "faces" / f"{index:02d}.png")
-    (tmp_path / "tiny.yaml").write_text(EXPERIMENT)
+    write_pictures(tmp_path / "faces", 32)
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(EXPERIMENT | STAGES))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -68,10 +48,7 @@ def test_a_run_ends_in_a_codec_that_encodes(run, folder: Path):
 
 def test_several_sets_train_one_codec_whose_card_names_them(run, folder: Path):
     """The second set has the names of the first, and pictures of another size; validation looks at the first alone."""
-    for index in range(5):
-        pixels = np.random.default_rng(100 + index).integers(0, 256, (24, 24, 3), dtype=np.uint8)
-        (folder / "more").mkdir(exist_ok=True)
-        Image.fromarray(pixels).save(folder / "more" / f"{index:02d}.png")
+    write_pictures(folder / "more", 5, 24, seed=1)
     words = ["tiny.yaml", "defaults.data.path=[faces, more]", "stages.joint.steps=2"]
     assert run("train", *words).status == 0
     card = hsc.load("runs/tiny").card

@@ -1,8 +1,8 @@
 """Faces as tensors."""
 
-import numpy as np
 import pytest
 import torch
+from pictures import write_pictures
 from PIL import Image
 
 from hsc.data.dataset import FaceDataset
@@ -14,10 +14,7 @@ from hsc.images import load_image, resize, to_tensor
 @pytest.fixture
 def folder(tmp_path):
     """Nine 20² images of noise."""
-    random = np.random.default_rng(0)
-    for i in range(9):
-        Image.fromarray(random.integers(256, size=(20, 20, 3), dtype=np.uint8)).save(tmp_path / f"{i}.png")
-    return tmp_path
+    return write_pictures(tmp_path / "faces", 9, 20, digits=1)
 
 
 def test_an_image_at_its_own_size_is_untouched(folder):

@@ -8,11 +8,10 @@ import sys
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from fit_and_record import SPECS, fit
-from PIL import Image
+from pictures import write_pictures
 
 from hsc.data.module import FaceDataModule, FaceDataset
 from hsc.errors import HscError
@@ -21,12 +20,7 @@ from hsc.errors import HscError
 @pytest.fixture
 def folder(tmp_path):
     """47 images of noise, 10²."""
-    random = np.random.default_rng(0)
-    (tmp_path / "faces").mkdir()
-    for i in range(47):
-        image = Image.fromarray(random.integers(256, size=(10, 10, 3), dtype=np.uint8))
-        image.save(tmp_path / "faces" / f"{i:02d}.png")
-    return tmp_path / "faces"
+    return write_pictures(tmp_path / "faces", 47, 10)
 
 
 @pytest.fixture(autouse=True)

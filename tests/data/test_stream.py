@@ -14,7 +14,7 @@ import torch
 from fit_and_record import fit
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from pictures import write_pictures
 
 from hsc.data.faces import open_faces
 from hsc.data.module import FaceDataModule
@@ -33,17 +33,12 @@ def write_shard(path: Path, members: dict[str, bytes], mode: str = "w") -> Path:
 @pytest.fixture
 def both(tmp_path: Path) -> tuple[Path, Path]:
     """47 images of noise in a folder, and in three shards with notes."""
-    random = np.random.default_rng(0)
-    folder, shards = tmp_path / "folder", tmp_path / "shards"
-    for place in (folder, shards):
-        place.mkdir()
-    for number, part in enumerate(np.array_split(np.arange(47), 3)):
+    folder, shards = write_pictures(tmp_path / "folder", 47, 10), tmp_path / "shards"
+    shards.mkdir()
+    for number, part in enumerate(np.array_split(sorted(folder.iterdir()), 3)):
         members = {}
-        for i in part:
-            stream = io.BytesIO()
-            Image.fromarray(random.integers(256, size=(10, 10, 3), dtype=np.uint8)).save(stream, "PNG")
-            (folder / f"{i:02d}.png").write_bytes(stream.getvalue())
-            members |= {f"{i:02d}.png": stream.getvalue(), f"{i:02d}.json": b"{}"}
+        for path in part:
+            members |= {path.name: path.read_bytes(), f"{path.stem}.json": b"{}"}
         write_shard(shards / f"train-{number:06d}.tar", members)
     return folder, shards
 

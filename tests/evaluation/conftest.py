@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from doubles import JUDGES, JpegLayers, use_judges, write_pictures
+from doubles import JUDGES, JpegLayers, use_judges, write_smooth_pictures
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def one_thread():
 
 @pytest.fixture
 def pictures(tmp_path) -> Path:
-    return write_pictures(tmp_path / "pictures.zip", 24)
+    return write_smooth_pictures(tmp_path / "pictures.zip", 24)
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """A small real codec with layers, and judges whose answers a test can compute by hand."""
 
 import io
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
+from pictures import write_pictures
 from PIL import Image
 from torch import nn
 
@@ -126,15 +125,6 @@ def use_judges(monkeypatch) -> None:
     monkeypatch.setattr(hsc.judges, "NotAvailable", NotAvailable, raising=False)
 
 
-def write_pictures(path: Path, count: int, marker: bytes | None = None) -> Path:
+def write_smooth_pictures(path: Path, count: int) -> Path:
     """A zip of `count` smooth colourful pictures, SIZE × SIZE."""
-    generator = np.random.default_rng(7)
-    with zipfile.ZipFile(path, "w") as archive:
-        for number in range(count):
-            rough = Image.fromarray(generator.integers(0, 256, (5, 5, 3), dtype=np.uint8))
-            buffer = io.BytesIO()
-            rough.resize((SIZE, SIZE), Image.Resampling.BICUBIC).save(buffer, "PNG")
-            archive.writestr(f"{number:03}.png", buffer.getvalue())
-        if marker is not None:
-            archive.writestr(".generated-faces", marker)
-    return path
+    return write_pictures(path, count, SIZE, squares=5, digits=3, seed=7)

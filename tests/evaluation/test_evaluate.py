@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from doubles import JUDGES, SIZE, JpegLayers, Pixels, Psnr, use_judges, write_pictures
+from doubles import JUDGES, SIZE, JpegLayers, Pixels, Psnr, use_judges, write_smooth_pictures
 from PIL import Image
 
 from hsc.data.faces import open_faces
@@ -45,7 +45,7 @@ def finished(tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HSC_CACHE", str(folder / "cache"))
         use_judges(patch)
-        pictures = write_pictures(folder / "pictures.zip", 24)
+        pictures = write_smooth_pictures(folder / "pictures.zip", 24)
         evaluate(JpegLayers(), pictures, folder / "out", anchors=("jpeg",), limit=COUNT, judges=JUDGES)
     return folder / "out"
 
@@ -353,7 +353,9 @@ def test_the_documented_anchor_is_found_and_measured(pictures, tmp_path, judges,
 
 
 def test_generated_faces_are_said_to_flatter(codec, tmp_path, judges):
-    pictures = write_pictures(tmp_path / "generated.zip", 3, marker=b"")
+    pictures = write_smooth_pictures(tmp_path / "generated.zip", 3)
+    with zipfile.ZipFile(pictures, "a") as archive:
+        archive.writestr(".generated-faces", b"")
     evaluate(codec, pictures, tmp_path / "out", judges=("psnr",), qualities=[0])
     content = json.loads((tmp_path / "out" / "results.json").read_text())
     assert "generated faces: flattering, not comparable" in content["description"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from chromium import NEEDS_CHROMIUM, launched, watched
-from doubles import JUDGES, JpegLayers, use_judges, write_pictures
+from doubles import JUDGES, JpegLayers, use_judges, write_smooth_pictures
 from PIL import Image
 
 from hsc.evaluation.compare import compare
@@ -28,7 +28,7 @@ def comparison(tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HSC_CACHE", str(folder / "cache"))
         use_judges(patch)
-        pictures = write_pictures(folder / "pictures.zip", 4)
+        pictures = write_smooth_pictures(folder / "pictures.zip", 4)
         settings = {"judges": JUDGES, "pictures": 3}
         evaluate(JpegLayers(), pictures, folder / "before", anchors=("webp", "jpeg"), **settings)
         evaluate(JpegLayers(2), pictures, folder / "after", **settings)

@@ -1,13 +1,13 @@
 """The shipped student: what it is, what it knows, and that it teaches."""
 
 import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from pictures import write_pictures
 from PIL import Image
 from torch import Tensor
 from typer.testing import CliRunner
@@ -117,16 +117,11 @@ class Reporter(Teacher):
 
 @pytest.fixture
 def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Twelve noisy faces and a teacher that looks at colours."""
+    """160 smooth pictures and a teacher that looks at colours."""
     monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "colour_teacher.py").write_text(TEACHER)
-    random = np.random.default_rng(0)
-    with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
-        for number in range(160):
-            with archive.open(f"{number:05}.png", "w") as file:
-                small = Image.fromarray(random.integers(0, 256, (8, 8, 3), dtype=np.uint8))
-                small.resize((128, 128), Image.Resampling.BICUBIC).save(file, "PNG")
+    write_pictures(tmp_path / "faces.zip", 160, 128, squares=8, digits=5)
     file = tmp_path / "experiment.yaml"
     file.write_text(
         f"teacher: colour_teacher:Teacher\ndata: {{path: {tmp_path}/faces.zip, train: 00000-00143, "

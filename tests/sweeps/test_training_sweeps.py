@@ -8,42 +8,28 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
-from PIL import Image
+from pictures import write_pictures
 from test_local_sweeps import states, wait_for
+from tiny_model import EXPERIMENT
 
 from hsc.codec_file import load
+from hsc.config.reading import merged
 from hsc.sweeps.agents import agent_command
 from hsc.sweeps.trials import SweepFolder
 
 pytestmark = pytest.mark.slow
 HSC = Path(sys.executable).with_name("hsc")
-EXPERIMENT = """
-name: tiny
-model:
-  layers: {basic: {rows: 2, dim: 8}, middle: {rows: 2, dim: 8}, enhanced: {rows: 2, dim: 8}}
-  heads_hidden: 16
-  generator: {channels: [8, 8, 8], z_dim: 16, w_dim: 16, mapping_layers: 2}
-  encoder: {channels: [8, 8, 8], pyramid_channels: 16}
-  entropy: {width: 16, depth: 1, heads: 2}
-judges: {identity: none, landmarks: none, perceptual: [psnr]}
-logging: {wandb: disabled}
-device: cpu
-defaults:
-  data: {path: faces, train: 00-23, validation: 24-31, validation_limit: 2}
-  losses: {basic: {l2: 1}, middle: {l2: 1}, enhanced: {l2: 1}}
-  precision: 32-true
-  batch_size: 8
-  warmup: 1
-  validate_every: 20
-  save_every: 5
-stages:
-  basic: {layers: [basic], steps: 20}
-  joint: {steps: 40}
-run: [basic, joint]
-"""
+TRAINED = merged(
+    EXPERIMENT,
+    {
+        "device": "cpu",
+        "defaults": {"data": {"validation_limit": 2}, "warmup": 1, "validate_every": 20, "save_every": 5},
+        "stages": {"basic": {"layers": ["basic"], "steps": 20}, "joint": {"steps": 40}},
+        "run": ["basic", "joint"],
+    },
+)
 SWEEP = {
     "method": "grid",
     "metric": {"name": "val/enhanced/psnr", "goal": "maximize"},
@@ -55,11 +41,8 @@ SWEEP = {
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with an experiment, its sweep and 32 pictures."""
-    (tmp_path / "faces").mkdir()
-    for index in range(32):
-        pixels = np.random.default_rng(index).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "faces" / f"{index:02d}.png")
-    (tmp_path / "tiny.yaml").write_text(EXPERIMENT)
+    write_pictures(tmp_path / "faces", 32)
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(TRAINED))
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(SWEEP))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -100,7 +83,7 @@ def test_trial_and_sweep_are_killed_and_nothing_is_lost(place):
 
 
 def test_two_processes_a_trial(place):
-    (place / "tiny.yaml").write_text(EXPERIMENT.replace("device: cpu", "device: cpu\ndevices: 2"))
+    (place / "tiny.yaml").write_text(yaml.safe_dump(TRAINED | {"devices": 2}))
     said = finish(sweep("sweep.yaml", "--dir", "ddp"))
     assert states(SweepFolder(place / "ddp")) == ["finished"] * 2
     assert said.count("reused basic") == 1
@@ -119,7 +102,7 @@ def test_a_trial_of_a_wandb_agent(place, monkeypatch):
         monkeypatch.setenv(name, value)
     for name in ("WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH"):
         monkeypatch.setenv(name, "")  # the agent sets it, and it is taken back
-    (place / "tiny.yaml").write_text(EXPERIMENT.replace("wandb: disabled", "wandb: offline"))
+    (place / "tiny.yaml").write_text(yaml.safe_dump(TRAINED | {"logging": {"wandb": "offline"}}))
     agent = Agent(api=None, queue=multiprocessing.Queue(), sweep_id="abc")
     agent._sweep_command = list(SWEEP["command"])
     arguments = {"stages.joint.learning_rate": {"value": 0.01}, "stages.joint.steps": {"value": 5}}

@@ -3,16 +3,13 @@
 import json
 import multiprocessing
 import sys
-import zipfile
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytest
 import yaml
-from PIL import Image
+from pictures import write_pictures
 from safetensors.torch import load_file
 from tiny_model import DIM, LAYERS, ROWS
 from torch import Tensor
@@ -54,15 +51,7 @@ class Experiment(NamedTuple):
 @pytest.fixture(scope="session")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A zip of 20 pictures, 40×40 pixels: 16 to train, 4 to look at."""
-    path = tmp_path_factory.mktemp("faces") / "faces.zip"
-    random = np.random.default_rng(0)
-    with zipfile.ZipFile(path, "w") as archive:
-        for index in range(20):
-            coarse = Image.fromarray(random.integers(0, 256, (5, 5, 3), dtype=np.uint8))
-            stream = BytesIO()
-            coarse.resize((40, 40), Image.Resampling.BICUBIC).save(stream, "PNG")
-            archive.writestr(f"{index:02d}.png", stream.getvalue())
-    return path
+    return write_pictures(tmp_path_factory.mktemp("faces") / "faces.zip", 20, 40, squares=5)
 
 
 @pytest.fixture

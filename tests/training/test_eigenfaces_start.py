@@ -1,15 +1,12 @@
 """A codec that starts as the plain transform code of principal components."""
 
-import zipfile
 from collections.abc import Iterable
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
+from pictures import write_pictures
 from tiny_model import DIM, ROWS, SIZE, tiny_config, tiny_model
 from torch import Tensor
 
@@ -25,14 +22,8 @@ SIDE = SIZE  # smaller pictures are shown through the generator's upsampling fil
 
 @pytest.fixture
 def data(tmp_path: Path) -> FaceDataModule:
-    random = np.random.default_rng(0)
-    with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
-        for index in range(50):
-            small = Image.fromarray(random.integers(0, 255, (4, 4, 3), dtype=np.uint8))
-            stream = BytesIO()
-            small.resize((SIZE, SIZE), Image.Resampling.BICUBIC).save(stream, "png")
-            archive.writestr(f"{index:05d}.png", stream.getvalue())
-    return FaceDataModule(str(tmp_path / "faces.zip"), SIZE, train="00000-00039", validation="00040-00049")
+    path = write_pictures(tmp_path / "faces.zip", 50, SIZE, squares=4, digits=5)
+    return FaceDataModule(str(path), SIZE, train="00000-00039", validation="00040-00049")
 
 
 @pytest.fixture
