@@ -31,7 +31,6 @@ from hsc.metrics.info import sort_key
 OUTPUTS = ("index.html", "tables.md", "*.svg", "*.png", "*.csv", "*.tex")
 # Codecs that deltas are against unless told otherwise, best first, as result files call them and their encoders.
 PREFERRED_REFERENCES = (r"vvc|vvenc|vtm|h\.?266", r"av1|libaom|aom", r"hevc|x265|hm|h\.?265", r"jpe?g")
-EQUAL_RATES = 3  # tables at equal rate
 
 
 def compare(results: Sequence[str | Path], out: str | Path, reference: str | None = None, count: str = "files") -> Path:
@@ -111,13 +110,20 @@ def find_reference(curves: Sequence[Curve], name: str | None) -> Curve:
 
 
 def equal_rates(curves: Sequence[Curve], reference: Curve) -> list[float]:
-    """Rates for tables: points of the first layered codec's last layer, else of the reference, evenly chosen."""
+    """Rates for tables, points of the first layered codec's last layer, else of the reference: first the one that most
+    codecs reach, as near the middle as may be, then both ends and the middle."""
     layered = [curve for curve in curves if curve.layer]
     first = [curve for curve in layered if curve.codec == layered[0].codec]
     rates = (first[-1] if first else reference).bpp
     rates = np.unique(rates[np.isfinite(rates)])
-    places = np.linspace(0, len(rates) - 1, min(EQUAL_RATES, len(rates))).round().astype(int)
-    return rates[np.unique(places)].tolist()
+    if not len(rates):
+        return []
+    measured = [curve for curve in curves if np.isfinite(curve.bpp).any()]
+    ends = [(curve.codec, np.nanmin(curve.bpp), np.nanmax(curve.bpp)) for curve in measured]
+    reached = [len({codec for codec, low, high in ends if low <= rate <= high}) for rate in rates]
+    middle = (len(rates) - 1) // 2
+    best = max(range(len(rates)), key=lambda place: (reached[place], -abs(place - middle)))
+    return list(dict.fromkeys(rates[[best, 0, middle, -1]].tolist()))
 
 
 def warnings_about(curves: Sequence[Curve]) -> list[str]:
@@ -184,11 +190,8 @@ def _view(curves: Sequence[Curve], reference: int, metrics: Sequence[str]) -> Vi
     chosen = curves[reference]
     saved = delta_table(curves, chosen, metrics, of_rate=True)
     equal = [equal_rate_table(curves, metrics, rate) for rate in equal_rates(curves, chosen)]
-    middle = len(equal) // 2
-    first = sorted(equal[middle:] + equal[:middle], key=lambda table: -len(table.rows))[:1]
     fronts = [front_table(curve, metrics) for curve in curves if curve.labels and np.isfinite(curve.bpp).any()]
     times = [table for table in [time_table(curves)] if table]
-    others = [table for table in equal if table not in first]
     gained = delta_table(curves, chosen, metrics, of_rate=False)
     changes, differences = changes_between(curves, metrics)
     return View(
@@ -196,8 +199,8 @@ def _view(curves: Sequence[Curve], reference: int, metrics: Sequence[str]) -> Vi
         curves,
         _lead(curves, chosen),
         changes,
-        [saved, *first],
-        [*differences, gained, *others, *fronts, *times],
+        [saved, *equal[:1]],
+        [*differences, gained, *equal[1:], *fronts, *times],
     )
 
 

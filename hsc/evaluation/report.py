@@ -142,7 +142,9 @@ def table_part(key: str, table: Table) -> str:
     kind = ' class="wide"' if wide else ""  # its rows become lists on a phone
     grid = f'<div class="scroll"><table{kind}><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     summary = '<details class="why"><summary>Overlaps, intervals, and why cells hold a dash</summary>'
-    notes = _notes(table.notes) + (f"{summary}{_notes(table.details)}</details>" if table.details else "")
+    notes = _notes(table.notes_with_intervals) + (
+        f"{summary}{_notes(table.details)}</details>" if table.details else ""
+    )
     return f'<div class="sortable" data-table="{html.escape(key)}">{grid}{notes}{_saving(TABLES)}</div>'
 
 

@@ -48,7 +48,8 @@ class Cell:
 class Table:
     """Cells as they are shown: columns, rows whose first cell names the codec, and notes below.
 
-    name: of its files. details: longer notes, which a page folds and LaTeX keeps as comments.
+    name: of its files. brackets: a note on the intervals, where there are some. details: longer notes, which a page
+    folds and LaTeX keeps as comments.
     """
 
     name: str
@@ -56,11 +57,17 @@ class Table:
     columns: list[Column]
     rows: list[list[Cell]]
     notes: list[str] = field(default_factory=list)
+    brackets: str = ""
     details: list[str] = field(default_factory=list)
 
     @property
     def header(self) -> list[str]:
         return [column.title for column in self.columns]
+
+    @property
+    def notes_with_intervals(self) -> list[str]:
+        """The notes of a rendering that shows intervals."""
+        return [*self.notes, *([self.brackets] if self.brackets else [])]
 
     @cached_property
     def best(self) -> list[str | None]:
@@ -73,14 +80,14 @@ class Table:
     def markdown(self) -> str:
         lines = [f"### {self.title}", "", _markdown_row(self.header), _markdown_row(["---"] * len(self.columns))]
         lines += [_markdown_row(self._bold(row, "**", "**")) for row in self.rows]
-        return "\n".join([*lines, "", *(f"{note}  " for note in [*self.notes, *self.details]), ""])
+        return "\n".join([*lines, "", *(f"{note}  " for note in [*self.notes_with_intervals, *self.details]), ""])
 
     def latex(self) -> str:
         """A `booktabs` table."""
         header = " & ".join(map(latex_text, self.header)) + r" \\"
         rows = [" & ".join(self._bold(row, r"\textbf{", "}", latex_text)) + r" \\" for row in self.rows]
         alignment = "l" + "r" * (len(self.columns) - 1)
-        caption = " ".join([f"{self.title}.", *self.notes])
+        caption = " ".join([f"{self.title}.", *self.notes_with_intervals])
         return "\n".join(
             [
                 r"\begin{table}",

@@ -14,6 +14,7 @@ from hsc.metrics.info import MetricInfo
 
 NOTHING = "–"
 ON_FRONT = "★"
+INTERVALS = f"{100 * CONFIDENCE:.0f} % intervals"
 
 
 def metric_column(info: MetricInfo) -> Column:
@@ -78,13 +79,10 @@ def _deltas(
         shared_with = references.pop() if len(references) == 1 else "its counterpart"
         overlaps[0] = f"Range of {what} shared with {shared_with} ÷ the shorter range. {overlaps[0]}"
     notes = _trained_note([curve for pair in pairs for curve in pair], [info.name for info in infos])
-    if intervals:
-        notes.append(
-            f"In brackets {CONFIDENCE:.0%} intervals: both curves from the same images, drawn again and again."
-        )
+    brackets = f"In brackets {INTERVALS}: both curves from the same images, drawn again and again." if intervals else ""
     curves = list({curve.name: curve for pair in pairs for curve in pair}.values())
     details = _refusal_notes(refusals) + _noise_notes(curves, infos) + overlaps
-    return Table(name, title, [Column("codec"), *columns], rows, notes, details)
+    return Table(name, title, [Column("codec"), *columns], rows, notes, brackets, details)
 
 
 def difference_table(before: Sequence[Curve], after: Sequence[Curve], metrics: Sequence[str]) -> Table | None:
@@ -102,10 +100,10 @@ def difference_table(before: Sequence[Curve], after: Sequence[Curve], metrics: S
             rows.append([*cells, *(_difference_cell(old, new, metric, place) for metric in metrics)])
     columns = [Column("layer"), Column("bits"), *(Column(after[0].info(metric).title) for metric in metrics)]
     codecs = f"{after[0].codec} less {before[0].codec}"
-    notes = [f"In brackets paired {CONFIDENCE:.0%} intervals of the mean over images."]
+    brackets = f"In brackets paired {INTERVALS} of the mean over images."
     title = f"{codecs} at equal layer and quality: mean difference over the same {after[0].images} images"
     curves = [*before, *after]
-    return Table(f"difference_{after[0].codec}", title, columns, rows, _trained_note(curves, metrics) + notes)
+    return Table(f"difference_{after[0].codec}", title, columns, rows, _trained_note(curves, metrics), brackets)
 
 
 def _difference_cell(before: Curve, after: Curve, metric: str, place: int) -> Cell:
@@ -148,11 +146,10 @@ def equal_rate_table(curves: Sequence[Curve], metrics: Sequence[str], bpp: float
     if curves[0].count != "files":
         title += f", {COUNTS[curves[0].count]}"
     notes = _trained_note(curves, metrics)
-    if intervals:
-        notes.append(f"In brackets {CONFIDENCE:.0%} intervals of the mean over images.")
+    brackets = f"In brackets {INTERVALS} of the mean over images." if intervals else ""
     notes += [f"Not measured around this rate: {', '.join(elsewhere)}."] if elsewhere else []
     columns = [metric_column(curves[0].info(metric)) for metric in metrics]
-    return Table(f"at_{bpp:.4f}_bpp", title, [Column("codec"), *columns], rows, notes)
+    return Table(f"at_{bpp:.4f}_bpp", title, [Column("codec"), *columns], rows, notes, brackets)
 
 
 def quality_table(curve: Curve, metrics: Sequence[str]) -> Table:

@@ -32,7 +32,6 @@ def telling_tables(curves: Sequence[Curve]) -> list[Table]:
     own = [curve for curve in curves if curve.codec == codec]
     tables = [quality_table(own[-1], metrics)]
     if len(own) < len(curves):
-        rates = equal_rates(curves, find_reference(curves, None))
-        at_rates = [equal_rate_table(curves, metrics, rate) for rate in rates[len(rates) // 2 :]]
-        tables += sorted(at_rates, key=lambda table: -len(table.rows))[:1]
+        rate, *_ = equal_rates(curves, find_reference(curves, None))
+        tables.append(equal_rate_table(curves, metrics, rate))
     return tables

@@ -26,6 +26,7 @@ from hsc.evaluation.tables import (
     layers_table,
     value_at,
 )
+from hsc.evaluation.terminal import show_results, telling_tables
 from hsc.metrics.info import quality_info
 
 RATES = np.array([0.05, 0.1, 0.2, 0.4, 0.8])
@@ -355,8 +356,25 @@ def test_before_and_after_have_paired_intervals():
 
 
 def test_equal_rates_are_those_of_the_last_layer(curves):
-    np.testing.assert_allclose(equal_rates(curves, curves[3]), 0.7 * RATES[[0, 2, 4]])
-    np.testing.assert_allclose(equal_rates([curves[3], curve("jpeg", 0.5)], curves[3]), RATES[[0, 2, 4]])
+    np.testing.assert_allclose(equal_rates(curves, curves[3]), 0.7 * RATES[[2, 0, 4]])
+    np.testing.assert_allclose(equal_rates([curves[3], curve("jpeg", 0.5)], curves[3]), RATES[[2, 0, 4]])
+
+
+def test_the_first_of_equal_rates_is_one_that_most_codecs_reach_not_most_layers(curves):
+    """At the least rate all three layers are measured, but no other codec."""
+    for one in curves[:2]:
+        one.values = {name: values[:1] for name, values in one.values.items()}
+    curves[3].values = {name: values[-2:] for name, values in curves[3].values.items()}
+    np.testing.assert_allclose(equal_rates(curves, curves[3]), 0.7 * RATES[[4, 0, 2]])
+
+
+def test_a_terminal_shows_no_intervals_and_speaks_of_none(capsys):
+    curves = [*measured_on_images("ours", 0, 2), curve("vvc")]
+    show_results(curves)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "At " in said
+    assert "In brackets" not in said
+    assert any("In brackets 95 % intervals" in table.markdown() for table in telling_tables(curves))
 
 
 def test_the_page_begins_with_the_rate_that_most_codecs_reach(tmp_path):

@@ -14,7 +14,11 @@ from PIL import Image
 
 from hsc.evaluation.compare import compare
 from hsc.evaluation.evaluate import evaluate
+from hsc.evaluation.journal import Row
+from hsc.evaluation.per_image import per_image_table, write_csv
 from hsc.evaluation.results import Curve, write_results
+from hsc.evaluation.summary import summarise
+from hsc.metrics.info import quality_info
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "has_touch": True}
 
@@ -45,6 +49,35 @@ def switched(tmp_path_factory) -> Path:
         values = {"bpp": (sizes + headers) / 2048, "slice_bytes": sizes, "psnr": 20 + 3 * np.log2(sizes)}
         curves.append(Curve(name, values, codec=name, images=10, pixels=128 * 128))
     write_results(folder / "results.json", curves, curves[0], {})
+    return compare([folder], folder / "page")
+
+
+DEFAULT_METRICS = (
+    "lpips", "lpips_vgg", "dists", "ms_ssim", "psnr", "identity_accuracy.dlib@500", "identity_distance.dlib",
+    "landmark_nme.dlib68", "detection_rate.dlib68",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory) -> Path:
+    """A page of all that `hsc evaluate` measures unless told otherwise, with intervals."""
+    folder, noise = tmp_path_factory.mktemp("full"), np.random.default_rng(1)
+    rows = []
+    for codec, saving in (("ffhq128", 0.5), ("av1", 0.0)):
+        for layer in ("basic", "middle", "enhanced") if codec == "ffhq128" else ("all",):
+            for quality in range(5):
+                for image in range(6):
+                    quality_of = {
+                        name: (1 if quality_info(name).higher_is_better else -1) * quality / 10
+                        + noise.normal(0, 0.2)
+                        + 0.6
+                        for name in DEFAULT_METRICS
+                    }
+                    size = int((1 - saving) * 100 * 1.5**quality) + image
+                    rows.append(Row(f"{image}.png", codec, layer, quality, size, None, None, 0.1, 0.1, quality_of))
+    curves = summarise(rows, 128 * 128, "faces", False, ["lpips"], {})
+    write_results(folder / "results.json", curves, curves[2], {})
+    write_csv(folder / "per_image.csv", per_image_table(rows, (128, 128)))
     return compare([folder], folder / "page")
 
 
@@ -437,8 +470,10 @@ def test_landmarks_and_numbers_are_drawn_when_asked_for(opened):
 
 @pytest.mark.parametrize("width", [390, 1400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_is_cut_on_a_phone_or_a_wide_screen(opened, width, scheme):
-    page = opened(viewport={"width": width, "height": 844}, color_scheme=scheme)
+@pytest.mark.parametrize("which", ["comparison", "full"])
+def test_nothing_is_cut_on_a_phone_or_a_wide_screen(opened, request, which, width, scheme):
+    chosen = request.getfixturevalue(which)
+    page = opened(page=chosen, viewport={"width": width, "height": 844}, color_scheme=scheme)
     page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     cut = """() => [...document.querySelectorAll("section .scroll, .plot, .panels, .controls, h1, h2, h3, .said")]

@@ -20,7 +20,9 @@ class PillowAnchor(Anchor):
     library: str
 
     def __init__(self) -> None:
-        self.settings = f"{self.format} {self.parameters(self.qualities[0])}"
+        one, other = (self.parameters(quality) for quality in self.qualities[:2])
+        fixed = [f"{name}={value}" for name, value in one.items() if other[name] == value]
+        self.settings = " ".join([self.format, *fixed])
 
     def parameters(self, quality: int) -> dict[str, Any]:
         """Arguments of `Image.save`."""
