@@ -116,16 +116,17 @@ def _codecs() -> Iterator[Finding]:
 
 
 def _judges() -> Iterator[Finding]:
-    """A judge works when all the weights it needs are present."""
+    """A judge, or what else weights are for, works when all that it needs are present."""
+    from hsc.judges import judge_names
     from hsc.judges.weights import status
 
     needs: dict[str, list[str]] = {}
     for weight in status():
-        for judge in weight.enables.split(", "):
-            needs.setdefault(judge, []).extend([] if weight.present else [f"{weight.name}: {weight.remedy}"])
-    for judge, missing in needs.items():
-        found = "weights missing" if missing else "weights present"
-        yield Finding(f"judge {judge}", not missing, found, "; ".join(missing))
+        for name in weight.enables.split(", "):
+            needs.setdefault(name, []).extend([] if weight.present else [f"{weight.name}: {weight.remedy}"])
+    for name, missing in needs.items():
+        topic = f"judge {name}" if name.partition(":")[0] in judge_names() else name
+        yield Finding(topic, not missing, "weights missing" if missing else "weights present", "; ".join(missing))
 
 
 def _anchors() -> Iterator[Finding]:
@@ -135,4 +136,4 @@ def _anchors() -> Iterator[Finding]:
         try:
             yield Finding(f"anchor {name}", True, anchor().version())
         except AnchorNotAvailable as error:
-            yield Finding(f"anchor {name}", False, str(error))
+            yield Finding(f"anchor {name}", False, "not available", str(error).rpartition("not available: ")[2])

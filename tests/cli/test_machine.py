@@ -35,6 +35,9 @@ def test_doctor_names_what_is_missing_and_what_to_do(run, bare: Path):
         assert found[works].startswith("ok")
     assert found["data"].startswith("MISSING")
     assert found["judge lpips.alex"].startswith("MISSING")
+    assert not any(topic.startswith("judge prior") for topic in found)
+    assert found["prior ffhq1024"].startswith("MISSING")
+    assert "-> pip install --no-deps compressai" in ended.out or found["anchor mbt2018-mean"].startswith("ok")
     assert "hsc weights fetch alexnet" in ended.out
     assert "HSC_DATA" in ended.out
     assert "wandb login" in ended.out
