@@ -1,61 +1,12 @@
 """Rules that hold for the whole project and that no linter checks."""
 
-import ast
 import re
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-SOURCES = sorted((ROOT / "hsc").rglob("*.py"))
-# Slow to import or not always installed: imported by the functions that need them.
-HEAVY = {
-    "wandb",
-    "insightface",
-    "onnxruntime",
-    "dlib",
-    "lpips",
-    "matplotlib",
-    "imageio_ffmpeg",
-    "pandas",
-}
-
-
-def module_level_imports(path: Path) -> set[str]:
-    """Top-level packages imported along with the file: not inside functions, nor for type checking only."""
-    names: set[str] = set()
-    pending: list[ast.stmt] = list(ast.parse(path.read_text()).body)
-    while pending:
-        statement = pending.pop()
-        if isinstance(statement, ast.Import):
-            names.update(alias.name.split(".")[0] for alias in statement.names)
-        elif isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
-            names.add(statement.module.split(".")[0])
-        elif isinstance(statement, ast.Try | ast.With | ast.ClassDef):
-            pending += statement.body
-        elif isinstance(statement, ast.If) and "TYPE_CHECKING" not in ast.unparse(statement.test):
-            pending += statement.body + statement.orelse
-    return names
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_source_file(path: Path):
-    text = path.read_text()
-    assert not module_level_imports(path) & HEAVY, "import it inside the function that needs it"
-    assert ast.get_docstring(ast.parse(text)) or not text.strip() or path.name == "__init__.py", (
-        "say what the file is for"
-    )
-
-
-def test_importing_hsc_is_light():
-    program = "import sys, hsc\nprint(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert "hsc" in loaded
-    assert not {"pytorch_lightning", "torchvision", "torchmetrics", *HEAVY} & set(loaded)
 
 
 def test_one_version_everywhere():
