@@ -2,10 +2,12 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from chromium import launched
 from hypothesis import settings
 
 import hsc.compat  # noqa: F401  torchvision beside CPU torch, before any test imports Lightning or torchmetrics
@@ -25,6 +27,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if marked and not torch.cuda.is_available():
         for item in marked:
             item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU that torch can use"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    """A headless Chromium, for tests marked with `NEEDS_CHROMIUM`."""
+    with launched() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
 from hsc import config
 from hsc.config.checks import check_model
@@ -21,13 +20,6 @@ EXPERIMENT = {
     },
     "run": ["prior", "inversion", "basic", "joint"],
 }
-
-
-@pytest.fixture
-def experiment(tmp_path: Path) -> Path:
-    path = tmp_path / "experiment.yaml"
-    path.write_text(yaml.safe_dump(EXPERIMENT))
-    return path
 
 
 @pytest.mark.parametrize(

@@ -20,13 +20,6 @@ EXPERIMENT = {
 }
 
 
-@pytest.fixture
-def experiment(tmp_path: Path) -> Path:
-    path = tmp_path / "experiment.yaml"
-    path.write_text(yaml.safe_dump(EXPERIMENT))
-    return path
-
-
 def test_stages_inherit_defaults_and_override_them(experiment: Path) -> None:
     loaded = config.load([experiment], ["defaults.batch_size=8"])
     first, second = loaded.stages["first"], loaded.stages["second"]

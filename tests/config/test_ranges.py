@@ -6,20 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import pytest
-import yaml
+from test_any_input import EXPERIMENT  # noqa: F401  what the `experiment` fixture writes
 
 from hsc import config
 from hsc.config.ranges import Range
 from hsc.config.schema import Config, DistilConfig
 from hsc.config.validation import build
 from hsc.errors import HscError
-
-EXPERIMENT = {
-    "name": "test",
-    "defaults": {"data": {"path": "faces.zip"}, "losses": {"enhanced": {"l2": 1}}},
-    "stages": {"prior": {"module": "prior", "train": ["generator"]}, "joint": {"steps": 3}},
-    "run": ["prior", "joint"],
-}
 
 
 def numbers(kind: Any, path: str) -> Iterator[tuple[str, Range | None]]:
@@ -57,13 +50,6 @@ def test_lists_and_mappings_are_looked_into() -> None:
     assert {"model.lambdas[0]", "stages.KEY.losses.KEY.KEY", "model.layers.KEY.dim", "stages.KEY.betas[0]"} <= set(
         NUMBERS
     )
-
-
-@pytest.fixture
-def experiment(tmp_path: Path) -> Path:
-    path = tmp_path / "experiment.yaml"
-    path.write_text(yaml.safe_dump(EXPERIMENT))
-    return path
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chromium import NEEDS_CHROMIUM, launched, watched
+from chromium import NEEDS_CHROMIUM, watched
 from doubles import JUDGES, JpegLayers, use_judges, write_smooth_pictures
 from PIL import Image
 
@@ -79,12 +79,6 @@ def full(tmp_path_factory) -> Path:
     write_results(folder / "results.json", curves, curves[2], {})
     write_csv(folder / "per_image.csv", per_image_table(rows, (128, 128)))
     return compare([folder], folder / "page")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    with launched() as started:
-        yield started
 
 
 @pytest.fixture

@@ -1,41 +1,17 @@
 """Training modules for a few steps, with a look at the gradients of every step."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import hsc.modules  # noqa: F401  isort: skip  torchvision beside CPU torch, before Lightning imports it
 import pytest
 import pytorch_lightning as pl
-import torch
-from tiny_model import ROWS, SIZE
-from torch.utils.data import DataLoader, IterableDataset
+from random_faces import RandomFaces, batch_of, features
+from torch.utils.data import DataLoader
 
-from hsc.judges.lite0 import WIDTHS
 from hsc.modules.trainable import TrainableModule
 from hsc.training.callbacks import TrainingCurves
 from hsc.training.terminal import filter_lightning_logs
-
-W_DIM = 16
-
-
-class RandomFaces(IterableDataset):
-    """Endless batches of four images, each in so many parts; batch k is always the same."""
-
-    def __init__(self, parts: int) -> None:
-        super().__init__()
-        self.parts = parts
-
-    def __iter__(self) -> Iterator[dict]:
-        step = 0
-        while True:
-            random = torch.Generator().manual_seed(step)
-            images = torch.rand(4, 3, SIZE, SIZE, generator=random) * 2 - 1
-            whole = {"image": images, "index": torch.arange(4), "name": list("abcd")}
-            whole["styles"] = torch.randn(4, sum(ROWS), W_DIM, generator=random)
-            for part in range(self.parts):
-                yield {name: values[part :: self.parts] for name, values in whole.items()}
-            step += 1
 
 
 class Gradients(pl.Callback):
@@ -58,7 +34,7 @@ class Gradients(pl.Callback):
 @pytest.fixture
 def first_batch() -> dict:
     """What the first step of `fit` is of."""
-    return next(iter(RandomFaces(1)))
+    return batch_of(0)
 
 
 @pytest.fixture
@@ -81,7 +57,7 @@ def fit(tmp_path: Path) -> Callable[..., Gradients]:
             enable_model_summary=False,
             default_root_dir=tmp_path,
         )
-        trainer.fit(module, DataLoader(RandomFaces(module.stage.accumulate), batch_size=None))
+        trainer.fit(module, DataLoader(RandomFaces(module), batch_size=None))
         return gradients
 
     return run
@@ -89,10 +65,5 @@ def fit(tmp_path: Path) -> Callable[..., Gradients]:
 
 @pytest.fixture
 def plain_features(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Projected discriminators look at plain means over squares, with as many channels as Lite0's."""
-
-    def features(images: torch.Tensor) -> list[torch.Tensor]:
-        scales = (torch.nn.functional.avg_pool2d(images, 2 << scale) for scale in range(4))
-        return [scale.mean(1, keepdim=True).repeat(1, width, 1, 1) for scale, width in zip(scales, WIDTHS, strict=True)]
-
+    """Projected discriminators look at plain means over squares."""
     monkeypatch.setattr("hsc.modules.decoder.lite0", features)

@@ -5,20 +5,19 @@
 
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import hsc.modules  # isort: skip  torchvision beside CPU torch, before Lightning imports it
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
 sys.path.append(str(Path(__file__).parent.parent))  # for tiny_model
-from tiny_model import SIZE, tiny_config
+from random_faces import RandomFaces, features
+from tiny_model import tiny_config
 
 import hsc.modules.decoder
 from hsc.config.schema import AdversarialConfig
-from hsc.judges.lite0 import WIDTHS
 from hsc.losses import load_losses
 from hsc.modules.adversary import AdversarialModule
 from hsc.modules.codec import CodecModule
@@ -30,28 +29,6 @@ MODULES: dict[str, tuple[type[AdversarialModule], list[str]]] = {
     "prior": (PriorModule, ["encoder", "heads", "generator", "mapping", "discriminator"]),
 }
 BATCH, STEPS = 8, 2
-
-
-def features(images: torch.Tensor) -> list[torch.Tensor]:
-    """In the place of Lite0's: plain means over squares."""
-    scales = (torch.nn.functional.avg_pool2d(images, 2 << scale) for scale in range(4))
-    return [scale.mean(1, keepdim=True).repeat(1, width, 1, 1) for scale, width in zip(scales, WIDTHS, strict=True)]
-
-
-class Parts(IterableDataset):
-    """The parts of endless batches that the module's process computes."""
-
-    def __init__(self, module: AdversarialModule) -> None:
-        super().__init__()
-        self.module = module
-
-    def __iter__(self) -> Iterator[dict]:
-        step = 0
-        while True:
-            whole = torch.rand(BATCH, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(step)) * 2 - 1
-            for part in range(self.module.stage.accumulate):
-                yield {"image": self.module.slice_of(part).of(whole)}
-            step += 1
 
 
 def train(kind: str, processes: int, accumulate: int, folder: Path) -> None:
@@ -79,7 +56,7 @@ def train(kind: str, processes: int, accumulate: int, folder: Path) -> None:
         callbacks=[Keep(folder, f"{kind}-{processes}")],
         default_root_dir=folder,
     )
-    trainer.fit(module, DataLoader(Parts(module), batch_size=None))
+    trainer.fit(module, DataLoader(RandomFaces(module, BATCH), batch_size=None))
 
 
 class Keep(pl.Callback):

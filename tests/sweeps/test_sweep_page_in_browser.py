@@ -1,22 +1,15 @@
 """A sweep's page as a reader uses it, in headless Chromium."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import NEEDS_CHROMIUM, launched, watched
+from chromium import NEEDS_CHROMIUM, watched
 from PIL import Image
 
 from hsc.cli import main
 from hsc.sweeps.report import report
 
 pytestmark = NEEDS_CHROMIUM
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    with launched() as started:
-        yield started
 
 
 @pytest.fixture

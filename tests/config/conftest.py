@@ -1,0 +1,14 @@
+"""The experiment of a test module, as a file."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+
+@pytest.fixture
+def experiment(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The module's EXPERIMENT."""
+    path = tmp_path / "experiment.yaml"
+    path.write_text(yaml.safe_dump(request.module.EXPERIMENT))
+    return path
