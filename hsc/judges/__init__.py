@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from hsc.errors import HscError
-from hsc.judges.base import Judge, NotAvailable, import_class
+from hsc.judges.base import Judge, Kind, NotAvailable, import_class
 
-__all__ = ["Judge", "NotAvailable", "families_in", "families_of", "judge_names", "load_judge"]
+__all__ = ["Judge", "NotAvailable", "families_in", "families_of", "judge_kind", "judge_names", "load_judge"]
 
 # Name → module in this package, class, arguments.
 _JUDGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -49,6 +49,15 @@ def load_judge(name: str, device: str | torch.device = "cpu") -> Judge:
     Raises NotAvailable when weights or packages are missing, HscError when there is no such judge.
     """
     return _load(name, str(torch.device(device)))
+
+
+def judge_kind(name: str) -> Kind:
+    """What kind of judge `load_judge(name)` gives, known also where its weights are missing. Raises HscError when there
+    is no such judge."""
+    if not _comes_with_hsc(name):
+        return load_judge(name).kind
+    module, class_name, _ = _JUDGES[name.partition(":")[0]]
+    return getattr(import_module(f"hsc.judges.{module}"), class_name).kind
 
 
 def families_of(names: Iterable[str]) -> set[str]:

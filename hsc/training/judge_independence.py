@@ -1,14 +1,37 @@
-"""Which judges trained a codec: it is pleasing to them, so they do not report on it."""
+"""Which judges report, and which ones trained a codec: it is pleasing to those, so they do not report on it."""
 
 from contextlib import suppress
 
 from hsc.checkpoints import weights_file
 from hsc.config import Config, task_names
 from hsc.errors import HscError
-from hsc.judges import NotAvailable, families_in, load_judge
+from hsc.judges import NotAvailable, families_in, judge_kind, load_judge
+from hsc.judges.base import Kind
 from hsc.losses import load_losses, unavailable_losses
 from hsc.training.stage import stage_losses
 from hsc.training.weights import outside_start
+
+REPORTERS: dict[str, tuple[Kind, ...]] = {
+    "identity": ("recogniser",),
+    "landmarks": ("landmarker",),
+    "perceptual": ("perceptual",),
+    "distribution": ("features", "recogniser"),
+}
+
+
+def check_reporters(config: Config) -> None:
+    """Raise HscError where a judge that reports does not exist, or is of another kind than what it is to report."""
+    for key, kinds in REPORTERS.items():
+        named = getattr(config.judges, key)
+        for name in [named] if isinstance(named, str) else named:
+            try:
+                kind = kinds[0] if name == "none" else judge_kind(name)
+            except NotAvailable:
+                continue  # the callback that asks it says so
+            except HscError as error:
+                raise HscError(f"config: judges.{key}: {error}") from error
+            if kind not in kinds:
+                raise HscError(f"config: judges.{key}: {name} is of kind {kind}; name one of kind {' or '.join(kinds)}")
 
 
 def check_judge_independence(config: Config) -> None:

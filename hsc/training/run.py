@@ -22,7 +22,7 @@ from hsc.files import try_lock, write_atomically
 from hsc.progress import duration, status
 from hsc.slurm import requeue_when_preempted
 from hsc.training.export import Export
-from hsc.training.judge_independence import check_judge_independence
+from hsc.training.judge_independence import check_judge_independence, check_reporters
 from hsc.training.loggers import check_loggers, run_loggers
 from hsc.training.progress import RunOutput, TimeEstimate, run_progress
 from hsc.training.stage import check_stage, run_stage
@@ -121,6 +121,7 @@ def _check_stages(config: Config) -> str:
 
     Returns a hash of the experiment: of all that decides its weights.
     """
+    check_reporters(config)
     check_judge_independence(config)
     stages = []
     for place, name in enumerate(config.run):

@@ -7,7 +7,7 @@ import pytest
 from hsc.config import load, task_names
 from hsc.errors import HscError
 from hsc.losses import load_losses
-from hsc.training.judge_independence import check_judge_independence, trained_by
+from hsc.training.judge_independence import check_judge_independence, check_reporters, trained_by
 from hsc.training.stage import data_module
 
 EXPERIMENT = """
@@ -36,6 +36,32 @@ def file(tmp_path: Path) -> Path:
 def test_who_trains_does_not_report(file: Path, override: str, said: str) -> None:
     with pytest.raises(HscError, match=said):
         check_judge_independence(load([file], [override]))
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("judges.identity=dlib68", r"judges\.identity: dlib68 is of kind landmarker; name one of kind recogniser"),
+        ("judges.landmarks=insightface", r"judges\.landmarks: insightface is of kind recogniser"),
+        ("judges.perceptual=[psnr,vgg16]", r"judges\.perceptual: vgg16 is of kind features"),
+        ("judges.perceptual=[lpips]", r"judges\.perceptual: no judge is called 'lpips'"),
+        (
+            "judges.perceptual=['no_such_module:Judge']",
+            r"judges\.perceptual: cannot import the judge no_such_module:Judge",
+        ),
+        (
+            "judges.distribution=psnr",
+            r"judges\.distribution: psnr is of kind perceptual; name one of kind features or recogniser",
+        ),
+    ],
+)
+def test_a_judge_reports_only_what_its_kind_can_tell(file: Path, override: str, said: str) -> None:
+    with pytest.raises(HscError, match=f"config: {said}"):
+        check_reporters(load([file], [override]))
+
+
+def test_the_usual_judges_may_report(file: Path) -> None:
+    check_reporters(load([file], ["judges.distribution=vgg16"]))
 
 
 def test_a_family_counts_as_one(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
