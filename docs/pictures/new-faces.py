@@ -1,21 +1,17 @@
-"""Draw the pictures of docs/new-faces.md.
+"""Draw the picture of docs/new-faces.md.
 
-    python docs/pictures/new-faces.py aligned PHOTOGRAPHS.zip FACES.zip
-    python docs/pictures/new-faces.py fitted FACES.zip BEFORE AFTER
+    python docs/pictures/new-faces.py PHOTOGRAPHS.zip FACES.zip
 
-PHOTOGRAPHS are the CC0 portraits, FACES what `hsc data prepare` has made of them, BEFORE and AFTER codecs.
+PHOTOGRAPHS are the CC0 portraits, FACES what `hsc data prepare` has made of them.
 """
 
 import json
 import sys
 from pathlib import Path
 
-import torch
 from PIL import Image, ImageDraw
 
-import hsc
 from hsc.data.faces import open_faces
-from hsc.images import resize, to_pil, to_tensor
 
 HERE = Path(__file__).parent
 SIDE, SHOWN = 160, 5
@@ -36,23 +32,5 @@ def aligned(photographs: str, faces: str) -> None:
     sheet.save(HERE / "aligned.jpg", quality=88)
 
 
-@torch.no_grad()
-def fitted(faces: str, before: str, after: str) -> None:
-    """Held-out faces, decoded before and after fine-tuning, all layers, quality 2."""
-    held_out = open_faces(faces, "validation*")
-    originals = torch.stack([to_tensor(held_out.load(name)) for name in held_out.names[:SHOWN]])
-    rows = [originals]
-    for model in (before, after):
-        codec = hsc.load(model)
-        files = codec.compress(originals, quality=2)
-        print(model, sum(map(len, files)) / len(files), "bytes a face")
-        rows.append(resize(torch.stack(codec.decompress(files)), originals.shape[-1]))
-    sheet = Image.new("RGB", (SIDE * SHOWN, SIDE * len(rows)))
-    for row, images in enumerate(rows):
-        for column, image in enumerate(images):
-            sheet.paste(to_pil(image).resize((SIDE, SIDE), Image.Resampling.BICUBIC), (column * SIDE, row * SIDE))
-    sheet.save(HERE / "fitted.jpg", quality=88)
-
-
 if __name__ == "__main__":
-    {"aligned": aligned, "fitted": fitted}[sys.argv[1]](*sys.argv[2:])
+    aligned(*sys.argv[1:])

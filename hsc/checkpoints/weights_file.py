@@ -7,7 +7,8 @@ into several; the first, which is the one to load, names the others.
 import hashlib
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -110,14 +111,9 @@ def _write(path: str | Path, tensors: Mapping[str, Tensor], about: Mapping[str, 
 
 def _read(path: Path, kind: str | None) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """A file's checked description and its tensors as they are stored, those of its parts among them."""
-    if not is_safetensors(path):
-        raise HscError(f"{path}: not a safetensors file; give a weights file that hsc wrote")
-    try:
-        with safe_open(path, framework="pt") as file:
-            about = _about(path, file.metadata() or {}, kind)
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
-    except SafetensorError as error:
-        raise HscError(f"{path}: truncated or damaged safetensors file; fetch or write it again") from error
+    with _opened(path) as file:
+        about = _about(path, file.metadata() or {}, kind)
+        stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
     for name, checksum in about.get("parts", {}).items():
         part = path.with_name(Path(name).name)
         if not part.is_file():
@@ -126,6 +122,18 @@ def _read(path: Path, kind: str | None) -> tuple[dict[str, Any], dict[str, Tenso
             raise HscError(f"{part}: damaged, or not the rest of {path.name}; fetch or write both again")
         stored |= _read(part, _PART)[1]
     return about, stored
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file as safetensors reads it."""
+    if not is_safetensors(path):
+        raise HscError(f"{path}: not a safetensors file; give a weights file that hsc wrote")
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except SafetensorError as error:
+        raise HscError(f"{path}: truncated or damaged safetensors file; fetch or write it again") from error
 
 
 def _pop_repeated(tensors: dict[str, Tensor]) -> dict[str, str]:
@@ -146,13 +154,8 @@ def _pop_repeated(tensors: dict[str, Tensor]) -> dict[str, str]:
 def describe(path: str | Path) -> WeightsFile:
     """What `load` gives, without reading the tensors. Raises the same."""
     path = Path(path)
-    if not is_safetensors(path):
-        raise HscError(f"{path}: not a safetensors file; give a weights file that hsc wrote")
-    try:
-        with safe_open(path, framework="pt") as file:
-            about = _about(path, file.metadata() or {}, None)
-    except SafetensorError as error:
-        raise HscError(f"{path}: truncated or damaged safetensors file; fetch or write it again") from error
+    with _opened(path) as file:
+        about = _about(path, file.metadata() or {}, None)
     return WeightsFile({}, about["kind"], about["config"], about["card"])
 
 

@@ -6,8 +6,9 @@ or more pieces a record; each record is a protobuf message of W&B's. What a kill
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from hsc.errors import HscError
 
@@ -20,22 +21,31 @@ _WHOLE, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 def last_values(path: Path) -> tuple[str, dict[str, float]]:
     """A run's name, and the last number it logged under each key. Raises HscError for anything but a W&B file."""
     from google.protobuf.message import DecodeError
-    from wandb.proto import wandb_internal_pb2
 
-    name, values = path.stem.removeprefix("run-"), {}
+    name = path.stem.removeprefix("run-")
+    values: dict[str, float] = {}
     try:
-        for content in _records(path.read_bytes()):
-            record = wandb_internal_pb2.Record()  # type: ignore[attr-defined]  # made at import
-            record.ParseFromString(content)
+        for record in read_records(path):
             if record.HasField("run"):
                 name = record.run.display_name or record.run.run_id or name
-            for item in record.history.item:
-                key, value = "/".join(item.nested_key) or item.key, json.loads(item.value_json)
-                if isinstance(value, int | float):
-                    values[key] = float(value)
+            logged = logged_values(record.history.item)
+            values |= {key: float(value) for key, value in logged.items() if isinstance(value, int | float)}
     except (OSError, ValueError, DecodeError) as error:
         raise HscError(f"{path} is not a readable W&B run ({error})") from error
     return name, values
+
+
+def read_records(path: Path) -> Iterator[Any]:
+    """The messages of a run's file, `wandb_internal_pb2.Record`. Raises ValueError where it does not begin as one."""
+    from wandb.proto import wandb_internal_pb2
+
+    kind = wandb_internal_pb2.Record  # type: ignore[attr-defined]  # made at import
+    return map(kind.FromString, _records(path.read_bytes()))
+
+
+def logged_values(items: Iterable[Any]) -> dict[str, Any]:
+    """By key, the parts of a nested one between slashes."""
+    return {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in items}
 
 
 def _records(data: bytes) -> Iterator[bytes]:

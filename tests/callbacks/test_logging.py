@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 from codec_double import LAYERS, SIZE, BlurCodec, Corners, Distance, Projection, loader
 from PIL import Image
 from pytorch_lightning.loggers import CSVLogger, WandbLogger
-from wandb_file import WandbRun, read_wandb_run
+from wandb_run import WandbRun, read_wandb_run
 
 from hsc.callbacks import (
     BestValueCallback,
@@ -143,17 +143,17 @@ def test_wandb_summary_is_the_best_validation(wandb_run):
 
 
 def test_wandb_shows_pictures_and_histograms(wandb_run, run_folder):
-    pictures = [row["val/samples.path"] for row in wandb_run.history if "val/samples.path" in row]
+    pictures = [row["val/samples/path"] for row in wandb_run.history if "val/samples/path" in row]
     assert len(pictures) == 2
     assert all(list(run_folder.glob(f"wandb/*/files/{path}")) for path in pictures)
-    histograms = [row for row in wandb_run.history if "val/basic/symbols.values" in row]
+    histograms = [row for row in wandb_run.history if "val/basic/symbols/values" in row]
     assert len(histograms) == 2
-    assert sum(histograms[0]["val/basic/symbols.values"]) == IMAGES * 8
+    assert sum(histograms[0]["val/basic/symbols/values"]) == IMAGES * 8
 
 
 def wandb_tables(wandb_run: WandbRun, run_folder: Path, name: str) -> list[dict]:
     """The tables of that name, one a validation: columns and rows."""
-    paths = [row[f"{name}.path"] for row in wandb_run.history if f"{name}.path" in row]
+    paths = [row[f"{name}/path"] for row in wandb_run.history if f"{name}/path" in row]
     return [
         json.loads(file.read_text()) for path in paths for file in run_folder.glob(f"wandb/offline-run-*/files/{path}")
     ]

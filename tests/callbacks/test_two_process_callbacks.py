@@ -1,12 +1,10 @@
 """Two processes measure what one measures."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from programs import run_program
 
 EXACT = {"bpp", "bpp_layer", "bpp_estimated", "identity_accuracy", "detection_rate", "zero_symbols"}
 # Lightning's sampler pads: it shows one of 101 images twice.
@@ -16,15 +14,8 @@ CASES = ("101:shard", "101:padded", "505:shard")
 @pytest.fixture(scope="module")
 def measured() -> dict[str, tuple[dict[str, float], dict[str, float]]]:
     """Values by name of one and of two processes, by case."""
-    finished = subprocess.run(
-        [sys.executable, Path(__file__).with_name("two_processes.py"), *CASES],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert finished.returncode == 0, finished.stderr
-    lines = [json.loads(line) for line in finished.stdout.splitlines() if line.startswith("{")]
+    said = run_program(Path(__file__).with_name("two_processes.py"), *CASES)
+    lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     return dict(zip(CASES, zip(lines[::2], lines[1::2], strict=True), strict=True))
 
 

@@ -2,9 +2,6 @@
 
 import json
 import logging
-import os
-import subprocess
-import sys
 from itertools import islice
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import pytest
 import torch
 from fit_and_record import SPECS, fit
 from pictures import write_pictures
+from programs import run_program
 
 from hsc.data.module import FaceDataModule, FaceDataset
 from hsc.errors import HscError
@@ -110,8 +108,7 @@ def test_two_processes_see_what_one_sees(folder, tmp_path):
     """And validation repeats no image, though 17 images make two batches on one rank and one on the other."""
     fit(folder, tmp_path / "1", steps=3)
     # A program of its own: Lightning starts the second process by running it again.
-    program = [sys.executable, Path(__file__).with_name("fit_and_record.py"), folder, tmp_path / "2", "3", "2"]
-    subprocess.run(program, check=True, capture_output=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    run_program(Path(__file__).with_name("fit_and_record.py"), folder, tmp_path / "2", 3, 2)
     alone = shown(tmp_path / "1", "train")
     ranks = [shown(tmp_path / "2", "train", rank) for rank in range(2)]
     assert len(alone) == 3

@@ -3,8 +3,6 @@
 import io
 import os
 import pickle
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from fit_and_record import fit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import write_pictures
+from programs import run_program
 
 from hsc.data.faces import open_faces
 from hsc.data.module import FaceDataModule
@@ -98,8 +97,7 @@ def test_two_processes_share_the_batches_of_one(both: tuple[Path, Path], tmp_pat
     import json
 
     fit(both[1], tmp_path / "1", steps=3)
-    program = [sys.executable, Path(__file__).with_name("fit_and_record.py"), both[1], tmp_path / "2", "3", "2"]
-    subprocess.run(program, check=True, capture_output=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    run_program(Path(__file__).with_name("fit_and_record.py"), both[1], tmp_path / "2", 3, 2)
 
     def shown(log: str) -> list[list[int]]:
         entries = map(json.loads, (tmp_path / log).read_text().splitlines())

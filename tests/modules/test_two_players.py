@@ -1,14 +1,12 @@
 """Two processes that each compute their share of a step in two parts learn what one learns at once, against a
 discriminator too."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from programs import run_program
 
 pytestmark = pytest.mark.slow
 
@@ -16,14 +14,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("two-players")
-    finished = subprocess.run(
-        [sys.executable, Path(__file__).with_name("two_players.py"), folder],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert finished.returncode == 0, finished.stderr
+    run_program(Path(__file__).with_name("two_players.py"), folder)
     return folder
 
 

@@ -2,8 +2,8 @@
 
 import json
 import multiprocessing
-import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,14 +11,12 @@ import pytest
 import yaml
 from pictures import write_pictures
 from safetensors.torch import load_file
-from tiny_model import DIM, LAYERS, ROWS
+from tiny_model import LAYERS, tiny_model
 from torch import Tensor
 from training_process import hsc_train
 
 from hsc.judges import NotAvailable
 from hsc.judges.weights import locate
-
-sys.path.append(str(Path(__file__).parent.parent / "callbacks"))  # for wandb_file
 
 STAGES = {
     "prior": {
@@ -101,14 +99,7 @@ def write_experiment(faces: Path, folder: Path) -> Experiment:
     content: dict[str, Any] = {
         "name": "tiny",
         "runs": str(folder / "runs"),
-        "model": {
-            "layers": {name: {"rows": rows, "dim": DIM} for name, rows in zip(LAYERS, ROWS, strict=True)},
-            "lambdas": [0.1, 0.01],
-            "heads_hidden": 16,
-            "generator": {"channels": [16] * 4, "z_dim": 16, "w_dim": 16, "mapping_layers": 2},
-            "encoder": {"channels": [16] * 4, "pyramid_channels": 32},
-            "entropy": {"width": 16, "depth": 1, "heads": 2},
-        },
+        "model": asdict(tiny_model()),
         "judges": {"identity": "none", "landmarks": "none", "perceptual": ["psnr"]},
         "logging": {"wandb": "disabled"},
         "defaults": {

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from wandb_file import read_wandb_run
+from wandb_run import read_wandb_run
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from tiny_model import LAYERS, ROWS, SIZE
-from wandb_file import read_wandb_run
+from wandb_run import read_wandb_run
 
 import hsc
 from hsc.checkpoints import weights_file

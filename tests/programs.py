@@ -1,0 +1,19 @@
+"""Programs beside tests, for what needs processes of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def run_program(program: Path, *arguments: object) -> str:
+    """What a Python program writes to standard output. It has one thread, five minutes, and must end well."""
+    finished = subprocess.run(
+        [sys.executable, program, *map(str, arguments)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
