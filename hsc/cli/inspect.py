@@ -88,6 +88,9 @@ def _as_text(report: Report) -> str:
         f"size      {report.width}x{report.height}",
         f"{'layer':<10}{'bytes':>8}{'bits':>8}{'so far':>8}{'bpp':>9}",
     ]
+    if report.layers:
+        header = report.layers[0].bytes_so_far - report.layers[0].bytes
+        lines.append(f"{'header':<10}{header:>8}{8 * header:>8}{header:>8}")
     lines += [
         f"{layer.name:<10}{layer.bytes:>8}{layer.bits:>8}{layer.bytes_so_far:>8}{layer.bpp_so_far:>9.4f}"
         for layer in report.layers

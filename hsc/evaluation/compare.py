@@ -110,8 +110,8 @@ def find_reference(curves: Sequence[Curve], name: str | None) -> Curve:
 
 
 def equal_rates(curves: Sequence[Curve], reference: Curve) -> list[float]:
-    """Rates for tables, points of the first layered codec's last layer, else of the reference: first the one that most
-    codecs reach, as near the middle as may be, then both ends and the middle."""
+    """Rates for tables, points of the first layered codec's last layer, else of the reference: first the one nearest
+    the middle that half of the codecs reach (or as many as any), and two at least; then both ends and the middle."""
     layered = [curve for curve in curves if curve.layer]
     first = [curve for curve in layered if curve.codec == layered[0].codec]
     rates = (first[-1] if first else reference).bpp
@@ -121,8 +121,9 @@ def equal_rates(curves: Sequence[Curve], reference: Curve) -> list[float]:
     measured = [curve for curve in curves if np.isfinite(curve.bpp).any()]
     ends = [(curve.codec, np.nanmin(curve.bpp), np.nanmax(curve.bpp)) for curve in measured]
     reached = [len({codec for codec, low, high in ends if low <= rate <= high}) for rate in rates]
+    wanted = min(max(reached), max(2, (len({curve.codec for curve in measured}) + 1) // 2))
     middle = (len(rates) - 1) // 2
-    best = max(range(len(rates)), key=lambda place: (reached[place], -abs(place - middle)))
+    best = min((place for place, count in enumerate(reached) if count >= wanted), key=lambda one: abs(one - middle))
     return list(dict.fromkeys(rates[[best, 0, middle, -1]].tolist()))
 
 

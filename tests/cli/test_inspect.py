@@ -35,6 +35,8 @@ def test_text_names_the_model_and_each_layer(run, file: Path):
     out = run("inspect", file).out
     assert "1234" in out
     assert f"{file.stat().st_size} bytes" in out
+    header = len(container.write(HEADER, []))
+    assert out.splitlines()[-4].split() == ["header", str(header), str(8 * header), str(header)]
     assert out.splitlines()[-1].split()[-4:-1] == ["21", "144", str(file.stat().st_size)]
 
 
