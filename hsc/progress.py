@@ -32,7 +32,7 @@ def progress(total: int, label: str) -> Iterator[Advance]:
             left = (time.monotonic() - started) / done * (total - done) if done else 0.0
             shown.show(label, done, total, words, f"{duration(left)} left" if done else "")
 
-        shown.begin(label, total)
+        shown.begin(label, total=total)
         yield advance
 
 
@@ -53,8 +53,8 @@ class Display:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         pass
 
-    def begin(self, label: str, total: int | None = None) -> None:
-        """Something of so many parts, or of a length that is not known, is done from now on."""
+    def begin(self, label: str, what: str = "", total: int | None = None) -> None:
+        """From now on something of so many parts is done, or of a length that is not known."""
 
     def show(self, label: str, done: int, total: int, details: str = "", left: str = "", now: bool = False) -> None:
         """How far it is, and how long it will take. `now`: this is seen, however soon the next follows."""
@@ -100,9 +100,9 @@ class Bar(Display):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._bar.stop()
 
-    def begin(self, label: str, total: int | None = None) -> None:
+    def begin(self, label: str, what: str = "", total: int | None = None) -> None:
         self._bar.below = ""
-        self._bar.reset(self._task, total=total, description=label, words="")
+        self._bar.reset(self._task, total=total, description=": ".join(filter(None, (label, what))), words="")
 
     def show(self, label: str, done: int, total: int, details: str = "", left: str = "", now: bool = False) -> None:
         wide = self._console.width >= WIDE
@@ -113,21 +113,21 @@ class Bar(Display):
 
 
 class Lines(Display):
-    """`faces: 20/100 | 48 s left`, every ten seconds; what is of unknown length when it begins."""
+    """`faces | 20/100 | 48 s left`, every ten seconds; what is of unknown length when it begins."""
 
     def __init__(self) -> None:
         self._said = time.monotonic()
 
-    def begin(self, label: str, total: int | None = None) -> None:
+    def begin(self, label: str, what: str = "", total: int | None = None) -> None:
         if total is None:
-            self._say(label)
+            self._say(label, what)
 
     def show(self, label: str, done: int, total: int, details: str = "", left: str = "", now: bool = False) -> None:
         if now or time.monotonic() - self._said >= SECONDS_BETWEEN_LINES:
-            self._say(" | ".join(filter(None, (f"{label}: {done}/{total}", details, left))))
+            self._say(label, f"{done}/{total}", details, left)
 
-    def _say(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+    def _say(self, *words: str) -> None:
+        print(" | ".join(filter(None, words)), file=sys.stderr, flush=True)
         self._said = time.monotonic()
 
 

@@ -31,7 +31,10 @@ def test_in_a_file_a_line_now_and_then_says_how_long_it_still_takes(clock: list[
             advance(5)
         clock[0] += 13
         advance(words="the last")
-    assert capsys.readouterr().err.splitlines() == ["faces: 20/100 | 48 s left", "faces: 31/100 | the last | 69 s left"]
+    assert capsys.readouterr().err.splitlines() == [
+        "faces | 20/100 | 48 s left",
+        "faces | 31/100 | the last | 69 s left",
+    ]
 
 
 @pytest.mark.parametrize("total", [0, 1])
@@ -62,7 +65,7 @@ def test_below_another_display_there_is_no_second_bar(
     with Live("training", console=Console(stderr=True), auto_refresh=False), progress(4, "landmarks") as advance:
         clock[0] += 20
         advance(2)
-    assert "landmarks: 2/4 | 20 s left" in screen.getvalue()
+    assert "landmarks | 2/4 | 20 s left" in screen.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ class RunProgress:
 
     def doing(self, what: str) -> None:
         """Something that takes a while, and whose end is not known."""
-        self._display.begin(f"{self.title}: {what}")
+        self._display.begin(self.title, what)
 
     def stepped(self, step: int, steps: int, values: Mapping[str, float]) -> None:
         """A training step is done; `values` by the names they are shown under."""
@@ -112,7 +112,7 @@ class RunProgress:
 
     def validating(self, batch: int, batches: int) -> None:
         """So many batches of a validation are done."""
-        self._display.show(f"{self.title}: validating", batch, batches, now=batch == 0)
+        self._display.show(self.title, batch, batches, "validating", now=batch == 0)
 
 
 @contextmanager

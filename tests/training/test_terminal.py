@@ -92,9 +92,9 @@ def test_a_file_gets_lines_and_no_bars(experiment, train_in_process: Callable[..
     assert train_in_process(experiment, *ONLY_JOINT, output=str(said)) == 0
     lines = said.read_text().splitlines()
     assert "\x1b" not in said.read_text()
-    progress = [line for line in lines if line.startswith("joint · 1 of 1: ")]
-    assert any(": validating: " in line for line in progress)
-    assert any(re.search(r": 9/9 \| objective .* bpp .* l2 .*run ends in", line) for line in progress), progress
+    progress = [line for line in lines if line.startswith("joint · 1 of 1 | ")]
+    assert any(" | validating" in line for line in progress)
+    assert any(re.search(r" \| 9/9 \| objective .* bpp .* l2 .*run ends in", line) for line in progress), progress
     assert max(map(len, lines)) < 200
     assert lines[-1] == f"run folder: {experiment.folder()}"
 
@@ -162,7 +162,7 @@ def test_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         now += 1
         run.stepped(step, 30, {"objective": step})
     said = capsys.readouterr().err.splitlines()
-    assert said == [f"only · 1 of 1: {step}/30 | objective {step}" for step in (10, 20, 30)]
+    assert said == [f"only · 1 of 1 | {step}/30 | objective {step}" for step in (10, 20, 30)]
 
 
 def test_the_end_of_the_run_counts_stages_and_validations_to_come(monkeypatch: pytest.MonkeyPatch):
