@@ -63,8 +63,8 @@ def prepare(
     \b
     Examples:
       hsc data prepare photographs/ faces.zip --size 256
-      hsc data prepare party.tar.gz guests.zip --size 128 --faces all --min-side 100
-      hsc data prepare photographs/ shards --size 512 --format webp --validation 5% --test 0
+      hsc data prepare party.tar.gz guests.zip --faces all --min-side 100
+      hsc data prepare photographs/ shards --format webp --validation 5% --test 0
     """
     from hsc.data.prepare import Settings
     from hsc.data.prepare import prepare as make
@@ -133,7 +133,7 @@ def sample(
     \b
     Examples:
       hsc data sample faces.zip --count 200 --seed 1
-      hsc data sample ffhq.zip --count 4000 --generator ffhq1024 --size 128 --truncation-to 1 --mixing 0.5
+      hsc data sample ffhq.zip --count 4000 --generator ffhq1024 --mixing 0.5
     """
     from hsc.data.sample import Recipe
     from hsc.data.sample import sample as generate

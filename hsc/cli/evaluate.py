@@ -62,10 +62,10 @@ def evaluate(
     \b
     Examples:
       hsc evaluate codec.safetensors --data faces.zip --out results/codec
-      hsc evaluate runs/mine --data faces/ --anchors vvc,jpeg --limit 100 --out results/mine
-      hsc evaluate runs/mine --data faces/ --anchors vvc,av1 --at-bytes 110,150,200 --out results/mine
-      hsc evaluate runs/mine --data ffhq128.zip --split 04000-04499 --out results/mine
-      hsc evaluate runs/mine --data faces.zip --qualities 0,3 --judges vgg16,dlib --out results/mine
+      hsc evaluate runs/a --data faces/ --anchors vvc,jpeg --limit 99 --out a
+      hsc evaluate runs/a --data faces/ --anchors av1 --at-bytes 110,200 --out a
+      hsc evaluate runs/a --data ffhq128.zip --split 04000-04499 --out a
+      hsc evaluate runs/a --data f.zip --qualities 0,3 --judges vgg16,dlib --out a
     """
     from hsc.data.places import resolve_data
     from hsc.evaluation.evaluate import JUDGES, OUTPUTS

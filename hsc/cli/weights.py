@@ -90,7 +90,7 @@ def distil(
 
     \b
     Example:
-      hsc weights distil experiments/judges-identity.yaml --out identity.safetensors
+      hsc weights distil experiments/judges-identity.yaml --out id.safetensors
     """
     from hsc.files import refuse_overwriting
     from hsc.training.distil import distil as run

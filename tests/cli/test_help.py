@@ -31,6 +31,12 @@ def test_help_has_an_example(run, verb: str):
     assert ended.err == ""
 
 
+@pytest.mark.parametrize("verb", ["", *VERBS])
+def test_help_fits_80_columns(run, verb: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert [line for line in run(*verb.split(), "--help").out.splitlines() if len(line) > 80] == []
+
+
 def test_help_lists_every_verb_with_a_whole_sentence(run):
     listing = run("--help").out
     for verb in {verb.split()[0] for verb in VERBS}:
