@@ -184,7 +184,8 @@ def _cells(sweep: Sweep, results: Sequence[Result]) -> tuple[list[str], list[lis
 
 
 def trials_table(sweep: Sweep, folder: SweepFolder, results: Sequence[Result], trained: Collection[str] = ()) -> Table:
-    """A row per trial, the best first, with links to its folder and to what its last validation looks like."""
+    """A row per trial, the best first, with links to its folder and to what its last validation looks like; columns in
+    which no trial has anything are left out."""
     header, cells = _cells(sweep, results)
     marked = sweep.metric.name if sweep.metric.quality in trained else None
     shown = []
@@ -196,9 +197,11 @@ def trials_table(sweep: Sweep, folder: SweepFolder, results: Sequence[Result], t
         links = [Cell("see", link=grid.relative_to(folder.path).as_posix()) if grid else Cell("")]
         shown.append([replace(first, link=f"trials/{one.trial.name}/"), *others, *links])
     better = {sweep.metric.name: sweep.metric.maximize}
-    columns = [Column(name, better.get(name)) for name in header]
+    columns = [*(Column(name, better.get(name)) for name in header), Column("pictures")]
+    filled = [place for place in range(len(columns)) if any(row[place].text for row in shown)]
+    rows = [[row[place] for place in filled] for row in shown]
     notes = [f"{TRAINED_NOTE}."] if marked else []
-    return Table("trials", f"Trials of {sweep.name}", [*columns, Column("pictures")], shown, notes)
+    return Table("trials", f"Trials of {sweep.name}", [columns[place] for place in filled], rows, notes)
 
 
 def last_pictures(run: Path) -> Path | None:

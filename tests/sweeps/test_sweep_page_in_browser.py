@@ -102,8 +102,9 @@ OVERLAPPING = """() => [...document.querySelectorAll("thead tr")].flatMap((row) 
 @pytest.mark.parametrize("width", [390, 1400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_is_cut_and_nothing_overlaps(browser, write_sweep, folder, width, scheme):
-    long = {"stages.joint.learning_rate": {"values": [1, 2]}, "defaults.losses.enhanced.landmarks": {"values": [3]}}
-    file = write_sweep({"x": {"values": [0.9, 0.2]}, **long, "steps": {"value": 2}})
+    long = ("stages.joint.learning_rate", "defaults.losses.enhanced.landmarks", "model.entropy.width")
+    searched = {"x": [0.9, 0.2], **{name: [256] for name in long}}
+    file = write_sweep({name: {"values": values} for name, values in searched.items()} | {"steps": {"value": 2}})
     with pytest.raises(SystemExit):
         main(["sweep", str(file), "--dir", str(folder.path)])
     with watched(browser) as open_page:

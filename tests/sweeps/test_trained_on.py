@@ -32,6 +32,7 @@ def test_a_metric_that_trained_a_trial_is_marked(folder: SweepFolder, judges: li
     table = trials_table(sweep, folder, results, trained)
     assert [cell.marked for cell in table.rows[0]][:4] == ["000", "finished", "1", f"0.25{mark}"]
     assert bool(table.notes) == bool(mark)
+    assert not {"pictures", "reused"} & set(table.header)  # of which there are none
     assert learning_chart(sweep, results, trained).data()["metrics"][0]["trained_on"] == ([0] if mark else [])
     assert rate_curves(results, trained)[0].trained_on == (["lpips"] if mark else [])
 

@@ -159,7 +159,7 @@ function startChart(part, chart, view) {
     svgElement("polyline", { points: path, fill: "none", stroke: curve.colour, "stroke-width": curve.width, "stroke-dasharray": curve.dash }, group);
     return points.map((point, place) => {
       const at = { x: x(point.x), y: y(point.y) };
-      svgElement("path", { d: MARKS[curve.marker % MARKS.length], transform: `translate(${at.x} ${at.y})`, fill: curve.colour, opacity: point.joined ? 1 : 0.35, class: "mark" }, group);
+      svgElement("path", { d: MARKS[curve.marker % MARKS.length], transform: `translate(${at.x} ${at.y})`, fill: curve.colour, opacity: point.joined ? 1 : 0.5, class: "mark" }, group);
       return { curve: number, place, text: `${curve.name}\n${point.text}`, ...at };
     });
   }

@@ -2,7 +2,7 @@
 // Parallel coordinates: figure = {axes: [{title, ticks: [{place, text}]}], lines: [{trial, colour, places: [on each
 // axis, or null]}]}, places from 0 (bottom) to 1.
 function drawParallel(figure, svg, room) {
-  const [MARGIN, NARROWEST, HEIGHT, LINE] = [10, 100, 260, 18];
+  const [MARGIN, NARROWEST, HEIGHT, LINE] = [10, 64, 260, 18];
   const BOLD = CHARACTER + 0.6;
   const last = figure.axes.length - 1;
   const width = Math.max(room, 2 * MARGIN + NARROWEST * last);
