@@ -2,11 +2,12 @@
 // Parallel coordinates: figure = {axes: [{title, ticks: [{place, text}]}], lines: [{trial, colour, places: [on each
 // axis, or null]}]}, places from 0 (bottom) to 1.
 function drawParallel(figure, svg, room) {
-  const [MARGIN, NARROWEST, HEIGHT, LINE] = [10, 64, 260, 18];
+  const [LEFT, NARROWEST, HEIGHT, LINE] = [10, 60, 260, 18];
   const BOLD = CHARACTER + 0.6;
   const last = figure.axes.length - 1;
-  const width = Math.max(room, 2 * MARGIN + NARROWEST * last);
-  const across = (axis) => MARGIN + (last ? (axis / last) * (width - 2 * MARGIN) : 0);
+  const right = 12 + CHARACTER * Math.max(...figure.axes[last].ticks.map(({ text }) => text.length)); // for its numbers
+  const width = Math.max(room, LEFT + NARROWEST * last + right);
+  const across = (axis) => LEFT + (last ? (axis / last) * (width - LEFT - right) : 0);
   // A title stands over its axis, within the figure, in the first row where it covers no other.
   const ends = [];
   const titles = figure.axes.map(({ title }, axis) => {
@@ -28,10 +29,9 @@ function drawParallel(figure, svg, room) {
   figure.axes.forEach(({ ticks }, axis) => {
     const x = across(axis);
     svgElement("line", { x1: x, x2: x, y1: up(0), y2: up(1), stroke: "currentColor", "stroke-opacity": 0.6 }, svg);
-    const beside = axis === last && last ? { x: x - 6, "text-anchor": "end" } : { x: x + 6 };
     ticks.forEach(({ place, text }) => {
       const halo = { stroke: "#ffffff", "stroke-width": 4, "paint-order": "stroke", class: "halo" };
-      svgElement("text", { ...beside, y: up(place) + 4, fill: "currentColor", "font-size": 12, ...halo }, svg, text);
+      svgElement("text", { x: x + 6, y: up(place) + 4, fill: "currentColor", "font-size": 12, ...halo }, svg, text);
     });
   });
   titles.forEach(({ title, x, row }) => {
