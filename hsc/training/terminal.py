@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any, Literal
@@ -17,7 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from hsc.callbacks import SampleGridCallback
+from hsc.callbacks.base import described_metrics
 from hsc.metrics.info import MetricInfo, metric_info
+from hsc.metrics.own import own_metrics
 from hsc.modules.trainable import TrainableModule
 
 Verbosity = Literal["quiet", "normal", "verbose"]
@@ -137,7 +139,8 @@ class ValidationTable(pl.Callback):
         if trainer.sanity_checking:
             return
         values = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
-        table = validation_table(values, self._last, list(pl_module.config.model.layers))
+        own = own_metrics(described_metrics(trainer).values()).values()
+        table = validation_table(values, self._last, list(pl_module.config.model.layers), list(own))
         if table is not None:
             say(f"{self._title}, step {pl_module.step} of {pl_module.stage.steps}:")
             self._terminal.show(table)
@@ -150,11 +153,15 @@ class ValidationTable(pl.Callback):
         self._last.update(values)
 
 
-def validation_table(values: Mapping[str, float], before: Mapping[str, float], layers: list[str]) -> Table | None:
-    """Of the `val/LAYER/NAME` among `values`; None where there are none. `before`: those of the validation before."""
+def validation_table(
+    values: Mapping[str, float], before: Mapping[str, float], layers: list[str], own: Sequence[MetricInfo] = ()
+) -> Table | None:
+    """Of the `val/LAYER/NAME` among `values`; None where there are none. before: those of the validation before. own:
+    metrics of the user's own judges, shown after the usual ones."""
     found = [layer for layer in layers if any(name.startswith(f"val/{layer}/") for name in values)]
     logged = [_first_logged(names, values) for names in COLUMNS]
     columns = [info for name in logged if name is not None for info in [metric_info(name)] if info is not None]
+    columns += [info for info in own if _first_logged((info.name,), values)]
     if not found or not columns:
         return None
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)

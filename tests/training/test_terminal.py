@@ -20,6 +20,7 @@ import torch
 from rich.console import Console
 from tiny_model import tiny_config
 
+from hsc.metrics.info import MetricInfo
 from hsc.progress import Bar, Lines
 from hsc.training.progress import RunProgress, TimeEstimate, headline
 from hsc.training.terminal import Terminal, say, validation_table
@@ -204,6 +205,16 @@ def test_a_table_shows_what_was_measured_and_how_it_has_changed():
     assert basic == ["basic", "40.0", "−2.0", "3.10", "21.50", "+0.00"]
     assert middle == ["middle", "23.00"]
     assert validation_table({"val/generated/kid_vgg16": 1.0}, {}, ["basic"]) is None
+
+
+def test_the_table_ends_with_the_answers_of_the_users_own_judges():
+    own = [MetricInfo("my:Own", "likeness", True, judge="likeness"), MetricInfo("my:Silent", "silent", True)]
+    shown = console()
+    values, before = {"val/basic/psnr": 21.5, "val/basic/my:Own": 0.75}, {"val/basic/my:Own": 0.5}
+    shown.print(validation_table(values, before, ["basic"], own))
+    title, _, basic = (line.split() for line in shown.file.getvalue().splitlines())
+    assert title == ["layer", "PSNR,", "dB", "likeness"]
+    assert basic == ["basic", "21.50", "0.750", "+0.250"]
 
 
 def test_warnings_are_one_line_and_remarks_of_packages_are_hidden(capsys: pytest.CaptureFixture[str]):
