@@ -12,7 +12,10 @@ from PIL import Image
 
 from hsc.cli.memory import keep_freed_memory
 
-SLOW = ("scipy", "dlib", "sklearn", "pytorch_lightning", "torchmetrics", "torchvision", "lpips", "wandb", "matplotlib")
+SLOW = {
+    *("dlib", "insightface", "lpips", "matplotlib", "onnxruntime", "pytorch_lightning", "scipy", "sklearn"),
+    *("torchmetrics", "torchvision", "wandb"),
+}
 
 
 def imported(code: str) -> set[str]:
@@ -37,7 +40,11 @@ def test_encoding_imports_nothing_slow_but_torch(tmp_path: Path):
     )
     assert face.with_suffix(".hsc").exists()
     assert "torch" in packages
-    assert not packages & set(SLOW)
+    assert not packages & SLOW
+
+
+def test_judges_and_losses_import_nothing_slow_but_torch():
+    assert not imported("import hsc.judges, hsc.losses") & SLOW
 
 
 @pytest.fixture

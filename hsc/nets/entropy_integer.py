@@ -5,8 +5,8 @@ depend on batch size, threads and processor. The twin computes in integers (`hsc
 it from a trained network once; the integers are stored with the model, and loading them computes nothing.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from hsc.nets.fixed_point import (
     LATENT_BITS,
     IntegerLinear,
     Integers,
+    Prepared,
     as_float64,
     attend,
     normalise,
@@ -45,7 +46,7 @@ class Progress(NamedTuple):
     values: tuple[Integers, ...]
 
 
-class IntegerEntropyTransformer(nn.Module):
+class IntegerEntropyTransformer(Prepared):
     """`hsc.nets.entropy.EntropyTransformer` in integers: see there for the arguments.
 
     Means and latents are int64 in units of 2^-LATENT_BITS: a latent is symbol · 2^LATENT_BITS + mean. Instead of a
@@ -152,15 +153,6 @@ class IntegerEntropyTransformer(nn.Module):
         self._quality = as_float64(self.quality_rows)
         self._exponentials = as_float64(self.exponentials)
         self._first = {}
-
-    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> "IntegerEntropyTransformer":
-        super()._apply(fn, recurse)
-        self._prepare()
-        return self
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        super()._load_from_state_dict(state_dict, prefix, *rest)
-        self._prepare()
 
 
 class IntegerBlock(nn.Module):

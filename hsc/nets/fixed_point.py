@@ -10,7 +10,7 @@ much, and moving them to an accelerator more than that. Tensors only store the i
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -32,7 +32,24 @@ EXACT = 1 << 53  # integers below it are exact in float64
 SQUARES = (1 << 50) - (1 << 40)  # sums of squares up to it have roots whose floor is exact: see `normalise`
 
 
-class IntegerLinear(nn.Module):
+class Prepared(nn.Module):
+    """A module that computes on float64 copies of its buffers of integers, made anew whenever those change."""
+
+    def _prepare(self) -> None:
+        raise NotImplementedError
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+        # The copies are arrays, which `.float()` or `.half()` on a whole model do not reach.
+        super()._apply(fn, recurse)
+        self._prepare()
+        return self
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+        self._prepare()
+
+
+class IntegerLinear(Prepared):
     """y = floor((x · weight + bias) / 2^shift), with one matrix for all tokens or one for each row.
 
     x [tokens, inputs], or [rows, N, inputs] where every row has its matrix → y, the same with outputs. The integers are
@@ -56,22 +73,12 @@ class IntegerLinear(nn.Module):
         return np.floor(y, out=y)
 
     def _prepare(self) -> None:
+        if not 0 < int(self.shift) < 64:
+            raise HscError(f"malformed weights: a shift of {int(self.shift)}; export the model again")
         # Dividing by 2^shift beforehand changes exponents only: the sums stay as exact as those of the integers.
         scale = math.ldexp(1.0, -int(self.shift))
         self._matrix = as_float64(self.weight) * scale
         self._offset = as_float64(self.bias)[..., None, :] * scale
-
-    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> "IntegerLinear":
-        # The float64 copies are arrays, which `.float()` or `.half()` on a whole model do not reach.
-        super()._apply(fn, recurse)
-        self._prepare()
-        return self
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        super()._load_from_state_dict(state_dict, prefix, *rest)
-        if not 0 < int(self.shift) < 64:
-            raise HscError(f"malformed weights: {prefix}shift is {int(self.shift)}; export the model again")
-        self._prepare()
 
 
 def as_float64(stored: Tensor) -> Integers:
