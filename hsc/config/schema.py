@@ -82,6 +82,11 @@ class GeneratorConfig(Section):
         return [4 * 2**i for i in range(len(self.channels) + (self.architecture == "mobilestylegan"))]
 
     @property
+    def full_size(self) -> int:
+        """Side of its larger size; 0 where it has none."""
+        return 4 * 2 ** len(self.full) if self.full else 0
+
+    @property
     def num_rows(self) -> int:
         """Rows of W+: of a mobilestylegan those of 1024² at every size, so that a W+ draws one face at all of them."""
         return MOBILE_STYLEGAN_ROWS if self.architecture == "mobilestylegan" else 2 * len(self.channels)
@@ -225,7 +230,8 @@ class StageConfig(Section):
     """"sample": each image of a batch is decoded from one prefix drawn at random (cheap); "all": from every prefix."""
     decode_with: Decoder = "generator"
     """What decodes faces: the "generator"; "linear", the linear path alone, whose picture is enlarged, to train a code
-    quickly, before the decoder that will draw from it; or the generator's "full" size, whose images are averaged."""
+    quickly, before the decoder that will draw from it; or the generator's "full" size, whose images are compared at
+    that size with faces of so many pixels, and by their averages with smaller ones."""
     steps: Count = 1000
     """Optimisation steps."""
     batch_size: Annotated[int, Range(1, 65536)] = 32

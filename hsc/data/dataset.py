@@ -53,16 +53,27 @@ class FaceDataset(Dataset):
 
     Pixels are rounded to 8 bits after resizing, so that small sets can be held in RAM (`cache`; by default when S ≤ 128
     and they fit 1 GB) and look exactly alike with and without it. `size` None keeps the images' own, which must be one.
+
+    `small_size`, a divisor of `size`, is for sets of large and small images: those of fewer pixels than `size` are
+    brought to `small_size`, whose pixels are then repeated, so that their means over squares of pixels are what they
+    were. Batches then say which are `large`, of all the pixels they have: a list of bools, which stays on the host.
     Raises HscError naming the image when it is broken or not square.
     """
 
     def __init__(
-        self, faces: Faces, size: int | None = None, cache: bool | None = None, styles: np.ndarray | None = None
+        self,
+        faces: Faces,
+        size: int | None = None,
+        cache: bool | None = None,
+        styles: np.ndarray | None = None,
+        small_size: int | None = None,
     ):
         self.faces = faces
         self.size = size or faces.load(faces.names[0]).width
         self.landmarks: LandmarkCache | None = None
         self.styles = styles
+        self._small_size = small_size
+        self._large = np.ones(len(faces), dtype=bool)
         self._own_size = size is None
         fits = self.size <= CACHE_SIZE and len(faces) * 3 * self.size**2 <= CACHE_BYTES
         self._pixels = self._read_all() if (fits if cache is None else cache) else None
@@ -106,6 +117,8 @@ class FaceDataset(Dataset):
             batch["landmarks"] = torch.from_numpy(self.landmarks[index, mirrored])
         if self.styles is not None and not flips.any():
             batch["styles"] = torch.from_numpy(self.styles[index]).float()
+        if self._small_size is not None:
+            batch["large"] = self._large[index].tolist()
         return batch
 
     def _read(self, index: int) -> np.ndarray:
@@ -122,7 +135,12 @@ class FaceDataset(Dataset):
                 f"{self.faces.where(name)} is {image.width} pixels wide, {self.faces.names[0]} is {self.size}: "
                 "choose one size for all"
             )
-        return to_uint8(resize(to_tensor(image)[None], self.size))[0].transpose(2, 0, 1)
+        size, repeats = self.size, 1
+        if self._small_size is not None and image.width < size:
+            size, repeats = self._small_size, size // self._small_size
+            self._large[index] = False
+        pixels = to_uint8(resize(to_tensor(image)[None], size))[0].transpose(2, 0, 1)
+        return pixels.repeat(repeats, 1).repeat(repeats, 2) if repeats > 1 else pixels
 
     def _read_all(self) -> np.ndarray:
         """All images, uint8 [n, 3, S, S]. Threads pay because decoding and resizing release the interpreter's lock."""

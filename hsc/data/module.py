@@ -30,7 +30,9 @@ class FaceDataModule(pl.LightningDataModule):
     skip_broken: leave out broken images instead of stopping.
     landmarker: judge whose landmarks training batches carry. seed: of shuffling and flips. accumulate: parts in which
     each process gets its images of a step. styles: (rows, w_dim) of the W+ that generated faces have beside them, for
-    batches to carry; None without.
+    batches to carry; None without. full_size: pixels of training images where a set has so many, which a generator of
+    two sizes learns from; those of other sets are then the same as at `size`, and `large` in batches tells them apart
+    (see FaceDataset). 0: all are trained on at `size`.
 
     The Trainer needs `use_distributed_sampler=False`: the samplers share the images out themselves. Training batches
     begin at the LightningModule's `batches_seen`, where it has that.
@@ -52,13 +54,14 @@ class FaceDataModule(pl.LightningDataModule):
         seed: int = 0,
         accumulate: int = 1,
         styles: tuple[int, int] | None = None,
+        full_size: int = 0,
     ):
         super().__init__()
         self.path, self.size, self.judge_size = path, size, judge_size
         self.specs = {"train": train} | ({} if validation is None else {"validation": validation})
         self.batch_size, self.validation_limit, self.flips = batch_size, validation_limit, flips
         self.workers, self.skip_broken, self.landmarker, self.seed = workers, skip_broken, landmarker, seed
-        self.accumulate, self.styles = accumulate, styles
+        self.accumulate, self.styles, self.full_size = accumulate, styles, full_size
         self._faces: dict[str, Faces] = {}
         self._datasets: dict[str, FaceDataset] = {}
 
@@ -80,12 +83,20 @@ class FaceDataModule(pl.LightningDataModule):
         """`train` at the training size with landmarks, or `validation` at the judges' size."""
         if split not in self._datasets:
             faces = self.faces(split)
-            size = self.size if split == "train" else self.judge_size
-            dataset = FaceDataset(faces, size, styles=faces.styles(self.styles) if self.styles else None)
+            styles = faces.styles(self.styles) if self.styles else None
+            if split == "train" and self._any_large(faces):
+                dataset = FaceDataset(faces, self.full_size, styles=styles, small_size=self.size)
+            else:
+                dataset = FaceDataset(faces, self.size if split == "train" else self.judge_size, styles=styles)
             if split == "train" and self.landmarker is not None:
                 dataset.add_landmarks(landmark_cache(dataset, self.landmarker, self.workers))
             self._datasets[split] = dataset
         return self._datasets[split]
+
+    def _any_large(self, faces: Faces) -> bool:
+        """Whether a set, by its first image, has the pixels of the full size."""
+        sets = faces.sets.values()
+        return self.full_size > 0 and any(one.load(one.names[0]).width >= self.full_size for one in sets)
 
     def train_dataloader(self) -> DataLoader:
         rank, world = self._place()

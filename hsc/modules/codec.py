@@ -21,7 +21,7 @@ from hsc.nets.mobile_stylegan import MobileStyleGAN
 from hsc.nets.planes import enlarged, small_pictures
 from hsc.validation_output import CodecOutput, LayerOutput
 
-PREFIXES = 2  # random numbers of a step that say which prefixes are decoded
+PREFIXES, WINDOW = 2, 3  # random numbers of a step that say which prefixes are decoded, and where textures are seen
 
 
 class CodecModule(AdversarialModule):
@@ -33,6 +33,8 @@ class CodecModule(AdversarialModule):
     ```
     With `quantise: none` (inversion) the latents pass unchanged and only the full set of layers is decoded. Stages that
     train the discriminator hold all images that a step decodes, of any prefix, against the step's originals.
+    Stages that decode at the full size may see faces of that size and small ones (batches say which are `large`): each
+    decoded image is compared with its original at the size that both have.
     Validation writes real files with the released form of the codec.
     """
 
@@ -90,10 +92,11 @@ class CodecModule(AdversarialModule):
         images, random, batch_slice = batch["image"], self.step_generator(), self.batch_slice
         total, values, prefixes = self._rate_and_distortion(batch, random, batch_slice)
         if self.stage.is_adversarial:
-            decoded = self._all_images(prefixes)
+            decoded = self._views(self._all_images(prefixes))
             total = total + self.generator_loss(decoded, values, random, batch_slice)
             self.add_gradients(total)
-            values |= self.add_discriminator_gradients(images, decoded.detach(), random, batch_slice)
+            originals = self._views(images, batch.get("large"))
+            values |= self.add_discriminator_gradients(originals, decoded.detach(), random, batch_slice)
         values |= {"objective": total.detach(), "learning_rate": self._rate()}
         if (means := self.end_micro_batch(values)) is not None:
             if self.stage.is_adversarial:
@@ -106,21 +109,21 @@ class CodecModule(AdversarialModule):
         self, batch: dict[str, Any], random: torch.Generator, batch_slice: BatchSlice
     ) -> tuple[Tensor, dict[str, Any], list[Prefix]]:
         """The objective on a slice of the step's images, what is logged, and what was decoded for it."""
-        images = batch["image"]
+        images = self._at_size(batch["image"])
         whole = (batch_slice.stride * len(images),)
         quality = batch_slice.of(torch.randint(len(self.lambdas), whole, generator=random, device=self.device))
         latents = self.encoder(images.contiguous(memory_format=torch.channels_last))[: len(self.layer_names)]
         if not self.coding:
             everything = torch.arange(len(images), device=self.device)
             decoded = self.decoded([latents], quality, [everything], self.objective.needs_images)
-            prefix = Prefix(self.layer_names[-1], everything, 1.0, *decoded[0])
+            prefix = Prefix(self.layer_names[-1], everything, 1.0, *decoded[0], len(images))
             return *self._distortion(prefix, batch), [prefix]
         coded = self.entropy(latents, quality, self._quantiser(), random, batch_slice)
         rows = [layer.shape[1] for layer in latents]
         total, values = self.objective.rate(coded.row_bits, rows, self.lambdas[quality], self.size**2)
         # Drawn on the CPU, where the numbers of images are wanted.
         draws = self.step_generator(PREFIXES, torch.device("cpu"))
-        prefixes = self._decoded_prefixes(coded.prefixes, quality, draws, batch_slice)
+        prefixes = self._decoded_prefixes(coded.prefixes, quality, batch.get("large"), draws, batch_slice)
         for prefix in prefixes:
             term = self._distortion(prefix, batch)
             total = total + prefix.portion * term.total
@@ -137,11 +140,33 @@ class CodecModule(AdversarialModule):
             return images
         return images[torch.cat([prefix.chosen for prefix in prefixes]).argsort()]
 
+    def _at_size(self, images: Tensor) -> Tensor:
+        """Images [N, 3, S, S], S the size or the full size (or 0), at the size: averages of what is larger."""
+        return small_pictures(images, self.size) if images.shape[-1] > self.size else images
+
+    def _views(self, images: Tensor, large: Sequence[bool] | None = None) -> Tensor:
+        """What a discriminator sees of images: them at the size, and of the full size's a window of so many pixels, the
+        same in all images of a step, which shows their texture. `large`: which of them have a texture of their own.
+        """
+        if images.shape[-1] == self.size:
+            return images
+        random = self.step_generator(WINDOW, torch.device("cpu"))
+        top, left = torch.randint(images.shape[-1] - self.size + 1, (2,), generator=random).tolist()
+        windows = images[..., top : top + self.size, left : left + self.size]
+        if large is not None:
+            windows = windows[_indices(large).to(images.device, non_blocking=True)]
+        return torch.cat([self._at_size(images), windows])
+
     def _decoded_prefixes(
-        self, prefixes: list[list[Tensor]], quality: Tensor, random: torch.Generator, batch_slice: BatchSlice
+        self,
+        prefixes: list[list[Tensor]],
+        quality: Tensor,
+        large: Sequence[bool] | None,
+        random: torch.Generator,
+        batch_slice: BatchSlice,
     ) -> list[Prefix]:
         """Every prefix of all images, or each image's own draw. A layer that only other slices have drawn has no images
-        and portion 0 here, so that all log the same.
+        and portion 0 here, so that all log the same. Small images come first.
         """
         everything = torch.arange(len(quality))
         if self.stage.prefixes == "all":
@@ -152,19 +177,44 @@ class CodecModule(AdversarialModule):
             chosen = [everything[batch_slice.of(draw) == j] for j in range(len(prefixes))]
             drawn = draw.bincount(minlength=len(prefixes)).tolist()
             portions = [batch_slice.stride * len(own) / max(count, 1) for own, count in zip(chosen, drawn, strict=True)]
+        is_large = torch.zeros(len(quality), dtype=torch.bool) if large is None else torch.tensor(large)
+        small = [int((~is_large[own]).sum()) for own in chosen]
+        chosen = [own[is_large[own].int().argsort(stable=True)] for own in chosen]
         chosen = [own.to(quality.device, non_blocking=True) for own in chosen]
         decoded = self.decoded(prefixes, quality, chosen, self.objective.needs_images)
-        by_layer = zip(self.layer_names, chosen, portions, decoded, drawn, strict=False)
-        return [Prefix(layer, own, portion, *faces) for layer, own, portion, faces, anywhere in by_layer if anywhere]
+        by_layer = zip(self.layer_names, chosen, portions, decoded, small, drawn, strict=False)
+        return [
+            Prefix(layer, own, portion, styles, images, num_small)
+            for layer, own, portion, (styles, images), num_small, anywhere in by_layer
+            if anywhere
+        ]
 
     def _distortion(self, prefix: Prefix, batch: dict[str, Any]) -> Terms:
         """What the layer's tasks make of the images, and how far their W+ is from the known one."""
-        chosen, landmarks = prefix.chosen, batch.get("landmarks")
-        own = None if landmarks is None else landmarks[chosen]
-        total, parts = self.objective.distortion(prefix.layer, prefix.images, batch["image"][chosen], own)
+        images, originals, landmarks = prefix.images, batch["image"][prefix.chosen], batch.get("landmarks")
+        own = None if landmarks is None else landmarks[prefix.chosen]
+        if originals.shape[-1] == self.size:
+            total, parts = self.objective.distortion(prefix.layer, self._at_size(images), originals, own)
+        else:
+            total, parts = self._distortion_at_two_sizes(prefix, originals, own)
         if self.stage.styles:
-            term = self.objective.styles(prefix.layer, prefix.styles, batch["styles"][chosen])
+            term = self.objective.styles(prefix.layer, prefix.styles, batch["styles"][prefix.chosen])
             total, parts = total + term.total, parts | term.parts
+        return Terms(total, parts)
+
+    def _distortion_at_two_sizes(self, prefix: Prefix, originals: Tensor, landmarks: Tensor | None) -> Terms:
+        """Mean over all, of the small ones at the size, of the large ones at the full size, where landmarks are."""
+        total, parts = originals.new_zeros(()), dict[str, Tensor]()
+        small, large = slice(prefix.num_small), slice(prefix.num_small, None)
+        for some, at_size in ((small, True), (large, False)):
+            pairs, points = (prefix.images[some], originals[some]), None if landmarks is None else landmarks[some]
+            if at_size:
+                pairs = self._at_size(pairs[0]), self._at_size(pairs[1])
+                points = None if points is None else points * (self.size / originals.shape[-1])
+            share = len(pairs[0]) / max(len(originals), 1)
+            term = self.objective.distortion(prefix.layer, *pairs, points)
+            total = total + share * term.total
+            parts = {name: parts.get(name, 0) + share * value for name, value in term.parts.items()}
         return Terms(total, parts)
 
     def decoded(
@@ -184,10 +234,7 @@ class CodecModule(AdversarialModule):
         elif self._linear:
             images = enlarged(_linear_picture(self.decoder.heads, latents), self.size)
         else:
-            full = self.stage.decode_with == "full"
-            images = self.decoder.draw(latents, quality, styles, full).float()
-            if full:
-                images = small_pictures(images, self.size)
+            images = self.decoder.draw(latents, quality, styles, self.stage.decode_with == "full").float()
         sizes = [len(index) for index in chosen]
         return list(zip(styles.split(sizes), images.split(sizes), strict=True))
 
@@ -236,6 +283,10 @@ class CodecModule(AdversarialModule):
         if grid(self.config.model) and len(bits) == len(self.config.model.layers):
             bits[-1] = bits[-1].sum(1, keepdim=True)
         return torch.cat(bits, 1)
+
+
+def _indices(chosen: Sequence[bool]) -> Tensor:
+    return torch.tensor([index for index, wanted in enumerate(chosen) if wanted], dtype=torch.long)
 
 
 def _linear_picture(heads: Heads, latents: Sequence[Tensor]) -> Tensor:

@@ -21,7 +21,8 @@ class Prefix(NamedTuple):
     """Faces of a batch, decoded up to a layer.
 
     `portion`: times the mean over these faces is, in the mean over slices of a step, the mean over all that the step
-    decodes up to this layer. `images` have no pixels (S = 0) where no term looks at them.
+    decodes up to this layer. `images` have no pixels (S = 0) where no term looks at them. Originals of the first
+    `num_small` images have fewer pixels than these, which are compared by their averages.
     """
 
     layer: str
@@ -29,6 +30,7 @@ class Prefix(NamedTuple):
     portion: float
     styles: Tensor  # [n, rows, w_dim]
     images: Tensor  # [n, 3, S, S]
+    num_small: int
 
 
 class Objective:

@@ -256,6 +256,7 @@ def data_module(config: Config, name: str, landmarks: bool = True) -> FaceDataMo
         seed=config.seed,
         accumulate=stage.accumulate,
         styles=(generator.num_rows, generator.w_dim) if stage.needs_styles else None,
+        full_size=generator.full_size if stage.decode_with == "full" else 0,
     )
 
 

@@ -76,7 +76,7 @@ def test_images_of_one_prefix_each_are_in_the_order_of_the_batch():
     codec = module()
     images = torch.arange(5.0)[:, None, None, None].expand(-1, 3, 2, 2)
     chosen = [torch.tensor([1, 4]), torch.tensor([], dtype=torch.long), torch.tensor([0, 2, 3])]
-    prefixes = [Prefix("layer", index, 1.0, torch.empty(len(index)), images[index]) for index in chosen]
+    prefixes = [Prefix("layer", index, 1.0, torch.empty(len(index)), images[index], len(index)) for index in chosen]
     assert torch.equal(codec._all_images(prefixes), images)
 
 

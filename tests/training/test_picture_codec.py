@@ -1,11 +1,15 @@
 """A codec whose MobileStyleGAN draws the face in the linear path's picture: first the code, then the decoder alone."""
 
+import zipfile
 from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import yaml
+from PIL import Image
 from tiny_model import LAYERS
 
 import hsc
@@ -76,3 +80,23 @@ def test_one_file_two_pictures(trained: Any) -> None:
     for impossible in ({"side": 0}, {"side": 48, "native": True}):
         with pytest.raises(HscError, match="must be 1 or more pixels, and excludes native"):
             codec.decompress(large, **impossible)
+
+
+def test_the_full_size_learns_from_large_and_small_faces(
+    trained: Any, faces: Path, tmp_path: Path, train_in_process: Callable[..., int]
+) -> None:
+    large = tmp_path / "large.zip"
+    with zipfile.ZipFile(faces) as small, zipfile.ZipFile(large, "w") as archive:
+        for index, name in enumerate(small.namelist()[:6]):
+            stream = BytesIO()
+            Image.open(small.open(name)).resize((64, 64)).save(stream, "PNG")
+            archive.writestr(f"large-{index}.png", stream.getvalue())
+    content = yaml.safe_load(trained.file.read_text())
+    content["runs"] = str(tmp_path / "runs")
+    stage = {"train": ["full", "discriminator"], "decode_with": "full", "steps": 3, "init": str(trained.folder())}
+    stage |= {"data": {"path": [str(faces), str(large)]}, "losses": {layer: {"l1": 1} for layer in LAYERS}}
+    stage |= {"adversarial": {"weight": 0.1}}
+    file = tmp_path / "mixed.yaml"
+    file.write_text(yaml.safe_dump(content | {"stages": {"mixed": stage}, "run": ["mixed"]}))
+    said = tmp_path / "said"
+    assert train_in_process(trained._replace(file=file, runs=tmp_path / "runs"), output=str(said)) == 0, said.read_text()
