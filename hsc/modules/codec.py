@@ -14,7 +14,7 @@ from hsc.modules.adversary import GENERATOR, AdversarialModule
 from hsc.modules.batch_slice import BatchSlice
 from hsc.modules.encoder import EncoderModule
 from hsc.modules.entropy import EntropyModule
-from hsc.modules.objective import Objective, Prefix, Terms
+from hsc.modules.objective import Compared, Objective, Prefix, Terms
 from hsc.nets.build import grid, share_components
 from hsc.nets.heads import Heads
 from hsc.nets.mobile_stylegan import MobileStyleGAN
@@ -117,17 +117,15 @@ class CodecModule(AdversarialModule):
             everything = torch.arange(len(images), device=self.device)
             decoded = self.decoded([latents], quality, [everything], self.objective.needs_images)
             prefix = Prefix(self.layer_names[-1], everything, 1.0, *decoded[0], len(images))
-            return *self._distortion(prefix, batch), [prefix]
+            return *self._distortion([prefix], batch), [prefix]
         coded = self.entropy(latents, quality, self._quantiser(), random, batch_slice)
         rows = [layer.shape[1] for layer in latents]
         total, values = self.objective.rate(coded.row_bits, rows, self.lambdas[quality], self.size**2)
         # Drawn on the CPU, where the numbers of images are wanted.
         draws = self.step_generator(PREFIXES, torch.device("cpu"))
-        prefixes = self._decoded_prefixes(coded.prefixes, quality, batch.get("large"), draws, batch_slice)
-        for prefix in prefixes:
-            term = self._distortion(prefix, batch)
-            total = total + prefix.portion * term.total
-            values |= {name: prefix.portion * value for name, value in term.parts.items()}
+        prefixes = self._decoded_prefixes(coded.prefixes, quality, draws, batch_slice, batch.get("large"))
+        term = self._distortion(prefixes, batch)
+        total, values = total + term.total, values | term.parts
         values["zero_symbols"] = torch.cat([s.flatten() for s in coded.symbols]).eq(0).float().mean()
         return total, values, prefixes
 
@@ -161,9 +159,9 @@ class CodecModule(AdversarialModule):
         self,
         prefixes: list[list[Tensor]],
         quality: Tensor,
-        large: Sequence[bool] | None,
         random: torch.Generator,
         batch_slice: BatchSlice,
+        large: Sequence[bool] | None = None,
     ) -> list[Prefix]:
         """Every prefix of all images, or each image's own draw. A layer that only other slices have drawn has no images
         and portion 0 here, so that all log the same. Small images come first.
@@ -173,7 +171,8 @@ class CodecModule(AdversarialModule):
             chosen, portions, drawn = [everything] * len(prefixes), [1.0] * len(prefixes), [1] * len(prefixes)
         else:
             whole = (batch_slice.stride * len(quality),)
-            draw = torch.randint(len(prefixes), whole, generator=random)
+            # As many images of each, since some devices compile their kernels anew for other numbers.
+            draw = torch.randperm(*whole, generator=random) % len(prefixes)
             chosen = [everything[batch_slice.of(draw) == j] for j in range(len(prefixes))]
             drawn = draw.bincount(minlength=len(prefixes)).tolist()
             portions = [batch_slice.stride * len(own) / max(count, 1) for own, count in zip(chosen, drawn, strict=True)]
@@ -189,33 +188,35 @@ class CodecModule(AdversarialModule):
             if anywhere
         ]
 
-    def _distortion(self, prefix: Prefix, batch: dict[str, Any]) -> Terms:
-        """What the layer's tasks make of the images, and how far their W+ is from the known one."""
-        images, originals, landmarks = prefix.images, batch["image"][prefix.chosen], batch.get("landmarks")
-        own = None if landmarks is None else landmarks[prefix.chosen]
-        if originals.shape[-1] == self.size:
-            total, parts = self.objective.distortion(prefix.layer, self._at_size(images), originals, own)
-        else:
-            total, parts = self._distortion_at_two_sizes(prefix, originals, own)
+    def _distortion(self, prefixes: Sequence[Prefix], batch: dict[str, Any]) -> Terms:
+        """What the layers' tasks make of the images, and how far their W+ is from the known one."""
+        total, parts = torch.zeros((), device=self.device), dict[str, Tensor]()
+        terms = [self.objective.distortion(faces) for faces in self._compared(prefixes, batch)]
         if self.stage.styles:
-            term = self.objective.styles(prefix.layer, prefix.styles, batch["styles"][prefix.chosen])
-            total, parts = total + term.total, parts | term.parts
+            known = batch["styles"]
+            terms += [self.objective.styles(p.layer, p.styles, known[p.chosen], p.portion) for p in prefixes]
+        for term in terms:
+            total = total + term.total
+            for name, value in term.parts.items():
+                parts[name] = parts.get(name, 0) + value
         return Terms(total, parts)
 
-    def _distortion_at_two_sizes(self, prefix: Prefix, originals: Tensor, landmarks: Tensor | None) -> Terms:
-        """Mean over all, of the small ones at the size, of the large ones at the full size, where landmarks are."""
-        total, parts = originals.new_zeros(()), dict[str, Tensor]()
-        small, large = slice(prefix.num_small), slice(prefix.num_small, None)
-        for some, at_size in ((small, True), (large, False)):
-            pairs, points = (prefix.images[some], originals[some]), None if landmarks is None else landmarks[some]
-            if at_size:
-                pairs = self._at_size(pairs[0]), self._at_size(pairs[1])
-                points = None if points is None else points * (self.size / originals.shape[-1])
-            share = len(pairs[0]) / max(len(originals), 1)
-            term = self.objective.distortion(prefix.layer, *pairs, points)
-            total = total + share * term.total
-            parts = {name: parts.get(name, 0) + share * value for name, value in term.parts.items()}
-        return Terms(total, parts)
+    def _compared(self, prefixes: Sequence[Prefix], batch: dict[str, Any]) -> list[list[Compared]]:
+        """Decoded images beside their originals, those of one size together: the size, unless both are larger."""
+        landmarks, at_size, larger = batch.get("landmarks"), list[Compared](), list[Compared]()
+        for prefix in prefixes:
+            originals = batch["image"][prefix.chosen]
+            own = None if landmarks is None else landmarks[prefix.chosen]
+            num_small = len(originals) if originals.shape[-1] == self.size else prefix.num_small
+            portion = prefix.portion * num_small / max(len(originals), 1)
+            small, large = slice(num_small), slice(num_small, None)
+            images, of_them = self._at_size(prefix.images[small]), self._at_size(originals[small])
+            points = None if own is None else own[small] * (self.size / originals.shape[-1])
+            at_size.append(Compared(prefix.layer, portion, images, of_them, points))
+            points = None if own is None else own[large]
+            portion = prefix.portion - portion
+            larger.append(Compared(prefix.layer, portion, prefix.images[large], originals[large], points))
+        return [faces for faces in (at_size, larger) if faces is at_size or any(len(own.images) for own in faces)]
 
     def decoded(
         self, prefixes: Sequence[list[Tensor]], quality: Tensor, chosen: Sequence[Tensor], draw: bool = True

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from hsc.config import Config, StageConfig
 from hsc.losses import Loss
-from hsc.modules.objective import Objective
+from hsc.modules.objective import Compared, Objective
 from hsc.modules.trainable import TrainableModule, output_without_rate
 from hsc.nets.build import build_generator
 from hsc.nets.mobile_stylegan import OWN_LAYERS
@@ -49,7 +49,8 @@ class ImageHeadModule(TrainableModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         images = self.generator.synthesis(batch["styles"]).float()
-        total, parts = self.objective.distortion(self._last_layer, images, batch["image"], batch.get("landmarks"))
+        faces = Compared(self._last_layer, 1.0, images, batch["image"], batch.get("landmarks"))
+        total, parts = self.objective.distortion([faces])
         if (means := self.end_micro_batch(parts | {"objective": total.detach()})) is not None:
             self.end_step(means)
         return total

@@ -33,6 +33,16 @@ class Prefix(NamedTuple):
     num_small: int
 
 
+class Compared(NamedTuple):
+    """Faces decoded up to a layer, beside what they should be. `portion` is what their mean counts."""
+
+    layer: str
+    portion: float
+    images: Tensor  # [n, 3, S, S], as the originals
+    originals: Tensor
+    landmarks: Tensor | None  # [n, P, 2] of the originals, where known: then of all faces that are compared together
+
+
 class Objective:
     """The stage's weights of layers and tasks; `losses`: the terms by name."""
 
@@ -52,20 +62,34 @@ class Objective:
         """Whether any term or a discriminator looks at decoded images."""
         return bool(self.adversarial or any(self.tasks.values()))
 
-    def distortion(self, layer: str, images: Tensor, originals: Tensor, landmarks: Tensor | None) -> Terms:
-        """Tasks of one layer on the images decoded from it."""
+    def distortion(self, faces: Sequence[Compared]) -> Terms:
+        """Tasks of the layers that the faces were decoded from. A task looks at the images of all its layers at once: a
+        judge is called once a step, and on as many images in each.
+        """
         parts: dict[str, Tensor] = {}
-        total = images.new_zeros(())
-        for task, weight in self.tasks[layer].items():
-            # Judges cannot look at no image at all.
-            value = self.losses[task](images, originals, landmarks).mean() if len(images) else total
-            parts[f"{layer}/{task}"] = value.detach()
-            total = total + weight * value
-        return Terms(self.weights[layer] * total, parts)
+        total = faces[0].images.new_zeros(())
+        for task in dict.fromkeys(task for tasks in self.tasks.values() for task in tasks):
+            asked = [own for own in faces if task in self.tasks[own.layer]]
+            for own, values in zip(asked, self._values(task, asked), strict=True):
+                value = own.portion * (values.mean() if len(values) else values.sum())
+                parts[f"{own.layer}/{task}"] = value.detach()
+                total = total + self.weights[own.layer] * self.tasks[own.layer][task] * value
+        return Terms(total, parts)
 
-    def styles(self, layer: str, decoded: Tensor, known: Tensor) -> Terms:
+    def _values(self, task: str, faces: Sequence[Compared]) -> Sequence[Tensor]:
+        """What the task makes of each image, [n] for each of the faces' layers."""
+        counts = [len(own.images) for own in faces]
+        if not sum(counts):  # judges cannot look at no image at all
+            return [own.images.sum().expand(0) for own in faces]
+        images, originals = (
+            torch.cat(of_all) for of_all in zip(*((own.images, own.originals) for own in faces), strict=True)
+        )
+        points = [own.landmarks for own in faces if own.landmarks is not None]
+        return self.losses[task](images, originals, torch.cat(points) if points else None).split(counts)
+
+    def styles(self, layer: str, decoded: Tensor, known: Tensor, portion: float = 1.0) -> Terms:
         """Squared distance of the rows of decoded W+ to those that the faces were drawn from, [N, rows, w_dim] both."""
-        value = (decoded - known).square().sum(2).mean() if len(decoded) else decoded.sum()
+        value = portion * ((decoded - known).square().sum(2).mean() if len(decoded) else decoded.sum())
         return Terms(self.weights[layer] * self.styled * value, {f"{layer}/styles": value.detach()})
 
     def rate(self, row_bits: Tensor, layer_rows: Sequence[int], lambdas: Tensor, pixels: int) -> Terms:

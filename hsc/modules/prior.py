@@ -22,7 +22,7 @@ from hsc.losses import Loss
 from hsc.modules.adversary import DISCRIMINATOR, GENERATOR, AdversarialModule
 from hsc.modules.batch_slice import BatchSlice
 from hsc.modules.encoder import EncoderModule
-from hsc.modules.objective import Objective
+from hsc.modules.objective import Compared, Objective
 from hsc.modules.trainable import mean_of
 from hsc.nets.build import share_components
 from hsc.validation_output import CodecOutput
@@ -100,7 +100,8 @@ class PriorModule(AdversarialModule):
         total = images.new_zeros(())
         values: dict[str, Tensor] = {}
         if n:
-            total, values = self.objective.distortion(self._last_layer, images[:n], originals, batch.get("landmarks"))
+            faces = Compared(self._last_layer, 1.0, images[:n], originals, batch.get("landmarks"))
+            total, values = self.objective.distortion([faces])
         if self.stage.is_adversarial:
             total = total + self.generator_loss(images[n:], values, random, batch_slice)
             total = total + self._path_penalty(len(originals), random, batch_slice, values)

@@ -66,7 +66,7 @@ def test_every_prefix_of_every_image_or_one_each():
             assert chosen == {layer: list(range(5)) for layer in LAYERS}
         else:
             assert sorted(itertools.chain(*chosen.values())) == list(range(5))
-        for layer, index, portion, styles, images in decoded:
+        for layer, index, portion, styles, images, _ in decoded:
             assert portion == 1
             latents = [values[index] for values in prefixes[LAYERS.index(layer)]]
             torch.testing.assert_close(styles, codec.decoder.styles(latents, quality[index]), rtol=1e-4, atol=1e-4)

@@ -4,7 +4,7 @@ import torch
 
 from hsc.config import StageConfig
 from hsc.losses import L2Loss, Loss
-from hsc.modules.objective import Objective
+from hsc.modules.objective import Compared, Objective
 
 
 class Darkness(Loss):
@@ -30,10 +30,13 @@ def test_distortion():
     l2, darkness = (images - originals).square().mean(), (originals - images).mean()
     expected = {"basic": 2 * (l2 + 3 * darkness), "middle": 0.5 * 4 * l2, "enhanced": l2}
     for layer, total in expected.items():
-        terms = OBJECTIVE.distortion(layer, images, originals, None)
+        terms = OBJECTIVE.distortion([Compared(layer, 1.0, images, originals, None)])
         torch.testing.assert_close(terms.total, total)
         torch.testing.assert_close(terms.parts[f"{layer}/l2"], l2)
-    assert OBJECTIVE.distortion("enhanced", images, originals, None).parts.keys() == {"enhanced/l2"}
+    layers = {"basic": 0.5, "enhanced": 2.0}
+    terms = OBJECTIVE.distortion([Compared(layer, layers[layer], images, originals, None) for layer in layers])
+    torch.testing.assert_close(terms.total, sum(portion * expected[layer] for layer, portion in layers.items()))
+    assert terms.parts.keys() == {"basic/l2", "basic/darkness", "enhanced/l2"}
 
 
 def test_rate_counts_every_prefix():

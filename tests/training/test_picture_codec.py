@@ -99,4 +99,6 @@ def test_the_full_size_learns_from_large_and_small_faces(
     file = tmp_path / "mixed.yaml"
     file.write_text(yaml.safe_dump(content | {"stages": {"mixed": stage}, "run": ["mixed"]}))
     said = tmp_path / "said"
-    assert train_in_process(trained._replace(file=file, runs=tmp_path / "runs"), output=str(said)) == 0, said.read_text()
+    assert train_in_process(trained._replace(file=file, runs=tmp_path / "runs"), output=str(said)) == 0, (
+        said.read_text()
+    )
