@@ -97,7 +97,8 @@ def test_devices_that_are_not_there_are_named():
 def test_files_are_the_same_on_an_accelerator(codec: Codec):
     latents = codec.analyse(FACES)
     expected = codec.encode(latents, 0.5)
-    there = tiny_codec(fineness=3.0)[0].to("cuda")
+    there, entropy = tiny_codec(fineness=3.0)
+    there = Codec.export(there.model, there.to("cuda").networks, entropy.to("cuda"))  # as training does
     assert there.device.type == "cuda"
     assert there.model_id == codec.model_id
     assert there.encode([layer.cuda() for layer in latents], 0.5).files == expected.files

@@ -3,6 +3,7 @@
 Every sum the twin can form is bounded here, from the integer weights and the clamps, and must stay below 2^53.
 """
 
+import copy
 import math
 from typing import cast
 
@@ -29,7 +30,10 @@ _NORM_BOUND = 1 << NORM_BITS  # of a normalised number: the root of a sum of squ
 
 @torch.no_grad()
 def integer_state(net: EntropyTransformer, num_classes: int) -> dict[str, Tensor]:
-    """The state dict of `IntegerEntropyTransformer`. Raises HscError where exact arithmetic cannot be promised."""
+    """The state dict of `IntegerEntropyTransformer`, on the CPU, as it always is; the network may be anywhere. Raises
+    HscError where exact arithmetic cannot be promised.
+    """
+    net = copy.deepcopy(net).cpu()
     width, num_rows = net.norm.weight.numel(), len(net.query_rows)
     query_rows = (net.query_rows.double() * 2**STREAM_BITS).round()
     quality_rows = (net.quality_embedding.weight.double() * 2**STREAM_BITS).round()
