@@ -99,3 +99,15 @@ def test_real_faces(data_dir):
     assert 0.2 < image.std() < 0.8
     original = to_tensor(dataset.faces.load("04000.jpg"))
     torch.testing.assert_close(image[0].mean((1, 2)), original.mean((1, 2)), atol=0.01, rtol=0)
+
+
+def test_large_and_small_images_of_one_set(folder):
+    large = np.random.default_rng(1).integers(256, size=(80, 80, 3), dtype=np.uint8)
+    Image.fromarray(large).save(folder / "3.png")
+    small = FaceDataset(open_faces(folder), 20)[[2, 9 + 2]]["image"]
+    for cache in (False, True):
+        batch = FaceDataset(open_faces(folder), 80, cache, small_size=20)[[3, 2, 9 + 2]]
+        assert batch["large"] == [True, False, False]
+        assert torch.equal(batch["image"][0], to_tensor(Image.fromarray(large)))
+        means = torch.nn.functional.avg_pool2d(batch["image"][1:], 4)
+        torch.testing.assert_close(means, small, atol=1e-6, rtol=0)

@@ -2,6 +2,7 @@
 
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,17 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from tiny_model import LAYERS
+from safetensors.torch import load_file
+from tiny_model import LAYERS, tiny_config
 
 import hsc
+from hsc.config import Config, StageConfig
+from hsc.config.schema import GeneratorConfig
 from hsc.errors import HscError
+from hsc.losses import load_losses
+from hsc.modules.codec import CodecModule
+from hsc.modules.objective import Prefix
+from hsc.nets.planes import small_pictures
 
 GENERATOR = {
     "architecture": "mobilestylegan", "channels": [8, 8, 8], "full": [8, 8, 8, 8], "z_dim": 8, "w_dim": 8,
@@ -102,3 +110,26 @@ def test_the_full_size_learns_from_large_and_small_faces(
     assert train_in_process(trained._replace(file=file, runs=tmp_path / "runs"), output=str(said)) == 0, (
         said.read_text()
     )
+    before, after = trained.weights("full"), load_file(tmp_path / "runs" / "tiny" / "mixed" / "weights.safetensors")
+    assert any(not torch.equal(value, after[name]) for name, value in before.items() if ".full_layers." in name)
+
+
+def test_images_are_compared_at_the_size_that_both_have() -> None:
+    model = tiny_config().model
+    for layer, rows in zip(LAYERS, (3, 4, 9), strict=True):
+        model.layers[layer].rows = rows
+    model = replace(model, generator=GeneratorConfig(**GENERATOR), linear_path=32)
+    stage = StageConfig(train=["full"], decode_with="full", losses={layer: {"l2": 1} for layer in LAYERS})
+    codec = CodecModule(Config(model=model, stages={"full": stage}), stage, load_losses(["l2"]))
+    faces = torch.rand(3, 3, 64, 64) * 2 - 1
+    decoded = torch.rand(3, 3, 64, 64) * 2 - 1
+    prefix = Prefix("basic", torch.tensor([2, 0, 1]), 1.0, torch.empty(3), decoded, num_small=2)
+    total, parts = codec._distortion([prefix], {"image": faces, "large": [False, True, False]})
+    small = (small_pictures(decoded[:2], 32) - small_pictures(faces[[2, 0]], 32)).square().mean()
+    large = (decoded[2] - faces[1]).square().mean()
+    torch.testing.assert_close(total, 2 / 3 * small + 1 / 3 * large)
+    torch.testing.assert_close(parts["basic/l2"], total)
+    views = codec._views(faces, [False, True, False])
+    assert views.shape == (4, 3, 32, 32), "averages of all, a window of the large one"
+    torch.testing.assert_close(views[:3], small_pictures(faces, 32))
+    assert any(torch.equal(views[3], faces[1, :, y : y + 32, x : x + 32]) for y in range(33) for x in range(33))
