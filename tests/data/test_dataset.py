@@ -1,5 +1,6 @@
 """Faces as tensors."""
 
+import numpy as np
 import pytest
 import torch
 from pictures import write_pictures
