@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from hsc.cli.codec import Device
 from hsc.cli.files import Force
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -124,6 +125,7 @@ def sample(
         float, typer.Option(min=0, max=1, metavar="P", help="The probability that a face mixes two styles.")
     ] = 0.0,
     size: Annotated[int | None, typer.Option(min=8, metavar="S", help="Pixels; default: the generator's own.")] = None,
+    device: Device = "auto",
     force: Force = False,
 ) -> None:
     """Write a zip of generated faces.
@@ -141,5 +143,5 @@ def sample(
 
     refuse_overwriting([out], [Path(generator or "")], zip_made_here, force)
     recipe = Recipe(seed, (truncation, truncation if truncation_to is None else truncation_to), mixing)
-    generate(out, count, recipe, generator, size)
+    generate(out, count, recipe, generator, size, device)
     typer.echo(f"{out}: {count} generated faces")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hsc.cli.codec import Device
 from hsc.cli.files import Force
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def sample(
         typer.Option(help="A row for each of N faces: its truncations, or the rows of W+ that it takes from another."),
     ] = None,
     size: Annotated[int | None, typer.Option(min=8, metavar="S", help="Pixels of a face, at most its own.")] = None,
+    device: Device = "auto",
     force: Force = False,
 ) -> None:
     """Draw faces from a generator.
@@ -113,18 +115,20 @@ def sample(
 
     from hsc.checkpoints import load_generator
     from hsc.cli.files import made_here, write_picture
+    from hsc.devices import find_device
     from hsc.files import refuse_overwriting
     from hsc.nets.generator import images_at_a_time
     from hsc.released import find_weights
 
     refuse_overwriting([out], [find_weights(file)], made_here, force)
-    generator = load_generator(find_weights(file))
-    z = torch.randn(count, generator.z_dim, generator=torch.Generator().manual_seed(seed))
+    place = find_device(device)
+    generator = load_generator(find_weights(file)).to(place)
+    z = torch.randn(count, generator.z_dim, generator=torch.Generator().manual_seed(seed)).to(place)
     side = min(size or generator.size, generator.size)
     with torch.inference_mode():
         styles = generator.mapping(z, truncation) if sheet is None else _sheet_styles(generator, sheet, z, truncation)
         parts = (generator.synthesis(ws).float() for ws in styles.split(images_at_a_time(generator.size)))
-        images = torch.cat([F.interpolate(part, side, mode="area") for part in parts])
+        images = torch.cat([F.interpolate(part, side, mode="area").cpu() for part in parts])
     write_picture(out, _grid(images, len(images) // count if sheet else None))
     typer.echo(f"{out}: {len(images)} faces of {side}x{side}")
 
@@ -139,7 +143,7 @@ def _sheet_styles(generator: "Generator", sheet: Sheet, z: "Tensor", truncation:
         ws = generator.mapping(z)
         return torch.stack([generator.mean_w.lerp(ws, psi) for psi in TRUNCATIONS], 1).flatten(0, 1)
     ws = generator.mapping(z, truncation)
-    other, rows = ws.roll(-1, 0), torch.arange(generator.num_rows)[:, None]
+    other, rows = ws.roll(-1, 0), torch.arange(generator.num_rows, device=z.device)[:, None]
     ends = zip(BANDS, [*BANDS[1:], generator.num_rows], strict=True)
     mixed = [torch.where((rows >= first) & (rows < end), other, ws) for first, end in ends]
     return torch.stack([ws, *mixed, other], 1).flatten(0, 1)
