@@ -2,8 +2,9 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 TRAINED_ON = "†"
+_BETWEEN, _EDGES = 3, 2  # columns of a terminal between two of a table, and at both its sides
+_TITLE_LINES = 4
+_PIECES = re.compile(r"[^ ./]+[./]*(?: [↑↓])? *")  # between which a title may be broken
 TRAINED_NOTE = f"{TRAINED_ON} The codec was trained on this metric"
 
 
@@ -110,18 +114,50 @@ class Table:
         """The cells as they are shown, with their intervals."""
         return csv_text([self.header, *([str(cell) for cell in row] for row in self.rows)])
 
-    def rich(self) -> "RichTable":
-        """For a terminal: without intervals, for which there is no room."""
+    def filled(self) -> "Table":
+        """Without the columns in which no row has anything."""
+        kept = [place for place in range(len(self.columns)) if any(row[place].text for row in self.rows)]
+        rows = [[row[place] for place in kept] for row in self.rows]
+        return replace(self, columns=[self.columns[place] for place in kept], rows=rows)
+
+    def rich(self, room: int) -> list["RichTable"]:
+        """For a terminal of `room` columns: without intervals, for which there is no room, and in several tables with
+        the same rows where one is too wide."""
+        widths = [self._width(place) for place in range(len(self.columns))]
+        names = min(widths[0], room // 2)
+        parts: list[list[int]] = [[]]
+        room -= _EDGES + names
+        left = room
+        for place in range(1, len(self.columns)):
+            left -= _BETWEEN + widths[place]
+            if left < 0 and parts[-1]:
+                parts.append([])
+                left = room - _BETWEEN - widths[place]
+            parts[-1].append(place)
+        return [self._rich([names, *(widths[place] for place in part)], [0, *part]) for part in parts]
+
+    def _width(self, place: int) -> int:
+        """Of a column on a terminal: cells stay whole, titles take few lines."""
+        from rich.cells import cell_len
+
+        title = self.columns[place].title
+        pieces = [cell_len(piece.rstrip()) for piece in _PIECES.findall(title)]
+        cells = [cell_len(row[place].marked) for row in self.rows]
+        return max([-(-cell_len(title) // _TITLE_LINES), *pieces, *cells])
+
+    def _rich(self, widths: Sequence[int], places: Sequence[int]) -> "RichTable":
         from rich import box
         from rich.table import Table as RichTable
         from rich.text import Text
 
         drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
-        for place, column in enumerate(self.columns):
-            drawn.add_column(column.title, justify="right" if place else "left", overflow="fold")
+        for width, place in zip(widths, places, strict=True):
+            title = _in_lines(self.columns[place].title, width)
+            drawn.add_column(title, justify="right" if place else "left", width=width, overflow="fold")
         for row in self.rows:
-            bold = ["bold" if self.is_best(place, cell) else "" for place, cell in enumerate(row)]
-            drawn.add_row(*(Text(cell.marked, style) for cell, style in zip(row, bold, strict=True)))
+            drawn.add_row(
+                *(Text(row[place].marked, "bold" if self.is_best(place, row[place]) else "") for place in places)
+            )
         return drawn
 
     def _bold(self, row: Sequence[Cell], start: str, end: str, escaped: Callable[[str], str] = str) -> list[str]:
@@ -140,6 +176,16 @@ def _best(column: Column, cells: Sequence[Cell]) -> str | None:
         return None
     choose = max if column.higher_is_better else min
     return choose(eligible, key=lambda cell: cell.value).text  # type: ignore[arg-type,return-value]
+
+
+def _in_lines(title: str, width: int) -> str:
+    """A title broken between its words, and between the parts of a name such as joint.learning_rate."""
+    lines = [""]
+    for piece in _PIECES.findall(title):
+        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _markdown_row(cells: Sequence[str]) -> str:

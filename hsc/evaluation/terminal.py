@@ -20,7 +20,7 @@ def show_results(curves: Sequence[Curve]) -> None:
         console.width = WIDTH_OF_FILES
     for table in telling_tables(curves):
         console.print(table.title, style="bold", markup=False)
-        console.print(table.rich())
+        console.print(*table.rich(console.width))
         for note in table.notes:
             console.print(note, style="dim", markup=False)
         console.print()

@@ -8,7 +8,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hsc.evaluation.chart import Chart, rate_chart
 from hsc.evaluation.figures import draw, png, svg
@@ -32,9 +31,6 @@ from hsc.sweeps.results import Result, best, read_results, rows, stages_of, writ
 from hsc.sweeps.run import opened
 from hsc.sweeps.sweep_file import Sweep
 from hsc.sweeps.trials import SweepFolder
-
-if TYPE_CHECKING:
-    from rich.table import Table as RichTable
 
 PARALLEL_HINT = (
     '<p class="hint">A line is a trial, from blue (best) to orange (worst). Point at a line or a row to find the trial '
@@ -72,7 +68,7 @@ def report(folder: SweepFolder) -> bool:
     console = Console(highlight=False)
     if not console.is_terminal:  # nothing has to fit
         console.width = WIDTH_OF_FILES
-    console.print(_table(sweep, results))
+    console.print(*_short(_trials(sweep, results, trained)).filled().rich(console.width))
     for line in failures(folder, results):
         console.print(line, markup=False, soft_wrap=True)
     console.print(f"page and tables: {folder.path}/index.html, {', '.join(tables)}", markup=False, soft_wrap=True)
@@ -161,17 +157,11 @@ def _link_best(folder: SweepFolder, chosen: Result) -> None:
     os.replace(fresh, folder.path / "best")
 
 
-def _table(sweep: Sweep, results: Sequence[Result]) -> "RichTable":
-    from rich import box
-    from rich.table import Table as RichTable
-
-    header, cells = _cells(sweep, results)
-    table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in header:
-        table.add_column(re.sub(r"^(stages\.|val/)", "", name), overflow="fold")
-    for row in cells:
-        table.add_row(*map(_text, row))
-    return table
+def _short(table: Table) -> Table:
+    """With titles that leave out what names of parameters and logged values begin with."""
+    titles = [re.sub(r"^(stages\.|val/)", "", column.title) for column in table.columns]
+    columns = [replace(column, title=title) for column, title in zip(table.columns, titles, strict=True)]
+    return replace(table, columns=columns)
 
 
 def _cells(sweep: Sweep, results: Sequence[Result]) -> tuple[list[str], list[list[object]]]:
@@ -183,25 +173,28 @@ def _cells(sweep: Sweep, results: Sequence[Result]) -> tuple[list[str], list[lis
     return names, [[row.get(name) for name in names] for row in rows(sweep, results)]
 
 
-def trials_table(sweep: Sweep, folder: SweepFolder, results: Sequence[Result], trained: Collection[str] = ()) -> Table:
-    """A row per trial, the best first, with links to its folder and to what its last validation looks like; columns in
-    which no trial has anything are left out."""
+def _trials(sweep: Sweep, results: Sequence[Result], trained: Collection[str]) -> Table:
+    """A row per trial, the best first."""
     header, cells = _cells(sweep, results)
     marked = sweep.metric.name if sweep.metric.quality in trained else None
-    shown = []
-    for one, row in zip(results, cells, strict=True):
-        first, *others = [
-            replace(_cell(value), trained_on=name == marked) for name, value in zip(header, row, strict=True)
-        ]
-        grid = last_pictures(folder.run(one.trial))
-        links = [Cell("see", link=grid.relative_to(folder.path).as_posix()) if grid else Cell("")]
-        shown.append([replace(first, link=f"trials/{one.trial.name}/"), *others, *links])
+    shown = [
+        [replace(_cell(value), trained_on=name == marked) for name, value in zip(header, row, strict=True)]
+        for row in cells
+    ]
     better = {sweep.metric.name: sweep.metric.maximize}
-    columns = [*(Column(name, better.get(name)) for name in header), Column("pictures")]
-    filled = [place for place in range(len(columns)) if any(row[place].text for row in shown)]
-    rows = [[row[place] for place in filled] for row in shown]
-    notes = [f"{TRAINED_NOTE}."] if marked else []
-    return Table("trials", f"Trials of {sweep.name}", [columns[place] for place in filled], rows, notes)
+    columns = [Column(name, better.get(name)) for name in header]
+    return Table("trials", f"Trials of {sweep.name}", columns, shown, [f"{TRAINED_NOTE}."] if marked else [])
+
+
+def trials_table(sweep: Sweep, folder: SweepFolder, results: Sequence[Result], trained: Collection[str] = ()) -> Table:
+    """The trials with links to their folders and to what their last validations look like; columns in which no trial
+    has anything are left out."""
+    table, shown = _trials(sweep, results, trained), []
+    for one, (first, *others) in zip(results, table.rows, strict=True):
+        grid = last_pictures(folder.run(one.trial))
+        link = Cell("see", link=grid.relative_to(folder.path).as_posix()) if grid else Cell("")
+        shown.append([replace(first, link=f"trials/{one.trial.name}/"), *others, link])
+    return replace(table, columns=[*table.columns, Column("pictures")], rows=shown).filled()
 
 
 def last_pictures(run: Path) -> Path | None:

@@ -1,6 +1,7 @@
 """`compare`: published results overlay, the page stands alone, and the tables say what the curves do."""
 
 import csv
+import io
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -8,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
+from rich.console import Console
 
 from hsc.errors import HscError
 from hsc.evaluation.bootstrap import bootstrap_interval
@@ -372,6 +376,18 @@ def test_a_codec_that_reaches_no_low_rate_does_not_move_the_first_of_equal_rates
     jpeg = curve("jpeg")
     jpeg.values = {name: values[-1:] / 2 for name, values in jpeg.values.items()}
     np.testing.assert_allclose(equal_rates([*curves, jpeg], curves[3]), 0.7 * RATES[[2, 0, 4]])
+
+
+@given(st.integers(40, 200), st.lists(st.text("ab .↑/", min_size=1, max_size=30), min_size=1, max_size=12))
+def test_a_table_on_a_terminal_shows_every_value_whole_within_the_width(width, titles):
+    rows = [[Cell(f"codec {row}"), *(Cell(f"{row}{place:02}.123") for place in range(len(titles)))] for row in range(3)]
+    table = Table("any", "any", [Column("codec"), *map(Column, titles)], rows)
+    console = Console(width=width, file=io.StringIO())
+    console.print(*table.rich(width))
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    words = console.file.getvalue().split()
+    assert all(words.count(cell.text) == 1 for row in rows for cell in row[1:])
 
 
 def test_a_terminal_shows_no_intervals_and_speaks_of_none(capsys):
