@@ -92,11 +92,14 @@ class CodecModule(AdversarialModule):
         images, random, batch_slice = batch["image"], self.step_generator(), self.batch_slice
         total, values, prefixes = self._rate_and_distortion(batch, random, batch_slice)
         if self.stage.is_adversarial:
-            decoded = self._views(self._all_images(prefixes))
+            large = batch.get("large", [False] * len(images))
+            decoded = self._all_images(prefixes)
+            decoded = self._views(decoded, [any(large)] * len(decoded))
             total = total + self.generator_loss(decoded, values, random, batch_slice)
             self.add_gradients(total)
-            originals = self._views(images, batch.get("large"))
-            values |= self.add_discriminator_gradients(originals, decoded.detach(), random, batch_slice)
+            values |= self.add_discriminator_gradients(
+                self._views(images, large), decoded.detach(), random, batch_slice
+            )
         values |= {"objective": total.detach(), "learning_rate": self._rate()}
         if (means := self.end_micro_batch(values)) is not None:
             if self.stage.is_adversarial:
@@ -142,18 +145,18 @@ class CodecModule(AdversarialModule):
         """Images [N, 3, S, S], S the size or the full size (or 0), at the size: averages of what is larger."""
         return small_pictures(images, self.size) if images.shape[-1] > self.size else images
 
-    def _views(self, images: Tensor, large: Sequence[bool] | None = None) -> Tensor:
-        """What a discriminator sees of images: them at the size, and of the full size's a window of so many pixels, the
-        same in all images of a step, which shows their texture. `large`: which of them have a texture of their own.
+    def _views(self, images: Tensor, textured: Sequence[bool]) -> Tensor:
+        """What a discriminator sees of images: all at the size, and of the textured ones, which have the full size, a
+        window of as many pixels, at the same place in all images of a step.
         """
-        if images.shape[-1] == self.size:
-            return images
+        whole = self._at_size(images)
+        if not any(textured):
+            return whole
         random = self.step_generator(WINDOW, torch.device("cpu"))
         top, left = torch.randint(images.shape[-1] - self.size + 1, (2,), generator=random).tolist()
+        chosen = torch.tensor([index for index, wanted in enumerate(textured) if wanted])
         windows = images[..., top : top + self.size, left : left + self.size]
-        if large is not None:
-            windows = windows[_indices(large).to(images.device, non_blocking=True)]
-        return torch.cat([self._at_size(images), windows])
+        return torch.cat([whole, windows[chosen.to(images.device, non_blocking=True)]])
 
     def _decoded_prefixes(
         self,
@@ -284,10 +287,6 @@ class CodecModule(AdversarialModule):
         if grid(self.config.model) and len(bits) == len(self.config.model.layers):
             bits[-1] = bits[-1].sum(1, keepdim=True)
         return torch.cat(bits, 1)
-
-
-def _indices(chosen: Sequence[bool]) -> Tensor:
-    return torch.tensor([index for index, wanted in enumerate(chosen) if wanted], dtype=torch.long)
 
 
 def _linear_picture(heads: Heads, latents: Sequence[Tensor]) -> Tensor:

@@ -132,4 +132,5 @@ def test_images_are_compared_at_the_size_that_both_have() -> None:
     views = codec._views(faces, [False, True, False])
     assert views.shape == (4, 3, 32, 32), "averages of all, a window of the large one"
     torch.testing.assert_close(views[:3], small_pictures(faces, 32))
+    assert torch.equal(codec._views(faces, [False] * 3), views[:3]), "none without a large original to compare with"
     assert any(torch.equal(views[3], faces[1, :, y : y + 32, x : x + 32]) for y in range(33) for x in range(33))
