@@ -20,7 +20,7 @@ class PillowAnchor(Anchor):
     library: str
 
     def __init__(self) -> None:
-        one, other = (self.parameters(quality) for quality in self.qualities[:2])
+        one, other = (self.parameters(quality) for quality in (self.qualities[0], self.qualities[-1]))
         fixed = [f"{name}={value}" for name, value in one.items() if other[name] == value]
         self.settings = " ".join([self.format, *fixed])
 
