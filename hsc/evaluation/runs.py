@@ -80,7 +80,7 @@ def _read_run(folder: Path) -> Run:
     for stage in reversed(_stages(folder)):
         try:
             metrics = json.loads((folder / stage / "done.json").read_text(encoding="utf-8-sig"))["metrics"]
-            own = as_in_results(read_own_metrics(folder / stage / "log"))
+            own = as_in_results(read_own_metrics(folder / stage))
             layers = _by_layer(metrics, own)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue

@@ -11,7 +11,7 @@ from typing import Any
 from hsc.files import write_atomically
 from hsc.metrics.info import MetricInfo, column_name, metric_info
 
-FILE = "own_metrics.json"  # beside the log of a stage
+FILE = Path("log", "own_metrics.json")  # in a stage's folder
 
 
 def own_metrics(infos: Iterable[MetricInfo]) -> dict[str, MetricInfo]:
@@ -38,16 +38,16 @@ def from_json(content: Mapping[str, Mapping[str, Any]]) -> dict[str, MetricInfo]
     }
 
 
-def write_own_metrics(log: Path, infos: Mapping[str, MetricInfo]) -> None:
-    """Keep what is known of a stage's own metrics, by their logged names, in the folder of its log."""
+def write_own_metrics(stage: Path, infos: Mapping[str, MetricInfo]) -> None:
+    """Keep what is known of a stage's own metrics, by their logged names, beside its log."""
     if infos:
-        write_atomically(log / FILE, json.dumps(to_json(infos), indent=1).encode())
+        write_atomically(stage / FILE, json.dumps(to_json(infos), indent=1).encode())
 
 
-def read_own_metrics(log: Path) -> dict[str, MetricInfo]:
-    """What `write_own_metrics` kept; nothing where there is none."""
+def read_own_metrics(stage: Path) -> dict[str, MetricInfo]:
+    """What `write_own_metrics` kept in a stage's folder; nothing where there is none."""
     try:
-        return from_json(json.loads((log / FILE).read_text(encoding="utf-8")))
+        return from_json(json.loads((stage / FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 

@@ -60,7 +60,7 @@ def read_outcome(run: Path, metric: Metric) -> Outcome:
         reused=reused,
         images=[values[IMAGES] for values in measured],
         layers=layers_of(run),
-        own=read_own_metrics(run / stages[-1] / "log"),
+        own=read_own_metrics(run / stages[-1]),
     )
 
 

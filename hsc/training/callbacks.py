@@ -124,12 +124,12 @@ class TrainingCurves(StepCallback):
 class OwnMetrics(pl.Callback):
     """Keeps beside the stage's log which way the metrics of the user's own judges are better."""
 
-    def __init__(self, log: Path) -> None:
-        self._log = log
+    def __init__(self, stage: Path) -> None:
+        self._stage = stage
 
     @rank_zero_only
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        write_own_metrics(self._log, own_metrics(described_metrics(trainer).values()))
+        write_own_metrics(self._stage, own_metrics(described_metrics(trainer).values()))
 
 
 class Selection(NamedTuple):

@@ -18,8 +18,6 @@ from hsc.config import Config, to_yaml
 from hsc.errors import HscError
 from hsc.files import write_atomically
 
-LOG = "log"  # folder in a stage's
-
 
 class WandbRun(WandbLogger):
     """Logs against `samples_seen`, which every value comes with: Lightning's own step begins anew with each stage."""
@@ -56,7 +54,7 @@ class MLflowRun(_AgainstSamplesSeen, MLFlowLogger):
 
 def stage_log(folder: Path) -> CSVLogger:
     """The CSV file of a stage: `STAGE/log/version_N/metrics.csv`, a version each time the stage is (re)started."""
-    return CSVLogger(folder, name=LOG, flush_logs_every_n_steps=1)
+    return CSVLogger(folder, name="log", flush_logs_every_n_steps=1)
 
 
 @contextmanager

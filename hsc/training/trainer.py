@@ -29,7 +29,6 @@ from hsc.files import sha256
 from hsc.judges.base import import_class
 from hsc.training.callbacks import CompiledNetworks, EarlyStop, HalfLifeAveraging, OwnMetrics, TrainingCurves
 from hsc.training.checkpoints import LAST, CatchUpValidation, SafeCheckpoints, StageCheckpoints
-from hsc.training.loggers import LOG
 
 SET_BY_HSC = {
     "accelerator": "set device",
@@ -92,7 +91,7 @@ def build_trainer(
         *reports,
         *([early_stop] if early_stop is not None else []),
         TrainingCurves(name),
-        OwnMetrics(folder / LOG),
+        OwnMetrics(folder),
         *own_callbacks(config),
         *(callback for callback in shown if not (isinstance(callback, ProgressBar) and shows_no_bar(config))),
         StageCheckpoints(name, folder / LAST),

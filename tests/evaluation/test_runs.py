@@ -68,7 +68,7 @@ def write_run_with_own_judge(folder: Path, values: tuple[float, float] = (0.4, 0
     for layer, value in zip(("basic", "middle"), values, strict=True):
         content["metrics"][f"val/{layer}/my_judges:Likeness"] = value
     done.write_text(json.dumps(content))
-    write_own_metrics(folder / "joint" / "log", OWN)
+    write_own_metrics(folder / "joint", OWN)
     return folder
 
 

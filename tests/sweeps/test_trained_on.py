@@ -45,7 +45,7 @@ def test_a_judge_of_the_users_own_has_its_own_direction_and_mark(folder: SweepFo
     log.write_text("step,samples_seen,val/all/my:Own,val/all/bpp\n0,8,0.5,0.2\n1,16,0.7,0.1\n")
     (run / "config.yaml").write_text("run: [only]\nmodel: {layers: {all: {}}}\n")
     info = MetricInfo("my:Own", "likeness", True, judge="likeness", family="mine")
-    write_own_metrics(run / "only" / "log", {"my:Own": info})
+    write_own_metrics(run / "only", {"my:Own": info})
     card = {"judges": ["my:Loss"], "judge_families": ["mine"]}
     weights_file.save(run / "codec.safetensors", {"some": torch.zeros(1)}, "codec", {}, card)
     outcome = read_outcome(run, sweep.metric)
