@@ -82,11 +82,6 @@ class GeneratorConfig(Section):
         return [4 * 2**i for i in range(len(self.channels) + (self.architecture == "mobilestylegan"))]
 
     @property
-    def full_size(self) -> int:
-        """Side of its larger size; 0 where it has none."""
-        return 4 * 2 ** len(self.full) if self.full else 0
-
-    @property
     def num_rows(self) -> int:
         """Rows of W+: of a mobilestylegan those of 1024² at every size, so that a W+ draws one face at all of them."""
         return MOBILE_STYLEGAN_ROWS if self.architecture == "mobilestylegan" else 2 * len(self.channels)

@@ -205,21 +205,21 @@ class CodecModule(AdversarialModule):
         return Terms(total, parts)
 
     def _compared(self, prefixes: Sequence[Prefix], batch: dict[str, Any]) -> list[list[Compared]]:
-        """Decoded images beside their originals, those of one size together: the size, unless both are larger."""
-        landmarks, at_size, larger = batch.get("landmarks"), list[Compared](), list[Compared]()
+        """Decoded images beside their originals: those that are compared at the size, and any at the full size."""
+        at_size, at_full_size = list[Compared](), list[Compared]()
         for prefix in prefixes:
-            originals = batch["image"][prefix.chosen]
-            own = None if landmarks is None else landmarks[prefix.chosen]
-            num_small = len(originals) if originals.shape[-1] == self.size else prefix.num_small
-            portion = prefix.portion * num_small / max(len(originals), 1)
-            small, large = slice(num_small), slice(num_small, None)
-            images, of_them = self._at_size(prefix.images[small]), self._at_size(originals[small])
-            points = None if own is None else own[small] * (self.size / originals.shape[-1])
-            at_size.append(Compared(prefix.layer, portion, images, of_them, points))
-            points = None if own is None else own[large]
-            portion = prefix.portion - portion
-            larger.append(Compared(prefix.layer, portion, prefix.images[large], originals[large], points))
-        return [faces for faces in (at_size, larger) if faces is at_size or any(len(own.images) for own in faces)]
+            images, originals = prefix.images, batch["image"][prefix.chosen]
+            landmarks = batch["landmarks"][prefix.chosen] if "landmarks" in batch else None
+            small, large = slice(prefix.num_small), slice(prefix.num_small, None)
+            scaled = None if landmarks is None else landmarks[small] * (self.size / originals.shape[-1])
+            pair = self._at_size(images[small]), self._at_size(originals[small])
+            share = len(pair[0]) / max(len(images), 1)
+            at_size.append(Compared(prefix.layer, prefix.portion * share, *pair, scaled))
+            if len(images) > prefix.num_small:
+                points = None if landmarks is None else landmarks[large]
+                counts = prefix.portion * (1 - share)
+                at_full_size.append(Compared(prefix.layer, counts, images[large], originals[large], points))
+        return [at_size, at_full_size] if at_full_size else [at_size]
 
     def decoded(
         self, prefixes: Sequence[list[Tensor]], quality: Tensor, chosen: Sequence[Tensor], draw: bool = True

@@ -81,9 +81,7 @@ class Objective:
         counts = [len(own.images) for own in faces]
         if not sum(counts):  # judges cannot look at no image at all
             return [own.images.sum().expand(0) for own in faces]
-        images, originals = (
-            torch.cat(of_all) for of_all in zip(*((own.images, own.originals) for own in faces), strict=True)
-        )
+        images, originals = torch.cat([own.images for own in faces]), torch.cat([own.originals for own in faces])
         points = [own.landmarks for own in faces if own.landmarks is not None]
         return self.losses[task](images, originals, torch.cat(points) if points else None).split(counts)
 

@@ -8,7 +8,7 @@ from hsc.nets.entropy import EntropyTransformer
 from hsc.nets.entropy_integer import IntegerEntropyTransformer
 from hsc.nets.generator import Generator
 from hsc.nets.heads import Heads, StyleHeads
-from hsc.nets.mobile_stylegan import MobileStyleGAN
+from hsc.nets.mobile_stylegan import MobileStyleGAN, size_of
 from hsc.nets.picture_heads import PictureHeads
 from hsc.nets.quantise import Gain
 from hsc.nets.stylegan2 import StyleGAN2
@@ -17,6 +17,11 @@ from hsc.nets.stylegan2 import StyleGAN2
 def image_size(model: ModelConfig) -> int:
     """Pixels on a side of the model's images."""
     return model.generator.resolutions[-1]
+
+
+def full_size(model: ModelConfig) -> int:
+    """The same of its generator's larger size; 0 where it has none."""
+    return size_of(model.generator.full) if model.generator.full else 0
 
 
 def bands(model: ModelConfig) -> list[tuple[int, int]]:

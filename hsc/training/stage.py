@@ -21,7 +21,7 @@ from hsc.modules.codec import CodecModule
 from hsc.modules.image_heads import ImageHeadModule
 from hsc.modules.prior import PriorModule
 from hsc.modules.trainable import TrainableModule
-from hsc.nets.build import image_size
+from hsc.nets.build import full_size, image_size
 from hsc.released import find_weights
 from hsc.training.callbacks import EarlyStop, choose_selection, report_callbacks
 from hsc.training.checkpoints import PREVIOUS, newest_checkpoint
@@ -256,7 +256,7 @@ def data_module(config: Config, name: str, landmarks: bool = True) -> FaceDataMo
         seed=config.seed,
         accumulate=stage.accumulate,
         styles=(generator.num_rows, generator.w_dim) if stage.needs_styles else None,
-        full_size=generator.full_size if stage.decode_with == "full" else 0,
+        full_size=full_size(config.model) if stage.decode_with == "full" else 0,
     )
 
 
