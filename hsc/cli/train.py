@@ -42,6 +42,8 @@ def train(
 
     if verbose and quiet:
         raise typer.BadParameter("--verbose and --quiet exclude each other")
+    if not verbose:
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # DDP's remarks; torch reads this as it is imported
     with _saying_how_to_go_on(arguments):
         with status("loading"):
             from hsc.training import train as run_stages
