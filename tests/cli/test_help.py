@@ -62,6 +62,28 @@ def test_a_shell_can_complete_verbs_and_options(shell: str):
     assert "evaluate" not in asked.stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "not_needed"),
+    [
+        (["--help"], ["torch", "numpy"]),
+        (["train", "--help"], ["torch", "numpy"]),
+        (["doctor"], ["pytorch_lightning", "torchmetrics", "torchvision", "wandb", "lpips", "hsc.codec"]),
+    ],
+    ids=" ".join,
+)
+def test_what_should_answer_at_once_imports_nothing_large(arguments: list[str], not_needed: list[str]):
+    program = f"""
+import sys
+from hsc.cli import main
+try:
+    main({arguments})
+finally:
+    print([name for name in {not_needed} if name in sys.modules], file=sys.stderr)
+"""
+    asked = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (asked.returncode, asked.stderr) == (0, "[]\n")
+
+
 def test_version(run):
     from hsc import __version__
 

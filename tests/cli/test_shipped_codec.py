@@ -47,3 +47,13 @@ def test_faces_are_drawn_coded_and_their_file_names_the_model(run, shipped: Path
 def test_doctor_knows_the_shipped_codec(run, shipped: Path):
     line = next(line for line in run("doctor").out.splitlines() if line.startswith("shipped codec"))
     assert line.split()[2:] == ["ok", f"{released.DEFAULT_MODEL},", "16x16,", "3", "layers,", "4", "qualities"]
+
+
+def test_doctor_sees_a_damaged_codec(run, shipped: Path):
+    asset = shipped / f"{released.DEFAULT_MODEL}.safetensors"
+    asset.write_bytes(asset.read_bytes()[:-100])
+    ended = run("doctor")
+    line = next(line for line in ended.out.splitlines() if line.startswith("shipped codec"))
+    assert "MISSING" in line
+    assert "truncated or damaged" in line
+    assert ended.status == 0
