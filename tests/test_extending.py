@@ -1,6 +1,7 @@
 """docs/extending.md is run as it stands."""
 
 import csv
+import json
 import math
 import re
 import sys
@@ -11,6 +12,7 @@ import torch
 import yaml
 from pictures import write_pictures
 from tiny_model import EXPERIMENT
+from wandb_run import read_wandb_run
 
 from hsc.cli import main
 from hsc.config.reading import merged
@@ -56,6 +58,18 @@ def test_the_pages_attribute_is_found_by_name_and_differentiable() -> None:
     assert (distances > 0).all()
 
 
+def train(folder: Path, monkeypatch: pytest.MonkeyPatch, block: str, *words: str) -> None:
+    """A tiny experiment in `folder` with the page's YAML that begins with the key `block`, through the command line."""
+    (added,) = re.findall(rf"```yaml\n({block}:.*?)```", PAGE.read_text(), re.DOTALL)
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(merged(EXPERIMENT, TRAINED)))
+    (folder / "added.yaml").write_text(added.replace("lpips.vgg, ", ""))
+    write_pictures(folder / "faces", 8, 32, squares=4, digits=1)
+    monkeypatch.chdir(folder)
+    with pytest.raises(SystemExit) as end:
+        main(["train", "tiny.yaml", "added.yaml", *words])
+    assert not end.value.code
+
+
 @pytest.mark.usefixtures("modules")
 def test_the_pages_attribute_is_learnt_and_reported_in_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page's YAML beside a tiny experiment, through the command line."""
@@ -63,15 +77,8 @@ def test_the_pages_attribute_is_learnt_and_reported_in_a_run(tmp_path: Path, mon
         load_judge("dlib68")
     except NotAvailable as reason:
         pytest.skip(str(reason))
-    (task,) = re.findall(r"```yaml\n(defaults:.*?)```", PAGE.read_text(), re.DOTALL)
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(merged(EXPERIMENT, TRAINED)))
-    (tmp_path / "task.yaml").write_text(task.replace("lpips.vgg, ", ""))
-    write_pictures(tmp_path / "faces", 8, 32, squares=4, digits=1)
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(SystemExit) as end:
-        main(["train", "tiny.yaml", "task.yaml"])
-    assert not end.value.code
+    train(tmp_path, monkeypatch, "defaults")
     (log,) = tmp_path.glob("runs/tiny/joint/log/*/metrics.csv")
     with open(log) as file:
         rows = list(csv.DictReader(file))
@@ -87,3 +94,21 @@ def test_the_pages_judge_is_found_by_name() -> None:
     judge = load_judge("my_judges:Brightness")
     original = torch.zeros(2, 3, 16, 16)
     assert judge(original, original + 0.25).tolist() == pytest.approx([0.25, 0.25])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("modules")
+def test_the_pages_judge_is_in_an_offline_wandb_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(tmp_path, monkeypatch, "judges", "logging.wandb=offline")
+    run = read_wandb_run(tmp_path / "runs")
+    logged = {name for row in run.history for name in row}
+    for layer in ("basic", "middle", "enhanced"):
+        name = f"val/{layer}/my_judges:Brightness"
+        assert math.isfinite(run.summary[name])
+        assert run.axes[name] == "samples_seen"
+        assert name in logged
+    assert run.config["judge_of_my_judges:Brightness"] == "brightness"
+    panel = run.config["_wandb/visualize/val/rate_distortion/my_judges:Brightness"]["panel_config"]
+    assert panel["stringSettings"]["title"] == "brightness over bits per pixel"
+    (table,) = tmp_path.glob("runs/tiny/wandb/offline-run-*/files/media/table/val/per_image_*.json")
+    assert "my_judges:Brightness" in json.loads(table.read_text())["columns"]

@@ -178,6 +178,11 @@ def find_judge(judge: str | Judge, device: torch.device) -> Judge:
     return load_judge(judge, device) if isinstance(judge, str) else judge.to(device)
 
 
+def known_info(trainer: pl.Trainer, metric: str) -> MetricInfo | None:
+    """What hsc, or the judge that gives it, says of a metric by its logged name without the layer."""
+    return metric_info(metric) or described_metrics(trainer).get(metric)
+
+
 def described_metrics(trainer: pl.Trainer) -> dict[str, MetricInfo]:
     """What the callbacks that measure say of what they log, by its name without the layer."""
     measuring = (one for one in trainer.callbacks if isinstance(one, LayerMetricCallback))  # type: ignore[attr-defined]
@@ -186,8 +191,7 @@ def described_metrics(trainer: pl.Trainer) -> dict[str, MetricInfo]:
 
 def logged_info(trainer: pl.Trainer, name: str) -> MetricInfo:
     """What is known of a logged value such as val/enhanced/lpips. Raises HscError where that is nothing."""
-    metric = name.rpartition("/")[2]
-    info = metric_info(metric) or described_metrics(trainer).get(metric)
+    info = known_info(trainer, name.rpartition("/")[2])
     if info is None:
         raise HscError(
             f"whether more of {name!r} is better is not known: monitor a metric of hsc's, or what a judge of your own "

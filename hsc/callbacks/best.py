@@ -38,8 +38,8 @@ class BestValueCallback(pl.Callback):
         axis = "samples_seen" if samples_seen(pl_module) is not None else None
         for run in wandb_runs(trainer):
             for name in reported.keys() - self._defined:
-                # Otherwise W&B puts the last value back at the next validation.
-                run.define_metric(name, step_metric=axis, summary="none")
+                # Otherwise W&B puts the last value back at the next validation. A bare dot would name a nested value.
+                run.define_metric(name.replace(".", r"\."), step_metric=axis, summary="none")
             for name in set(run.summary.keys()) - self.best.keys():  # of other validations, or of another stage
                 if name.startswith("val/") and isinstance(run.summary[name], int | float):
                     del run.summary[name]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from hsc.callbacks.base import LayerMetricCallback, codec_output
+from hsc.callbacks.base import LayerMetricCallback, codec_output, known_info
 from hsc.callbacks.loggers import log_to_wandb, wandb_runs
 from hsc.metrics.per_image import PerImage, image_keys
 
@@ -42,8 +42,10 @@ class WandbTableCallback(pl.Callback):
         if rows:
             items["val/per_image"] = wandb.Table(columns=[*columns], data=rows)
         for name, points in self._curves(trainer).items():
-            table = wandb.Table(columns=["layer", "bpp", name], data=points)
-            items[f"val/rate_distortion/{name}"] = wandb.plot.line(table, "bpp", name, title=f"{name} over bpp")
+            column = name.replace(".", "_")  # Vega takes what follows a dot for a part of a nested value
+            table = wandb.Table(columns=["layer", "bpp", column], data=points)
+            title = f"{_in_words(trainer, name)} over bits per pixel"
+            items[f"val/rate_distortion/{name}"] = wandb.plot.line(table, "bpp", column, title=title)
         log_to_wandb(trainer, pl_module, items)
 
     def _per_image(self, trainer: pl.Trainer) -> tuple[list[str], list[list[Any]]]:
@@ -75,3 +77,11 @@ class WandbTableCallback(pl.Callback):
                 if rate is not None and measured != name and not measured.startswith(("bpp", "bytes")):
                     curves.setdefault(measured, []).append([layer, rate, value])
         return curves
+
+
+def _in_words(trainer: pl.Trainer, name: str) -> str:
+    """What a logged number is, with its unit where it is logged in that unit."""
+    info = known_info(trainer, name)
+    if info is None:
+        return name.replace("_", " ")
+    return info.axis if info.scale == 1 else info.label

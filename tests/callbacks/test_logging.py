@@ -34,6 +34,7 @@ NAMES = [
     "lpips",
     "lpips_vgg",
     "psnr",
+    "my.judges:Likeness",
     "identity_accuracy",
     "identity_distance",
     "landmark_nme",
@@ -48,7 +49,9 @@ IMAGES = 504
 def callbacks() -> list[pl.Callback]:
     return [
         BppCallback(),
-        PerceptualCallback({"lpips": Distance(), "lpips_vgg": Distance(), "psnr": Distance()}),
+        PerceptualCallback(
+            {"lpips": Distance(), "lpips_vgg": Distance(), "psnr": Distance(), "my.judges:Likeness": Distance()}
+        ),
         IdentityAccuracyCallback(Projection()),
         LandmarkErrorCallback(Corners()),
         FIDCallback(Projection()),
@@ -172,14 +175,27 @@ def test_wandb_lists_single_images(wandb_run, run_folder):
         assert all(math.isfinite(value) for value in row[2:])
 
 
-def test_wandb_draws_rate_distortion_curves(wandb_run, run_folder, rows):
-    tables = wandb_tables(wandb_run, run_folder, "val/rate_distortion/lpips_table")
+@pytest.mark.parametrize(
+    ("name", "column", "title"),
+    [
+        ("lpips", "lpips", "LPIPS (AlexNet)"),
+        ("psnr", "psnr", "PSNR (dB)"),
+        ("landmark_nme", "landmark_nme", "Landmark error (NME)"),  # logged as a share, not in per cent
+        ("my.judges:Likeness", "my_judges:Likeness", "distance"),
+        ("zero_symbols", "zero_symbols", "zero symbols"),
+    ],
+)
+def test_wandb_draws_rate_distortion_curves(wandb_run, run_folder, rows, name, column, title):
+    tables = wandb_tables(wandb_run, run_folder, f"val/rate_distortion/{name}_table")
     assert len(tables) == 2
-    assert tables[0]["columns"] == ["layer", "bpp", "lpips"]
+    assert tables[0]["columns"] == ["layer", "bpp", column]
     for layer, bpp, value in tables[0]["data"]:
         assert bpp == pytest.approx(float(rows[0][f"val/{layer}/bpp"]), rel=1e-6)
-        assert value == pytest.approx(float(rows[0][f"val/{layer}/lpips"]), rel=1e-6)
+        assert value == pytest.approx(float(rows[0][f"val/{layer}/{name}"]), rel=1e-6)
     assert [row[0] for row in tables[0]["data"]] == list(LAYERS)
+    panel = wandb_run.config[f"_wandb/visualize/val/rate_distortion/{name}"]["panel_config"]
+    assert panel["fieldSettings"]["y"] == column
+    assert panel["stringSettings"]["title"] == f"{title} over bits per pixel"
 
 
 def test_wandb_config_tells_judges_gallery_and_code(wandb_run):
