@@ -301,7 +301,7 @@ def _signed(value: float, info: MetricInfo, of_rate: bool) -> str:
 
 def _trained_note(curves: Sequence[Curve], metrics: Sequence[str]) -> list[str]:
     if any(metric in curve.trained_on for curve in curves for metric in metrics):
-        return [f"{TRAINED_NOTE}."]
+        return [f"{TRAINED_NOTE}; bold is the best of the others."]
     return []
 
 

@@ -383,7 +383,10 @@ def test_playing_ends_with_all_bytes(opened):
 
 def test_a_wipe_shows_both_pictures(opened):
     page = opened()
+    beside = [page.locator(f"#shown-{side} figcaption").inner_text() for side in ("left", "right")]
     page.select_option("#mode", "wipe")
+    assert page.locator("#shown-both figcaption").inner_text() == " | ".join(beside)
+    assert all("bytes" in caption for caption in beside)
     frame = page.locator("#shown-both .frame")
     frame.scroll_into_view_if_needed()
     assert frame.locator("img").count() == 2

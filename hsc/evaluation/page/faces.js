@@ -178,10 +178,9 @@ function startFaces(data, view) {
     panels.style.setProperty("--x", pan.x);
     panels.style.setProperty("--y", pan.y);
     panels.style.setProperty("--wipe", `${wipe.value}%`);
-    fill("shown-original", content(chosen.original), "Original", "");
+    fill("shown-original", content(chosen.original), [["Original", ""]]);
     SIDES.forEach((side, place) => {
-      const [title, words] = caption(side, sides[place]);
-      fill(`shown-${side}`, picture(side, sides[place]), title, words, sides[place]?.shot.metrics);
+      fill(`shown-${side}`, picture(side, sides[place]), [caption(side, sides[place])], sides[place]?.shot.metrics);
       part(`shown-${side}`).classList.toggle("over", Boolean(sides[place] && sides[place].over > 0));
     });
     showBoth(sides);
@@ -235,22 +234,25 @@ function startFaces(data, view) {
     return made;
   }
 
-  function fill(id, made, title, words, metrics) {
+  // A frame and what is told of it: [name, words] of each picture in it.
+  function fill(id, made, captions, metrics) {
     const frame = part(id).querySelector(".frame");
-    const heading = document.createElement("strong");
-    heading.textContent = title;
-    part(id).querySelector("figcaption").replaceChildren(heading, ` ${words}`);
+    part(id).querySelector("figcaption").replaceChildren(...captions.flatMap(([name, words], place) => {
+      const heading = document.createElement("strong");
+      heading.textContent = name;
+      return [place ? " | " : "", heading, ` ${words}`];
+    }));
     frame.replaceChildren();
     if (!made) return;
     const image = made.querySelector("img");
-    if (image) image.alt = `${title}: face ${chosen.name}${words ? `, ${words}` : ""}`;
+    if (image) image.alt = captions.map(([name, words]) => `${name}: face ${chosen.name}${words ? `, ${words}` : ""}`).join(" | ");
     frame.append(made);
-    if (numbers.checked && metrics) frame.append(badge(metrics, title));
+    if (numbers.checked && metrics) frame.append(badge(metrics, captions[0][0]));
   }
 
   function showBoth(sides) {
     const [left, right] = SIDES.map((side, place) => picture(side, sides[place]));
-    const names = SIDES.map((side, place) => caption(side, sides[place])[0]);
+    const captions = SIDES.map((side, place) => caption(side, sides[place]));
     wipe.hidden = mode.value !== "wipe";
     if (mode.value === "wipe") {
       const over = document.createElement("div");
@@ -260,13 +262,14 @@ function startFaces(data, view) {
       both.className = "wiped";
       if (right) both.append(right);
       both.append(over, Object.assign(document.createElement("div"), { className: "edge" }));
-      fill("shown-both", both, `${names[0]} | ${names[1]}`, "");
+      fill("shown-both", both, captions);
     } else if (mode.value === "difference") {
       const made = document.createElement("div");
       const canvas = document.createElement("canvas");
       made.className = "content";
       made.append(canvas);
-      fill("shown-both", left && right ? made : null, `${names[1]} less ${names[0]}`, `in each colour, × ${GAIN}; black where they are equal`);
+      const told = [`${captions[1][0]} less ${captions[0][0]}`, `in each colour, × ${GAIN}; black where they are equal`];
+      fill("shown-both", left && right ? made : null, [told]);
       if (left && right) drawDifference(canvas, left.querySelector("img"), right.querySelector("img"));
     }
   }
