@@ -108,7 +108,6 @@ def encode(
     from hsc.coding.container import is_coded
     from hsc.data.pictures import pictures_among
     from hsc.files import is_stream, write_atomically
-    from hsc.images import to_tensor
 
     jobs = files.plan(source, output, pictures_among, files.ENCODED)
     files.check_outputs(jobs, Path(model), is_coded, force)
@@ -135,7 +134,7 @@ def encode(
         sizes.update({job: finished.values(job) for job in jobs if job in finished})
         for job, encoded in files.run_batches(jobs, spread, "encoding", finished):
             if keep_crop and encoded.crop is not None:
-                files.write_picture(crops[job].target, to_tensor(encoded.crop))
+                files.write_picture(crops[job].target, encoded.crop)
             write_atomically(job.target, encoded.data)
             sizes[job] = len(encoded.data), encoded.pixels
             finished.add(job, sizes[job])
@@ -184,10 +183,10 @@ def decode(
     import hsc
     from hsc.codec import batches
     from hsc.coding.container import read_file
-    from hsc.images import pictures_at_once
+    from hsc.images import pictures_at_once, to_pil
 
     jobs = files.plan(source, output, files.coded_among, files.DECODED)
-    files.check_outputs(jobs, Path(model), files.made_here, force)
+    files.check_pictures([job.target for job in jobs], [Path(model), *(job.source for job in jobs)], force)
     codec = hsc.load(model, device)
     _check_range("--layers", layers, 1, len(codec.layers))
     if native and side:
@@ -204,7 +203,7 @@ def decode(
             with drawing:
                 pictures = codec.pictures(decoded, native, side)
                 for job, picture, held, damage in zip(part, pictures, decoded.held, decoded.damage, strict=True):
-                    files.write_picture(job.target, picture)
+                    files.write_picture(job.target, to_pil(picture))
                     written.append(Decoded(picture.shape[-1], picture.shape[-2], held, damage))
         return written
 

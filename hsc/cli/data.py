@@ -124,7 +124,7 @@ def sample(
     mixing: Annotated[
         float, typer.Option(min=0, max=1, metavar="P", help="The probability that a face mixes two styles.")
     ] = 0.0,
-    size: Annotated[int | None, typer.Option(min=8, metavar="S", help="Pixels; default: the generator's own.")] = None,
+    size: Annotated[int | None, typer.Option(min=8, metavar="S", help="Pixels, at most the generator's own.")] = None,
     device: Device = "auto",
     force: Force = False,
 ) -> None:

@@ -19,7 +19,7 @@ from hsc.parallel import in_order
 from hsc.progress import progress
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from PIL import Image
 
 T = TypeVar("T")
 Force = Annotated[bool, typer.Option("--force", help="Write over an output that this verb did not write before.")]
@@ -91,6 +91,14 @@ def coded_among(names: Iterable[str], folder: Path) -> list[str]:
 def check_outputs(jobs: Sequence[Job], model: Path, own: Callable[[Path], bool], force: bool) -> None:
     """Raise HscError where the results would destroy an input or, without `force`, what is not `own`."""
     refuse_overwriting([job.target for job in jobs], [model, *(job.source for job in jobs)], own, force)
+
+
+def check_pictures(targets: Iterable[Path], inputs: Iterable[Path], force: bool) -> None:
+    """The same for pictures that `write_picture` will write, and where a name is that of no picture."""
+    targets = list(targets)
+    refuse_overwriting(targets, inputs, made_here, force)
+    for target in targets:
+        _kind_of_picture(target)
 
 
 def tell(job: Job, line: str) -> None:
@@ -226,23 +234,27 @@ def group_by(items: Iterable[T], key: Callable[[T], object]) -> list[list[T]]:
     return list(groups.values())
 
 
-def write_picture(target: Path, image: "Tensor") -> None:
-    """Write [3, H, W] in [-1, 1] as the kind of picture that the ending of `target` names; PNG into a stream without.
+def write_picture(target: Path, picture: "Image.Image") -> None:
+    """Write a picture of the kind that the ending of `target` names; PNG into a stream without.
 
     The picture says that hsc made it, where its kind can; see `made_here`.
     """
     from PIL import Image
 
-    from hsc.images import to_pil
+    about = Image.Exif()
+    about[_SOFTWARE] = "hsc"
+    write_atomically(target, lambda file: picture.save(file, format=_kind_of_picture(target), exif=about))
+
+
+def _kind_of_picture(target: Path) -> str:
+    from PIL import Image
 
     Image.init()
     ending = target.suffix.lower() or (".png" if is_stream(target) else "")
     kind = Image.registered_extensions().get(ending)
-    if kind not in Image.SAVE:
+    if kind is None or kind not in Image.SAVE:
         raise HscError(f"{target}: no kind of picture ends in '{target.suffix}'; name the output .png, .jpg or .webp")
-    about = Image.Exif()
-    about[_SOFTWARE] = "hsc"
-    write_atomically(target, lambda file: to_pil(image).save(file, format=kind, exif=about))
+    return kind
 
 
 def made_here(picture: Path) -> bool:

@@ -11,6 +11,7 @@ from hsc.cli.codec import Device
 from hsc.cli.files import Force
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from hsc.nets.generator import Generator
@@ -110,27 +111,37 @@ def sample(
       hsc prior sample prior128 faces.png --count 16 --seed 1
       hsc prior sample ffhq1024 mixing.png --sheet mixing --count 4 --size 256
     """
+    if sheet is Sheet.mixing and count < 2:
+        raise typer.BadParameter("--sheet mixing mixes each face with the next: give --count 2 or more")
     import torch
     import torch.nn.functional as F
+    from PIL import Image
 
     from hsc.checkpoints import load_generator
-    from hsc.cli.files import made_here, write_picture
+    from hsc.cli.files import check_pictures, write_picture
+    from hsc.data.sample import check_size
     from hsc.devices import find_device
-    from hsc.files import refuse_overwriting
+    from hsc.images import to_uint8
     from hsc.nets.generator import images_at_a_time
+    from hsc.progress import progress
     from hsc.released import find_weights
 
-    refuse_overwriting([out], [find_weights(file)], made_here, force)
+    weights = find_weights(file)
+    check_pictures([out], [weights], force)
     place = find_device(device)
-    generator = load_generator(find_weights(file)).to(place)
+    generator = load_generator(weights).to(place)
+    check_size(generator, size, weights.stem)
+    side = size or generator.size
     z = torch.randn(count, generator.z_dim, generator=torch.Generator().manual_seed(seed)).to(place)
-    side = min(size or generator.size, generator.size)
     with torch.inference_mode():
         styles = generator.mapping(z, truncation) if sheet is None else _sheet_styles(generator, sheet, z, truncation)
-        parts = (generator.synthesis(ws).float() for ws in styles.split(images_at_a_time(generator.size)))
-        images = torch.cat([F.interpolate(part, side, mode="area").cpu() for part in parts])
-    write_picture(out, _grid(images, len(images) // count if sheet else None))
-    typer.echo(f"{out}: {len(images)} faces of {side}x{side}")
+        faces = []
+        with progress(len(styles), "drawing faces") as advance:
+            for ws in styles.split(images_at_a_time(generator.size)):
+                faces += [*to_uint8(F.interpolate(generator.synthesis(ws).float(), side, mode="area"))]
+                advance(len(ws))
+    write_picture(out, Image.fromarray(_grid(faces, len(faces) // count if sheet else None)))
+    typer.echo(f"{out}: {len(faces)} faces of {side}x{side}")
 
 
 def _sheet_styles(generator: "Generator", sheet: Sheet, z: "Tensor", truncation: float) -> "Tensor":
@@ -149,13 +160,12 @@ def _sheet_styles(generator: "Generator", sheet: Sheet, z: "Tensor", truncation:
     return torch.stack([ws, *mixed, other], 1).flatten(0, 1)
 
 
-def _grid(images: "Tensor", columns: int | None = None) -> "Tensor":
-    """[N, 3, S, S] → one picture [3, rows·S, columns·S], as near to a square as N allows; unused places black."""
-    import torch
+def _grid(faces: "list[np.ndarray]", columns: int | None = None) -> "np.ndarray":
+    """Faces [S, S, 3] → one picture [rows·S, columns·S, 3], as near to a square as they allow; unused places black."""
+    import numpy as np
 
-    count, _, size, _ = images.shape
-    columns = columns or math.ceil(math.sqrt(count))
-    rows = math.ceil(count / columns)
-    blank = images.new_full((rows * columns - count, 3, size, size), -1)
-    cells = torch.cat([images, blank]).unflatten(0, (rows, columns))  # [rows, columns, 3, S, S]
-    return cells.permute(2, 0, 3, 1, 4).reshape(3, rows * size, columns * size)
+    columns = columns or math.ceil(math.sqrt(len(faces)))
+    rows = math.ceil(len(faces) / columns)
+    blank = [np.zeros_like(faces[0])] * (rows * columns - len(faces))
+    cells = np.stack(faces + blank).reshape(rows, columns, *faces[0].shape)
+    return np.concatenate(np.concatenate(cells, 1), 1)

@@ -36,15 +36,14 @@ def show(
     """
     import hsc
     from hsc.cli.evaluate import names_in
-    from hsc.cli.files import made_here, write_picture
+    from hsc.cli.files import check_pictures, write_picture
     from hsc.evaluation.anchors import AnchorNotAvailable, load_anchor
     from hsc.evaluation.selection import available
     from hsc.evaluation.sheet import layers_sheet
-    from hsc.files import refuse_overwriting
-    from hsc.images import to_tensor, to_tensors
+    from hsc.images import to_tensors
 
-    refuse_overwriting([out], [*faces, Path(model)], made_here, force)
+    check_pictures([out], [*faces, Path(model)], force)
     codec = hsc.load(model, device)
     others = available(load_anchor, names_in(anchors), AnchorNotAvailable)
-    write_picture(out, to_tensor(layers_sheet(codec, list(to_tensors(faces)[1]), limit, others)))
+    write_picture(out, layers_sheet(codec, list(to_tensors(faces)[1]), limit, others))
     typer.echo(str(out))

@@ -17,7 +17,7 @@ from hsc.data.archives import GENERATED_MARKER, STYLES, zip_member
 from hsc.devices import find_device
 from hsc.errors import HscError
 from hsc.files import ZIP_COMMENT, write_atomically
-from hsc.images import resize, to_uint8
+from hsc.images import to_uint8
 from hsc.nets.generator import Generator, images_at_a_time
 from hsc.progress import progress
 from hsc.released import DEFAULT_PRIOR, find_weights
@@ -53,7 +53,7 @@ def sample(
     and beside them, as `.generated-styles.npy`, the W+ that they are drawn from: float16 [count, rows, w_dim].
 
     generator: a released or fetched name, or a weights file that `hsc.checkpoints.load_generator` reads; by default
-    the prior that comes with hsc. size: pixels; below the prior's own, which is the default, the mean over areas.
+    the prior that comes with hsc. size: pixels; below the generator's own, which is the default, the mean over areas.
     Face i is a function of generator, recipe and i alone, and equal arguments give equal bytes on equal devices. Raises
     HscError for an unreadable generator or an impossible argument; an interrupted run leaves no file.
     """
@@ -69,11 +69,16 @@ def drawing(
 ) -> Callable[[BinaryIO], None]:
     """What draws the faces and writes their zip into an open file; arguments and errors as of `sample`."""
     low, high = recipe.truncation
-    if count < 1 or not 0 <= low <= high <= 1 or not 0 <= recipe.mixing <= 1 or (size is not None and size < 1):
-        raise HscError(f"cannot draw {count} faces at truncation {low} to {high}: give 1 or more, and 0 to 1")
+    if count < 1:
+        raise HscError(f"cannot draw {count} faces: give 1 or more")
+    if not 0 <= low <= high <= 1:
+        raise HscError(f"cannot draw faces at truncation {low:g} to {high:g}: give 0 to 1, the smaller one first")
+    if not 0 <= recipe.mixing <= 1:
+        raise HscError(f"cannot draw faces that mix styles with probability {recipe.mixing:g}: give 0 to 1")
     weights = find_weights(generator or DEFAULT_PRIOR)
     network = load_generator(weights).to(find_device(device))
     origin = weights.stem
+    check_size(network, size, origin)
 
     def write(file: BinaryIO) -> None:
         styles = []
@@ -89,6 +94,16 @@ def drawing(
     return write
 
 
+def check_size(generator: Generator, size: int | None, name: str) -> None:
+    """Raise HscError where the generator of that name draws no faces of `size` pixels. It draws its own size and, as
+    means over areas, smaller ones."""
+    if size is not None and not 1 <= size <= generator.size:
+        own = f"{generator.size}×{generator.size}"
+        raise HscError(
+            f"cannot draw faces of {size}×{size}: {name} draws {own}; give at most that, or a generator of larger faces"
+        )
+
+
 @torch.inference_mode()
 def _faces(
     network: Generator, count: int, recipe: Recipe, size: int | None
@@ -100,7 +115,7 @@ def _faces(
         ws = _styles(network, randoms, recipe)
         images = network.synthesis(ws).float()
         if size is not None:
-            images = F.interpolate(images, size, mode="area") if size < network.size else resize(images, size)
+            images = F.interpolate(images, size, mode="area")
         yield from list(zip(to_uint8(images), ws.half().cpu().numpy(), strict=True))[: count - start]
 
 

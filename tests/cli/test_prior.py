@@ -54,6 +54,24 @@ def test_sheets(run, tmp_path: Path):
     assert not np.array_equal(truncation[0, :, 5], truncation[1, :, 5])
 
 
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("faces.png", "--size", 33), 1, "draws 32×32"),
+        (("faces.txt",), 1, "name the output .png"),
+        (("faces.png", "--sheet", "mixing", "--count", 1), 2, "--count 2 or more"),
+        (("faces.png", "--count", 0), 2, "--count"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said_before_anything_is(run, tmp_path: Path, monkeypatch, words, status, said):
+    save_generator(tmp_path / "prior.safetensors", StyleGAN2([8, 8, 8, 8], z_dim=8, w_dim=8, mapping_layers=2))
+    monkeypatch.setattr(StyleGAN2, "synthesis", lambda *_: pytest.fail("draws"))
+    ended = run("prior", "sample", tmp_path / "prior.safetensors", tmp_path / words[0], *words[1:])
+    assert ended.status == status
+    assert said in " ".join(ended.err.split())
+    assert [file.name for file in tmp_path.iterdir()] == ["prior.safetensors"]
+
+
 def test_a_file_that_is_no_generator_is_refused_in_one_line(run, tmp_path: Path):
     stranger = tmp_path / "stranger.pt"
     torch.save({"weights": torch.zeros(3)}, stranger)

@@ -116,6 +116,7 @@ def test_smaller_faces_are_means_over_areas(tmp_path, weights):
         {"recipe": Recipe(0, (0.8, 0.2))},
         {"recipe": Recipe(mixing=2)},
         {"size": 0},
+        {"size": 32},  # the generator draws 16×16
     ],
 )
 def test_impossible_arguments_are_refused_and_nothing_is_written(tmp_path, weights, wrong):
