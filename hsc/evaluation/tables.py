@@ -78,7 +78,7 @@ def _deltas(
         references = {reference.name for reference, _ in pairs}
         shared_with = references.pop() if len(references) == 1 else "its counterpart"
         overlaps[0] = f"Range of {what} shared with {shared_with} ÷ the shorter range. {overlaps[0]}"
-    notes = _trained_note([curve for pair in pairs for curve in pair], [info.name for info in infos])
+    notes = _trained_note([curve for pair in pairs for curve in pair], [info.name for info in infos], ranked=True)
     brackets = f"In brackets {INTERVALS}: both curves from the same images, drawn again and again." if intervals else ""
     curves = list({curve.name: curve for pair in pairs for curve in pair}.values())
     details = _refusal_notes(refusals) + _noise_notes(curves, infos) + overlaps
@@ -145,7 +145,7 @@ def equal_rate_table(curves: Sequence[Curve], metrics: Sequence[str], bpp: float
     title = f"At {bpp:.4f} bpp" + (f" ({bpp * size / 8:.0f} bytes a face)" if size else "")
     if curves[0].count != "files":
         title += f", {COUNTS[curves[0].count]}"
-    notes = _trained_note(curves, metrics)
+    notes = _trained_note(curves, metrics, ranked=True)
     brackets = f"In brackets {INTERVALS} of the mean over images." if intervals else ""
     notes += [f"Not measured around this rate: {', '.join(elsewhere)}."] if elsewhere else []
     columns = [metric_column(curves[0].info(metric)) for metric in metrics]
@@ -299,9 +299,10 @@ def _signed(value: float, info: MetricInfo, of_rate: bool) -> str:
     return text.replace("-", "−")
 
 
-def _trained_note(curves: Sequence[Curve], metrics: Sequence[str]) -> list[str]:
+def _trained_note(curves: Sequence[Curve], metrics: Sequence[str], ranked: bool = False) -> list[str]:
+    """What the mark means, where there is one; `ranked`: in a table that shows the best value of a column in bold."""
     if any(metric in curve.trained_on for curve in curves for metric in metrics):
-        return [f"{TRAINED_NOTE}; bold is the best of the others."]
+        return [f"{TRAINED_NOTE}{'; bold is the best of the others' if ranked else ''}."]
     return []
 
 
