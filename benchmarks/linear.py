@@ -19,6 +19,7 @@ import math
 from collections.abc import Iterator
 
 import torch
+import torch.nn.functional as F
 from judged import JudgedFaces, header
 from torch import Tensor
 
@@ -27,7 +28,7 @@ from hsc.data.module import FaceDataModule
 from hsc.images import resize
 from hsc.judges import load_judge
 from hsc.nets.eigenfaces import STEP, Components, latent_scale, principal_components
-from hsc.nets.planes import emphasis, from_cells, from_planes, small_pictures, to_cells, to_planes
+from hsc.nets.planes import emphasis, from_planes, small_pictures, to_planes
 from hsc.training.eigenfaces import training_faces
 
 TRAIN, VALIDATION = "00000-03999", "04000-04499"
@@ -99,6 +100,16 @@ class LinearCode:
             middle = math.sqrt(low * high)
             low, high = (middle, high) if self.coded(images[:40], middle)[0] > size else (low, middle)
         return high
+
+
+def to_cells(pictures: Tensor, grid: int) -> Tensor:
+    """[N, C, size, size] → [N, grid², numbers of a cell], row after row."""
+    return F.pixel_unshuffle(pictures, pictures.shape[-1] // grid).flatten(2).mT
+
+
+def from_cells(cells: Tensor, size: int) -> Tensor:
+    """What `to_cells` was given, of `size` pixels."""
+    return F.pixel_shuffle(cells.mT.unflatten(2, (GRID, GRID)), size // GRID)
 
 
 @torch.inference_mode()

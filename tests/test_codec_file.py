@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_model import SIZE, tiny_codec, tiny_model
+from tiny_model import SIZE, tiny_codec, tiny_linear_model, tiny_model
 
 import hsc
 from hsc import codec_file, released
@@ -64,11 +64,12 @@ def test_a_run_folder_gives_its_codec_and_its_name(saved: tuple[Codec, Path], tm
 
 
 def test_a_model_under_former_names_is_read(tmp_path: Path):
-    codec, entropy = tiny_codec(tiny_model(grid=8), fineness=3.0)
+    codec, entropy = tiny_codec(tiny_linear_model(), fineness=3.0)
     path = tmp_path / "mine.safetensors"
     codec_file.save(path, codec, entropy)
     held = weights_file.describe(path).config
     former = {{"linear_path": "picture"}.get(key, key): value for key, value in held.items()}
+    former["layers"] = {name: layer | {"grid": 0} for name, layer in held["layers"].items()}
     rewritten(path, config={**former, "mirrored": True, "entropy": {**held["entropy"], "context": "layer"}})
     assert "picture" in weights_file.describe(path).config
     assert hsc.load(path).compress(faces(), 1) == codec.compress(faces(), 1)
@@ -159,7 +160,7 @@ def test_a_file_says_how_to_build_itself(saved: tuple[Codec, Path]):
     header = json.loads(path.read_bytes()[8 : 8 + length])
     about = json.loads(header["__metadata__"]["hsc"])
     assert about["kind"] == "codec"
-    assert about["config"]["layers"]["basic"] == {"rows": 3, "dim": 8, "grid": 0}
+    assert about["config"]["layers"]["basic"] == {"rows": 3, "dim": 8}
     stored = {name.split(".")[0]: entry["dtype"] for name, entry in header.items() if name != "__metadata__"}
     assert stored.keys() == {"encoder", "entropy", "decoder", "integer", "table"}
     assert set(stored.values()) <= {"F16", "I8", "I16", "I32", "I64"}

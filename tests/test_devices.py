@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_model import SIZE, tiny_codec, tiny_model
+from tiny_model import SIZE, tiny_codec, tiny_linear_model, tiny_model
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 import hsc
 from hsc.codec import Codec
+from hsc.config import ModelConfig
 from hsc.devices import find_device
 from hsc.errors import HscError
 from hsc.nets import build
@@ -50,12 +51,12 @@ def codec() -> Codec:
 FACES = torch.rand(3, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
-@pytest.mark.parametrize("grid", [0, 4])
-def test_networks_make_nothing_elsewhere(grid: int, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("make_model", [tiny_model, tiny_linear_model])
+def test_networks_make_nothing_elsewhere(make_model: Callable[[], ModelConfig], monkeypatch: pytest.MonkeyPatch):
     """On the meta device any tensor that a network makes on the CPU cannot be combined with the others."""
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which that device does not know
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda *_: False)
-    model = tiny_model(grid=grid)
+    model = make_model()
     with torch.device("meta"):
         networks = build.build_encoder(model), build.build_gain(model), build.build_heads(model)
         generator = build.build_generator(model)

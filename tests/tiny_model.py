@@ -1,6 +1,7 @@
 """Models that train a step in milliseconds: of 32×32 pixels, with three layers of 3, 3 and 2 rows, and of 16×16."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from hsc.config import Config, LayerConfig, ModelConfig, StageConfig
 from hsc.config.schema import EncoderConfig, EntropyConfig, GeneratorConfig, JudgesConfig, LoggingConfig
 from hsc.nets import build
 from hsc.nets.entropy import EntropyTransformer
+from hsc.nets.heads import StyleHeads
 
 LAYERS = ("basic", "middle", "enhanced")
 ROWS = (3, 3, 2)
@@ -38,19 +40,22 @@ EXPERIMENT: dict[str, Any] = {
 }
 
 
-def tiny_model(grid: int = 0) -> ModelConfig:
-    """`grid`: side of the last layer's, which then refines a picture of half the size."""
-    layers = {name: LayerConfig(rows, DIM) for name, rows in zip(LAYERS, ROWS, strict=True)}
-    layers[LAYERS[-1]].grid = grid
+def tiny_model() -> ModelConfig:
     return ModelConfig(
-        layers=layers,
-        linear_path=SIZE // 2 if grid else 0,
+        layers={name: LayerConfig(rows, DIM) for name, rows in zip(LAYERS, ROWS, strict=True)},
         lambdas=[0.1, 0.01],
         heads_hidden=16,
         generator=GeneratorConfig(channels=[16, 16, 16, 16], z_dim=16, w_dim=16, mapping_layers=2),
         encoder=EncoderConfig(channels=[16, 16, 16, 16], pyramid_channels=32),
         entropy=EntropyConfig(width=16, depth=1, heads=2),
     )
+
+
+def tiny_linear_model() -> ModelConfig:
+    """With a linear path, from whose pictures a MobileStyleGAN draws; the layers have 3, 4 and 9 rows."""
+    generator = GeneratorConfig("mobilestylegan", [8, 8, 8], z_dim=8, w_dim=8, mapping_layers=1, input="const")
+    layers = {name: LayerConfig(rows, DIM) for name, rows in zip(LAYERS, (3, 4, 9), strict=True)}
+    return replace(tiny_model(), layers=layers, linear_path=SIZE, generator=generator)
 
 
 def tiny_config(**stage: Any) -> Config:
@@ -89,8 +94,9 @@ def tiny_codec(
         for gain in networks.gain.parameters():
             gain.add_(math.log(fineness))
         networks.generator.mean_w.normal_()
-        for net in networks.heads.nets:  # begin at zero, where nothing could be seen
-            net.down.weight.normal_(std=0.1)
+        if isinstance(networks.heads, StyleHeads):
+            for net in networks.heads.nets:  # begin at zero, where nothing could be seen
+                net.down.weight.normal_(std=0.1)
     *parts, entropy = (as_stored(part).eval().requires_grad_(False) for part in (*networks, entropy))
     networks = Networks(*parts)
     return Codec.export(model, networks, entropy, "tiny"), entropy

@@ -1,7 +1,6 @@
 """Generators in and out of files: hsc's own, StyleGAN2 of NVlabs, rosinality and pSp, and MobileStyleGAN."""
 
 import io
-import math
 import zipfile
 from collections.abc import Mapping
 from copy import deepcopy
@@ -93,8 +92,8 @@ def export_generator(file: str | Path, out: str | Path, layout: str) -> str:
     "psp" (`state_dict` with `decoder.*`, without an encoder) or "nvlabs" (the bare state dict of `G_ema`).
 
     Returns a summary with what the other project's Generator must be built with. Raises HscError for what those layouts
-    cannot hold: a MobileStyleGAN, a 4×4 input that follows the style, a picture to draw on and, but for "nvlabs", z and
-    w of different lengths.
+    cannot hold: a MobileStyleGAN, a 4×4 input that follows the style and, but for "nvlabs", z and w of different
+    lengths.
     """
     if layout not in LAYOUTS:
         raise HscError(f"unknown layout '{layout}'; choose one of {', '.join(LAYOUTS)}")
@@ -103,9 +102,8 @@ def export_generator(file: str | Path, out: str | Path, layout: str) -> str:
         raise HscError(f"{file}: a {type(generator).__name__}; other projects' layouts hold StyleGAN2 only")
     state = _to_nvlabs(generator)
     config = _config(state, str(file))
-    if config["input"] != "const" or config["picture"]:
-        what = "it draws on a picture" if config["picture"] else "its 4×4 input follows the style"
-        raise HscError(f"{file}: {what}, which no other project's layout can hold")
+    if config["input"] != "const":
+        raise HscError(f"{file}: its 4×4 input follows the style, which no other project's layout can hold")
     if layout != "nvlabs" and generator.z_dim != generator.w_dim:
         raise HscError(f"{file}: z has {generator.z_dim} numbers and w {generator.w_dim}; only 'nvlabs' can hold that")
     stream = io.BytesIO()
@@ -198,19 +196,10 @@ def _config(state: Mapping[str, Tensor], name: str) -> dict[str, Any]:
             "z_dim": state["mapping.fc0.weight"].shape[1],
             "w_dim": state["synthesis.b4.conv1.affine.weight"].shape[1],
             "mapping_layers": depth,
-            "picture": _picture_side(state, channels),
             "input": "style" if "synthesis.b4.input_affine.weight" in state else "const",
         }
     except (KeyError, IndexError) as error:
         raise HscError(f"{name}: a generator without its first layers; give a complete checkpoint") from error
-
-
-def _picture_side(state: Mapping[str, Tensor], channels: list[int]) -> int:
-    """Side of the picture that a generator draws on; 0 where it takes none."""
-    sides = [4 * 2**i for i in range(len(channels))]
-    at = next((side for side in sides if f"synthesis.b{side}.spread" in state), 0)
-    finer = state.get(f"synthesis.b{at}.spread_finer")
-    return at if finer is None else at * math.isqrt(finer.shape[1] // 3)
 
 
 def _compare(given: Mapping[str, Tensor], expected: Mapping[str, torch.Size], name: str) -> None:

@@ -166,7 +166,8 @@ def check_model(model: ModelConfig) -> None:
         raise HscError(
             f"config: model.linear_path: must be one of {', '.join(map(str, sides))} (not {model.linear_path})"
         )
-    _check_grids(model)
+    if model.linear_path and generator.architecture != "mobilestylegan":
+        raise HscError("config: model.linear_path: needs generator.architecture: mobilestylegan; or leave it 0")
 
 
 def _check_mobile_stylegan(model: ModelConfig) -> None:
@@ -185,28 +186,6 @@ def _check_mobile_stylegan(model: ModelConfig) -> None:
         raise HscError("config: model.generator.input: a mobilestylegan's 4×4 input is 'const'")
 
 
-def _check_grids(model: ModelConfig) -> None:
-    *others, (last, layer) = model.layers.items()
-    for name, other in others:
-        if other.grid:
-            raise HscError(f"config: model.layers.{name}.grid: only the last layer, {last}, can have a grid")
-    if not layer.grid:
-        return
-    if model.generator.architecture == "mobilestylegan":
-        raise HscError(f"config: model.layers.{last}.grid: a mobilestylegan reads no grid; leave it 0")
-    if not others:
-        raise HscError(f"config: model.layers.{last}.grid: it refines what layers before it say: there must be one")
-    *sides, size = model.generator.resolutions
-    if layer.grid not in sides:
-        raise HscError(f"config: model.layers.{last}.grid: {layer.grid} is none of 0 and {sides}")
-    if layer.dim > (most := 3 * (size // layer.grid) ** 2):
-        raise HscError(f"config: model.layers.{last}.dim: a cell of its grid has {most} numbers (not {layer.dim})")
-    if not model.linear_path or model.linear_path == size:
-        raise HscError(
-            f"config: model.layers.{last}.grid: it refines a picture smaller than {size}: set model.linear_path"
-        )
-
-
 def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
     def refuse(key: str, why: str) -> None:
         raise HscError(f"config: {_where(config, name, key)}: {why}")
@@ -218,6 +197,8 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
     for part in stage.train:
         if part not in TRAINABLE[stage.module]:
             refuse("train", f"a {stage.module!r} stage has no part {part!r}")
+    if stage.module != "codec" and config.model.linear_path:
+        refuse("module", "only codec stages have a linear path; leave model.linear_path 0")
     names = list(config.model.layers)
     if stage.layers != names[: len(stage.layers)]:
         refuse("layers", f"{stage.layers} is no prefix of the model's layers {names}")
@@ -232,8 +213,6 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
         refuse("init_full", "the generator has no full size; set model.generator.full")
     if stage.decode_with == "linear" and not config.model.linear_path:
         refuse("decode_with", "the model has no linear path; set model.linear_path")
-    if stage.module == "prior" and config.model.linear_path and config.model.generator.architecture == "mobilestylegan":
-        refuse("module", "a mobilestylegan's prior stage has no linear path; leave model.linear_path 0")
     if stage.module == "image_head" and config.model.generator.architecture != "mobilestylegan":
         refuse("module", "image heads are of a mobilestylegan; set model.generator.architecture")
     if stage.needs_styles and stage.data.flips:

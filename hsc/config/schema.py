@@ -118,9 +118,7 @@ class LayerConfig(Section):
     rows: Annotated[int, Range(1, 20)]
     """Rows of W+ that the layer carries."""
     dim: Width = 48
-    """Latent numbers for each of its rows, or for each cell of its grid."""
-    grid: Annotated[int, Range(0, 1024)] = 0
-    """Side of a grid of latents over the picture, such as 8, for the last layer to say what is where; 0: none."""
+    """Latent numbers for each of its rows."""
 
 
 @dataclass
@@ -138,7 +136,8 @@ class ModelConfig(Section):
     heads_hidden: Width = 256
     """Hidden width of the decoder heads."""
     linear_path: Annotated[int, Range(0, 2048)] = 0
-    """Side of the linear path's picture: latents start as principal components of faces this small; 0: no such path."""
+    """Side of the linear path's picture: latents start as principal components of faces this small, from which a
+    mobilestylegan draws; 0: no such path."""
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     entropy: EntropyConfig = field(default_factory=EntropyConfig)
@@ -404,6 +403,7 @@ class DistilConfig(Section):
 
 RETIRED: dict[Any, dict[str, str | None]] = {
     EntropyConfig: {"context": None},
+    LayerConfig: {"grid": None},
     ModelConfig: {"picture": "linear_path", "mirrored": None},
     StageConfig: {
         "rates": "lr_scale",

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hsc.codec import Codec, Coded, Networks
+from hsc.codec import Codec, Networks
 from hsc.config import Config, StageConfig
 from hsc.images import resize
 from hsc.losses import Loss
@@ -15,9 +15,9 @@ from hsc.modules.batch_slice import BatchSlice
 from hsc.modules.encoder import EncoderModule
 from hsc.modules.entropy import EntropyModule
 from hsc.modules.objective import Compared, Objective, Prefix, Terms
-from hsc.nets.build import grid, share_components
 from hsc.nets.heads import Heads
 from hsc.nets.mobile_stylegan import MobileStyleGAN
+from hsc.nets.picture_heads import PictureHeads
 from hsc.nets.planes import enlarged, small_pictures
 from hsc.validation_output import CodecOutput, LayerOutput
 
@@ -43,7 +43,8 @@ class CodecModule(AdversarialModule):
         self.encoder = EncoderModule(config.model)
         self.entropy = EntropyModule(config.model)
         self.decoder = self.build_decoder()
-        share_components(self.encoder.net, self.decoder.heads)
+        if (eigen := self.encoder.net.eigen) is not None:  # both halves of the linear path train one matrix
+            eigen.components = _picture_heads(self.decoder.heads).eigen.components
         self.objective = Objective(stage, self.layer_names, losses)
         self.register_buffer("lambdas", torch.tensor(config.model.lambdas), persistent=False)
         self.lambdas: Tensor
@@ -236,7 +237,7 @@ class CodecModule(AdversarialModule):
         if not draw:
             images = styles.new_zeros(len(styles), 3, 0, 0)
         elif self._linear:
-            images = enlarged(_linear_picture(self.decoder.heads, latents), self.size)
+            images = enlarged(_picture_heads(self.decoder.heads).picture(latents), self.size)
         else:
             images = self.decoder.draw(latents, quality, styles, self.stage.decode_with == "full").float()
         sizes = [len(index) for index in chosen]
@@ -272,24 +273,18 @@ class CodecModule(AdversarialModule):
         for j, layer in enumerate(self.layer_names):
             decoded = codec.decode(coded, j + 1)
             shown = (
-                _linear_picture(codec.heads, decoded.latents)
+                _picture_heads(codec.heads).picture(decoded.latents)
                 if self._linear
                 else codec.synthesise(decoded.latents, decoded.quality, self.stage.decode_with == "full")
             )
             images = resize(shown, originals.shape[-1])
             layers[layer] = LayerOutput(images, coded.bits(j + 1), coded.prefix_lengths[:, j].double())
         symbols = dict(zip(self.layer_names, coded.symbols, strict=False))
-        return CodecOutput(originals, names, layers, symbols, self._bits_of_rows(coded))
-
-    def _bits_of_rows(self, coded: Coded) -> Tensor:
-        """[N, rows]: estimated bits of each row; those of a grid are one number."""
-        bits = [layer.row_bits for layer in coded.layers]
-        if grid(self.config.model) and len(bits) == len(self.config.model.layers):
-            bits[-1] = bits[-1].sum(1, keepdim=True)
-        return torch.cat(bits, 1)
+        row_bits = torch.cat([layer.row_bits for layer in coded.layers], 1)
+        return CodecOutput(originals, names, layers, symbols, row_bits)
 
 
-def _linear_picture(heads: Heads, latents: Sequence[Tensor]) -> Tensor:
-    picture = heads.picture(latents)
-    assert picture is not None  # the configuration sees to it
-    return picture
+def _picture_heads(heads: Heads) -> PictureHeads:
+    """The heads of a model with a linear path."""
+    assert isinstance(heads, PictureHeads)
+    return heads

@@ -24,7 +24,6 @@ from hsc.modules.batch_slice import BatchSlice
 from hsc.modules.encoder import EncoderModule
 from hsc.modules.objective import Compared, Objective
 from hsc.modules.trainable import mean_of
-from hsc.nets.build import share_components
 from hsc.validation_output import CodecOutput
 
 MEAN_STYLE_BETA = 0.998
@@ -40,7 +39,6 @@ class PriorModule(AdversarialModule):
         super().__init__(config, stage, samples_before)
         self.encoder = EncoderModule(config.model)
         self.decoder = self.build_decoder()
-        share_components(self.encoder.net, self.decoder.heads)
         self.objective = Objective(stage, self.layer_names, losses)
         self.register_buffer("path_length", torch.zeros(()))
         self.path_length: Tensor
@@ -88,15 +86,13 @@ class PriorModule(AdversarialModule):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The generator side's objective on a slice of the step's images, and what is logged."""
         originals = batch["image"].contiguous(memory_format=torch.channels_last)
-        styles, picture = self._styles_of(originals) if self.reconstructs else (originals.new_zeros(0), None)
+        styles = self._styles_of(originals) if self.reconstructs else originals.new_zeros(0)
         n = len(styles)
         if self.stage.is_adversarial:
             random_styles = self._random_styles(self._adversarial_images(len(originals)), random, batch_slice)
             self._mean_styles.append(random_styles[:, 0].detach().mean(0))
             styles = torch.cat([styles, random_styles]) if n else random_styles
-            if picture is not None:  # random faces have none
-                picture = torch.cat([picture, picture.new_zeros(len(random_styles), *picture.shape[1:])])
-        images = self.decoder.generator.synthesis(styles, picture=picture).float()
+        images = self.decoder.generator.synthesis(styles).float()
         total = images.new_zeros(())
         values: dict[str, Tensor] = {}
         if n:
@@ -108,11 +104,10 @@ class PriorModule(AdversarialModule):
         values["objective"] = total.detach()
         return total, values
 
-    def _styles_of(self, originals: Tensor) -> tuple[Tensor, Tensor | None]:
-        """W+ [N, rows, w_dim], and the picture to draw on, that the encoder finds for faces."""
+    def _styles_of(self, originals: Tensor) -> Tensor:
+        """W+ [N, rows, w_dim] that the encoder finds for faces."""
         quality = torch.full((len(originals),), len(self.config.model.lambdas) - 1, device=self.device)
-        latents = self.encoder(originals)
-        return self.decoder.styles(latents, quality), self.decoder.heads.picture(latents)
+        return self.decoder.styles(self.encoder(originals), quality)
 
     def _path_penalty(
         self, n: int, random: torch.Generator, batch_slice: BatchSlice, values: dict[str, Tensor]

@@ -25,13 +25,8 @@ def full_size(model: ModelConfig) -> int:
 
 
 def bands(model: ModelConfig) -> list[tuple[int, int]]:
-    """(rows, dim) of each layer's latents: as many rows as it has of W+, or as its grid has cells."""
-    return [(layer.grid**2 or layer.rows, layer.dim) for layer in model.layers.values()]
-
-
-def grid(model: ModelConfig) -> int:
-    """Side of the last layer's grid; 0 where it has none."""
-    return list(model.layers.values())[-1].grid
+    """(rows, dim) of each layer's latents."""
+    return [(layer.rows, layer.dim) for layer in model.layers.values()]
 
 
 def row_dims(model: ModelConfig) -> list[int]:
@@ -43,8 +38,7 @@ def build_generator(model: ModelConfig) -> Generator:
     config = model.generator
     if config.architecture == "mobilestylegan":
         return MobileStyleGAN(config.channels, config.z_dim, config.w_dim, config.mapping_layers, config.full)
-    picture = image_size(model) if grid(model) else model.linear_path
-    return StyleGAN2(config.channels, config.z_dim, config.w_dim, config.mapping_layers, config.input, picture)
+    return StyleGAN2(config.channels, config.z_dim, config.w_dim, config.mapping_layers, config.input)
 
 
 def build_discriminator(model: ModelConfig) -> Discriminator:
@@ -55,34 +49,16 @@ def build_discriminator(model: ModelConfig) -> Discriminator:
 
 def build_encoder(model: ModelConfig) -> PyramidEncoder:
     config = model.encoder
-    return PyramidEncoder(
-        image_size(model),
-        config.channels,
-        bands(model),
-        config.pyramid_channels,
-        model.linear_path,
-        grid(model),
-    )
+    return PyramidEncoder(image_size(model), config.channels, bands(model), config.pyramid_channels, model.linear_path)
 
 
 def build_heads(model: ModelConfig) -> Heads:
-    synthesis = None
-    if model.linear_path:
-        synthesis = EigenSynthesis(model.linear_path, bands(model), image_size(model), grid(model))
     generator = model.generator
-    if synthesis is not None and generator.architecture == "mobilestylegan":
-        widths = dict(zip(generator.resolutions[1:-1], generator.channels[1:], strict=True))
-        return PictureHeads(synthesis, generator.w_dim, len(model.lambdas), model.heads_hidden, widths)
-    rows_of_grid = list(model.layers.values())[-1].rows if grid(model) else 0
-    return StyleHeads(
-        bands(model), model.generator.w_dim, len(model.lambdas), model.heads_hidden, synthesis, rows_of_grid
-    )
-
-
-def share_components(encoder: PyramidEncoder, heads: Heads) -> None:
-    """Give both halves of the linear path, where there is one, the same components: what is trained is one matrix."""
-    if encoder.eigen is not None and heads.eigen is not None:
-        encoder.eigen.components = heads.eigen.components
+    if not model.linear_path:
+        return StyleHeads(bands(model), generator.w_dim, len(model.lambdas), model.heads_hidden)
+    synthesis = EigenSynthesis(model.linear_path, bands(model))
+    widths = dict(zip(generator.resolutions[1:-1], generator.channels[1:], strict=True))
+    return PictureHeads(synthesis, generator.w_dim, len(model.lambdas), model.heads_hidden, widths)
 
 
 def build_entropy(model: ModelConfig) -> EntropyTransformer:

@@ -4,9 +4,6 @@ Networks that start from nothing need many images before they say where things a
 once, and their order, from the most variance to the least, is that of the layers. The encoder's and the generator's
 networks then learn only what a linear transform cannot do. Both halves are trained on from there
 (`hsc.training.eigenfaces` fits them).
-
-A last layer with a grid holds what the components of whole faces leave: those of its cells, squares of the picture at
-full size, all with one basis.
 """
 
 import math
@@ -16,18 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hsc.nets.layers import FullyConnected
-from hsc.nets.planes import (
-    emphasis,
-    enlarged,
-    from_cells,
-    from_planes,
-    mirror_pairs,
-    numbers_of_planes,
-    small_pictures,
-    to_cells,
-    to_planes,
-)
+from hsc.nets.planes import emphasis, from_planes, mirror_pairs, numbers_of_planes, to_planes
 
 STEP = 0.012  # what one latent's unit moves of the weighted picture, root mean square, in units of images in [-1, 1]
 OVERSAMPLING = 32  # components computed beyond those wanted, which makes the last of these exact
@@ -83,56 +69,32 @@ class Components(nn.Module):
 
 
 class EigenAnalysis(nn.Module):
-    """images [N, 3, size, size] → latents, one [N, rows, dim] a layer: a linear map of the picture of `side` pixels.
+    """images [N, 3, size, size] → latents, one [N, rows, dim] a layer: a linear map of the picture of `side` pixels."""
 
-    With a `grid` the last layer's are those of its cells, [N, grid², dim]: a linear map of what the others leave.
-    """
-
-    def __init__(self, side: int, bands: Sequence[tuple[int, int]], size: int = 0, grid: int = 0) -> None:
+    def __init__(self, side: int, bands: Sequence[tuple[int, int]]) -> None:
         super().__init__()
-        self.side, self.size, self.grid = side, size, grid
-        self.bands = list(bands[:-1] if grid else bands)
-        self.components = Components(side, sum(rows * dim for rows, dim in self.bands))
-        if grid:
-            self.cells = FullyConnected(3 * (size // grid) ** 2, bands[-1][1])
+        self.side, self.bands = side, list(bands)
+        self.components = Components(side, sum(rows * dim for rows, dim in bands))
 
     def forward(self, images: Tensor) -> list[Tensor]:
         with torch.autocast(images.device.type, enabled=False):
             flat = self.components.read(to_planes(images.float(), self.side))
-            sizes = [rows * dim for rows, dim in self.bands]
-            latents = [part.unflatten(1, band) for part, band in zip(flat.split(sizes, 1), self.bands, strict=True)]
-            return [*latents, self.cells(self.left_over(images, flat))] if self.grid else latents
-
-    def left_over(self, images: Tensor, flat: Tensor) -> Tensor:
-        """What of images the numbers `flat` [N, all] of the other layers do not hold, cell by cell: [N, grid², numbers
-        of a cell].
-        """
-        held = from_planes(self.components.drawn(flat), self.side)
-        return to_cells(small_pictures(images.float(), self.size) - enlarged(held, self.size), self.grid)
+            layers = flat.split([rows * dim for rows, dim in self.bands], 1)
+            return [layer.unflatten(1, band) for layer, band in zip(layers, self.bands, strict=True)]
 
 
 class EigenSynthesis(nn.Module):
-    """latents (one [N, rows, dim] a layer) → pictures [N, 3, side, side], for the generator to draw on.
+    """latents (one [N, rows, dim] a layer) → pictures [N, 3, side, side], for the generator to draw from."""
 
-    With a `grid` the pictures have the full `size`: enlarged, and with its cells added.
-    """
-
-    def __init__(self, side: int, bands: Sequence[tuple[int, int]], size: int = 0, grid: int = 0) -> None:
+    def __init__(self, side: int, bands: Sequence[tuple[int, int]]) -> None:
         super().__init__()
-        self.side, self.size, self.grid = side, size, grid
-        count = sum(rows * dim for rows, dim in (bands[:-1] if grid else bands))
-        self.components = Components(side, count)
-        if grid:
-            self.cells = FullyConnected(bands[-1][1], 3 * (size // grid) ** 2, learning_rate=0.3)
+        self.side = side
+        self.components = Components(side, sum(rows * dim for rows, dim in bands))
 
     def forward(self, latents: Sequence[Tensor]) -> Tensor:
         with torch.autocast(latents[0].device.type, enabled=False):
-            whole = latents[:-1] if self.grid else latents
-            flat = torch.cat([layer.float().flatten(1) for layer in whole], 1)
-            picture = from_planes(self.components.drawn(flat), self.side)
-            if not self.grid:
-                return picture
-            return enlarged(picture, self.size) + from_cells(self.cells(latents[-1].float()), self.size)
+            flat = torch.cat([layer.float().flatten(1) for layer in latents], 1)
+            return from_planes(self.components.drawn(flat), self.side)
 
 
 def latent_scale(side: int) -> float:

@@ -20,8 +20,7 @@ class PyramidEncoder(nn.Module):
     tap 2 ◀─────── + ◀── + ◀───┘         top-down pathway; layer k reads the map of side (size/16)·2^k
     ```
     `channels`: of each resolution from `size` down to 4². `bands`: (rows, dim) of each layer. `picture`: side of the
-    linear path's picture, whose components are added; 0 without. `grid`: side of the last layer's grid, whose cells are
-    its rows; 0 without.
+    linear path's picture, whose components are added; 0 without.
     """
 
     def __init__(
@@ -31,15 +30,12 @@ class PyramidEncoder(nn.Module):
         bands: Sequence[tuple[int, int]],
         pyramid_channels: int = 128,
         picture: int = 0,
-        grid: int = 0,
     ) -> None:
         super().__init__()
         self.stem = he_conv(3, channels[0])
         self.stages = nn.ModuleList(DownStage(inputs, outputs) for inputs, outputs in itertools.pairwise(channels))
         sides = [size // 2 ** (i + 1) for i in range(len(self.stages))]
         self.taps = [min(max(size // 16, 4) * 2**k, sides[0]) for k in range(len(bands))]
-        if grid:
-            self.taps[-1] = grid
         finest = max(self.taps)
         self.sides = sides
         self.laterals = nn.ModuleDict(
@@ -48,9 +44,7 @@ class PyramidEncoder(nn.Module):
         self.heads = nn.ModuleList(
             LatentHead(pyramid_channels, tap, rows, dim) for tap, (rows, dim) in zip(self.taps, bands, strict=True)
         )
-        if grid:
-            self.heads[-1] = GridHead(pyramid_channels, bands[-1][1])
-        self.eigen = EigenAnalysis(picture, bands, size, grid) if picture else None
+        self.eigen = EigenAnalysis(picture, bands) if picture else None
 
     def forward(self, images: Tensor) -> list[Tensor]:
         features: dict[int, Tensor] = {}
@@ -103,17 +97,3 @@ class LatentHead(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm(self.convs(x))
         return self.linear(torch.flatten(x, 1)).view(-1, self.rows, self.dim)
-
-
-class GridHead(nn.Module):
-    """A pyramid map, normalised → `dim` numbers for each of its cells."""
-
-    def __init__(self, channels: int, dim: int) -> None:
-        super().__init__()
-        narrow = channels // 2
-        self.convs = nn.Sequential(he_conv(channels, narrow), nn.LeakyReLU(0.2))
-        self.norm = nn.GroupNorm(8, narrow)
-        self.linear = nn.Conv2d(narrow, dim, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.linear(self.norm(self.convs(x))).flatten(2).mT

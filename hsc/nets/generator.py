@@ -38,9 +38,9 @@ class Generator(nn.Module):
             w = self.mean_w.lerp(w, truncation)
         return w.unsqueeze(1).expand(-1, self.num_rows, -1)
 
-    def synthesis(self, ws: Tensor, picture: Tensor | None = None, full: bool = False) -> Tensor:
-        """W+ [N, rows, w_dim] → images [N, 3, size, size]; `picture` to draw on, where the generator takes one; `full`
-        for images of its larger size, where it has one (`full_size`, 0 where it has none).
+    def synthesis(self, ws: Tensor, full: bool = False) -> Tensor:
+        """W+ [N, rows, w_dim] → images [N, 3, size, size]; `full` for images of its larger size, where it has one
+        (`full_size`, 0 where it has none).
         """
         raise NotImplementedError
 

@@ -1,33 +1,24 @@
-"""Decoder heads: latents of the layers → rows of W+, and a picture where the model has a linear path."""
+"""Decoder heads: latents of the layers → rows of W+."""
 
+import itertools
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hsc.nets.eigenfaces import EigenSynthesis
 from hsc.nets.generator import Generator
 from hsc.nets.levels import at_quality
 
 
 class Heads(nn.Module):
-    """What a decoder asks of its heads; `StyleHeads` and `hsc.nets.picture_heads.PictureHeads` are the two there are.
-
-    eigen: what draws the linear path's picture; None where the model has no such path.
-    """
-
-    eigen: EigenSynthesis | None
+    """What a decoder asks of its heads; `StyleHeads` and, with a linear path, `hsc.nets.picture_heads.PictureHeads`."""
 
     def forward(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
         """latents (one [N, rows, dim] a layer, decoded or filled) and quality [N] → [N, rows, w_dim], to be added to
         the generator's mean style. Qualities are levels, or lie between two.
         """
         raise NotImplementedError
-
-    def picture(self, latents: Sequence[Tensor]) -> Tensor | None:
-        """The linear path's picture [N, 3, side, side]; None where the model has no such path."""
-        return None if self.eigen is None else self.eigen(latents)
 
     def draw(
         self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, styles: Tensor, full: bool = False
@@ -42,40 +33,26 @@ class StyleHeads(Heads):
     """latents → rows of W+ of each layer.
 
     Layer k's rows depend on the latents of layers ≤ k only, so that what a later layer adds never moves an earlier
-    layer's rows. `rows_of_grid`: rows of W+ of a last layer whose latents lie on a grid, which styles know by their
-    mean; 0 where it has none.
+    layer's rows.
     """
 
-    def __init__(
-        self,
-        bands: Sequence[tuple[int, int]],
-        w_dim: int,
-        num_qualities: int,
-        hidden: int = 384,
-        eigen: EigenSynthesis | None = None,
-        rows_of_grid: int = 0,
-    ) -> None:
+    def __init__(self, bands: Sequence[tuple[int, int]], w_dim: int, num_qualities: int, hidden: int = 384) -> None:
         super().__init__()
-        self.has_grid = rows_of_grid > 0
-        rows, sizes = [rows for rows, _ in bands], [rows * dim for rows, dim in bands]
-        if self.has_grid:
-            rows[-1], sizes[-1] = rows_of_grid, bands[-1][1]
+        known = itertools.accumulate(rows * dim for rows, dim in bands)
         self.nets = nn.ModuleList(
-            LayerHead(sizes[k], sum(sizes[: k + 1]), rows[k], w_dim, num_qualities, hidden) for k in range(len(bands))
+            LayerHead(rows * dim, numbers, rows, w_dim, num_qualities, hidden)
+            for (rows, dim), numbers in zip(bands, known, strict=True)
         )
-        self.eigen = eigen
 
     def forward(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
         flat = [layer.flatten(1) for layer in latents]
-        if self.has_grid:
-            flat[-1] = latents[-1].mean(1)
         rows = [net(flat[k], torch.cat(flat[: k + 1], 1), quality) for k, net in enumerate(self.nets)]
         return torch.cat(rows, 1)
 
     def draw(
         self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, styles: Tensor, full: bool = False
     ) -> Tensor:
-        return generator.synthesis(styles, self.picture(latents), full=full)
+        return generator.synthesis(styles, full=full)
 
 
 def decode(

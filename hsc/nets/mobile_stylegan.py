@@ -56,16 +56,12 @@ class MobileStyleGAN(Generator):
         super().__init__(mapping, synthesis, synthesis.size, NUM_ROWS)
         self.full_size = synthesis.full_size
 
-    def synthesis(
-        self, ws: Tensor, picture: Tensor | None = None, full: bool = False, inject: Injection | None = None
-    ) -> Tensor:
+    def synthesis(self, ws: Tensor, full: bool = False, inject: Injection | None = None) -> Tensor:
         """W+ [N, 16, w_dim] → images [N, 3, size, size], or of the full size.
 
         `inject`: for some sides of features, (scale, shift) with which their first channels become features ·
-        (1 + scale) + shift, each [N, those channels, side, side] or what spreads to it. It draws on no picture.
+        (1 + scale) + shift, each [N, those channels, side, side] or what spreads to it.
         """
-        if picture is not None:
-            raise ValueError("a MobileStyleGAN draws on no picture; give its features instead (inject)")
         if full and not self.full_size:
             raise ValueError("this MobileStyleGAN has no larger size")
         images: Tensor = self.synthesis_network(ws, inject, full)

@@ -46,13 +46,12 @@ class PictureHeads(Heads):
         self.mend = nn.Embedding(num_qualities, len(MENDED))
         nn.init.constant_(self.mend.weight, MENDED_AT_FIRST)
 
-    eigen: EigenSynthesis
-
     def forward(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
         styles: Tensor = self.styles(self.picture(latents), quality)
         return styles
 
     def picture(self, latents: Sequence[Tensor]) -> Tensor:
+        """The linear path's picture [N, 3, side, side]."""
         picture: Tensor = self.eigen(latents)
         return picture
 

@@ -1,6 +1,4 @@
-"""Small pictures as vectors, for linear maps: planes of luminance and colour, cells of a grid."""
-
-import math
+"""Small pictures as vectors, for linear maps: planes of luminance and colour."""
 
 import torch
 import torch.nn.functional as F
@@ -8,9 +6,8 @@ from torch import Tensor
 
 from hsc.nets.stylegan2 import resampling_kernel, upsample
 
-CHROMA = (
-    4  # colour has a fourth of luminance's resolution each way: at some hundred bytes a face nobody sees more of it
-)
+# Colour has a fourth of luminance's resolution each way: at some hundred bytes a face nobody sees more of it.
+CHROMA = 4
 
 # Where an aligned face is in its picture, in sides of it: centre and standard deviation, down and across. Places count
 # by a bell curve about it, far ones SURROUNDINGS times as much as its top, and colour everywhere COLOUR times.
@@ -84,14 +81,3 @@ def emphasis(side: int) -> Tensor:
 def _axes(like: Tensor) -> Tensor:
     """[3, 3], orthonormal: RGB → grey, red against blue, green against both."""
     return F.normalize(like.new_tensor([[1, 1, 1], [1, 0, -1], [1, -2, 1]]), dim=1)
-
-
-def to_cells(pictures: Tensor, grid: int) -> Tensor:
-    """[N, 3, size, size] → [N, grid², numbers of a cell], row after row."""
-    return F.pixel_unshuffle(pictures, pictures.shape[-1] // grid).flatten(2).mT
-
-
-def from_cells(cells: Tensor, size: int) -> Tensor:
-    """What `to_cells` was given, of `size` pixels."""
-    grid = math.isqrt(cells.shape[1])
-    return F.pixel_shuffle(cells.mT.unflatten(2, (grid, grid)), size // grid)

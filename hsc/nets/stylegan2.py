@@ -1,14 +1,12 @@
 """StyleGAN2 (Karras et al., CVPR 2020), skip architecture, in plain PyTorch: no custom kernels.
 
-Parameter names follow stylegan2-ada-pytorch's `G_ema`, so that its checkpoints load by name. Four things differ:
+Parameter names follow stylegan2-ada-pytorch's `G_ema`, so that its checkpoints load by name. Three things differ:
 
 - Modulated convolution scales the input by the style, convolves once with the shared kernel and scales the output by
   the demodulation factor: the same result as one kernel per image, and several times faster.
 - Noise is constant (a decoder must be a function of the file) or absent.
 - The 4×4 input may be `const + affine(first row of W+)` instead of `const`: on small sets a style-driven constant is
   slow to learn where things are in the picture (see docs/architecture.md). Imported checkpoints use "const".
-
-- Beside W+ it may take a small picture, which is drawn on (`model.linear_path`): the linear path of the codec.
 
 Under autocast only the features and the kernels of the 3×3 convolutions have its precision.
 """
@@ -30,8 +28,6 @@ RESAMPLE = (1.0, 3.0, 3.0, 1.0)
 class StyleGAN2(Generator):
     """mapping: z [N, z_dim] → W+ [N, rows, w_dim];  synthesis: W+ → images [N, 3, size, size].
 
-    `picture`: side of the pictures that synthesis also takes; 0: none.
-
     `channels`: of each resolution from 4² up; its length sets the size (5 entries: 64²). Rows: 2·log2(size) − 2.
     """
 
@@ -44,27 +40,22 @@ class StyleGAN2(Generator):
         w_dim: int = 512,
         mapping_layers: int = 8,
         input: str = "const",
-        picture: int = 0,
     ) -> None:
         mapping = Mapping(z_dim, w_dim, mapping_layers)
-        synthesis = Synthesis(channels, w_dim, input, picture)
+        synthesis = Synthesis(channels, w_dim, input)
         super().__init__(mapping, synthesis, synthesis.size, synthesis.num_rows)
 
-    def synthesis(self, ws: Tensor, picture: Tensor | None = None, full: bool = False, noise: str = "const") -> Tensor:
-        """W+ [N, rows, w_dim] → images [N, 3, size, size]; `noise`: "const" or "none".
-
-        `picture` [N, 3, side, side]: added to the image at its size, and to the features there, which draw on it. Of
-        full size it reaches the features a block earlier, so that the last block still draws on it.
-        """
+    def synthesis(self, ws: Tensor, full: bool = False, noise: str = "const") -> Tensor:
+        """W+ [N, rows, w_dim] → images [N, 3, size, size]; `noise`: "const" or "none"."""
         if full:
             raise ValueError("a StyleGAN2 has one size")
-        return self.synthesis_network(ws, noise, picture)
+        return self.synthesis_network(ws, noise)
 
 
 class Synthesis(nn.Module):
     """Blocks b4, b8, …; each block's RGB is added to the upsampled RGB of the blocks before it."""
 
-    def __init__(self, channels: Sequence[int], w_dim: int, input: str, picture: int) -> None:
+    def __init__(self, channels: Sequence[int], w_dim: int, input: str) -> None:
         super().__init__()
         self.resolutions = [4 * 2**i for i in range(len(channels))]
         self.size = self.resolutions[-1]
@@ -73,11 +64,8 @@ class Synthesis(nn.Module):
         for resolution, width in zip(self.resolutions, channels, strict=True):
             self.add_module(f"b{resolution}", Block(previous, width, w_dim, resolution, input))
             previous = width
-        self.features_at = min(picture, self.size // 2)  # where the picture reaches the features
-        if picture:
-            getattr(self, f"b{self.features_at}").draw_on_picture(finer=picture // self.features_at)
 
-    def forward(self, ws: Tensor, noise: str = "const", picture: Tensor | None = None) -> Tensor:
+    def forward(self, ws: Tensor, noise: str = "const") -> Tensor:
         # Autocast sets the precision of features and kernels; styles, demodulation and image keep their own.
         own, dtype = precisions(self)
         ws, x, image = ws.to(own), None, None
@@ -86,10 +74,6 @@ class Synthesis(nn.Module):
                 # A block's last style (its toRGB's) is shared with the next block's first convolution.
                 first = max(2 * i - 1, 0)
                 x, image = getattr(self, f"b{resolution}")(x, image, ws[:, first : 2 * i + 2], noise, dtype)
-                if picture is not None and resolution == self.features_at:
-                    x = x + getattr(self, f"b{resolution}").features_of(picture, x.dtype)
-                if picture is not None and resolution == picture.shape[-1]:
-                    image = image + picture
         assert image is not None
         return image
 
@@ -99,7 +83,6 @@ class Block(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, w_dim: int, resolution: int, input: str) -> None:
         super().__init__()
-        self.resolution = resolution
         self.input = input if inputs == 0 else "features"
         if self.input == "features":
             self.conv0 = StyledConv(inputs, outputs, w_dim, resolution, up=True)
@@ -120,20 +103,6 @@ class Block(nn.Module):
         x = self.conv1(x, styles[0], noise)
         rgb = self.torgb(x, styles[1])
         return x, rgb if image is None else rgb + upsample(image, self.resample_filter)
-
-    def draw_on_picture(self, finer: int) -> None:
-        """Become the block whose features a picture, `finer` times as large as they, is added to."""
-        width = self.conv1.weight.shape[0]
-        self.spread = nn.Parameter(torch.zeros(width, 3))  # at zero it changes nothing
-        self.spread_finer = nn.Parameter(torch.zeros(width, 3 * finer**2)) if finer > 1 else None
-
-    def features_of(self, picture: Tensor, dtype: torch.dtype) -> Tensor:
-        """What the picture adds to the features: of its means over their squares, and of each pixel in these."""
-        picture, finer = picture.to(dtype), picture.shape[-1] // self.resolution
-        features = F.conv2d(F.avg_pool2d(picture, finer), self.spread.to(dtype)[:, :, None, None])
-        if self.spread_finer is None:
-            return features
-        return features + F.conv2d(F.pixel_unshuffle(picture, finer), self.spread_finer.to(dtype)[:, :, None, None])
 
     def first_features(self, w: Tensor, dtype: torch.dtype) -> Tensor:
         x = self.const.expand(len(w), -1, -1, -1)

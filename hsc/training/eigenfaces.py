@@ -11,15 +11,11 @@ from hsc.data.dataset import FaceDataset, loader
 from hsc.data.module import FaceDataModule
 from hsc.images import pictures_at_once
 from hsc.modules.codec import CodecModule
-from hsc.modules.prior import PriorModule
 from hsc.modules.trainable import TrainableModule
-from hsc.nets.eigenfaces import LARGEST_SQUARE, EigenAnalysis, EigenSynthesis, latent_scale, principal_components
+from hsc.nets.eigenfaces import LARGEST_SQUARE, latent_scale, principal_components
 from hsc.nets.encoder import PyramidEncoder
 from hsc.nets.entropy import LOG_SCALE_RANGE, EntropyTransformer
-from hsc.nets.heads import StyleHeads
-from hsc.nets.layers import FullyConnected
-from hsc.nets.planes import numbers_of_planes, to_cells
-from hsc.nets.stylegan2 import StyleGAN2
+from hsc.nets.planes import numbers_of_planes
 from hsc.progress import progress
 
 FACES = 4000  # of so many, evenly spread, networks see enough
@@ -38,94 +34,27 @@ def holds_eigenfaces(path: Path, module: TrainableModule) -> bool:
 @torch.no_grad()
 def start_as_eigenfaces(module: TrainableModule, data: FaceDataModule) -> None:
     """Make the codec the plain transform code of principal components: latents are coefficients, most variance first,
-    the decoded image their picture, the entropy model knows their spread. What the networks make beside that begins at
-    zero, the generator's toRGB layers among them, so that they learn what the linear path cannot do.
+    and the entropy model knows their spread. The encoder's network adds nothing to them yet, so that it learns what the
+    linear path cannot do.
     """
-    assert isinstance(module, CodecModule | PriorModule)
-    encoder, heads, generator = module.encoder.net, module.decoder.heads, module.decoder.generator
+    assert isinstance(module, CodecModule)
+    encoder = module.encoder.net
     assert encoder.eigen is not None
-    assert heads.eigen is not None
-    side = encoder.eigen.side
-    components = heads.eigen.components
+    side, components = encoder.eigen.side, encoder.eigen.components
     mean, basis, deviations = principal_components(
         _decomposed_faces(data, side), side, len(components.weight), components.emphasis
     )
     components.set_to(mean, basis)
     silence_encoder(encoder)
-    if isinstance(heads, StyleHeads):
-        silence_styles(heads)
-    if isinstance(generator, StyleGAN2):
-        silence_drawing(generator)
-    spread = deviations / latent_scale(side)
-    if encoder.eigen.grid:
-        spread = torch.cat([spread, _fit_cells(module, data, encoder.eigen, heads.eigen)])
-    if isinstance(module, CodecModule):
-        _spread(module.entropy.net, spread)
+    _spread(module.entropy.net, deviations / latent_scale(side))
 
 
 @torch.no_grad()
 def silence_encoder(encoder: PyramidEncoder) -> None:
     """Let the network add nothing to the linear path's latents."""
     for head in encoder.heads:
-        _zero(head.get_submodule("linear"))
-
-
-@torch.no_grad()
-def silence_styles(heads: StyleHeads) -> None:
-    """Let every face have the mean style."""
-    for net in heads.nets:
-        _zero(net.get_submodule("linear"), net.get_submodule("down"))
-
-
-@torch.no_grad()
-def silence_drawing(generator: StyleGAN2) -> None:
-    """Let the generator draw nothing, so that the linear path's picture is left."""
-    for resolution in generator.synthesis_network.resolutions:
-        to_rgb = generator.synthesis_network.get_submodule(f"b{resolution}.torgb")
-        to_rgb.get_parameter("weight").zero_()
-        to_rgb.get_parameter("bias").zero_()
-
-
-def _fit_cells(
-    module: CodecModule | PriorModule, data: FaceDataModule, analysis: EigenAnalysis, synthesis: EigenSynthesis
-) -> Tensor:
-    """Make the grid's latents the principal components of what decoded images of all other layers lack, cell by cell,
-    as nearly as the encoder can tell them from what it sees. Returns their standard deviations, all cells in order.
-    """
-    _zero(synthesis.cells)
-    lacks, sees, both = (_Moments() for _ in range(3))
-    for images in training_faces(data.dataset("train"), FACES, data.workers):
-        *latents, unknown = module.encoder(images)
-        flat = torch.cat([layer.flatten(1) for layer in latents], 1)
-        drawn = module.decoder([*latents, unknown.zero_()], torch.zeros(len(images), dtype=torch.long)).float()
-        lacking, seen = to_cells(images - drawn, analysis.grid), analysis.left_over(images, flat)
-        lacks.add(lacking, lacking)
-        sees.add(seen, seen)
-        both.add(seen, lacking)
-    scale, dim = latent_scale(analysis.size), synthesis.cells.weight.shape[1]
-    basis = torch.linalg.eigh(lacks.mean.mean(0))[1].flip(1)[:, :dim]
-    seen_anywhere = sees.mean.mean(0)
-    ridge = 1e-4 * seen_anywhere.diagonal().mean() * torch.eye(len(seen_anywhere), dtype=seen_anywhere.dtype)
-    read = torch.linalg.solve(seen_anywhere + ridge, both.mean.mean(0) @ basis) / scale
-    _set(analysis.cells, read.t().float(), torch.zeros(dim))
-    _set(synthesis.cells, (basis * scale).float(), torch.zeros(len(basis)))
-    return torch.einsum("pd,cpq,qd->cd", read, sees.mean, read).clamp_min(0).sqrt().flatten().float()
-
-
-class _Moments:
-    """Mean products of the numbers of each cell, over all images: [grid², numbers, numbers], in float64."""
-
-    def __init__(self) -> None:
-        self._sum, self._count = torch.zeros((), dtype=torch.float64), 0
-
-    def add(self, left: Tensor, right: Tensor) -> None:
-        """Two of [N, grid², numbers]."""
-        self._sum = self._sum + torch.einsum("ncp,ncq->cpq", left, right)
-        self._count += len(left)
-
-    @property
-    def mean(self) -> Tensor:
-        return self._sum / self._count
+        for parameter in head.get_submodule("linear").parameters():
+            parameter.zero_()
 
 
 def _decomposed_faces(data: FaceDataModule, side: int) -> Iterator[Tensor]:
@@ -145,17 +74,6 @@ def training_faces(dataset: FaceDataset, most: int = FACES, workers: int = 0) ->
     batches = [chosen[start : start + batch] for start in range(0, len(chosen), batch)]
     for read in loader(dataset, batches, workers):
         yield read["image"]
-
-
-def _set(layer: FullyConnected, weight: Tensor, bias: Tensor) -> None:
-    layer.weight.copy_(weight / layer.weight_gain)
-    layer.bias.copy_(bias / layer.bias_gain)
-
-
-def _zero(*layers: torch.nn.Module) -> None:
-    for layer in layers:
-        for parameter in layer.parameters():
-            parameter.zero_()
 
 
 def _spread(entropy: EntropyTransformer, deviations: Tensor) -> None:

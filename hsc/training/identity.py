@@ -191,6 +191,8 @@ def _without(fields: Set[str], settings: Mapping[str, Any], path: str = "") -> d
 def _decisive_model(config: Config, stage: StageConfig) -> dict[str, Any]:
     """Of the model's config what the stage uses: sweeps over λ or the entropy model do not train the prior again."""
     model = asdict(config.model)
+    for layer in model["layers"].values():
+        layer["grid"] = 0  # as when layers could have one: runs from then know their stages again
     if stage.quantise == "none" or stage.module != "codec":
         model["lambdas"] = len(model["lambdas"])
         del model["entropy"]

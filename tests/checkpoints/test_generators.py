@@ -285,18 +285,6 @@ def test_style_driven_input_stays_in_hsc(tmp_path: Path) -> None:
     assert not (tmp_path / "no.pt").exists()
 
 
-@pytest.mark.parametrize("side", [16, 64])
-def test_drawing_on_a_picture_stays_in_hsc(tmp_path: Path, side: int) -> None:
-    generator = random_generator(picture=side)
-    save_generator(tmp_path / "hsc", generator)
-    loaded = load_generator(tmp_path / "hsc")
-    assert_equal(loaded, generator)
-    picture, ws = torch.randn(2, 3, side, side), torch.randn(2, generator.num_rows, generator.w_dim)
-    assert not torch.equal(loaded.synthesis(ws), loaded.synthesis(ws, picture=picture))
-    with pytest.raises(HscError, match="it draws on a picture, which no other"):
-        export_generator(tmp_path / "hsc", tmp_path / "no.pt", "rosinality")
-
-
 def test_summary_names_the_constructor(tmp_path: Path) -> None:
     halved = random_generator(channels=[512, 512, 512, 512, 256], mapping_layers=1, z_dim=4, w_dim=4)
     save_generator(tmp_path / "hsc", halved)

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from hsc import config
-from hsc.config.checks import check_model
 from hsc.errors import HscError
 
 LOSSES = {layer: {"l2": 1} for layer in ("basic", "middle", "enhanced")}
@@ -95,10 +94,7 @@ def test_defaults_are_for_the_stages_that_use_them(experiment: Path, tmp_path: P
         (["name=???"], "name: must be given"),
         (["name=.."], "name: must be the name of a folder"),
         (["model.layers.more.dim=4"], "model.layers.more.rows: must be given"),
-        (
-            ["model.layers.enhanced={grid: 32, dim: 13}", "model.linear_path=32"],
-            "enhanced.dim: a cell of its grid has 12",
-        ),
+        (["model.linear_path=32"], "model.linear_path: needs generator.architecture: mobilestylegan; or leave it 0"),
         (["model.entropy.heads=5"], "model.entropy.heads: 5 does not divide width 96"),
         (["model.encoder.channels=[8,8]"], "model.encoder.channels: 2 widths, but the generator has 5 resolutions"),
     ],
@@ -125,8 +121,3 @@ def test_which_stages_learn_against_a_discriminator(
     experiment: Path, stage: str, words: list[str], adversarial: bool
 ) -> None:
     assert config.load([experiment], words).stages[stage].is_adversarial == adversarial
-
-
-def test_a_grid_needs_a_layer_before_it() -> None:
-    with pytest.raises(HscError, match=r"model\.layers\.all\.grid: it refines what layers before it say"):
-        check_model(config.ModelConfig({"all": config.LayerConfig(10, grid=8)}, linear_path=16))

@@ -69,9 +69,6 @@ def test_the_resolved_config_loads_to_itself(experiment: Path, tmp_path: Path) -
         ("model.layers.basic.rows=4", "model.layers: their rows add up to 11, but a 64² stylegan2 has 10"),
         ("model.linear_path=48", "model.linear_path: must be one of 0, 8, 16, 32, 64 (not 48)"),
         ("model.linear_path=4", "model.linear_path: must be one of 0, 8, 16, 32, 64 (not 4)"),
-        ("model.layers.basic.grid=8", "model.layers.basic.grid: only the last layer, enhanced, can have a grid"),
-        ("model.layers.enhanced.grid=7", "model.layers.enhanced.grid: 7 is none of 0 and [4, 8, 16, 32]"),
-        ("model.layers.enhanced.grid=8", "it refines a picture smaller than 64: set model.linear_path"),
         ("model.lambdas=[0.1,0.2]", "model.lambdas: must fall"),
         ("stages.first.layers=[middle]", "stages.first.layers: ['middle'] is no prefix"),
         ("stages.first.train=[image_head]", "a 'codec' stage has no part 'image_head'"),
@@ -120,9 +117,10 @@ def test_a_key_by_its_former_name_is_refused_with_the_new_one(
         config.load([experiment, *files], [f"{key}={json.dumps(value)}"] if place == "word" else [])
 
 
-def test_a_key_that_is_gone_is_refused(experiment: Path) -> None:
-    with pytest.raises(HscError, match=r"first\.distillation: is no longer a field; remove it"):
-        config.load([experiment], ["stages.first.distillation=1"])
+@pytest.mark.parametrize("key", ["stages.first.distillation", "model.layers.enhanced.grid"])
+def test_a_key_that_is_gone_is_refused(experiment: Path, key: str) -> None:
+    with pytest.raises(HscError, match=rf"{key}: is no longer a field; remove it"):
+        config.load([experiment], [f"{key}=1"])
 
 
 def test_a_value_by_its_former_name_is_refused_with_those_of_now(experiment: Path) -> None:
@@ -157,10 +155,13 @@ MOBILE = ("model.generator.architecture=mobilestylegan", "model.generator.input=
         ([*MOBILE, "model.layers.enhanced.rows=9"], "5 widths, but the generator has 6 resolutions"),
         (["model.generator.architecture=mobilestylegan"], "model.generator.input"),
         ([*MOBILE, "model.generator.channels=[8,8,6,8,8]"], "all but the last are multiples of 4"),
-        ([*MOBILE, "model.linear_path=64", "model.layers.enhanced.grid=8"], "a mobilestylegan reads no grid"),
         (
             [*MOBILE, "model.linear_path=64", "stages.second={module: prior, train: [generator]}"],
-            "a mobilestylegan's prior stage has no linear path",
+            "stages.second.module: only codec stages have a linear path; leave model.linear_path 0",
+        ),
+        (
+            [*MOBILE, "model.linear_path=64", "stages.second={module: image_head, train: [image_head]}"],
+            "stages.second.module: only codec stages have a linear path",
         ),
         ([*MOBILE, "model.generator.full=[8,8,8,8,8]"], "has more widths than channels, at most 8, and begins with"),
         ([*MOBILE, "model.generator.full=[8,8,4,8,8,8]"], "generator.full: has more widths than channels"),

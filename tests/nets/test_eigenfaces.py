@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hsc.nets.eigenfaces import Components, EigenAnalysis, EigenSynthesis, principal_components
-from hsc.nets.planes import emphasis, enlarged, from_planes, numbers_of_planes, to_planes
+from hsc.nets.planes import emphasis, from_planes, numbers_of_planes, to_planes
 
 
 def pictures(count: int = 60, side: int = 8) -> Tensor:
@@ -110,23 +110,3 @@ def test_autocast_leaves_the_linear_path_exact() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         (inside,) = analysis(images)
     assert torch.equal(inside, analysis(images)[0])
-
-
-def test_a_grid_holds_what_the_components_leave() -> None:
-    """With orthonormal components, and cells that hold every pixel, synthesis undoes analysis."""
-    bands, size, side = [(1, 6), (16, 48)], 16, 8
-    analysis, synthesis = EigenAnalysis(side, bands, size, grid=4), EigenSynthesis(side, bands, size, grid=4)
-    mean, basis, _ = principal_components([torch.randn(20, 3, size, size)], side, 6, emphasis(side))
-    synthesis.components.set_to(mean, basis)
-    analysis.components = synthesis.components
-    with torch.no_grad():
-        for cells in (analysis.cells, synthesis.cells):
-            cells.weight.copy_(torch.eye(48) / cells.weight_gain)
-            cells.bias.zero_()
-    images = torch.randn(3, 3, size, size)
-    latents = analysis(images)
-    assert [tuple(layer.shape) for layer in latents] == [(3, 1, 6), (3, 16, 48)]
-    torch.testing.assert_close(synthesis(latents), images, atol=1e-4, rtol=0)
-    without = synthesis([latents[0], torch.zeros(3, 16, 48)])
-    projected = mean + (to_planes(images, side) - mean) * emphasis(side) @ basis @ basis.t() / emphasis(side)
-    torch.testing.assert_close(without, enlarged(from_planes(projected, side), size), atol=1e-4, rtol=0)

@@ -23,12 +23,6 @@ def test_shapes_and_taps(size: int, channels: list[int], taps: list[int]):
     assert encoder.sides == [size // 2**i for i in range(1, len(channels))]
 
 
-def test_a_grid_has_numbers_for_each_cell_from_the_map_of_its_side():
-    encoder = PyramidEncoder(64, [8, 8, 16, 16, 24], [(3, 5), (3, 6), (64, 7)], 16, picture=16, grid=8)
-    assert encoder.taps == [4, 8, 8]
-    assert [tuple(layer.shape) for layer in encoder(torch.randn(2, 3, 64, 64))] == [(2, 3, 5), (2, 3, 6), (2, 64, 7)]
-
-
 def test_layers_read_no_finer_map_than_their_own():
     """The finest map reaches the last layer alone: coarse layers come from coarse features."""
     torch.manual_seed(0)

@@ -154,11 +154,6 @@ def test_injected_features(ws: Tensor, count: int) -> None:
     torch.testing.assert_close(after[32], x)
 
 
-def test_it_draws_on_no_picture(ws: Tensor) -> None:
-    with pytest.raises(ValueError, match="no picture"):
-        small().synthesis(ws, torch.zeros(2, 3, 8, 8))
-
-
 def test_real_sizes() -> None:
     """Ten million parameters at 1024², and heads of at most a million and a half at every smaller size."""
     for entries in range(4, 9):

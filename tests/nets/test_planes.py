@@ -5,15 +5,11 @@ import torch.nn.functional as F
 
 from hsc.nets.planes import (
     emphasis,
-    enlarged,
-    from_cells,
     from_planes,
     numbers_of_planes,
     small_pictures,
-    to_cells,
     to_planes,
 )
-from hsc.nets.stylegan2 import StyleGAN2
 
 
 def test_small_pictures_are_means() -> None:
@@ -53,23 +49,3 @@ def test_emphasis_is_on_the_face_and_the_same_for_both_halves_of_it() -> None:
     assert divmod(int(luminance.argmax()), 16) in {(7, 7), (7, 8), (8, 7), (8, 8)}
     assert luminance.max() > 2.5 * luminance[0, 0]
     assert weights[256:].unique().numel() == 1
-
-
-def test_cells_are_squares_of_the_picture() -> None:
-    pictures = torch.randn(2, 3, 16, 16)
-    cells = to_cells(pictures, 4)
-    assert cells.shape == (2, 16, 48)
-    square = pictures[1, :, 4:8, 8:12]  # second row, third column
-    assert torch.equal(cells[1, 6].sort().values, square.flatten().sort().values)
-    assert torch.equal(from_cells(cells, 16), pictures)
-
-
-@torch.no_grad()
-def test_pictures_are_enlarged_as_the_generator_does_it() -> None:
-    generator = StyleGAN2([8, 8, 8], z_dim=4, w_dim=4, mapping_layers=1, picture=4)
-    for resolution in (4, 8, 16):
-        generator.synthesis_network.get_submodule(f"b{resolution}.torgb").requires_grad_(False)
-        generator.synthesis_network.get_parameter(f"b{resolution}.torgb.weight").zero_()
-    picture = torch.randn(2, 3, 4, 4)
-    shown = generator.synthesis(torch.randn(2, 6, 4), picture=picture)
-    torch.testing.assert_close(enlarged(picture, 16), shown)

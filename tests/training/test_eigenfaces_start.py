@@ -7,17 +7,21 @@ from typing import Any
 import pytest
 import torch
 from pictures import write_pictures
-from tiny_model import DIM, ROWS, SIZE, tiny_config, tiny_model
+from tiny_model import DIM, SIZE, tiny_config, tiny_linear_model
 from torch import Tensor
 
 from hsc.checkpoints import weights_file
 from hsc.data.module import FaceDataModule
 from hsc.modules.codec import CodecModule
 from hsc.nets.eigenfaces import STEP, principal_components
-from hsc.nets.planes import emphasis, from_planes, numbers_of_planes, small_pictures, to_planes
+from hsc.nets.planes import emphasis, from_planes, numbers_of_planes, to_planes
 from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
 
-SIDE = SIZE  # smaller pictures are shown through the generator's upsampling filter
+
+def fresh_module() -> CodecModule:
+    config = tiny_config()
+    config.model = tiny_linear_model()
+    return CodecModule(config, config.stages["only"], {})
 
 
 @pytest.fixture
@@ -29,9 +33,7 @@ def data(tmp_path: Path) -> FaceDataModule:
 @pytest.fixture
 def module(data: FaceDataModule) -> CodecModule:
     torch.manual_seed(0)
-    config = tiny_config()
-    config.model.linear_path = SIDE
-    module = CodecModule(config, config.stages["only"], {})
+    module = fresh_module()
     start_as_eigenfaces(module, data)
     return module
 
@@ -41,18 +43,17 @@ def test_it_decodes_what_the_components_hold_and_says_how_much_they_vary(
     module: CodecModule, data: FaceDataModule
 ) -> None:
     images = data.dataset("train")[list(range(40))]["image"]
-    pictures = small_pictures(images, SIDE)
-    mean, basis, deviations = principal_components([pictures], SIDE, sum(ROWS) * DIM, emphasis(SIDE))
+    mean, basis, deviations = principal_components([images], SIZE, 16 * DIM, emphasis(SIZE))
     latents = module.encoder(images)
-    decoded = small_pictures(module.decoder(latents, torch.zeros(40, dtype=torch.long)).float(), SIDE)
-    planes = to_planes(pictures, SIDE)
-    coefficients = (planes - mean) * emphasis(SIDE) @ basis
-    drawn = from_planes(mean + coefficients @ basis.t() / emphasis(SIDE), SIDE)
+    decoded = module.decoder.heads.picture(latents)
+    planes = to_planes(images, SIZE)
+    coefficients = (planes - mean) * emphasis(SIZE) @ basis
+    drawn = from_planes(mean + coefficients @ basis.t() / emphasis(SIZE), SIZE)
     torch.testing.assert_close(decoded, drawn, atol=1e-3, rtol=0)
     flat = torch.cat([layer.flatten(1) for layer in latents], 1)
-    torch.testing.assert_close(flat, coefficients / (STEP * 3**0.5 * SIDE), atol=1e-2, rtol=1e-3)
+    torch.testing.assert_close(flat, coefficients / (STEP * 3**0.5 * SIZE), atol=1e-2, rtol=1e-3)
     known = torch.cat([bias.flatten() for bias in module.entropy.net.scale_bias]).exp()
-    torch.testing.assert_close(known, (deviations / (STEP * 3**0.5 * SIDE)).clamp(0.08, 32), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(known, (deviations / (STEP * 3**0.5 * SIZE)).clamp(0.08, 32), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("too_large", [False, True])
@@ -70,50 +71,22 @@ def test_all_faces_are_decomposed_as_far_as_memory_goes(
     monkeypatch.setattr("hsc.training.eigenfaces.BATCH", 6)
     monkeypatch.setattr("hsc.training.eigenfaces.principal_components", spy)
     if too_large:
-        monkeypatch.setattr("hsc.training.eigenfaces.LARGEST_SQUARE", SIDE // 2)
-        monkeypatch.setattr("hsc.training.eigenfaces.HELD_BYTES", 4 * numbers_of_planes(SIDE) * 13)
-    config = tiny_config()
-    config.model.linear_path = SIDE
-    start_as_eigenfaces(CodecModule(config, config.stages["only"], {}), data)
+        monkeypatch.setattr("hsc.training.eigenfaces.LARGEST_SQUARE", SIZE // 2)
+        monkeypatch.setattr("hsc.training.eigenfaces.HELD_BYTES", 4 * numbers_of_planes(SIZE) * 13)
+    start_as_eigenfaces(fresh_module(), data)
     assert [len(batch) for batch in decomposed] == ([6, 6, 1] if too_large else [6] * 6 + [4])
-
-
-@torch.no_grad()
-def test_the_generator_draws_nothing_yet(data: FaceDataModule) -> None:
-    config = tiny_config()
-    config.model.linear_path = SIDE
-    module = CodecModule(config, config.stages["only"], {})
-    start_as_eigenfaces(module, data)
-    styles = torch.randn(2, sum(ROWS), config.model.generator.w_dim)
-    assert not module.decoder.generator.synthesis(styles).any()
 
 
 @torch.no_grad()
 def test_fewer_layers_show_fewer_components(module: CodecModule, data: FaceDataModule) -> None:
     images = data.dataset("validation")[list(range(10))]["image"]
-    latents, quality = module.encoder(images), torch.zeros(10, dtype=torch.long)
+    latents = module.encoder(images)
     errors = []
-    for kept in range(len(ROWS) + 1):
+    for kept in range(4):
         known = [layer if k < kept else torch.zeros_like(layer) for k, layer in enumerate(latents)]
-        errors.append(float((module.decoder(known, quality) - images).square().mean()))
+        errors.append(float((module.decoder.heads.picture(known) - images).square().mean()))
     assert errors == sorted(errors, reverse=True)
     assert errors[1] < 0.8 * errors[0]
-
-
-@torch.no_grad()
-def test_a_grid_adds_what_the_components_of_whole_faces_lack(data: FaceDataModule) -> None:
-    torch.manual_seed(0)
-    config = tiny_config()
-    config.model = tiny_model(grid=4)
-    module = CodecModule(config, config.stages["only"], {})
-    start_as_eigenfaces(module, data)
-    images = data.dataset("train")[list(range(40))]["image"]
-    latents, quality = module.encoder(images), torch.zeros(40, dtype=torch.long)
-    error = (module.decoder(latents, quality) - images).square().mean()
-    without = (module.decoder([*latents[:-1], torch.zeros_like(latents[-1])], quality) - images).square().mean()
-    assert error < 0.5 * without
-    known = module.entropy.net.scale_bias[-1].exp()
-    torch.testing.assert_close(known, latents[-1].square().mean(0).sqrt().clamp(0.08, 32), rtol=1e-3, atol=1e-3)
 
 
 def test_both_halves_train_one_set_of_components(module: CodecModule, data: FaceDataModule) -> None:

@@ -2,7 +2,7 @@
 
 import zipfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,18 @@ import torch
 import yaml
 from PIL import Image
 from safetensors.torch import load_file
-from tiny_model import LAYERS, tiny_config
+from tiny_model import LAYERS, tiny_linear_model
 
 import hsc
 from hsc.config import Config, StageConfig
-from hsc.config.schema import GeneratorConfig
 from hsc.errors import HscError
 from hsc.losses import load_losses
 from hsc.modules.codec import CodecModule
 from hsc.modules.objective import Prefix
 from hsc.nets.planes import small_pictures
 
-GENERATOR = {
-    "architecture": "mobilestylegan", "channels": [8, 8, 8], "full": [8, 8, 8, 8], "z_dim": 8, "w_dim": 8,
-    "mapping_layers": 1, "input": "const",
-}  # fmt: skip
+MODEL = tiny_linear_model()
+MODEL.generator.full = [8, 8, 8, 8]
 STAGES = {
     "code": {"train": ["encoder", "gain", "entropy", "heads"], "decode_with": "linear", "steps": 3},
     "decoder": {"train": ["heads", "generator"], "steps": 3},
@@ -38,10 +35,8 @@ STAGES = {
 def trained(new_experiment: Callable[[], Any], train_in_process: Callable[..., int]) -> Any:
     whole = new_experiment()
     content = yaml.safe_load(whole.file.read_text())
-    for layer, rows in zip(LAYERS, (3, 4, 9), strict=True):
-        content["model"]["layers"][layer]["rows"] = rows
-    content["model"] |= {"generator": GENERATOR, "linear_path": 32}
-    whole.file.write_text(yaml.safe_dump(content | {"stages": STAGES, "run": list(STAGES)}))
+    content |= {"model": asdict(MODEL), "stages": STAGES, "run": list(STAGES)}
+    whole.file.write_text(yaml.safe_dump(content))
     said = whole.runs.with_name("said")
     assert train_in_process(whole, output=str(said)) == 0, said.read_text()
     return whole
@@ -115,12 +110,8 @@ def test_the_full_size_learns_from_large_and_small_faces(
 
 
 def test_images_are_compared_at_the_size_that_both_have() -> None:
-    model = tiny_config().model
-    for layer, rows in zip(LAYERS, (3, 4, 9), strict=True):
-        model.layers[layer].rows = rows
-    model = replace(model, generator=GeneratorConfig(**GENERATOR), linear_path=32)
     stage = StageConfig(train=["full"], decode_with="full", losses={layer: {"l2": 1} for layer in LAYERS})
-    codec = CodecModule(Config(model=model, stages={"full": stage}), stage, load_losses(["l2"]))
+    codec = CodecModule(Config(model=MODEL, stages={"full": stage}), stage, load_losses(["l2"]))
     faces = torch.rand(3, 3, 64, 64) * 2 - 1
     decoded = torch.rand(3, 3, 64, 64) * 2 - 1
     prefix = Prefix("basic", torch.tensor([2, 0, 1]), 1.0, torch.empty(3), decoded, num_small=2)

@@ -128,6 +128,10 @@ def test_another_torch_and_another_code(identity_of, monkeypatch: pytest.MonkeyP
     assert "torch (" in identity_of().changes_from(before)
 
 
+def test_runs_from_when_layers_could_have_a_grid_know_their_stages(identity_of):
+    assert identity_of().model["layers"]["basic"] == {"rows": 3, "dim": 8, "grid": 0}
+
+
 def test_it_is_kept_as_json(identity_of):
     identity = identity_of("stages.joint.patience=2")
     again = StageIdentity.from_json(json.loads(json.dumps(identity.to_json())))

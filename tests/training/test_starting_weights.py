@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_model import tiny_config
+from tiny_model import tiny_config, tiny_linear_model
 
 from hsc.checkpoints import weights_file
-from hsc.config.schema import GeneratorConfig
 from hsc.errors import HscError
 from hsc.modules.codec import CodecModule
 from hsc.training.eigenfaces import holds_eigenfaces
@@ -56,11 +55,10 @@ def test_another_generator_or_the_weights_of_another_codec_are_refused(tmp_path:
 
 def draws_from_pictures(dim: int, lambdas: int = 2) -> CodecModule:
     config = tiny_config()
+    config.model = tiny_linear_model()
     config.model.lambdas = [0.1 / 2**quality for quality in range(lambdas)]
-    config.model.generator = GeneratorConfig("mobilestylegan", [8, 8, 8], z_dim=8, w_dim=8, mapping_layers=0)
-    config.model.linear_path = 16
-    for layer, rows in zip(config.model.layers.values(), (3, 4, 9), strict=True):
-        layer.rows, layer.dim = rows, dim
+    for layer in config.model.layers.values():
+        layer.dim = dim
     return CodecModule(config, config.stages["only"], {})
 
 
