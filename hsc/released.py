@@ -8,6 +8,7 @@ from hsc.errors import HscError
 ASSETS = Path(__file__).parent / "assets"
 DEFAULT_MODEL = "ffhq128"
 DEFAULT_PRIOR = "prior128"
+CODEC, PRIOR = "codec.safetensors", "prior.safetensors"  # what a finished run's folder has of them
 FETCHED = ("ffhq1024",)  # priors that do not come with hsc: `hsc weights fetch` makes them
 
 
@@ -27,7 +28,7 @@ def find_weights(name: str | Path) -> Path:
     if (asset := ASSETS / f"{path.name}.safetensors").is_file() and len(path.parts) == 1:
         return asset
     if path.is_dir():
-        for candidate in (path / "codec.safetensors", path / "prior.safetensors"):
+        for candidate in (path / CODEC, path / PRIOR):
             if candidate.is_file():
                 return candidate
         raise HscError(f"{path}: no finished run; let `hsc train` finish, it resumes where it stopped")

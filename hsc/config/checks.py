@@ -5,12 +5,13 @@ What a single field may be stands in its type (`schema`).
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 from omegaconf import MISSING
 
 from hsc.config.schema import MOBILE_STYLEGAN_OWN_LAYERS, MOBILE_STYLEGAN_ROWS, Config, ModelConfig, StageConfig
-from hsc.config.tasks import task_names, tasks_of
+from hsc.config.tasks import decoded_layers, tasks_of
 from hsc.config.validation import unknown
 from hsc.errors import HscError
 
@@ -49,16 +50,10 @@ USED: dict[str, tuple[Callable[[StageConfig], bool], str]] = {
         lambda stage: stage.module == "codec" and stage.quantise == "noise",
         "only codec stages with quantise: noise go over to rounding",
     ),
-    "prefixes": (
-        lambda stage: stage.module == "codec" and stage.quantise != "none",
-        "a stage without quantisation decodes all layers",
-    ),
+    "prefixes": (lambda stage: stage.quantises, "a stage without quantisation decodes all layers"),
     "init_full": (lambda stage: stage.module == "codec", "only codec stages train the generator's full size"),
     "styles": (lambda stage: stage.module == "codec", "only codec stages compare decoded W+"),
-    "decode_with": (
-        lambda stage: stage.module == "codec" and stage.quantise != "none",
-        "only codec stages that quantise can show the linear path alone",
-    ),
+    "decode_with": (lambda stage: stage.quantises, "only codec stages that quantise can show the linear path alone"),
 }
 
 
@@ -72,7 +67,6 @@ def check(config: Config) -> None:
         check_model(config.model)
         for name in config.run:
             _check_stage(name, config.stages[name], config)
-    _check_judges(config)
 
 
 def check_written(config: Config, written: Mapping[str, Any]) -> None:
@@ -116,9 +110,8 @@ def _why_ignored(path: Sequence[str], value: Any, stage: StageConfig, config: Co
     if field == "lr_scale" and below and below[0] not in stage.train:
         return f"the stage does not train {below[0]}"
     if field in ("losses", "layer_weights") and below and value:
-        layers = list(config.model.layers)
-        trained = layers[-1:] if _all_at_once(stage) else stage.layers or layers
-        if below[0] in layers and below[0] not in trained:
+        trained = decoded_layers(stage, config.model)
+        if below[0] in config.model.layers and below[0] not in trained:
             return f"only losses and layer_weights of {', '.join(trained)} count in this stage"
     return ""
 
@@ -235,7 +228,7 @@ def _check_tasks(stage: StageConfig, model: ModelConfig, refuse: Callable[[str, 
     """There must be something to minimise."""
     of_layers = tasks_of(stage, model)
     tasks = any(of_layers.values()) or (stage.module == "codec" and bool(stage.styles and of_layers))
-    if not _all_at_once(stage):
+    if stage.quantises:
         if not tasks and set(stage.train) - {"entropy", "gain"}:
             refuse("losses", "no layer has a task; give weights such as losses: {basic: {l2: 1}}")
         return
@@ -246,30 +239,11 @@ def _check_tasks(stage: StageConfig, model: ModelConfig, refuse: Callable[[str, 
         refuse("losses", f"a stage without quantisation needs a task of its last layer {last!r}")
 
 
-def _all_at_once(stage: StageConfig) -> bool:
-    """Nothing is sent, so there are no prefixes: every layer is decoded, under the last one's losses."""
-    return stage.module != "codec" or stage.quantise == "none"
-
-
-def _check_judges(config: Config) -> None:
-    """A reported identity or landmark judge must not have trained the model, nor taught a judge that did."""
-    trained_on = task_names(config, config.run)
-    for key, judge in (("identity", config.judges.identity), ("landmarks", config.judges.landmarks)):
-        if judge in trained_on:
-            raise HscError(f"config: judges.{key}: {judge!r} trains the model (losses), so it cannot also report on it")
-
-
 def _where(config: Config, name: str, key: str) -> str:
     """The key's path as it was written: under `defaults` where the stage has it from there."""
-    own, inherited, plain = (_attribute(stage, key) for stage in (config.stages[name], config.defaults, StageConfig()))
+    stages = (config.stages[name], config.defaults, StageConfig())
+    own, inherited, plain = (reduce(getattr, key.split("."), stage) for stage in stages)
     return f"defaults.{key}" if own == inherited != plain else f"stages.{name}.{key}"
-
-
-def _attribute(stage: StageConfig, key: str) -> Any:
-    value: Any = stage
-    for part in key.split("."):
-        value = getattr(value, part)
-    return value
 
 
 def _leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -268,6 +268,11 @@ class StageConfig(Section):
     data: DataConfig = field(default_factory=DataConfig)
 
     @property
+    def quantises(self) -> bool:
+        """Whether it trains a code, every prefix of which is decoded; others decode all layers at once."""
+        return self.module == "codec" and self.quantise != "none"
+
+    @property
     def needs_styles(self) -> bool:
         """Whether its faces must come with the W+ that they were drawn from."""
         return self.module == "image_head" or (self.module == "codec" and self.styles > 0)

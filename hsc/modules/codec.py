@@ -84,11 +84,6 @@ class CodecModule(AdversarialModule):
         """The networks that a codec works with."""
         return Networks(self.encoder.net, self.entropy.gain, self.decoder.heads, self.decoder.generator)
 
-    @property
-    def coding(self) -> bool:
-        """Whether this stage quantises (all but inversion)."""
-        return self.stage.quantise != "none"
-
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         images, random, batch_slice = batch["image"], self.step_generator(), self.batch_slice
         total, values, prefixes = self._rate_and_distortion(batch, random, batch_slice)
@@ -117,7 +112,7 @@ class CodecModule(AdversarialModule):
         whole = (batch_slice.stride * len(images),)
         quality = batch_slice.of(torch.randint(len(self.lambdas), whole, generator=random, device=self.device))
         latents = self.encoder(images.contiguous(memory_format=torch.channels_last))[: len(self.layer_names)]
-        if not self.coding:
+        if not self.stage.quantises:
             everything = torch.arange(len(images), device=self.device)
             decoded = self.decoded([latents], quality, [everything], self.objective.needs_images)
             prefix = Prefix(self.layer_names[-1], everything, 1.0, *decoded[0], len(images))
@@ -239,7 +234,8 @@ class CodecModule(AdversarialModule):
         elif self._linear:
             images = enlarged(_picture_heads(self.decoder.heads).picture(latents), self.size)
         else:
-            images = self.decoder.draw(latents, quality, styles, self.stage.decode_with == "full").float()
+            full = self.stage.decode_with == "full"
+            images = self.decoder.heads.draw(self.decoder.generator, latents, quality, styles, full).float()
         sizes = [len(index) for index in chosen]
         return list(zip(styles.split(sizes), images.split(sizes), strict=True))
 
@@ -257,7 +253,7 @@ class CodecModule(AdversarialModule):
 
     def on_validation_epoch_start(self) -> None:
         # After the averaging callback has put the average in place.
-        if self.coding:
+        if self.stage.quantises:
             self._released = (Codec.export(self.config.model, self.networks(), self.entropy.net),)
 
     def on_validation_epoch_end(self) -> None:

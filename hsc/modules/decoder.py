@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from hsc.config import ModelConfig
 from hsc.judges.lite0 import WIDTHS, lite0
 from hsc.nets.build import build_discriminator, build_generator, build_heads, image_size
-from hsc.nets.heads import styles_of
+from hsc.nets.heads import decode, styles_of
 from hsc.nets.projected import ProjectedDiscriminator
 
 
@@ -32,12 +32,5 @@ class DecoderModule(pl.LightningModule):
         """W+ [N, rows, w_dim]: the generator's mean style plus what the heads make of the latents."""
         return styles_of(self.heads, self.generator, latents, quality)
 
-    def draw(self, latents: Sequence[Tensor], quality: Tensor, styles: Tensor, full: bool = False) -> Tensor:
-        """Images [N, 3, size, size], or of the generator's full size, of latents, quality [N] and the W+ that `styles`
-        makes of them.
-        """
-        images: Tensor = self.heads.draw(self.generator, latents, quality, styles, full)
-        return images
-
     def forward(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
-        return self.draw(latents, quality, self.styles(latents, quality))
+        return decode(self.heads, self.generator, latents, quality)

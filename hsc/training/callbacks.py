@@ -205,7 +205,7 @@ def report_callbacks(config: Config, name: str) -> list[pl.Callback]:
         reports.append(callbacks.GeneratedFacesCallback(judges.distribution, judges.distribution_faces))
     elif judges.distribution != "none":
         reports.append(callbacks.FIDCallback(judges.distribution))
-    if stage.module == "codec" and stage.quantise != "none":
+    if stage.quantises:
         reports += [callbacks.BppCallback(), callbacks.SymbolStatisticsCallback()]
     return [*reports, callbacks.WandbTableCallback(), callbacks.BestValueCallback(monitored(config, name))]
 

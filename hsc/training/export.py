@@ -41,23 +41,19 @@ class Export:
     def key(self) -> str:
         """Hash of all that the file is made from."""
         data = self._data
-        faces = data.faces("validation" if self._is_codec else "train").pictures_key
+        faces = data.faces("validation" if self._settings.quantises else "train").pictures_key
         made_from = [sha256(self.weights), code_hash(), faces, self.config.name, self._card]
         return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
     def write(self, path: Path) -> None:
-        if self._is_codec:
-            write_codec(path, self.config, self._settings, self.weights, self._data, self._card)
+        if self._settings.quantises:
+            self._write_codec(path)
         else:
-            write_prior(path, self.config, self._settings, self.weights, self._card)
+            self._write_prior(path)
 
     @property
     def _settings(self) -> StageConfig:
         return self.config.stages[self.stage]
-
-    @property
-    def _is_codec(self) -> bool:
-        return self._settings.module == "codec" and self._settings.quantise != "none"
 
     @cached_property
     def _data(self) -> FaceDataModule:
@@ -67,36 +63,35 @@ class Export:
     def _card(self) -> dict[str, Any]:
         trained_on = {name: len(faces) for name, faces in self._data.faces("train").sets.items()}
         card = {"title": self.config.title, **trained_by(self.config), "trained_on": trained_on}
-        if self._is_codec:
+        if self._settings.quantises:
             card |= {"data": first_set(self._settings.data.path), "validation": self._settings.data.validation}
         return card
 
+    def _write_prior(self, path: Path) -> None:
+        """The generator with the encoder and heads that invert it: where codecs are trained from. A prior that was
+        trained without reconstruction is its generator alone.
+        """
+        stage = self._settings
+        if stage.module == "image_head" or (stage.module == "prior" and not reconstructs(self.config, stage)):
+            small = stage.module == "image_head"
+            save_generator(path, load_generator(self.weights), self._card, small)
+            return
+        held = weights_file.load(self.weights).tensors
+        tensors = {name: value for name, value in held.items() if name.startswith(PRIOR_PARTS)}
+        weights_file.save(path, to_store(tensors), PRIOR, asdict(self.config.model), self._card)
 
-def write_prior(path: Path, config: Config, stage: StageConfig, weights: Path, card: dict[str, Any]) -> None:
-    """The generator with the encoder and heads that invert it: where codecs are trained from. A prior that was trained
-    without reconstruction is its generator alone.
-    """
-    if stage.module == "image_head" or (stage.module == "prior" and not reconstructs(config, stage)):
-        save_generator(path, load_generator(weights), card, small=stage.module == "image_head")
-        return
-    held = weights_file.load(weights).tensors
-    tensors = {name: value for name, value in held.items() if name.startswith(PRIOR_PARTS)}
-    weights_file.save(path, to_store(tensors), PRIOR, asdict(config.model), card)
-
-
-def write_codec(
-    path: Path, config: Config, stage: StageConfig, weights: Path, data: FaceDataModule, card: dict[str, Any]
-) -> None:
-    """Export a stage's networks as a codec file, whose card also holds the mean bytes of a face at each quality."""
-    module = CodecModule(config, stage, {})
-    load_start(module, weights)
-    module = as_stored(module).eval()  # so that the model id and the bytes weighed here are the file's own
-    codec = Codec.export(config.model, module.networks(), module.entropy.net, config.name)
-    faces = data.dataset("validation")
-    images: Tensor = faces[list(range(min(FACES_WEIGHED, len(faces))))]["image"]
-    with torch.inference_mode():
-        latents = codec.analyse(images)
-    weighed = [
-        sum(map(len, codec.encode(latents, quality).files)) / len(images) for quality in range(codec.num_qualities)
-    ]
-    codec_file.save(path, codec, module.entropy.net, card | {"bytes_per_face": [round(size, 1) for size in weighed]})
+    def _write_codec(self, path: Path) -> None:
+        """The stage's networks as a codec file, whose card also holds the mean bytes of a face at each quality."""
+        module = CodecModule(self.config, self._settings, {})
+        load_start(module, self.weights)
+        module = as_stored(module).eval()  # so that the model id and the bytes weighed here are the file's own
+        codec = Codec.export(self.config.model, module.networks(), module.entropy.net, self.config.name)
+        faces = self._data.dataset("validation")
+        images: Tensor = faces[list(range(min(FACES_WEIGHED, len(faces))))]["image"]
+        with torch.inference_mode():
+            latents = codec.analyse(images)
+        weighed = [
+            sum(map(len, codec.encode(latents, quality).files)) / len(images) for quality in range(codec.num_qualities)
+        ]
+        card = self._card | {"bytes_per_face": [round(size, 1) for size in weighed]}
+        codec_file.save(path, codec, module.entropy.net, card)

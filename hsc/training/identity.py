@@ -15,6 +15,7 @@ from torch import nn
 import hsc
 from hsc.config import Config, StageConfig, tasks_of
 from hsc.config.checks import USED
+from hsc.config.tasks import decoded_layers
 from hsc.data.module import FaceDataModule
 from hsc.files import sha256
 from hsc.judges import load_judge
@@ -106,12 +107,9 @@ class StageIdentity:
         more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
         return ", ".join(words[:SHOWN]) + more
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
     @staticmethod
     def from_json(values: Any) -> "StageIdentity | None":
-        """What `to_json` gave; None for anything else, such as the record of another version of hsc."""
+        """The one whose fields these are; None for anything else, such as the record of another version of hsc."""
         try:
             return StageIdentity(**values)
         except TypeError:
@@ -167,11 +165,10 @@ def _decisive_settings(config: Config, stage: StageConfig) -> dict[str, Any]:
     if not stage.is_adversarial:
         unused.append("adversarial")
     settings = _without({*elsewhere, *without_effect, *unused}, asdict(stage))
-    layers = stage.layers or list(config.model.layers)
-    decoded = layers if stage.module == "codec" and stage.quantise != "none" else layers[-1:]
+    decoded = decoded_layers(stage, config.model)
     return settings | {
         "train": sorted(set(stage.train)),
-        "layers": layers,
+        "layers": stage.layers or list(config.model.layers),
         "layer_weights": {layer: stage.layer_weights.get(layer, 1.0) for layer in decoded},
         "lr_scale": {part: stage.lr_scale.get(part, 1.0) for part in sorted(set(stage.train))},
         "flips": stage.data.flips,
@@ -192,8 +189,8 @@ def _decisive_model(config: Config, stage: StageConfig) -> dict[str, Any]:
     """Of the model's config what the stage uses: sweeps over λ or the entropy model do not train the prior again."""
     model = asdict(config.model)
     for layer in model["layers"].values():
-        layer["grid"] = 0  # as when layers could have one: runs from then know their stages again
-    if stage.quantise == "none" or stage.module != "codec":
+        layer["grid"] = 0  # a former field: with it runs of earlier versions know their finished stages
+    if not stage.quantises:
         model["lambdas"] = len(model["lambdas"])
         del model["entropy"]
     return model

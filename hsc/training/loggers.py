@@ -18,6 +18,9 @@ from hsc.config import Config, to_yaml
 from hsc.errors import HscError
 from hsc.files import write_atomically
 
+LOG = "log"  # of a stage's folder
+WANDB_ID = "wandb-id"  # of a run's folder
+
 
 class WandbRun(WandbLogger):
     """Logs against `samples_seen`, which every value comes with: Lightning's own step begins anew with each stage."""
@@ -54,7 +57,7 @@ class MLflowRun(_AgainstSamplesSeen, MLFlowLogger):
 
 def stage_log(folder: Path) -> CSVLogger:
     """The CSV file of a stage: `STAGE/log/version_N/metrics.csv`, a version each time the stage is (re)started."""
-    return CSVLogger(folder, name="log", flush_logs_every_n_steps=1)
+    return CSVLogger(folder, name=LOG, flush_logs_every_n_steps=1)
 
 
 @contextmanager
@@ -136,7 +139,7 @@ def _wandb_mode(wanted: str) -> str:
 
 def _run_id(folder: Path) -> str:
     """The W&B id of this run folder, made once: resumed runs continue the same W&B run."""
-    path = folder / "wandb-id"
+    path = folder / WANDB_ID
     if not path.exists():
         write_atomically(path, secrets.token_hex(4).encode())
     return path.read_text().strip()

@@ -20,10 +20,11 @@ from hsc.data.sets import first_set
 from hsc.errors import HscError
 from hsc.files import try_lock, write_atomically
 from hsc.progress import duration, status
+from hsc.released import CODEC, PRIOR
 from hsc.slurm import requeue_when_preempted
 from hsc.training.export import Export
 from hsc.training.judge_independence import check_judge_independence, check_reporters
-from hsc.training.loggers import check_loggers, run_loggers
+from hsc.training.loggers import WANDB_ID, check_loggers, run_loggers
 from hsc.training.progress import RunOutput, TimeEstimate, run_progress
 from hsc.training.stage import check_stage, run_stage
 from hsc.training.stage_folder import DONE
@@ -101,7 +102,7 @@ def _summary(config: Config, folder: Path, seconds: float) -> list[str]:
     lines = [f"finished after {duration(seconds)}"]
     if is_fast_dev_run(config):
         return [*lines, "fast_dev_run: every stage trains and validates; nothing of it is kept"]
-    codec, prior = folder / "codec.safetensors", folder / "prior.safetensors"
+    codec, prior = folder / CODEC, folder / PRIOR
     lines += [f"{file.stem}: {file}" for file in (codec, prior) if file.exists()]
     if codec.exists():
         data, out = first_set(config.stages[config.run[-1]].data.path), Path("results") / config.name
@@ -137,12 +138,8 @@ def _finish(config: Config, folder: Path, finished: dict[str, Path]) -> None:
 
     The last stage without quantisation is a prior, the last with it a codec.
     """
-    quantised = [
-        name for name in config.run if config.stages[name].module == "codec" and config.stages[name].quantise != "none"
-    ]
-    unquantised = [name for name in config.run if name not in quantised]
-    sources = {"prior.safetensors": unquantised[-1:], "codec.safetensors": quantised[-1:]}
-    exports = {file: Export(config, name, finished[name]) for file, names in sources.items() for name in names}
+    last = {CODEC if config.stages[name].quantises else PRIOR: name for name in config.run}
+    exports = {file: Export(config, last[file], finished[last[file]]) for file in (PRIOR, CODEC) if file in last}
     done = {"stages": config.run, "files": {file: export.key for file, export in exports.items()}}
     if _read_json(folder / DONE) == done and all((folder / file).exists() for file in exports):
         return
@@ -168,8 +165,8 @@ def run_folder(config: Config) -> tuple[Config, Path]:
         folder = Path(given)
     elif (sweep := os.environ.get("WANDB_SWEEP_ID")) and (run := os.environ.get("WANDB_RUN_ID")):
         folder = Path(config.runs) / f"{config.name}-{sweep}" / run
-        if not (folder / "wandb-id").exists():
-            write_atomically(folder / "wandb-id", run.encode())
+        if not (folder / WANDB_ID).exists():
+            write_atomically(folder / WANDB_ID, run.encode())
     else:
         return config, Path(config.runs) / config.name
     return replace(config, name=f"{config.name}-{folder.name}"), folder

@@ -1,7 +1,6 @@
 """One stage: skip it when it is done, resume it when it was interrupted, else train it."""
 
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -32,6 +31,7 @@ from hsc.training.stage_folder import (
     DONE,
     WEIGHTS,
     claim,
+    copy_log,
     finish_replacement,
     from_first_process,
     identity_in,
@@ -181,8 +181,8 @@ class _Stage:
             if checkpoint is None:
                 why = _what_is_new(self.identity, identity_in(self.folder))
                 say(f"{self.name}: {why}; {self.folder} stays as it is until the new one in {work.name} is finished")
-            elif (self.folder / "log").is_dir():
-                shutil.copytree(self.folder / "log", work / "log", dirs_exist_ok=True)
+            else:
+                copy_log(self.folder, work)
         write_identity(work, self.identity)
 
 

@@ -15,6 +15,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +25,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from hsc.errors import HscError
 from hsc.files import try_lock, write_atomically
 from hsc.training.identity import StageIdentity
+from hsc.training.loggers import LOG
 from hsc.training.trainer import process_group_is_pending
 
 WEIGHTS = "weights.safetensors"
@@ -59,7 +61,7 @@ def identity_in(folder: Path) -> StageIdentity | None:
 
 def write_identity(folder: Path, identity: StageIdentity) -> None:
     """Say what is trained in the folder."""
-    record = {"key": identity.key, "identity": identity.to_json()}
+    record = {"key": identity.key, "identity": asdict(identity)}
     write_atomically(folder / KEY, json.dumps(record).encode())
 
 
@@ -176,11 +178,16 @@ def _reuse(finished: Path, folder: Path, samples_seen: int) -> None:
     assert identity is not None
     write_identity(folder, identity)
     _link(finished / WEIGHTS, folder / WEIGHTS)
-    if (finished / "log").is_dir():
-        shutil.copytree(finished / "log", folder / "log", dirs_exist_ok=True)
+    copy_log(finished, folder)
     origin = done.get("reused_from") or str(finished.resolve())
     done |= {"samples_seen": samples_seen, "reused_from": origin}
     write_atomically(folder / DONE, json.dumps(done).encode())
+
+
+def copy_log(source: Path, target: Path) -> None:
+    """Let a stage's folder go on with the log in another, where there is one."""
+    if (source / LOG).is_dir():
+        shutil.copytree(source / LOG, target / LOG, dirs_exist_ok=True)
 
 
 def _link(source: Path, target: Path) -> None:

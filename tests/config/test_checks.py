@@ -89,7 +89,7 @@ def test_defaults_are_for_the_stages_that_use_them(experiment: Path, tmp_path: P
         (["stages.joint.train=[discriminator]"], "stages.joint.train: names the discriminator alone"),
         (["defaults.batch_size=30", "devices=4"], "defaults.batch_size: 30 is no multiple of devices=4"),
         (["stages.joint.batch_size=30", "devices=4"], "stages.joint.batch_size: 30 is no multiple"),
-        (["stages.joint.accumulate=3"], "stages.joint.batch_size: 32 is no multiple of devices=1 × accumulate=3"),
+        (["devices=2", "stages.joint.accumulate=3"], "joint.batch_size: 32 is no multiple of devices=2 × accumulate=3"),
         (["defaults.data.path=???"], "data.path: must be given"),
         (["name=???"], "name: must be given"),
         (["name=.."], "name: must be the name of a folder"),

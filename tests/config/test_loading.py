@@ -76,7 +76,6 @@ def test_the_resolved_config_loads_to_itself(experiment: Path, tmp_path: Path) -
         ("defaults.batch_size=0", "config: defaults.batch_size: must be from 1 to 65536 (not 0)"),
         ("stages.first.precision=16-mixed", "stages.first.precision: must be auto, 32-true or bf16-mixed (not"),
         ("devices=3", "stages.first.batch_size: 32 is no multiple of devices=3"),
-        ("judges.landmarks=l2", "judges.landmarks: 'l2' trains the model"),
     ],
 )
 def test_what_cannot_work_is_refused_by_its_full_key(experiment: Path, word: str, message: str) -> None:

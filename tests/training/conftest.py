@@ -1,49 +1,18 @@
 """A tiny experiment, and training it in processes that can be killed."""
 
-import json
 import multiprocessing
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import yaml
 from pictures import write_pictures
-from safetensors.torch import load_file
-from tiny_model import LAYERS, tiny_model
-from torch import Tensor
+from tiny_experiment import Experiment, write_experiment
 from training_process import hsc_train
 
 from hsc.judges import NotAvailable
 from hsc.judges.weights import locate
-
-STAGES = {
-    "prior": {
-        "module": "prior",
-        "train": ["encoder", "heads", "generator", "mapping", "discriminator"],
-        "adversarial": {"r1_every": 2, "ada_kimg": 0.05},
-        "steps": 5,
-    },
-    "basic": {"layers": ["basic"], "steps": 3},
-    "joint": {"train": ["encoder", "gain", "entropy", "heads", "generator"], "round_after": 0.6, "steps": 6},
-}
-
-
-class Experiment(NamedTuple):
-    """An experiment's file, and the folder of its runs."""
-
-    file: Path
-    runs: Path
-
-    def folder(self, name: str = "tiny") -> Path:
-        return self.runs / name
-
-    def weights(self, stage: str, name: str = "tiny") -> dict[str, Tensor]:
-        return load_file(self.folder(name) / stage / "weights.safetensors")
-
-    def done(self, stage: str, name: str = "tiny") -> dict[str, Any]:
-        return json.loads((self.folder(name) / stage / "done.json").read_text())
 
 
 @pytest.fixture(scope="session")
@@ -92,32 +61,6 @@ def against_projected(experiment: Experiment) -> Callable[[str], list[str]]:
         return [f"run=[{stage}]", "model.layers.enhanced.rows=4", *networks]
 
     return words
-
-
-def write_experiment(faces: Path, folder: Path) -> Experiment:
-    """prior → basic → joint on a model of 32×32 pixels; saved every other step, validated every third."""
-    content: dict[str, Any] = {
-        "name": "tiny",
-        "runs": str(folder / "runs"),
-        "model": asdict(tiny_model()),
-        "judges": {"identity": "none", "landmarks": "none", "perceptual": ["psnr"]},
-        "logging": {"wandb": "disabled"},
-        "defaults": {
-            "data": {"path": str(faces), "train": "00-15", "validation": "16-19"},
-            "losses": {layer: {"l2": 1} for layer in LAYERS},
-            "precision": "32-true",
-            "batch_size": 4,
-            "warmup": 2,
-            "ema_kimg": 0.01,
-            "save_every": 2,
-            "validate_every": 3,
-            "log_every": 1,
-        },
-        "stages": STAGES,
-        "run": list(STAGES),
-    }
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-    return Experiment(folder / "tiny.yaml", folder / "runs")
 
 
 @pytest.fixture(scope="session")

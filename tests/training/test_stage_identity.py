@@ -4,6 +4,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -134,7 +135,7 @@ def test_runs_from_when_layers_could_have_a_grid_know_their_stages(identity_of):
 
 def test_it_is_kept_as_json(identity_of):
     identity = identity_of("stages.joint.patience=2")
-    again = StageIdentity.from_json(json.loads(json.dumps(identity.to_json())))
+    again = StageIdentity.from_json(json.loads(json.dumps(asdict(identity))))
     assert again == identity
     assert again.key == identity.key
     assert StageIdentity.from_json({"of": "another version"}) is None
@@ -161,8 +162,7 @@ def test_a_stage_without_a_missing_loss_is_not_the_stage_with_it(identity_of, mo
 @pytest.mark.slow
 def test_settings_that_do_not_count_change_no_bit(experiment, uninterrupted, train_in_process: Callable[..., int]):
     """And accumulation, which counts, does."""
-    for name in ("prior", "basic"):
-        shutil.copytree(uninterrupted.folder() / name, experiment.folder() / name)
+    experiment.take(uninterrupted, "prior", "basic")
     words = ["defaults.log_every=5", "defaults.save_every=1", "defaults.validate_every=2", "judges.perceptual=[]"]
     words += ["defaults.data.validation_limit=1", "defaults.data.workers=1"]
     assert train_in_process(experiment, *words, uncached=True) == 0
