@@ -9,7 +9,6 @@ Distortion is the same for all: the rounding step does not depend on the entropy
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,21 +17,12 @@ import hsc
 from hsc.codec import Codec
 from hsc.data.module import FaceDataModule
 from hsc.modules.entropy import EntropyModule
-from hsc.nets.entropy import LOG_SCALE_RANGE, Memory
+from hsc.nets.entropy import LOG_SCALE_RANGE
 
 BATCH, FACES_AT_ONCE, LEARNING_RATE = 64, 100, 2e-3
 
 
-class WithoutOtherLayers(EntropyModule):
-    """Every layer is coded as if it were the first."""
-
-    def _code_layer(
-        self, memory: Memory, layer: int, latents: Tensor, quality: Tensor, *how: Any
-    ) -> tuple[Memory, Tensor, Tensor, Tensor]:
-        return super()._code_layer(self.net.begin(quality), layer, latents, quality, *how)
-
-
-CONTEXTS: dict[str, type[EntropyModule]] = {"none: factorised": WithoutOtherLayers, "layers before": EntropyModule}
+FACTORISED, LAYERS_BEFORE = "none: factorised", "layers before"
 
 
 def main() -> None:
@@ -48,7 +38,7 @@ def main() -> None:
     print("| context | bytes of " + " | ".join(codec.layers) + " | all | middle and later, of the factorised |")
     print("| --- |" + " --- |" * (len(codec.layers) + 2))
     factorised = 0.0
-    for name in CONTEXTS:
+    for name in (FACTORISED, LAYERS_BEFORE):
         spent = spent_by(trained(codec, name, train, given.steps), validation) / 8
         later = float(spent[1:].sum())
         factorised = factorised or later
@@ -75,7 +65,9 @@ def latents_of(codec: Codec, data: FaceDataModule, split: str) -> list[Tensor]:
 def trained(codec: Codec, name: str, latents: Sequence[Tensor], steps: int) -> EntropyModule:
     """An entropy model that starts with the spread of each number and learns on rounding's noise."""
     torch.manual_seed(0)
-    entropy = CONTEXTS[name](codec.model)
+    entropy = EntropyModule(codec.model)
+    if name == FACTORISED:  # nothing is remembered: every layer is coded as if it were the first
+        entropy.net.observe = lambda memory, *_: memory
     entropy.gain.load_state_dict(codec.networks.gain.state_dict())
     entropy.gain.requires_grad_(False)
     start_with_spread(entropy, latents)

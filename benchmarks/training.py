@@ -63,7 +63,7 @@ def bare_steps(config: Config) -> Callable[[], None]:
     if start is not None:
         load_start(networks, start)
     weights = [weight for weight in networks.parameters() if weight.requires_grad]
-    optimizer = torch.optim.Adam(networks.parameter_groups(stage.train), betas=networks.betas)
+    optimizer = torch.optim.Adam(networks.parameter_groups(stage.train), betas=tuple(stage.betas))
     schedule = networks.schedule(optimizer)
     data = data_module(config, STAGE).dataset("train")
     batches = iter(StepBatches(len(data), stage.batch_size, config.seed, flips=True))

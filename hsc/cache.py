@@ -10,12 +10,9 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 from hsc.errors import HscError
-from hsc.files import cache_dir, write_atomically
-
-Content = bytes | Callable[[BinaryIO], None]
+from hsc.files import Content, cache_dir, write_atomically
 
 
 def write_to_cache(path: Path, content: Content) -> bool:

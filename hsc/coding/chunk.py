@@ -24,7 +24,8 @@ def encode_chunk(symbols: ArrayLike, classes: ArrayLike, table: FrequencyTable) 
     classes: [n] rows of the table.
     No symbols are no bytes.
     """
-    symbols, classes = _checked_symbols(symbols), _checked_classes(classes, table)
+    symbols = _checked("symbols", symbols, -LARGEST_SYMBOL, LARGEST_SYMBOL)
+    classes = _checked("classes", classes, 0, table.num_classes - 1)
     if symbols.shape != classes.shape:
         raise ValueError(f"{len(symbols)} symbols but {len(classes)} classes")
     encoder = _RangeEncoder()
@@ -46,7 +47,7 @@ def decode_chunk(payload: bytes, classes: ArrayLike, table: FrequencyTable) -> N
 
     Raises HscError where the payload is not exactly what encoding these symbols gives: damaged, torn or over-long.
     """
-    classes = _checked_classes(classes, table)
+    classes = _checked("classes", classes, 0, table.num_classes - 1)
     padded = payload.ljust(-(-len(payload) * 8 // _WORD) * _WORD // 8, b"\0")
     decode = _RangeDecoder(np.frombuffer(padded, dtype=">u4").astype(np.uint32)).decode
     models, escape = table.models, table.escape
@@ -103,19 +104,11 @@ def _shortest_bytes(encoder: Any) -> bytes:
     return (high >> 8 * zero_bytes).to_bytes(total // 8 - zero_bytes)
 
 
-def _checked_symbols(symbols: ArrayLike) -> NDArray[np.integer]:
-    symbols = np.asarray(symbols)
-    if symbols.ndim != 1 or (symbols.size and symbols.dtype.kind not in "iu"):
-        raise ValueError(f"symbols must be one row of integers, not {symbols.ndim}-d {symbols.dtype}")
-    if symbols.size and not -LARGEST_SYMBOL <= int(symbols.min()) <= int(symbols.max()) <= LARGEST_SYMBOL:
-        raise ValueError(f"symbols reach from {symbols.min()} to {symbols.max()}, beyond ±(2^31 − 1)")
-    return symbols.astype(np.int64)
-
-
-def _checked_classes(classes: ArrayLike, table: FrequencyTable) -> NDArray[np.integer]:
-    classes = np.asarray(classes)
-    if classes.ndim != 1 or (classes.size and classes.dtype.kind not in "iu"):
-        raise ValueError(f"classes must be one row of integers, not {classes.ndim}-d {classes.dtype}")
-    if classes.size and not 0 <= int(classes.min()) <= int(classes.max()) < table.num_classes:
-        raise ValueError(f"classes reach from {classes.min()} to {classes.max()}; the table has {table.num_classes}")
-    return classes.astype(np.int64)
+def _checked(what: str, values: ArrayLike, low: int, high: int) -> NDArray[np.integer]:
+    """One row of integers in low … high."""
+    values = np.asarray(values)
+    if values.ndim != 1 or (values.size and values.dtype.kind not in "iu"):
+        raise ValueError(f"{what} must be one row of integers, not {values.ndim}-d {values.dtype}")
+    if values.size and not low <= int(values.min()) <= int(values.max()) <= high:
+        raise ValueError(f"{what} reach from {values.min()} to {values.max()}, beyond {low} … {high}")
+    return values.astype(np.int64)

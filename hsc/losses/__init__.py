@@ -14,7 +14,6 @@ __all__ = [
     "Loss",
     "PerceptualLoss",
     "load_losses",
-    "loss_names",
     "unavailable_losses",
 ]
 
@@ -31,11 +30,6 @@ _LOSSES: dict[str, Callable[[], Loss]] = {
     "identity": IdentityLoss,
     "faceres": lambda: IdentityLoss("faceres"),
 }
-
-
-def loss_names() -> tuple[str, ...]:
-    """The terms that come with hsc."""
-    return tuple(_LOSSES)
 
 
 def load_losses(names: Iterable[str]) -> dict[str, Loss]:

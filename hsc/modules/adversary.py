@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from hsc.config import Config, StageConfig
 from hsc.config.schema import AdversarialConfig
 from hsc.images import resize
-from hsc.modules.augment import AugmentationController, augment, diff_augment
+from hsc.modules.augment import augment, diff_augment
 from hsc.modules.batch_slice import BatchSlice
 from hsc.modules.decoder import DecoderModule
 from hsc.modules.encoder import EncoderModule
@@ -38,7 +38,6 @@ class NonSaturating:
 
     def __init__(self, discriminator: nn.Module, config: AdversarialConfig) -> None:
         self.discriminator, self.config = discriminator, config
-        self.controller = AugmentationController(config.ada_target, config.ada_kimg)
 
     def generator_loss(self, generated: Tensor, p: Tensor, random: torch.Generator, batch_slice: BatchSlice) -> Tensor:
         """The generator's loss on this slice [N, 3, H, W] of a step's images."""
@@ -59,11 +58,15 @@ class NonSaturating:
         return DiscriminatorLoss(total, values)
 
     def adapt(self, p: Tensor, sign: Tensor, images: int) -> None:
-        """Move p in place after a step with so many real images, whose logits had this mean sign []."""
-        self.controller.update(p, sign, images)
+        """Move p in place after a step with so many real images, whose logits had this mean sign []: so that the sign
+        stays at `ada_target`, and from 0 to 1 in `ada_kimg` thousand images at the fastest.
+        """
+        if self.config.ada_target:
+            step = torch.full_like(p, images / (self.config.ada_kimg * 1000))
+            p.add_(torch.copysign(step, sign - self.config.ada_target)).clamp_(0, 1)
 
     def _augmented(self, images: Tensor, p: Tensor, random: torch.Generator, batch_slice: BatchSlice) -> Tensor:
-        return augment(images, p, random, batch_slice) if self.controller.active else images
+        return augment(images, p, random, batch_slice) if self.config.ada_target else images
 
 
 class Hinge:
@@ -219,7 +222,7 @@ class AdversarialModule(TrainableModule):
         adversarial = self.stage.adversarial
         group = {"params": learning or list(self.discriminator.parameters()), "lr": adversarial.learning_rate}
         optimizers = [
-            torch.optim.Adam(self.parameter_groups(learners), betas=self.betas, eps=1e-8),
+            torch.optim.Adam(self.parameter_groups(learners), betas=pair(self.stage.betas), eps=1e-8),
             torch.optim.Adam([group], betas=pair(adversarial.betas), eps=1e-8),
         ]
         return optimizers, [self.schedule(optimizer) for optimizer in optimizers]

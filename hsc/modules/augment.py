@@ -4,8 +4,7 @@
 discriminators.
 
 Every transform is drawn for each image with probability p; real and generated images are augmented alike, so what leaks
-into the generator is bounded as long as p stays below about 0.8. The controller raises p when the discriminator
-recognises its training images too well.
+into the generator is bounded as long as p stays below about 0.8.
 """
 
 import math
@@ -19,63 +18,56 @@ from hsc.modules.batch_slice import WHOLE_BATCH, BatchSlice
 LUMA = 1 / math.sqrt(3)  # each component of the unit vector along the grey axis
 
 
-def augment(
-    images: Tensor, p: float | Tensor, random: torch.Generator, batch_slice: BatchSlice = WHOLE_BATCH
-) -> Tensor:
-    """[N, 3, H, W] in about [-1, 1] → the same shape; p in [0, 1] is the probability of each transform.
+def augment(images: Tensor, p: Tensor, random: torch.Generator, batch_slice: BatchSlice = WHOLE_BATCH) -> Tensor:
+    """[N, 3, H, W] in about [-1, 1] → the same shape; p [] in [0, 1] is the probability of each transform.
 
     `batch_slice`: which images of the step's batch these are; random numbers are drawn for all of them.
     """
-    if isinstance(p, float) and p <= 0:  # a tensor's value would have to be fetched from the device
-        return images
     with torch.autocast(images.device.type, enabled=False):
-        return _augment(images.float(), p, random, batch_slice)
+        images, device = images.float(), images.device
+        n = len(images) * batch_slice.stride
 
+        def uniform() -> Tensor:
+            return batch_slice.of(torch.rand(n, generator=random, device=device))
 
-def _augment(images: Tensor, p: float | Tensor, random: torch.Generator, batch_slice: BatchSlice) -> Tensor:
-    n, device = len(images) * batch_slice.stride, images.device
+        def drawn(sample: Tensor) -> Tensor:
+            """`sample` where the coin falls, else 0."""
+            return torch.where(uniform() < p, sample, torch.zeros_like(sample))
 
-    def uniform() -> Tensor:
-        return batch_slice.of(torch.rand(n, generator=random, device=device))
+        def normal(deviation: float) -> Tensor:
+            return drawn(batch_slice.of(torch.randn(n, generator=random, device=device)) * deviation)
 
-    def drawn(sample: Tensor) -> Tensor:
-        """`sample` where the coin falls, else 0."""
-        return torch.where(uniform() < p, sample, torch.zeros_like(sample))
+        # Geometry: mirror, translation, rotation, isotropic and anisotropic scaling.
+        mirror = 1 - 2 * drawn((uniform() < 0.5).float())
+        scale = torch.exp2(normal(0.2))
+        stretch = torch.exp2(normal(0.2))
+        angle = drawn((uniform() * 2 - 1) * math.pi) * 0.25
+        shift_x, shift_y = normal(0.125), normal(0.125)
+        cos, sin = angle.cos(), angle.sin()
+        theta = torch.stack(
+            [
+                torch.stack([mirror * cos * scale * stretch, -sin * scale, shift_x], 1),
+                torch.stack([mirror * sin * scale * stretch, cos * scale / stretch, shift_y], 1),
+            ],
+            1,
+        )
+        grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+        images = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
-    def normal(deviation: float) -> Tensor:
-        return drawn(batch_slice.of(torch.randn(n, generator=random, device=device)) * deviation)
-
-    # Geometry: mirror, translation, rotation, isotropic and anisotropic scaling.
-    mirror = 1 - 2 * drawn((uniform() < 0.5).float())
-    scale = torch.exp2(normal(0.2))
-    stretch = torch.exp2(normal(0.2))
-    angle = drawn((uniform() * 2 - 1) * math.pi) * 0.25
-    shift_x, shift_y = normal(0.125), normal(0.125)
-    cos, sin = angle.cos(), angle.sin()
-    theta = torch.stack(
-        [
-            torch.stack([mirror * cos * scale * stretch, -sin * scale, shift_x], 1),
-            torch.stack([mirror * sin * scale * stretch, cos * scale / stretch, shift_y], 1),
-        ],
-        1,
-    )
-    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
-    images = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-
-    # Colour: brightness, contrast, luma flip, hue rotation about the grey axis, saturation: a 3×3 matrix and an offset.
-    grey = torch.full((3,), LUMA, device=device)
-    onto_grey = torch.outer(grey, grey)
-    identity = torch.eye(3, device=device)
-    flip = drawn((uniform() < 0.5).float())[:, None, None]
-    matrix = identity - 2 * onto_grey * flip
-    hue = drawn((uniform() * 2 - 1) * math.pi)
-    matrix = _rotation(grey, hue) @ matrix
-    saturation = torch.exp2(normal(1.0))[:, None, None]
-    matrix = (onto_grey + (identity - onto_grey) * saturation) @ matrix
-    matrix = matrix * torch.exp2(normal(0.5))[:, None, None]
-    brightness = normal(0.2)[:, None, None]
-    flat = torch.baddbmm(brightness, matrix, images.flatten(2))
-    return flat.view_as(images)
+        # Colour: brightness, contrast, luma flip, hue about the grey axis, saturation: a 3×3 matrix and an offset.
+        grey = torch.full((3,), LUMA, device=device)
+        onto_grey = torch.outer(grey, grey)
+        identity = torch.eye(3, device=device)
+        flip = drawn((uniform() < 0.5).float())[:, None, None]
+        matrix = identity - 2 * onto_grey * flip
+        hue = drawn((uniform() * 2 - 1) * math.pi)
+        matrix = _rotation(grey, hue) @ matrix
+        saturation = torch.exp2(normal(1.0))[:, None, None]
+        matrix = (onto_grey + (identity - onto_grey) * saturation) @ matrix
+        matrix = matrix * torch.exp2(normal(0.5))[:, None, None]
+        brightness = normal(0.2)[:, None, None]
+        flat = torch.baddbmm(brightness, matrix, images.flatten(2))
+        return flat.view_as(images)
 
 
 def diff_augment(images: Tensor, random: torch.Generator, batch_slice: BatchSlice = WHOLE_BATCH) -> Tensor:
@@ -114,24 +106,3 @@ def _rotation(axis: Tensor, angle: Tensor) -> Tensor:
     cross = torch.stack([torch.stack([zero, -z, y]), torch.stack([z, zero, -x]), torch.stack([-y, x, zero])])
     sin, cos = angle.sin()[:, None, None], angle.cos()[:, None, None]
     return torch.eye(3, device=axis.device) + sin * cross + (1 - cos) * (cross @ cross)
-
-
-class AugmentationController:
-    """Moves p so that the mean sign of the discriminator's output on real images stays at `target`.
-
-    `kimg`: thousands of images in which p can go from 0 to 1. State is one number: it lives in a buffer of the module.
-    """
-
-    def __init__(self, target: float, kimg: float) -> None:
-        self.target, self.kimg = target, kimg
-
-    @property
-    def active(self) -> bool:
-        """Whether there is augmentation at all."""
-        return self.target > 0
-
-    def update(self, p: Tensor, mean_sign: Tensor, images: int) -> None:
-        """Change p [] in place after `images` more images with this mean sign []."""
-        if self.active:
-            step = torch.full_like(p, images / (self.kimg * 1000))
-            p.add_(torch.copysign(step, mean_sign - self.target)).clamp_(0, 1)

@@ -55,45 +55,26 @@ class EntropyModule(pl.LightningModule):
         """Code the first len(latents) layers at `quality` [N]. `generator` draws the noise of quantiser "noise" for the
         whole step, of which these images are the `batch_slice`.
         """
+        prefixes, decoded, bits, symbols = list[list[Tensor]](), list[Tensor](), list[Tensor](), list[Tensor]()
         with torch.autocast(latents[0].device.type, enabled=False):
             memory = self.net.begin(quality)
-            decoded: list[Tensor] = []
-            memories: list[Memory] = []
-            bits: list[Tensor] = []
-            symbols: list[Tensor] = []
             for layer, values in enumerate(latents):
-                coded = self._code_layer(memory, layer, values.float(), quality, quantiser, generator, batch_slice)
-                memory, rows, layer_bits, layer_symbols = coded
-                decoded.append(rows)
-                bits.append(layer_bits)
-                symbols.append(layer_symbols)
-                memories.append(memory)
-            prefixes = [decoded[: j + 1] + self._fill(memories[j], j + 1, quality) for j in range(len(decoded))]
+                gain = self.gain.rows(quality, self.net.layer_rows[layer])
+                mean, log_scale = self.net.predict(memory, layer)
+                residual = values.float() * gain - mean
+                with torch.no_grad():
+                    symbols.append(economical_round(residual, functools.partial(gaussian_bits, log_scale=log_scale)))
+                counted = rounded = straight_through(symbols[-1], residual)
+                if quantiser == "noise":
+                    whole = (batch_slice.stride * len(residual), *residual.shape[1:])
+                    noise = batch_slice.of(torch.rand(whole, generator=generator, device=residual.device)) - 0.5
+                    counted = residual + noise
+                bits.append(gaussian_bits(counted, log_scale).sum(-1))
+                quantised = mean + rounded
+                decoded.append(quantised / gain)
+                memory = self.net.observe(memory, layer, quantised)
+                prefixes.append(decoded + self._fill(memory, layer + 1, quality))
         return Coded(prefixes, torch.cat(bits, 1), symbols)
-
-    def _code_layer(
-        self,
-        memory: Memory,
-        layer: int,
-        latents: Tensor,
-        quality: Tensor,
-        quantiser: Quantiser,
-        generator: torch.Generator | None,
-        batch_slice: BatchSlice,
-    ) -> tuple[Memory, Tensor, Tensor, Tensor]:
-        gain = self.gain.rows(quality, self.net.layer_rows[layer])
-        mean, log_scale = self.net.predict(memory, layer)
-        residual = latents * gain - mean
-        with torch.no_grad():
-            symbols = economical_round(residual, functools.partial(gaussian_bits, log_scale=log_scale))
-        counted = rounded = straight_through(symbols, residual)
-        if quantiser == "noise":
-            whole = (batch_slice.stride * len(residual), *residual.shape[1:])
-            noise = batch_slice.of(torch.rand(whole, generator=generator, device=residual.device)) - 0.5
-            counted = residual + noise
-        quantised = mean + rounded
-        bits = gaussian_bits(counted, log_scale).sum(-1)
-        return self.net.observe(memory, layer, quantised), quantised / gain, bits, symbols
 
     def _fill(self, memory: Memory, first_layer: int, quality: Tensor) -> list[Tensor]:
         """The conditional means of the layers from `first_layer` on: what zeros decode to."""

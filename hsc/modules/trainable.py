@@ -68,11 +68,6 @@ class TrainableModule(pl.LightningModule):
         for name, part in self.parts().items():
             part.requires_grad_(name in self.stage.train)
 
-    @property
-    def betas(self) -> tuple[float, float]:
-        """Adam's β₁ and β₂."""
-        return pair(self.stage.betas)
-
     def parameter_groups(self, names: Iterator[str] | list[str]) -> list[dict]:
         """Adam's groups for the named parts, each with its own rate. What parts share learns with the first of them."""
         groups, seen = [], set[Tensor]()
@@ -85,7 +80,7 @@ class TrainableModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """One optimiser for all parts that learn; modules of two players have their own."""
-        optimizer = torch.optim.Adam(self.parameter_groups(list(self.parts())), betas=self.betas, eps=1e-8)
+        optimizer = torch.optim.Adam(self.parameter_groups(list(self.parts())), betas=pair(self.stage.betas), eps=1e-8)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.schedule(optimizer), "interval": "step"}}
 
     def schedule(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LambdaLR:

@@ -29,11 +29,6 @@ def bands(model: ModelConfig) -> list[tuple[int, int]]:
     return [(layer.rows, layer.dim) for layer in model.layers.values()]
 
 
-def row_dims(model: ModelConfig) -> list[int]:
-    """Latent numbers of each row, all layers in order."""
-    return [dim for rows, dim in bands(model) for _ in range(rows)]
-
-
 def build_generator(model: ModelConfig) -> Generator:
     config = model.generator
     if config.architecture == "mobilestylegan":
@@ -72,4 +67,4 @@ def build_entropy_twin(model: ModelConfig) -> IntegerEntropyTransformer:
 
 
 def build_gain(model: ModelConfig) -> Gain:
-    return Gain(model.lambdas, row_dims(model))
+    return Gain(model.lambdas, [dim for rows, dim in bands(model) for _ in range(rows)])

@@ -64,8 +64,7 @@ class MobileStyleGAN(Generator):
         """
         if full and not self.full_size:
             raise ValueError("this MobileStyleGAN has no larger size")
-        images: Tensor = self.synthesis_network(ws, inject, full)
-        return images
+        return self.synthesis_network(ws, inject, full)
 
     @torch.no_grad()
     def take_full_size(self, larger: "MobileStyleGAN") -> None:

@@ -47,13 +47,11 @@ class PictureHeads(Heads):
         nn.init.constant_(self.mend.weight, MENDED_AT_FIRST)
 
     def forward(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
-        styles: Tensor = self.styles(self.picture(latents), quality)
-        return styles
+        return self.styles(self.picture(latents), quality)
 
     def picture(self, latents: Sequence[Tensor]) -> Tensor:
         """The linear path's picture [N, 3, side, side]."""
-        picture: Tensor = self.eigen(latents)
-        return picture
+        return self.eigen(latents)
 
     def draw(
         self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, styles: Tensor, full: bool = False

@@ -4,9 +4,9 @@ Parameter names follow stylegan2-ada-pytorch's `G_ema`, so that its checkpoints 
 
 - Modulated convolution scales the input by the style, convolves once with the shared kernel and scales the output by
   the demodulation factor: the same result as one kernel per image, and several times faster.
-- Noise is constant (a decoder must be a function of the file) or absent.
+- Noise is constant: a decoder must be a function of the file.
 - The 4×4 input may be `const + affine(first row of W+)` instead of `const`: on small sets a style-driven constant is
-  slow to learn where things are in the picture (see docs/architecture.md). Imported checkpoints use "const".
+  slow to learn where things are in the picture. Imported checkpoints use "const".
 
 Under autocast only the features and the kernels of the 3×3 convolutions have its precision.
 """
@@ -45,11 +45,11 @@ class StyleGAN2(Generator):
         synthesis = Synthesis(channels, w_dim, input)
         super().__init__(mapping, synthesis, synthesis.size, synthesis.num_rows)
 
-    def synthesis(self, ws: Tensor, full: bool = False, noise: str = "const") -> Tensor:
-        """W+ [N, rows, w_dim] → images [N, 3, size, size]; `noise`: "const" or "none"."""
+    def synthesis(self, ws: Tensor, full: bool = False) -> Tensor:
+        """W+ [N, rows, w_dim] → images [N, 3, size, size]."""
         if full:
             raise ValueError("a StyleGAN2 has one size")
-        return self.synthesis_network(ws, noise)
+        return self.synthesis_network(ws)
 
 
 class Synthesis(nn.Module):
@@ -65,7 +65,7 @@ class Synthesis(nn.Module):
             self.add_module(f"b{resolution}", Block(previous, width, w_dim, resolution, input))
             previous = width
 
-    def forward(self, ws: Tensor, noise: str = "const") -> Tensor:
+    def forward(self, ws: Tensor) -> Tensor:
         # Autocast sets the precision of features and kernels; styles, demodulation and image keep their own.
         own, dtype = precisions(self)
         ws, x, image = ws.to(own), None, None
@@ -73,7 +73,7 @@ class Synthesis(nn.Module):
             for i, resolution in enumerate(self.resolutions):
                 # A block's last style (its toRGB's) is shared with the next block's first convolution.
                 first = max(2 * i - 1, 0)
-                x, image = getattr(self, f"b{resolution}")(x, image, ws[:, first : 2 * i + 2], noise, dtype)
+                x, image = getattr(self, f"b{resolution}")(x, image, ws[:, first : 2 * i + 2], dtype)
         assert image is not None
         return image
 
@@ -95,12 +95,10 @@ class Block(nn.Module):
         self.register_buffer("resample_filter", resampling_kernel())
         self.resample_filter: Tensor
 
-    def forward(
-        self, x: Tensor | None, image: Tensor | None, ws: Tensor, noise: str, dtype: torch.dtype
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor | None, image: Tensor | None, ws: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         styles = list(ws.unbind(1))
-        x = self.first_features(styles[0], dtype) if x is None else self.conv0(x, styles.pop(0), noise)
-        x = self.conv1(x, styles[0], noise)
+        x = self.first_features(styles[0], dtype) if x is None else self.conv0(x, styles.pop(0))
+        x = self.conv1(x, styles[0])
         rgb = self.torgb(x, styles[1])
         return x, rgb if image is None else rgb + upsample(image, self.resample_filter)
 
@@ -126,7 +124,7 @@ class StyledConv(nn.Module):
         self.noise_const: Tensor
         self.resample_filter: Tensor
 
-    def forward(self, x: Tensor, w: Tensor, noise: str) -> Tensor:  # [N, inputs, H, W], [N, w_dim]
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:  # [N, inputs, H, W], [N, w_dim]
         styles = self.affine(w)
         demodulation = (styles.square() @ self.weight.square().sum((2, 3)).t() + 1e-8).rsqrt()
         x = x * styles[:, :, None, None].to(x.dtype)
@@ -136,9 +134,9 @@ class StyledConv(nn.Module):
             x = depthwise(x, 4 * self.resample_filter, padding=1)
         else:
             x = F.conv2d(x, weight, padding=1)
-        return self.activate(x, demodulation, noise)
+        return self.activate(x, demodulation)
 
-    def activate(self, x: Tensor, demodulation: Tensor, noise: str) -> Tensor:
+    def activate(self, x: Tensor, demodulation: Tensor) -> Tensor:
         """leaky_relu(x · demodulation + bias + noise) · √2, the gain moved inside.
 
         In place where no gradient needs x: at high resolutions a CPU spends longer on fresh memory than on arithmetic.
@@ -147,8 +145,7 @@ class StyledConv(nn.Module):
         scale = (gain * demodulation)[:, :, None, None].to(x.dtype)
         shift = (gain * self.bias)[:, None, None].to(x.dtype)
         x = torch.addcmul(shift, x, scale, out=None if torch.is_grad_enabled() else x)
-        if noise == "const":
-            x.add_((gain * self.noise_strength * self.noise_const).to(x.dtype))
+        x.add_((gain * self.noise_strength * self.noise_const).to(x.dtype))
         return F.leaky_relu_(x, 0.2)
 
 

@@ -13,12 +13,10 @@ from hsc.images import pictures_at_once
 from hsc.modules.codec import CodecModule
 from hsc.modules.trainable import TrainableModule
 from hsc.nets.eigenfaces import LARGEST_SQUARE, latent_scale, principal_components
-from hsc.nets.encoder import PyramidEncoder
 from hsc.nets.entropy import LOG_SCALE_RANGE, EntropyTransformer
 from hsc.nets.planes import numbers_of_planes
 from hsc.progress import progress
 
-FACES = 4000  # of so many, evenly spread, networks see enough
 HELD_BYTES = 2**31  # of planes of pictures whose second moments are not held instead
 BATCH = 250
 COMPONENTS = "decoder.heads.eigen.components."
@@ -45,16 +43,10 @@ def start_as_eigenfaces(module: TrainableModule, data: FaceDataModule) -> None:
         _decomposed_faces(data, side), side, len(components.weight), components.emphasis
     )
     components.set_to(mean, basis)
-    silence_encoder(encoder)
-    _spread(module.entropy.net, deviations / latent_scale(side))
-
-
-@torch.no_grad()
-def silence_encoder(encoder: PyramidEncoder) -> None:
-    """Let the network add nothing to the linear path's latents."""
     for head in encoder.heads:
         for parameter in head.get_submodule("linear").parameters():
             parameter.zero_()
+    _spread(module.entropy.net, deviations / latent_scale(side))
 
 
 def _decomposed_faces(data: FaceDataModule, side: int) -> Iterator[Tensor]:
@@ -67,7 +59,7 @@ def _decomposed_faces(data: FaceDataModule, side: int) -> Iterator[Tensor]:
             advance(len(images))
 
 
-def training_faces(dataset: FaceDataset, most: int = FACES, workers: int = 0) -> Iterator[Tensor]:
+def training_faces(dataset: FaceDataset, most: int, workers: int = 0) -> Iterator[Tensor]:
     """Faces of a set, [up to BATCH, 3, size, size] at a time; at most so many of them, evenly spread."""
     chosen = torch.linspace(0, len(dataset) - 1, min(most, len(dataset)), dtype=torch.float64).long().tolist()
     batch = min(BATCH, pictures_at_once(dataset.size))

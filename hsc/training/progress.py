@@ -19,22 +19,6 @@ from hsc.training.terminal import Terminal, ValidationTable
 PEEK_SECONDS = 2.0
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What a stage has to do."""
-
-    steps: int
-    batch_size: int
-    validate_every: int
-
-    def images_after(self, step: int) -> int:
-        return (self.steps - step) * self.batch_size
-
-    def validations_after(self, step: int) -> int:
-        """The last step is validated, too, whatever the interval."""
-        return math.ceil(self.steps / self.validate_every) - step // self.validate_every
-
-
 class TimeEstimate:
     """Estimates the seconds to the end of a run from those of the steps and validations so far.
 
@@ -43,11 +27,7 @@ class TimeEstimate:
     """
 
     def __init__(self, config: Config) -> None:
-        stages = {name: config.stages[name] for name in config.run}
-        self._work = {
-            name: _Work(stage.steps, stage.batch_size, min(stage.validate_every, stage.steps))
-            for name, stage in stages.items()
-        }
+        self._stages = {name: config.stages[name] for name in config.run}
         self._stage, self._step = config.run[0], 0
         self._last: float | None = None
         self._seconds, self._images = 0.0, 0
@@ -64,7 +44,7 @@ class TimeEstimate:
         now = time.monotonic()
         if self._last is not None:
             self._seconds += now - self._last
-            self._images += (step - self._step) * self._work[self._stage].batch_size
+            self._images += (step - self._step) * self._stages[self._stage].batch_size
             self.images_per_second = self._images / max(self._seconds, 1e-9)
         self._last, self._step = now, step
 
@@ -78,14 +58,13 @@ class TimeEstimate:
         """To the end of the run's last stage; None before anything is known."""
         if self.images_per_second is None:
             return None
-        current, *later = self._remaining()
-        images = current.images_after(self._step) + sum(work.images_after(0) for work in later)
-        validations = current.validations_after(self._step) + sum(work.validations_after(0) for work in later)
+        names, images, validations = list(self._stages), 0, 0
+        for name in names[names.index(self._stage) :]:
+            stage, done = self._stages[name], self._step if name == self._stage else 0
+            images += (stage.steps - done) * stage.batch_size
+            every = min(stage.validate_every, stage.steps)
+            validations += math.ceil(stage.steps / every) - done // every  # the last step is validated, too
         return images / self.images_per_second + validations * self._validation_seconds
-
-    def _remaining(self) -> list[_Work]:
-        names = list(self._work)
-        return [self._work[name] for name in names[names.index(self._stage) :]]
 
 
 class RunProgress:

@@ -11,8 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hsc.nets.stylegan2 import StyleGAN2
+
 # What their loader would execute: here it would leave a trace.
 SOURCE = "import builtins\nbuiltins.hsc_ran_source = True\nclass Generator: pass\n"
+
+
+def nvlabs_state(generator: StyleGAN2) -> dict[str, Tensor]:
+    """A generator's tensors under the names of `G_ema`."""
+    return {key.replace("_network.", ".", 1): value for key, value in generator.state_dict().items()}
 
 
 def network_pickle(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class PlainGenerator(nn.Module):
-    """Loads a rosinality `g_ema` strictly; `forward(ws [N, rows, w_dim])` gives images, with or without noise."""
+    """Loads a rosinality `g_ema` strictly; `forward(ws [N, rows, w_dim])` gives images."""
 
     def __init__(self, channels: list[int], w_dim: int, depth: int) -> None:
         super().__init__()
@@ -31,8 +31,8 @@ class PlainGenerator(nn.Module):
             for i in (2 * k - 1, 2 * k):
                 self.noises.register_buffer(f"noise_{i}", torch.randn(1, 1, 4 * 2**k, 4 * 2**k))
 
-    def forward(self, ws: Tensor, noise: bool = True) -> Tensor:
-        noises = [getattr(self.noises, f"noise_{i}") * noise for i in range(1 + len(self.convs))]
+    def forward(self, ws: Tensor) -> Tensor:
+        noises = [getattr(self.noises, f"noise_{i}") for i in range(1 + len(self.convs))]
         x = self.conv1(self.input.input.repeat(len(ws), 1, 1, 1), ws[:, 0], noises[0])
         image = self.to_rgb1(x, ws[:, 1], None)
         for k, to_rgb in enumerate(self.to_rgbs):

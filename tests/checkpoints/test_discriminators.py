@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from nvlabs_pickle import network_pickle
+from nvlabs_pickle import network_pickle, nvlabs_state
 from torch import Tensor
 
 from hsc.checkpoints import import_generator, load_discriminator, load_generator, save_generator, weights_file
@@ -71,7 +71,7 @@ def nvlabs(net: Discriminator) -> dict[str, Tensor]:
 
 @pytest.fixture
 def snapshot(generator: StyleGAN2, discriminator: Discriminator, tmp_path: Path) -> Path:
-    state = {key.replace("_network.", ".", 1): value for key, value in generator.state_dict().items()}
+    state = nvlabs_state(generator)
     (tmp_path / "snapshot.pkl").write_bytes(network_pickle(state, discriminator=nvlabs(discriminator)))
     return tmp_path / "snapshot.pkl"
 
@@ -87,7 +87,7 @@ def test_nvlabs_snapshot(snapshot: Path, discriminator: Discriminator) -> None:
 
 
 def test_rosinality_training_checkpoint(generator: StyleGAN2, discriminator: Discriminator, tmp_path: Path) -> None:
-    state = {key.replace("_network.", ".", 1): value for key, value in generator.state_dict().items()}
+    state = nvlabs_state(generator)
     blurs = (f"convs.{block}.{blur}.kernel" for block in (1, 2, 3) for blur in ("conv2.0", "skip.0"))
     filters = dict.fromkeys(blurs, discriminator.blocks[0].blur)
     theirs = renamed(discriminator, ROSINALITY) | filters
@@ -121,7 +121,7 @@ def test_another_discriminator_is_left_behind(
         theirs["b4.out.weight"] = torch.zeros(10, 8)
     else:
         del theirs[spoil]
-    state = {key.replace("_network.", ".", 1): value for key, value in generator.state_dict().items()}
+    state = nvlabs_state(generator)
     (tmp_path / "snapshot.pkl").write_bytes(network_pickle(state, discriminator=theirs))
     assert load_discriminator(tmp_path / "snapshot.pkl") == {}
     assert "with its discriminator" not in import_generator(tmp_path / "snapshot.pkl", tmp_path / "prior.safetensors")

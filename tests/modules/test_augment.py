@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from hsc.modules.augment import AugmentationController, augment, diff_augment
+from hsc.config.schema import AdversarialConfig
+from hsc.modules.adversary import NonSaturating
+from hsc.modules.augment import augment, diff_augment
 from hsc.modules.batch_slice import BatchSlice
 
 
@@ -15,13 +17,22 @@ def random(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def adapted(target: float, kimg: float, sign: float, images: int, times: int = 1) -> float:
+    """p after so many steps that began at ½."""
+    p = torch.tensor(0.5)
+    adversary = NonSaturating(torch.nn.Identity(), AdversarialConfig(ada_target=target, ada_kimg=kimg))
+    for _ in range(times):
+        adversary.adapt(p, torch.tensor(sign), images)
+    return float(p)
+
+
 def test_nothing_happens_at_zero():
-    assert torch.equal(augment(images(), 0.0, random()), images())
+    torch.testing.assert_close(augment(images(), torch.tensor(0.0), random()), images(), atol=1e-5, rtol=1e-5)
 
 
 def test_everything_changes_at_one_and_stays_differentiable():
     x = images().double().float().requires_grad_()
-    augmented = augment(x, 1.0, random())
+    augmented = augment(x, torch.tensor(1.0), random())
     assert augmented.shape == x.shape
     assert augmented.isfinite().all()
     assert ((augmented - x).abs().amax((1, 2, 3)) > 0.05).all()
@@ -35,38 +46,28 @@ def test_everything_changes_at_one_and_stays_differentiable():
 def test_p_is_the_share_of_images_that_a_transform_reaches():
     """Nine transforms always show and two show half the time, so at 0.1 an image passes untouched with 0.9⁹·0.95²."""
     x = images(512)
-    untouched = ((augment(x, 0.1, random()) - x).abs().amax((1, 2, 3)) < 1e-4).float().mean()
+    untouched = ((augment(x, torch.tensor(0.1), random()) - x).abs().amax((1, 2, 3)) < 1e-4).float().mean()
     assert float(untouched) == pytest.approx(0.35, abs=0.07)
 
 
 def test_same_random_numbers_same_images():
-    first, again, other = (augment(images(), 0.5, random(seed)) for seed in (1, 1, 2))
+    first, again, other = (augment(images(), torch.tensor(0.5), random(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
 @pytest.mark.parametrize(("sign", "expected"), [(0.9, 0.54), (0.2, 0.46)])
 def test_controller_moves_p_by_the_images_seen(sign: float, expected: float):
-    p = torch.tensor(0.5)
-    AugmentationController(target=0.6, kimg=1.0).update(p, torch.tensor(sign), images=40)
-    assert float(p) == pytest.approx(expected)
+    assert adapted(0.6, 1.0, sign, images=40) == pytest.approx(expected)
 
 
 def test_controller_keeps_p_a_probability():
-    controller = AugmentationController(target=0.6, kimg=0.01)
-    p = torch.tensor(0.5)
-    for _ in range(3):
-        controller.update(p, torch.tensor(1.0), images=8)
-    assert p == 1.0
-    for _ in range(3):
-        controller.update(p, -1.0, images=8)
-    assert p == 0.0
+    assert adapted(0.6, 0.01, sign=1.0, images=8, times=3) == 1.0
+    assert adapted(0.6, 0.01, sign=-1.0, images=8, times=3) == 0.0
 
 
 def test_a_target_of_zero_turns_it_off():
-    p = torch.tensor(0.5)
-    AugmentationController(target=0.0, kimg=1.0).update(p, 1.0, images=400)
-    assert p == 0.5
+    assert adapted(0.0, 1.0, sign=1.0, images=400) == 0.5
 
 
 def test_diff_augment_is_differentiable_and_repeats():
@@ -86,7 +87,7 @@ def test_diff_augment_cuts_out_a_quarter_at_most_and_shifts_by_an_eighth_at_most
     assert 0.1 < float(grey.mean()) < 0.45
 
 
-@pytest.mark.parametrize("how", [lambda x, *rest: augment(x, 0.8, *rest), diff_augment])
+@pytest.mark.parametrize("how", [lambda x, *rest: augment(x, torch.tensor(0.8), *rest), diff_augment])
 def test_shares_of_a_batch_are_augmented_as_the_whole(how):
     x = images(8)
     whole = how(x, random(), BatchSlice())

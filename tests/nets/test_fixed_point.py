@@ -54,12 +54,7 @@ def test_roots_next_to_perfect_squares_are_rounded_down_rightly(root, beside):
         remaining -= numbers[-1] ** 2
     if math.isqrt(remaining) ** 2 == remaining:
         numbers.append(math.isqrt(remaining))
-    assert normalise(np.array([numbers], dtype=np.float64))[0].tolist() == _normalised(numbers, epsilon(len(numbers)))
-
-
-def _normalised(numbers: list[int], extra: int) -> list[int]:
-    length = math.isqrt(sum(number * number for number in numbers) + extra)
-    return [(number << NORM_BITS) // length for number in numbers]
+    assert normalise(np.array([numbers], dtype=np.float64))[0].tolist() == normalise_by_the_book(numbers)
 
 
 def test_floats_would_round_some_of_these_roots_up():
