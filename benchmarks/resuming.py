@@ -2,8 +2,8 @@
 
     python benchmarks/resuming.py [--kills 20] [--processes 1] [--seed 0]
 
-A small experiment of three stages (adversarial prior, one layer, joint) is trained once without interruption, with
-images read by two worker processes. Then once more, while all its processes get SIGKILL at random moments: after a
+The tests' small experiment of three stages (adversarial prior, one layer, joint) is trained once without interruption,
+with images read by two worker processes. Then once more, while all its processes get SIGKILL at random moments: after a
 random number of steps since they were started, and a random part of a second. When it ends before the kills are used
 up, it begins anew. Every stage's weights and both released files must then be equal to the byte. `--processes 2`
 trains under DDP (gloo) as torchrun starts it. Exits with 1 where anything differs.
@@ -19,68 +19,23 @@ import socket
 import sys
 import tempfile
 import time
-import zipfile
-from io import BytesIO
 from pathlib import Path
-
-import numpy as np
-import yaml
-from PIL import Image
 
 from hsc.files import sha256
 
-LAYERS = ("basic", "middle", "enhanced")
-STAGES = {
-    "prior": {
-        "module": "prior",
-        "train": ["encoder", "heads", "generator", "mapping", "discriminator"],
-        "adversarial": {"r1_every": 2, "ada_kimg": 0.05},
-        "steps": 30,
-    },
-    "basic": {"layers": ["basic"], "steps": 30},
-    "joint": {"train": ["encoder", "gain", "entropy", "heads", "generator"], "round_after": 0.6, "steps": 60},
-}
+TESTS = Path(__file__).resolve().parent.parent / "tests"
+sys.path[:0] = [str(TESTS), str(TESTS / "training")]
+from pictures import write_pictures  # noqa: E402
+from tiny_experiment import STAGES, write_experiment  # noqa: E402
+
+WORDS = [
+    "device=cpu",
+    *(f"stages.{stage}.steps={steps}" for stage, steps in (("prior", 30), ("basic", 30), ("joint", 60))),
+    "defaults.data.workers=2",
+    "defaults.save_every=4",
+    "defaults.validate_every=10",
+]
 MOST_STEPS = 12  # between a start and the kill that follows
-
-
-def write_experiment(folder: Path, processes: int) -> Path:
-    """20 pictures, and three stages that are saved every fourth step and validated every tenth."""
-    noise = np.random.default_rng(0)
-    with zipfile.ZipFile(folder / "faces.zip", "w") as archive:
-        for index in range(20):
-            coarse, stream = Image.fromarray(noise.integers(0, 256, (5, 5, 3), dtype=np.uint8)), BytesIO()
-            coarse.resize((40, 40), Image.Resampling.BICUBIC).save(stream, "PNG")
-            archive.writestr(f"{index:02d}.png", stream.getvalue())
-    content = {
-        "name": "killed",
-        "device": "cpu",
-        "devices": processes,
-        "model": {
-            "layers": {name: {"rows": rows, "dim": 8} for name, rows in zip(LAYERS, (2, 2, 4), strict=True)},
-            "lambdas": [0.1, 0.01],
-            "heads_hidden": 16,
-            "generator": {"channels": [16] * 4, "z_dim": 16, "w_dim": 16, "mapping_layers": 2},
-            "encoder": {"channels": [16] * 4, "pyramid_channels": 32},
-            "entropy": {"width": 16, "depth": 1, "heads": 2},
-        },
-        "judges": {"identity": "none", "landmarks": "none", "perceptual": ["psnr"]},
-        "logging": {"wandb": "disabled"},
-        "defaults": {
-            "data": {"path": str(folder / "faces.zip"), "train": "00-15", "validation": "16-19", "workers": 2},
-            "losses": {layer: {"l2": 1} for layer in LAYERS},
-            "precision": "32-true",
-            "batch_size": 4,
-            "warmup": 2,
-            "ema_kimg": 0.01,
-            "save_every": 4,
-            "validate_every": 10,
-            "log_every": 1,
-        },
-        "stages": STAGES,
-        "run": list(STAGES),
-    }
-    (folder / "killed.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-    return folder / "killed.yaml"
 
 
 def train(file: Path, runs: Path, rank: int, processes: int, port: int) -> None:
@@ -102,7 +57,7 @@ def train(file: Path, runs: Path, rank: int, processes: int, port: int) -> None:
 
     torch.set_num_threads(1)
     hsc.data.dataset.CACHE_BYTES = 0  # so that workers read the images
-    main(["train", str(file), f"runs={runs}"])
+    main(["train", str(file), *WORDS, f"devices={processes}", f"runs={runs}"])
 
 
 class Attempt:
@@ -138,7 +93,7 @@ class Attempt:
 
 def steps_logged(runs: Path) -> int:
     """Lines of all logs: one a step."""
-    return sum(path.read_bytes().count(b"\n") for path in runs.glob("killed/*/log/*/metrics.csv"))
+    return sum(path.read_bytes().count(b"\n") for path in runs.glob("tiny/*/log/*/metrics.csv"))
 
 
 def results(runs: Path) -> dict[str, str]:
@@ -157,7 +112,8 @@ def main() -> None:
     context.set_forkserver_preload(["hsc.cli", "hsc.training"])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        file = write_experiment(folder, chosen.processes)
+        faces = write_pictures(folder / "faces.zip", 20, 40, squares=5)
+        file = write_experiment(faces, folder).file
         Attempt(context, file, folder / "alone" / "runs", chosen.processes).end()
         expected = results(folder / "alone" / "runs")
         killed: list[str] = []
@@ -175,7 +131,7 @@ def main() -> None:
                     attempt.end()
                     break
                 attempt.kill()
-                done = [stage for stage in STAGES if (runs / "killed" / stage / "done.json").exists()]
+                done = [stage for stage in STAGES if (runs / "tiny" / stage / "done.json").exists()]
                 killed.append(next((stage for stage in STAGES if stage not in done), "release"))
             different = [name for name, digest in results(runs).items() if expected.get(name) != digest]
             assert results(runs).keys() == expected.keys()

@@ -1,9 +1,20 @@
-"""Programs beside tests, for what needs processes of its own."""
+"""Commands of hsc in the test's own process, and programs beside tests for what needs processes of its own."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from hsc.cli import main
+
+
+def run_hsc(*words: object) -> int:
+    """The exit status of `hsc WORDS`."""
+    with pytest.raises(SystemExit) as end:
+        main(list(map(str, words)))
+    return int(end.value.code or 0)
 
 
 def run_program(program: Path, *arguments: object) -> str:

@@ -196,11 +196,6 @@ def test_asking_for_layers_that_are_not_there(one_codec: Codec):
             one_codec.compress(faces(1), layers=layers)
 
 
-def test_pictures_must_be_square(one_codec: Codec):
-    with pytest.raises(HscError, match=r"48x32 is not square.*`hsc encode --align`"):
-        one_codec.compress(torch.full((1, 3, 32, 48), -0.5))
-
-
 def test_latents_must_be_numbers(one_codec: Codec):
     with pytest.raises(HscError, match="finite"):
         one_codec.analyse(torch.full((1, 3, SIZE, SIZE), torch.nan))

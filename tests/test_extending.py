@@ -11,10 +11,10 @@ import pytest
 import torch
 import yaml
 from pictures import write_pictures
+from programs import run_hsc
 from tiny_model import EXPERIMENT
 from wandb_run import read_wandb_run
 
-from hsc.cli import main
 from hsc.config.reading import merged
 from hsc.evaluation.compare import read_curves
 from hsc.judges import NotAvailable, load_judge
@@ -65,9 +65,7 @@ def train(folder: Path, monkeypatch: pytest.MonkeyPatch, block: str, *words: str
     (folder / "added.yaml").write_text(added.replace("lpips.vgg, ", ""))
     write_pictures(folder / "faces", 8, 32, squares=4, digits=1)
     monkeypatch.chdir(folder)
-    with pytest.raises(SystemExit) as end:
-        main(["train", "tiny.yaml", "added.yaml", *words])
-    assert not end.value.code
+    assert run_hsc("train", "tiny.yaml", "added.yaml", *words) == 0
 
 
 @pytest.mark.usefixtures("modules")

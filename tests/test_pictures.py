@@ -97,7 +97,7 @@ def test_pictures_of_several_sizes_go_together(codec: Codec):
         ([TENSOR, 3], "a int is no picture"),
         (b"bytes", "a bytes is no picture"),
         ("nowhere.png", r"nowhere\.png: no such file"),
-        (TENSOR[:, :16], "32x16 is not square"),
+        (TENSOR[:, :16], "32x16 is not square.*`hsc encode --align`"),
     ],
 )
 def test_what_is_no_picture_is_refused(codec: Codec, picture, message: str):

@@ -1,6 +1,5 @@
 """An adversarial prior is judged by what it samples and leaves its best snapshot; kills change nothing."""
 
-import csv
 import shutil
 import signal
 from collections.abc import Callable
@@ -56,15 +55,8 @@ def many_faces(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def distances(experiment, name: str = "tiny") -> dict[int, float]:
     """Logged distance by the images seen."""
-    found = {}
-    for log in sorted((experiment.folder(name) / "prior" / "log").glob("*/metrics.csv")):
-        with open(log) as file:
-            found |= {
-                int(float(row["samples_seen"])): float(row[DISTANCE])
-                for row in csv.DictReader(file)
-                if row.get(DISTANCE)
-            }
-    return found
+    rows = experiment.rows("prior", name)
+    return {int(row["samples_seen"]): row[DISTANCE] for row in rows if DISTANCE in row}
 
 
 def test_the_best_snapshot_is_kept_also_after_kill_9(

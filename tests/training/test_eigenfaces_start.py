@@ -60,14 +60,13 @@ def test_it_decodes_what_the_components_hold_and_says_how_much_they_vary(
 def test_all_faces_are_decomposed_as_far_as_memory_goes(
     data: FaceDataModule, monkeypatch: pytest.MonkeyPatch, too_large: bool
 ) -> None:
-    """However few the networks are shown; of pictures that are too large, as many as are allowed."""
+    """Of pictures that are too large, as many as are allowed."""
     decomposed: list[Tensor] = []
 
     def spy(images: Iterable[Tensor], *arguments: Any) -> Any:
         decomposed.extend(images)
         return principal_components(decomposed, *arguments)
 
-    monkeypatch.setattr("hsc.training.eigenfaces.FACES", 8)
     monkeypatch.setattr("hsc.training.eigenfaces.BATCH", 6)
     monkeypatch.setattr("hsc.training.eigenfaces.principal_components", spy)
     if too_large:

@@ -1,19 +1,16 @@
 """The stage that teaches a smaller size of a generator to draw what a larger one draws."""
 
 import zipfile
-from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import yaml
-from PIL import Image
+from programs import run_hsc
 
 from hsc.checkpoints import load_generator, save_generator
-from hsc.cli import main
 from hsc.data.archives import STYLES
-from hsc.images import to_uint8
+from hsc.data.sample import Recipe, sample
 from hsc.nets.mobile_stylegan import MobileStyleGAN
 
 LARGE = [16, 16, 16, 16, 8]  # 128²; its first four draw 64²
@@ -40,19 +37,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def faces(large: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What it draws, averaged to 64×64, with its W+ beside."""
     path = tmp_path_factory.mktemp("faces") / "faces.zip"
-    generator = load_generator(large)
-    z = torch.randn(FACES, 16, generator=torch.Generator().manual_seed(1))
-    with torch.inference_mode():
-        ws = generator.mapping(z, TRUNCATION)
-        images = torch.nn.functional.avg_pool2d(generator.synthesis(ws), 2).clamp(-1, 1)
-    with zipfile.ZipFile(path, "w") as archive:
-        for number, image in enumerate(to_uint8(images)):
-            png = BytesIO()
-            Image.fromarray(image).save(png, "PNG")
-            archive.writestr(f"{number:02d}.png", png.getvalue())
-        styles = BytesIO()
-        np.save(styles, ws.numpy().astype(np.float16))
-        archive.writestr(STYLES, styles.getvalue())
+    sample(path, FACES, Recipe(seed=1, truncation=(TRUNCATION, TRUNCATION)), large, size=64)
     return path
 
 
@@ -74,7 +59,7 @@ def experiment(large: Path, faces: Path, tmp_path: Path) -> Path:
             "encoder": {"channels": [16] * 5, "pyramid_channels": 32},
         },
         "defaults": {
-            "data": {"path": str(faces), "train": "00-19", "validation": "20-23", "flips": False},
+            "data": {"path": str(faces), "train": "00000-00019", "validation": "00020-00023", "flips": False},
             "precision": "32-true",
             "batch_size": 4,
             "log_every": 1,
@@ -100,15 +85,9 @@ def experiment(large: Path, faces: Path, tmp_path: Path) -> Path:
     return file
 
 
-def train(*words: object) -> int:
-    with pytest.raises(SystemExit) as end:
-        main(["train", *map(str, words)])
-    return int(end.value.code or 0)
-
-
 def test_a_smaller_size_learns_to_draw_the_same_faces(experiment: Path, large: Path, tmp_path: Path) -> None:
-    assert train(experiment) == 0
-    assert train(experiment, "name=short", "stages.head.steps=1") == 0
+    assert run_hsc("train", experiment) == 0
+    assert run_hsc("train", experiment, "name=short", "stages.head.steps=1") == 0
     runs, whole = tmp_path / "runs", load_generator(large)
     small, untaught = (load_generator(runs / name / "prior.safetensors") for name in ("small", "short"))
     assert (small.size, small.num_rows, whole.size) == (64, 16, 128)
@@ -139,7 +118,7 @@ def test_what_cannot_work_is_refused(
     word: str, said: str, experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = ["model.layers.enhanced.rows=3"] if "stylegan2," in word else []
-    assert train(experiment, word, *rows) == 1
+    assert run_hsc("train", experiment, word, *rows) == 1
     assert said in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
@@ -154,7 +133,7 @@ def test_faces_without_styles_are_refused(
                 without.writestr(name, source.read(name))
             damaged.writestr(name, source.read(name) if name != STYLES else source.read(name)[:99])
     for path, said in ((bare, "holds no W+ of its images"), (torn, "is damaged, or not of these images")):
-        assert train(experiment, f"defaults.data.path={path}") == 1
+        assert run_hsc("train", experiment, f"defaults.data.path={path}") == 1
         (line,) = capsys.readouterr().err.strip().splitlines()
         assert said in line
         assert "hsc data sample" in line

@@ -1,15 +1,14 @@
 """Stages that learn from the W+ that generated faces were drawn from (`styles`)."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import yaml
+from programs import run_hsc
 
 from hsc.checkpoints import save_generator
-from hsc.cli import main
 from hsc.data.sample import Recipe, sample
 from hsc.nets.stylegan2 import StyleGAN2
 
@@ -59,23 +58,12 @@ def taught(experiment: Any, prior: Path, generated: Path) -> Any:
     return experiment
 
 
-def train(experiment: Any, *words: str) -> int:
-    with pytest.raises(SystemExit) as end:
-        main(["train", str(experiment.file), *words])
-    return int(end.value.code or 0)
-
-
-def logged(folder: Path, name: str) -> list[float]:
-    with next((folder / "log").rglob("metrics.csv")).open() as file:
-        return [float(row[name]) for row in csv.DictReader(file) if row.get(name)]
-
-
 def test_an_encoder_finds_the_styles_of_generated_faces(taught: Any) -> None:
-    assert train(taught) == 0
-    distances = logged(taught.folder() / "styles", "train/enhanced/styles")
+    assert run_hsc("train", taught.file) == 0
+    distances = [row["train/enhanced/styles"] for row in taught.training_rows("styles")]
     assert distances[-1] < 0.5 * distances[0]
-    for layer in ("basic", "middle", "enhanced"):
-        assert logged(taught.folder() / "joint", f"train/{layer}/styles")
+    logged = set().union(*taught.training_rows("joint"))
+    assert {f"train/{layer}/styles" for layer in ("basic", "middle", "enhanced")} <= logged
 
 
 @pytest.mark.parametrize(
@@ -98,7 +86,7 @@ def test_an_encoder_finds_the_styles_of_generated_faces(taught: Any) -> None:
 def test_what_cannot_work_is_refused(
     words: list[str], said: str, taught: Any, faces: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train(taught, *(word.replace("PHOTOGRAPHS", f"'{faces}'") for word in words)) == 1
+    assert run_hsc("train", taught.file, *(word.replace("PHOTOGRAPHS", f"'{faces}'") for word in words)) == 1
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert said in line
     assert not taught.runs.exists()

@@ -1,6 +1,5 @@
 """Training in several processes: a step shared by them, by accumulation or by both has the same loss curve."""
 
-import csv
 import os
 import signal
 import subprocess
@@ -12,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from hsc.config import load
 from hsc.errors import HscError
 from hsc.training.trainer import check_devices
 
@@ -29,13 +27,8 @@ def start(experiment, *words: str) -> subprocess.Popen:
 
 def curve(experiment) -> list[dict[str, float]]:
     """What was logged of each step."""
-    (log,) = experiment.folder().glob("joint/log/*/metrics.csv")
-    rows = csv.DictReader(log.read_text().splitlines())
-    return [
-        {name: float(value) for name, value in row.items() if value and name.startswith("train/")}
-        for row in rows
-        if row["train/objective"]
-    ]
+    rows = experiment.training_rows("joint")
+    return [{name: value for name, value in row.items() if name.startswith("train/")} for row in rows]
 
 
 @pytest.fixture
@@ -88,11 +81,6 @@ def test_a_signal_to_one_ends_both_after_the_same_step(experiment):
         ".lock", "config.yaml", "done.json", "prior", "basic", "joint", "prior.safetensors", "codec.safetensors"
     }  # fmt: skip
     assert experiment.done("joint")["samples_seen"] == 4 * (5 + 60 + 6)
-
-
-def test_steps_that_cannot_be_shared_out_are_refused(experiment):
-    with pytest.raises(HscError, match=r"batch_size: 4 is no multiple of devices=2 × accumulate=4"):
-        load([experiment.file], ["devices=2", "stages.joint.accumulate=4"])
 
 
 def test_processes_that_were_not_asked_for_are_refused(monkeypatch: pytest.MonkeyPatch):

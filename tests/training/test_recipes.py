@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from programs import run_hsc
 
 import hsc
 from hsc.checkpoints import load_generator, save_generator
-from hsc.cli import main
 from hsc.config import load
 from hsc.data.sample import Recipe, sample
 from hsc.images import to_pil
@@ -48,9 +48,7 @@ def test_ffhq1024_takes_a_few_steps(tmp_path: Path) -> None:
         "judges={identity: none, landmarks: none, perceptual: [psnr], distribution: none}",
         "logging.wandb=disabled",
     ]
-    with pytest.raises(SystemExit) as end:
-        main(["train", str(EXPERIMENTS / "ffhq1024.yaml"), *words])
-    assert not end.value.code
+    assert run_hsc("train", EXPERIMENTS / "ffhq1024.yaml", *words) == 0
     assert (tmp_path / "runs" / "ffhq1024" / "codec.safetensors").is_file()
 
 
@@ -77,9 +75,7 @@ def test_the_published_system_trains_a_codec(size: int, tmp_path: Path) -> None:
         "judges={identity: none, landmarks: none, perceptual: [psnr], distribution: none}",
         "logging.wandb=disabled",
     ]
-    with pytest.raises(SystemExit) as end:
-        main(["train", str(file), *words])
-    assert not end.value.code
+    assert run_hsc("train", file, *words) == 0
     codec = hsc.load(tmp_path / "runs" / file.stem)
     assert codec.size == size
     assert codec.layers == ("basic", "middle", "enhanced")

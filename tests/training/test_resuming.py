@@ -1,6 +1,5 @@
 """A run that was cut off ends with the very weights of one that was not."""
 
-import csv
 import os
 import shutil
 import signal
@@ -25,8 +24,7 @@ def train(experiment, uninterrupted, train_in_process: Callable[..., int]) -> Ca
 
     def run(stage: str, *overrides: str, **how) -> int:
         if stage == "joint" and not experiment.folder().exists():
-            for name in ("prior", "basic"):
-                shutil.copytree(uninterrupted.folder() / name, experiment.folder() / name)
+            experiment.take(uninterrupted, "prior", "basic")
         return train_in_process(experiment, *ONLY[stage], *overrides, **how)
 
     return run
@@ -153,13 +151,9 @@ def test_a_validation_that_was_cut_off_is_made_up(experiment, uninterrupted, tra
 
 
 def validations(experiment) -> dict[float, float]:
-    """PSNR by samples seen, of all logs of the stage together."""
-    rows = [
-        row
-        for log in sorted(experiment.folder().glob("joint/log/*/metrics.csv"))
-        for row in csv.DictReader(log.read_text().splitlines())
-    ]
-    return {float(row["samples_seen"]): float(row["val/enhanced/psnr"]) for row in rows if row.get("val/enhanced/psnr")}
+    """PSNR by samples seen."""
+    rows = experiment.rows("joint")
+    return {row["samples_seen"]: row["val/enhanced/psnr"] for row in rows if "val/enhanced/psnr" in row}
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The stages of an experiment: what they leave, when they run again, where they start."""
 
-import csv
 import json
 import re
 import shutil
@@ -43,11 +42,6 @@ def lines_of(train_in_process: Callable[..., int], tmp_path: Path) -> Callable[.
     return run
 
 
-def csv_rows(folder: Path) -> list[dict[str, str]]:
-    with open(folder / "log" / "version_0" / "metrics.csv") as file:
-        return [{name: value for name, value in row.items() if value} for row in csv.DictReader(file)]
-
-
 @pytest.mark.slow
 def test_what_a_run_leaves(uninterrupted):
     folder = uninterrupted.folder()
@@ -69,16 +63,16 @@ def test_what_a_run_leaves(uninterrupted):
 
 @pytest.mark.slow
 def test_the_csv_holds_every_promised_name(uninterrupted):
-    rows = csv_rows(uninterrupted.folder() / "joint")
+    rows = uninterrupted.rows("joint")
     names = set().union(*rows)
     assert {f"val/{layer}/{measure}" for layer in LAYERS for measure in MEASURES} <= names
     assert {f"val/row_bits/{row:02d}" for row in range(sum(ROWS))} <= names
     assert {f"train/{layer}/{term}" for layer in LAYERS for term in ("l2", "bpp_estimated")} <= names
     assert {"train/objective", "train/learning_rate", "train/zero_symbols", "samples_seen"} <= names
-    seen = {measure: [float(row["samples_seen"]) for row in rows if measure in row] for measure in names}
+    seen = {measure: [row["samples_seen"] for row in rows if measure in row] for measure in names}
     assert seen["train/objective"] == [36, 40, 44, 48, 52, 56]
     assert seen["val/basic/bpp"] == [44, 56]
-    prior = set().union(*csv_rows(uninterrupted.folder() / "prior"))
+    prior = set().union(*uninterrupted.rows("prior"))
     terms = ("generator", "discriminator", "real", "fake", "sign", "augmentation", "r1")
     assert {f"train/adversarial/{term}" for term in terms} | {"train/enhanced/l2", "val/enhanced/psnr"} <= prior
     assert not any("bpp" in name for name in prior)
@@ -87,8 +81,7 @@ def test_the_csv_holds_every_promised_name(uninterrupted):
 @pytest.mark.slow
 def test_a_stage_is_validated_at_its_end_even_between_two_intervals(uninterrupted):
     """The prior's five steps with a look every third: also after the fifth."""
-    seen = [row["samples_seen"] for row in csv_rows(uninterrupted.folder() / "prior") if "val/enhanced/psnr" in row]
-    assert [float(value) for value in seen] == [12, 20]
+    assert [row["samples_seen"] for row in uninterrupted.rows("prior") if "val/enhanced/psnr" in row] == [12, 20]
 
 
 @pytest.mark.slow
@@ -242,9 +235,7 @@ def test_offline_wandb_holds_the_run(copy, train_in_process: Callable[..., int],
 
 @pytest.mark.slow
 def test_the_page_on_training_names_whatever_is_logged(uninterrupted):
-    names = set().union(
-        *(row for stage in ("prior", "basic", "joint") for row in csv_rows(uninterrupted.folder() / stage))
-    )
+    names = set().union(*(row for stage in ("prior", "basic", "joint") for row in uninterrupted.rows(stage)))
     patterns = documented_names()
     unknown = [name for name in names - {"epoch", "step"} if not any(re.fullmatch(known, name) for known in patterns)]
     assert not unknown

@@ -5,9 +5,9 @@ import warnings
 from pathlib import Path
 
 import pytest
+from programs import run_hsc
 
 from hsc import judges
-from hsc.cli import main
 from hsc.judges import NotAvailable, weights
 
 
@@ -32,9 +32,7 @@ def test_it_trains_and_says_what_is_missing(experiment, capfd: pytest.CaptureFix
     words += ["defaults.losses.basic.lpips=1", "defaults.losses.basic.identity=1", "allow_missing_losses=true"]
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        with pytest.raises(SystemExit) as end:
-            main(["train", str(experiment.file), *words])
-    assert not end.value.code
+        assert run_hsc("train", experiment.file, *words) == 0
     said = " ".join(str(warning.message) for warning in warned) + capfd.readouterr().err
     assert "trains without a loss: lpips.alex not available" in said
     for judge in ("dlib68", "lpips.alex", "lpips.vgg"):
