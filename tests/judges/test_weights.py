@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from hsc import checkpoints
 from hsc.errors import HscError
 from hsc.files import sha256
 from hsc.judges import NotAvailable, judge_names, weight_table, weights
 from hsc.judges.weight_table import Package, WeightFile
+from hsc.nets.mobile_stylegan import MobileStyleGAN
 from hsc.released import FETCHED
 
 # A source archive that pip can look at without any build tool.
@@ -197,3 +199,14 @@ def test_the_table_is_complete() -> None:
         assert file.megabytes > 0
         if not file.file.startswith("insightface/"):
             assert len(file.sha256) == 64
+
+
+def test_what_is_made_of_a_wheel_is_described_as_when_its_checksum_was_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file starts with names, shapes, config and card. Other words there, and no fetched file would be genuine."""
+    generator = MobileStyleGAN([512, 512, 512, 512, 512, 256, 128, 64])
+    for tensor in generator.state_dict().values():
+        tensor.normal_()  # zeros would be stored once
+    monkeypatch.setattr(checkpoints, "load_generator", lambda path: generator)
+    made = weight_table._ffhq1024(b"a wheel")
+    start = made[: 8 + int.from_bytes(made[:8], "little")]
+    assert hashlib.sha256(start).hexdigest() == "e110c01a78e522fef15b065bfd7ab282ec02c75add0ffba2fb7ebd1951e45763"
