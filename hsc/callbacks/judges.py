@@ -2,10 +2,9 @@
 move.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 import pytorch_lightning as pl
-from torch import Tensor
 
 from hsc.callbacks.base import JudgeCallback, MeasureCallback, find_judge
 from hsc.callbacks.loggers import add_to_wandb_config
@@ -14,7 +13,6 @@ from hsc.metrics.cache import RememberedAnswers
 from hsc.metrics.identity import IdentityAccuracy
 from hsc.metrics.info import logged_name
 from hsc.metrics.measures import Identity, Landmarks, Perceptual
-from hsc.metrics.per_image import PerImage
 
 PERCEPTUAL = {logged_name(judge): judge for judge in ("lpips.alex", "lpips.vgg", "psnr")}
 
@@ -45,34 +43,20 @@ class PerceptualCallback(MeasureCallback):
 class IdentityAccuracyCallback(JudgeCallback):
     """Logs `identity_accuracy` (rank 1 among the originals of the gallery) and `identity_distance` of every layer.
 
-    `judge`: a recogniser. `gallery`: batches of (names, images [N, 3, H, W]) of more originals to be told apart;
-    those of the validation always belong to the gallery, and one name is one image. The size of the gallery goes to
-    the W&B config, since accuracies among galleries of different sizes do not compare.
+    `judge`: a recogniser. The gallery is the validation's originals. Its size goes to the W&B config, since accuracies
+    among galleries of different sizes do not compare.
     """
 
     measures = "identity"
 
-    def __init__(
-        self, judge: str | Judge = "dlib", gallery: Iterable[tuple[Sequence[str], Tensor]] | None = None
-    ) -> None:
+    def __init__(self, judge: str | Judge = "dlib") -> None:
         super().__init__(judge)
-        self.more_originals = gallery
-        self.gallery: PerImage | None = None
-
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        super().setup(trainer, pl_module, stage)
-        if self.about_originals is None or self.more_originals is None or self.gallery is not None:
-            return
-        self.gallery = PerImage().to(self._metric_device)
-        for index, (names, images) in enumerate(self.more_originals):
-            if index % trainer.world_size == trainer.global_rank:
-                self.gallery.update(names, self.about_originals(images.to(trainer.strategy.root_device)))
 
     def new_measure(self, judge: Judge, answers: RememberedAnswers) -> Identity:
         return Identity(judge, answers)
 
     def new_metric(self) -> IdentityAccuracy:
-        return IdentityAccuracy(self.gallery)
+        return IdentityAccuracy()
 
     def report(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         super().report(trainer, pl_module, stage)

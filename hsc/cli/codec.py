@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from threading import Lock
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -22,13 +21,6 @@ class Decoded(NamedTuple):
     height: int
     held: int  # layers decoded
     damage: str | None  # what is wrong with the file after those
-
-
-class Place(StrEnum):
-    """Where pictures are encoded."""
-
-    LOCAL = "local"
-    RAY = "ray"
 
 
 Model = Annotated[
@@ -81,8 +73,9 @@ def encode(
         bool, typer.Option("--check", help="Say of the first pictures whether they look like aligned faces.")
     ] = False,
     place: Annotated[
-        Place, typer.Option("--on", help="Encode here, or on a Ray cluster that reads the same folders.")
-    ] = Place.LOCAL,
+        Literal["local", "ray"],
+        typer.Option("--on", help="Encode here, or on a Ray cluster that reads the same folders."),
+    ] = "local",
     force: files.Force = False,
 ) -> None:
     """Encode faces into .hsc files; prints bytes and bpp.
@@ -102,7 +95,7 @@ def encode(
         raise typer.BadParameter("--quality and --bytes exclude each other")
     if keep_crop and not align:
         raise typer.BadParameter("--keep-crop keeps what --align cuts out: give both")
-    if keep_crop and place is Place.RAY:
+    if keep_crop and place == "ray":
         raise typer.BadParameter("--keep-crop works here, not --on ray")
     import hsc
     from hsc.coding.container import is_coded
@@ -120,9 +113,9 @@ def encode(
     _check_range("--quality", quality, 0, codec.num_qualities - 1)
     if check and (warning := alignment_warning([job.source for job in jobs])):
         warn(warning)
-    if place is Place.RAY and is_stream(source):
+    if place == "ray" and is_stream(source):
         raise typer.BadParameter("--on ray reads files that every node sees, no stream")
-    if place is Place.RAY:
+    if place == "ray":
         spread = in_cluster(codec, model, settings)
     else:
         spread = files.in_threads(lambda batch: encode_batch(codec, settings, batch))

@@ -2,13 +2,11 @@
 
 import functools
 import logging
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from hsc.cli.files import Job, attempt
-from hsc.data.pictures import readable
 from hsc.errors import HscError
 from hsc.files import is_stream
 
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from hsc.data.prepare import Aligner
 
 LOOKED_AT = 16
-MOST_BLOCKS = 1000  # Ray's unit of scheduling; more cost more than they spread
 
 
 class Settings(NamedTuple):
@@ -60,23 +57,21 @@ class Worker:
     """Encodes batches on some node. `model_id` is the caller's: another file of the same name would code otherwise."""
 
     def __init__(self, model: str, model_id: int, settings: Settings) -> None:
+        self.model, self.model_id, self.settings = model, model_id, settings
+
+    @functools.cached_property
+    def codec(self) -> "Codec":
         import hsc
 
-        self.codec, self.settings = hsc.load(model), settings
-        if self.codec.model_id != model_id:
-            raise HscError(f"{model} on this node is another model: copy the same weights to every node")
+        codec = hsc.load(self.model)
+        if codec.model_id != self.model_id:
+            raise HscError(f"{self.model} on this node is another model: copy the same weights to every node")
+        return codec
 
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """A batch's number and its pictures' paths → for each picture its file and pixels, or what is wrong with it."""
-        batch = [Job(Path(os.fsdecode(source)), Path()) for source in row["sources"]]
-        outcomes = attempt(batch, lambda jobs: encode_batch(self.codec, self.settings, jobs))
-        coded = [Encoded(b"", 0) if isinstance(result, HscError) else result for _, result in outcomes]
-        return {
-            "number": row["number"],
-            "files": [file.data for file in coded],
-            "pixels": [file.pixels for file in coded],
-            "errors": [readable(str(result)) if isinstance(result, HscError) else "" for _, result in outcomes],
-        }
+    def encode(self, number: int, sources: list[Path]) -> tuple[int, list[Encoded | HscError]]:
+        """The batch's number, and each picture's file or what is wrong with it."""
+        jobs = [Job(source, Path()) for source in sources]
+        return number, [found for _, found in attempt(jobs, lambda part: encode_batch(self.codec, self.settings, part))]
 
 
 def in_cluster(
@@ -89,6 +84,7 @@ def in_cluster(
     """
     try:
         import ray
+        from ray.util import ActorPool
     except ImportError as error:
         raise HscError("--on ray needs Ray: pip install 'hsc[ray]'") from error
 
@@ -99,19 +95,13 @@ def in_cluster(
             return
         if not ray.is_initialized():
             ray.init(log_to_driver=False, logging_level=logging.WARNING)
-        ray.data.DataContext.get_current().enable_progress_bars = False  # the verb shows its own
-        rows = [
-            {"number": number, "sources": [os.fsencode(job.source.resolve()) for job in batch]}
-            for number, batch in enumerate(batches)
-        ]
-        workers = max(1, min(len(batches), int(ray.cluster_resources().get("CPU", 1))))
-        coded = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS)).map(
-            cast(Any, Worker), fn_constructor_args=(place, codec.model_id, settings), concurrency=workers, num_cpus=1
-        )
-        for row in coded.iter_rows():
-            results = zip(row["files"], row["pixels"], row["errors"], strict=True)
-            outcomes = [HscError(error) if error else Encoded(bytes(data), int(px)) for data, px, error in results]
-            yield list(zip(batches[row["number"]], outcomes, strict=True))
+        # A worker whose node is lost begins again on another.
+        actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=-1)(Worker)
+        count = max(1, min(len(batches), int(ray.cluster_resources().get("CPU", 1))))
+        workers = ActorPool([actor.remote(place, codec.model_id, settings) for _ in range(count)])
+        numbered = list(enumerate([job.source.resolve() for job in batch] for batch in batches))
+        for number, outcomes in workers.map_unordered(lambda worker, part: worker.encode.remote(*part), numbered):
+            yield list(zip(batches[number], outcomes, strict=True))
 
     return spread
 

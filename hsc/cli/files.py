@@ -226,14 +226,6 @@ def attempt(batch: list[Job], work: Callable[[list[Job]], list[T]]) -> list[tupl
         return [outcome for job in batch for outcome in attempt([job], work)]
 
 
-def group_by(items: Iterable[T], key: Callable[[T], object]) -> list[list[T]]:
-    """Items with equal keys together, in order of first appearance."""
-    groups: dict[object, list[T]] = {}
-    for item in items:
-        groups.setdefault(key(item), []).append(item)
-    return list(groups.values())
-
-
 def write_picture(target: Path, picture: "Image.Image") -> None:
     """Write a picture of the kind that the ending of `target` names; PNG into a stream without.
 
@@ -274,8 +266,7 @@ def _naming(source: Path, error: HscError) -> HscError:
 
 
 def _refuse_collisions(jobs: list[Job]) -> None:
-    for same in group_by(jobs, lambda job: job.target):
-        if len(same) > 1:
-            raise HscError(
-                f"{same[0].source} and {same[1].source} would both become {same[0].target}; rename one of them"
-            )
+    sources: dict[Path, Path] = {}
+    for source, target in jobs:
+        if (first := sources.setdefault(target, source)) != source:
+            raise HscError(f"{first} and {source} would both become {target}; rename one of them")

@@ -1,9 +1,8 @@
 """`hsc prior`: generators from elsewhere, to elsewhere, and pictures of what they know."""
 
 import math
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -20,13 +19,7 @@ TRUNCATIONS = (0.0, 0.3, 0.5, 0.7, 0.85, 1.0)
 BANDS = (0, 3, 7)  # first rows of W+ of the layers of a file
 
 
-class Sheet(StrEnum):
-    """What is laid out on a sheet of faces."""
-
-    truncation = "truncation"
-    mixing = "mixing"
-
-
+Sheet = Literal["truncation", "mixing"]  # what is laid out on a sheet of faces
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Checkpoint = Annotated[
@@ -150,7 +143,7 @@ def _sheet_styles(generator: "Generator", sheet: Sheet, z: "Tensor", truncation:
     """
     import torch
 
-    if sheet is Sheet.truncation:
+    if sheet == "truncation":
         ws = generator.mapping(z)
         return torch.stack([generator.mean_w.lerp(ws, psi) for psi in TRUNCATIONS], 1).flatten(0, 1)
     ws = generator.mapping(z, truncation)

@@ -1,20 +1,18 @@
 """`hsc sweep`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from hsc.cli.exits import FAILED
 from hsc.cli.files import Force
 
-PLACES = ("local", "wandb", "ray")
-
 
 def sweep(
     file: Annotated[Path | None, typer.Argument(metavar="SWEEP.yaml", help="A W&B sweep file.")] = None,
     on: Annotated[
-        str,
+        Literal["local", "wandb", "ray"],
         typer.Option(metavar="PLACE", help="local: here, without an account; wandb: W&B agents; ray: Ray cluster."),
     ] = "local",
     jobs: Annotated[
@@ -54,8 +52,6 @@ def sweep(
     """
     if (file is None) == (resume is None):
         raise typer.BadParameter("give a sweep file, or --resume DIR to continue a sweep")
-    if on not in PLACES:
-        raise typer.BadParameter(f"--on {on}: must be one of {', '.join(PLACES)}")
 
     from hsc.sweeps import agents, run
     from hsc.sweeps.report import report

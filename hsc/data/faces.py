@@ -26,7 +26,8 @@ from hsc.progress import progress
 class Faces:
     """Images by name. Construct with `open_faces`.
 
-    `names` are sorted, unique, relative posix paths; `generated` says whether a generator made the images.
+    `names` are sorted, unique, relative posix paths; `generated` says whether a generator made the images: results on
+    them flatter a codec with a generative prior.
     """
 
     def __init__(self, path: Path, source: Source, names: Iterable[str], generated: bool):
@@ -126,11 +127,6 @@ def open_faces(path: str | Path, split: Spec | None = None) -> Faces:
     generated = any(PurePosixPath(name).name == GENERATED_MARKER for name in members)
     faces = Faces(found, source, pictures_among(members, found), generated)
     return faces if split is None else faces.select(select_names(faces.names, split))
-
-
-def is_generated(faces: Faces) -> bool:
-    """Whether a generator made these faces; results on them flatter a codec with a generative prior."""
-    return faces.generated
 
 
 def without_broken(faces: Faces) -> Faces:

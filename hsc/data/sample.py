@@ -49,7 +49,7 @@ def sample(
     size: int | None = None,
     device: str = "auto",
 ) -> None:
-    """Write `count` faces as `00000.png`, … into the zip `out`, marked as generated (`hsc.data.faces.is_generated`),
+    """Write `count` faces as `00000.png`, … into the zip `out`, marked as generated (`Faces.generated`),
     and beside them, as `.generated-styles.npy`, the W+ that they are drawn from: float16 [count, rows, w_dim].
 
     generator: a released or fetched name, or a weights file that `hsc.checkpoints.load_generator` reads; by default

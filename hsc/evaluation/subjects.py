@@ -91,7 +91,7 @@ class LayeredSubject:
 
     def code(self, names: Sequence[str], images: Tensor, points: Sequence[int]) -> Iterator[list[Coded]]:
         started = time.perf_counter()
-        latents = self._latents(images)
+        latents = self.codec.analyse(images)
         analysed = time.perf_counter() - started
         for quality in points:
             started = time.perf_counter()
@@ -102,24 +102,14 @@ class LayeredSubject:
                 for layer, prefix in zip(self.layers, prefixes, strict=True)
             ]
 
-    def _latents(self, images: Tensor) -> Sequence[Tensor] | None:
-        return self.codec.analyse(images) if hasattr(self.codec, "analyse") else None
-
     def _prefixes(
-        self, images: Tensor, latents: Sequence[Tensor] | None, quality: int
-    ) -> list[tuple[list[bytes], Sequence[float | None]]]:
-        """Of each number of layers the files, and the entropy model's ideal bits for each: None from codecs that keep
-        latents and bits to themselves."""
-        depths = range(1, len(self.layers) + 1)
-        if latents is None:
-            unknown = [None] * len(images)
-            return [(self.codec.compress(images, quality=quality, layers=depth), unknown) for depth in depths]
-        sizes = [(images.shape[-1], images.shape[-2])] * len(images)
-        coded = self.codec.encode(latents, quality, sizes=sizes)
-        ends = coded.prefix_lengths.T.tolist()
+        self, images: Tensor, latents: Sequence[Tensor], quality: int
+    ) -> list[tuple[list[bytes], list[float]]]:
+        """Of each number of layers the files, and the entropy model's ideal bits for each."""
+        coded = self.codec.encode(latents, quality, sizes=[(images.shape[-1], images.shape[-2])] * len(images))
         return [
-            ([file[:end] for file, end in zip(coded.files, ends[depth - 1], strict=True)], coded.bits(depth).tolist())
-            for depth in depths
+            ([file[:end] for file, end in zip(coded.files, ends, strict=True)], coded.bits(depth).tolist())
+            for depth, ends in enumerate(coded.prefix_lengths.T.tolist(), start=1)
         ]
 
     def _decoded(
@@ -129,7 +119,7 @@ class LayeredSubject:
         quality: int,
         layer: str,
         streams: Sequence[bytes],
-        bits: Sequence[float | None],
+        bits: Sequence[float],
         seconds: list[float],
     ) -> Coded:
         paths = [self.folder / f"quality-{quality}" / layer / _file_of(name) for name in names]
@@ -154,7 +144,7 @@ class LayeredSubject:
     def _behaviour(self, probe: Tensor) -> str:
         """Hash of what the codec makes of one image: retrained weights under an old name do not go unnoticed."""
         digest = hashlib.sha256(repr((self.name, self.layers, "payload")).encode())
-        latents = self._latents(probe)
+        latents = self.codec.analyse(probe)
         for quality in self.points:
             files, _ = self._prefixes(probe, latents, quality)[-1]
             digest.update(files[0])

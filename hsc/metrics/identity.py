@@ -5,12 +5,12 @@ vectors, whose Euclidean distance orders pairs as the angle does.
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from hsc.metrics.per_image import PerImage, sorted_once
+from hsc.metrics.per_image import PerImage
 
 CHUNK = 64  # rows of a distance matrix held at once
 
@@ -46,14 +46,10 @@ class IdentityAccuracy(PerImage):
     """Rank-1 accuracy: the share of decoded faces whose nearest original is their own, and the mean distance to it.
 
     It is fed with pairs of descriptors, [N, 2d], of original and decoded face. The gallery is the originals of all
-    images seen, plus those of `gallery`, a PerImage of descriptors by name that may be shared by several metrics and
-    outlives `reset`. Accuracy falls with the size of the gallery.
+    images seen, and accuracy falls with its size.
     """
 
-    def __init__(self, gallery: PerImage | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.gallery = gallery
-        self.gallery_size = 0  # known after compute()
+    gallery_size = 0  # known after compute()
 
     def named(self, values: Tensor) -> dict[str, Tensor]:
         return {"identity_distance": own_distances(values)}
@@ -64,21 +60,12 @@ class IdentityAccuracy(PerImage):
         if not len(keys):
             return {}
         originals, decoded = values.chunk(2, dim=1)
-        gallery_keys, gallery = self._all_originals(keys, originals)
-        self.gallery_size = len(gallery)
-        ranks = gallery_ranks(decoded, torch.searchsorted(gallery_keys, keys), gallery)
+        self.gallery_size = len(keys)
+        ranks = gallery_ranks(decoded, torch.arange(len(keys), device=keys.device), originals)
         return {
             "identity_accuracy": (ranks == 1).double().mean(),
             "identity_distance": own_distances(values).mean(),
         }
-
-    def _all_originals(self, keys: Tensor, originals: Tensor) -> tuple[Tensor, Tensor]:
-        if self.gallery is None:
-            return keys, originals
-        more_keys, more = self.gallery.compute()
-        # torchmetrics squeezes tensors of one element.
-        more_keys, more = more_keys.reshape(-1).to(keys.device), more.reshape(-1, originals.shape[1]).to(keys.device)
-        return sorted_once(torch.cat([keys, more_keys]), torch.cat([originals, more]))
 
 
 class VerificationScores(NamedTuple):
@@ -86,8 +73,6 @@ class VerificationScores(NamedTuple):
     accuracy: float | None  # mean of the shares of both kinds told rightly at the threshold; None without a threshold
     tar: float  # share of same-person pairs accepted where at most `far` of the others are
     identified: float  # share of probes, of people with several images, whose nearest other image is of the same person
-    same_pairs: int
-    other_pairs: int
 
 
 def verification_scores(
@@ -127,8 +112,6 @@ def verification_scores(
         accuracy=accuracy,
         tar=(up_to <= far * others).double().mean().item(),
         identified=torch.cat(identified).double().mean().item(),
-        same_pairs=len(same),
-        other_pairs=others,
     )
 
 

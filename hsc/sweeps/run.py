@@ -141,12 +141,8 @@ def _recover(sweep: Sweep, place: SweepFolder) -> None:
         if trial.state == "running":
             end_leftover(trial.attempts[-1].process)
             trial.attempts.pop()
-        _settle(sweep, place, trial)
-
-
-def _settle(sweep: Sweep, place: SweepFolder, trial: Trial) -> None:
-    trial.state = "finished" if read_outcome(place.run(trial), sweep.metric).finished else "waiting"
-    place.save(trial)
+        trial.state = "finished" if read_outcome(place.run(trial), sweep.metric).finished else "waiting"
+        place.save(trial)
 
 
 @contextmanager

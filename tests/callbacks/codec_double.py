@@ -123,15 +123,6 @@ class Corners(Judge):
         return image.mean((1, 2, 3)) < 0
 
 
-def gallery(count: int, batch: int = 16) -> list[tuple[list[str], Tensor]]:
-    """The originals of the first `count` pictures, in batches."""
-    pictures = [Pictures(count)[index] for index in range(count)]
-    return [
-        ([picture["name"] for picture in part], torch.stack([picture["image"] for picture in part]))
-        for part in (pictures[start : start + batch] for start in range(0, count, batch))
-    ]
-
-
 def loader(count: int) -> DataLoader:
     """The first `count` pictures, without a word about worker processes."""
     warnings.filterwarnings("ignore", message=".*does not have many workers")

@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 import torch
-from codec_double import LAYERS, BlurCodec, Corners, Distance, Projection, gallery, loader
+from codec_double import LAYERS, BlurCodec, Corners, Distance, Projection, loader
 from PIL import Image
 
 from hsc.callbacks import (
@@ -96,15 +96,6 @@ def test_names_of_the_distribution_distances():
     inception.family = "inception"
     assert distance_names(inception) == ("fid", "kid")
     assert distance_names(Projection())[0].startswith("frechet_")
-
-
-def test_a_gallery_adds_originals_to_be_told_apart(validate):
-    alone, among = IdentityAccuracyCallback(Projection(3)), IdentityAccuracyCallback(Projection(3), gallery(400))
-    few, _ = validate(BlurCodec(), [alone], images=50)
-    many, _ = validate(BlurCodec(), [among], images=50)
-    assert many["val/basic/identity_accuracy"] < few["val/basic/identity_accuracy"]
-    assert many["val/basic/identity_distance"] == few["val/basic/identity_distance"]
-    assert among.metric("basic").gallery_size == 400
 
 
 def test_originals_are_judged_once(validate):

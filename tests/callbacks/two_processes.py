@@ -9,7 +9,7 @@ import sys
 import warnings
 
 import torch
-from codec_double import BlurCodec, Corners, Distance, Pictures, Projection, Shard, gallery
+from codec_double import BlurCodec, Corners, Distance, Pictures, Projection, Shard
 
 import hsc.compat  # noqa: F401  isort: skip
 import pytorch_lightning as pl
@@ -55,7 +55,7 @@ def measure(processes: int, images: int, sharing: str) -> None:
         callbacks=[
             BppCallback(),
             PerceptualCallback({"lpips": Distance()}),
-            IdentityAccuracyCallback(Projection(), gallery=gallery(150)),
+            IdentityAccuracyCallback(Projection()),
             LandmarkErrorCallback(Corners()),
             FIDCallback(Projection()),
             SymbolStatisticsCallback(),

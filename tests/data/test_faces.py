@@ -15,7 +15,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from hsc.data.archives import MAX_MEMBER_BYTES
-from hsc.data.faces import Faces, is_generated, open_faces, without_broken
+from hsc.data.faces import Faces, open_faces, without_broken
 from hsc.errors import FileRefused, HscError
 from hsc.images import load_image
 
@@ -66,6 +66,7 @@ def test_folder_and_zip_hold_the_same_faces(tmp_path, members):
     for faces in (open_faces(archive), open_faces(tmp_path / "folder")):
         assert faces.names == ["3.PNG", "a/1.png", "b/2.png"]
         assert len(faces) == 3
+        assert not faces.generated
         assert [mean_of(faces, name) for name in faces.names] == [30, 10, 20]
 
 
@@ -351,10 +352,6 @@ def test_grey_and_turned_photographs_become_upright_rgb(tmp_path):
     assert faces.load("grey.pgm").mode == "RGB"
     assert mean_of(faces, "grey.pgm") == 77
     assert faces.load("turned.jpg").size == (8, 16)
-
-
-def test_photographs_are_not_taken_for_generated(tmp_path, members):
-    assert not is_generated(open_faces(write_zip(tmp_path / "faces.zip", members)))
 
 
 def test_real_faces(data_dir, tmp_path):

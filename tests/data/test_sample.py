@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hsc.checkpoints import load_generator, save_generator
-from hsc.data.faces import is_generated, open_faces
+from hsc.data.faces import open_faces
 from hsc.data.sample import Recipe, sample
 from hsc.errors import HscError
 from hsc.images import to_uint8
@@ -48,11 +48,11 @@ def test_the_set_says_that_it_is_generated(tmp_path, weights):
     sample(tmp_path / "faces.zip", 2, Recipe(7), weights)
     faces = open_faces(tmp_path / "faces.zip")
     assert faces.names == ["00000.png", "00001.png"]
-    assert is_generated(faces)
-    assert is_generated(faces.select(["00001.png"]))
+    assert faces.generated
+    assert faces.select(["00001.png"]).generated
     with zipfile.ZipFile(tmp_path / "faces.zip") as archive:
         archive.extractall(tmp_path / "folder")
-    assert is_generated(open_faces(tmp_path / "folder"))
+    assert open_faces(tmp_path / "folder").generated
     note = (tmp_path / "folder" / ".generated-faces").read_text()
     assert note == "generated faces: generator, seed 7, truncation 0.7\n"
 

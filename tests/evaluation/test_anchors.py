@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from hsc.errors import HscError
-from hsc.evaluation.anchors import ANCHORS, Anchor, AnchorNotAvailable, AnchorResult, Cached, ffmpeg, load_anchor
+from hsc.evaluation.anchors import ANCHORS, Anchor, AnchorNotAvailable, AnchorResult, ffmpeg, load_anchor
 from hsc.evaluation.anchors.ffmpeg import VVC
 from hsc.evaluation.anchors.pillow import JPEG
 from hsc.evaluation.anchors.streams import (
@@ -142,49 +142,50 @@ def equal(one: AnchorResult, other: AnchorResult) -> bool:
 
 def test_cache_answers_only_for_the_same_image_quality_and_settings():
     image = np.random.default_rng(0).integers(0, 256, (24, 16, 3), dtype=np.uint8)
-    worker = Counting()
-    first = Cached(worker).encode_decode(image, 10)
-    assert equal(Cached(worker).encode_decode(image, 10), first)
-    assert worker.calls == 1
+    anchor = Counting()
+    first = anchor.encode_decode(image, 10)
+    assert equal(anchor.encode_decode(image, 10), first)
+    assert equal(Counting().encode_decode(image, 10), first)
+    assert anchor.calls == 1
 
-    Cached(worker).encode_decode(image, 20)
-    Cached(worker).encode_decode(image ^ 1, 10)
-    Cached(worker).encode_decode(image.reshape(16, 24, 3), 10)
-    assert worker.calls == 4
-    worker.settings = "other settings"
-    Cached(worker).encode_decode(image, 10)
-    assert worker.calls == 5
+    anchor.encode_decode(image, 20)
+    anchor.encode_decode(image ^ 1, 10)
+    anchor.encode_decode(image.reshape(16, 24, 3), 10)
+    assert anchor.calls == 4
+    anchor.settings = "other settings"
+    anchor.encode_decode(image, 10)
+    assert anchor.calls == 5
 
 
 def test_damaged_cache_entry_is_made_anew():
     image = np.zeros((16, 16, 3), np.uint8)
-    cached = Cached(Counting())
-    first = cached.encode_decode(image, 10)
-    entry = cached.entry(image, 10)
+    anchor = Counting()
+    first = anchor.encode_decode(image, 10)
+    entry = anchor.cache_entry(image, 10)
     entry.write_bytes(entry.read_bytes()[:40])
-    again = cached.encode_decode(image, 10)
+    again = anchor.encode_decode(image, 10)
     assert again.file_bytes == first.file_bytes
-    assert equal(cached.encode_decode(image, 10), again)
+    assert equal(anchor.encode_decode(image, 10), again)
 
 
 def test_without_a_cache_images_are_coded_again(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("no folder can be made here")
     monkeypatch.setenv("HSC_CACHE", str(tmp_path / "file"))
-    cached, image = Cached(Counting()), np.zeros((16, 16, 3), np.uint8)
-    assert cached.encode_decode(image, 10).file_bytes == cached.encode_decode(image, 10).file_bytes
-    assert cached.anchor.calls == 2
+    anchor, image = Counting(), np.zeros((16, 16, 3), np.uint8)
+    assert anchor.encode_decode(image, 10).file_bytes == anchor.encode_decode(image, 10).file_bytes
+    assert anchor.calls == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "set HSC_CACHE" in line
 
 
-def test_at_bytes_finds_the_last_quality_that_fits(small_face):
+def test_bisection_finds_the_last_quality_that_fits(small_face):
     anchor = JPEG()
-    quality, result = anchor.at_bytes(small_face, 700)
+    quality, result = anchor.near_bytes(small_face, 700)
     assert result.file_bytes <= 700
     assert anchor.encode_decode(small_face, quality + 1).file_bytes > 700
     least = anchor.encode_decode(small_face, 1).file_bytes
-    with pytest.raises(HscError, match=f"needs at least {least} bytes"):
-        anchor.at_bytes(small_face, least - 1)
+    quality, result = anchor.near_bytes(small_face, least - 1)
+    assert (quality, result.file_bytes) == (1, least)
 
 
 def test_unknown_quality_and_unknown_anchor_are_refused():

@@ -5,7 +5,6 @@ import torch
 from torchmetrics.functional.classification import binary_auroc
 
 from hsc.metrics.identity import IdentityAccuracy, gallery_ranks, verification_scores
-from hsc.metrics.per_image import PerImage
 
 
 def embeddings(count: int, seed: int, dimensions: int = 16) -> torch.Tensor:
@@ -37,31 +36,6 @@ def test_accuracy_and_distance():
     assert metric.gallery_size == 3
 
 
-def test_a_larger_gallery_is_harder():
-    originals = embeddings(40, 0)
-    decoded = originals + 0.8 * embeddings(40, 1)
-    more = PerImage()
-    more.update([f"other-{index}" for index in range(2000)], embeddings(2000, 2))
-    more.update(names(10), embeddings(10, 3))  # names of images that are decoded: already in the gallery
-    small, large = IdentityAccuracy(), IdentityAccuracy(more)
-    for metric in (small, large):
-        metric.update(names(40), torch.cat([originals, decoded], dim=1))
-    assert large.compute()["identity_accuracy"] < small.compute()["identity_accuracy"]
-    assert (small.gallery_size, large.gallery_size) == (40, 2040)
-    assert large.compute()["identity_distance"] == small.compute()["identity_distance"]
-
-
-def test_the_gallery_outlives_a_reset():
-    more = PerImage()
-    more.update(["other"], embeddings(1, 5))
-    metric = IdentityAccuracy(more)
-    for _ in range(2):
-        metric.reset()
-        metric.update(names(3), embeddings(3, 0).repeat(1, 2))
-        metric.compute()
-        assert metric.gallery_size == 4
-
-
 def test_a_recogniser_that_maps_all_faces_to_one_point_finds_nobody():
     metric = IdentityAccuracy()
     metric.update(names(5), torch.ones(5, 8))
@@ -85,7 +59,6 @@ def pairs(probes, references, labels):
 def test_verification_against_plain_definitions(people):
     distance, same = pairs(*people)
     scores = verification_scores(*people, threshold=6.0, far=0.01)
-    assert (scores.same_pairs, scores.other_pairs) == (int(same.sum()), int((~same).sum()))
     assert scores.auc == pytest.approx(binary_auroc(-distance, same.int()).item(), abs=1e-6)
     rightly = ((distance < 6)[same].double().mean() + (distance >= 6)[~same].double().mean()) / 2
     assert scores.accuracy == pytest.approx(rightly.item())

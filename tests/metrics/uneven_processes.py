@@ -13,7 +13,7 @@ from hsc.judges import Judge
 from hsc.metrics.distribution import FeatureStatistics
 from hsc.metrics.identity import IdentityAccuracy
 from hsc.metrics.measures import MeasureMeans, Perceptual
-from hsc.metrics.per_image import PerImage, PerImageMean
+from hsc.metrics.per_image import PerImageMean
 from hsc.metrics.rate import SymbolCounts
 
 NAMES = ["a", "b", "c"]
@@ -22,9 +22,9 @@ NAMES = ["a", "b", "c"]
 def measure(rank: int, rendezvous: str, processes: int) -> None:
     torch.distributed.init_process_group("gloo", f"file://{rendezvous}", rank=rank, world_size=processes)
     random = torch.Generator().manual_seed(0)
-    gallery, mean, symbols = PerImage(), PerImageMean("value"), SymbolCounts(2)
+    mean, symbols = PerImageMean("value"), SymbolCounts(2)
     measured = MeasureMeans(Perceptual({"first": Judge(), "second": Judge()}))  # the judges are not asked
-    identity, features = IdentityAccuracy(gallery), FeatureStatistics(4)
+    identity, features = IdentityAccuracy(), FeatureStatistics(4)
     if rank == processes - 1:
         vectors = torch.rand(3, 4, generator=random)
         mean.update(NAMES, value=vectors[:, 0])
@@ -32,8 +32,6 @@ def measure(rank: int, rendezvous: str, processes: int) -> None:
         symbols.update(NAMES, vectors)
         identity.update(NAMES, torch.cat([vectors, vectors.flip(0)], dim=1))
         features.update(NAMES, vectors)
-    if rank == 0:
-        gallery.update(["d"], torch.zeros(1, 4))
     results = {**mean.compute(), **measured.compute(), **identity.compute()}
     values = {name: value.item() for name, value in results.items()}
     statistics = features.compute()

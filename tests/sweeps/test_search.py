@@ -1,9 +1,6 @@
 """What is tried next, what is stopped early, and what mattered."""
 
-import random
-
 import numpy as np
-import pytest
 from test_sweep_files import VALID
 
 from hsc.sweeps.importance import correlation, explained
@@ -49,22 +46,6 @@ def test_hyperband_keeps_the_best_share_and_spares_who_was_good_before():
     assert [trial.number for trial in strict] == [2]
     assert to_stop(hyperband(min_iter=2, eta=3, strict=False), known_of(histories)) == []
     assert to_stop(hyperband(min_iter=2, eta=3), known_of(histories, "finished")) == []
-
-
-def test_hyperband_is_wandbs():
-    theirs = pytest.importorskip("sweeps.hyperband_stopping", reason="compares with W&B's own sweeps package")
-    draw = random.Random(0)
-    for _ in range(100):
-        early = {"min_iter": draw.randint(1, 3), "eta": draw.choice([2, 3])}
-        early |= {"strict": draw.choice([True, False])}
-        histories = [[draw.random() for _ in range(draw.randint(0, 15))] for _ in range(8)]
-        runs = [
-            theirs.SweepRun(name=str(n), state=theirs.RunState.running, history=[{"loss": v} for v in history])
-            for n, history in enumerate(histories)
-        ]
-        stopped = theirs.hyperband_stop_runs(runs, VALID | {"early_terminate": {"type": "hyperband", **early}})
-        ours = {trial.number for trial in to_stop(hyperband(**early), known_of(histories))}
-        assert ours == {int(run.name) for run in stopped}
 
 
 def test_importance_finds_what_matters():

@@ -34,12 +34,6 @@ def test_a_shipped_sweep_plans_trials_that_hsc_train_accepts(file, monkeypatch):
     assert all(line.startswith("/usr/bin/env hsc train experiments/") for line in lines[:-1])
 
 
-@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
-def test_a_shipped_sweep_is_valid_for_wandb(file):
-    theirs = pytest.importorskip("sweeps.config", reason="W&B's own schema comes with its sweeps package")
-    assert not theirs.schema_violations_from_proposed_config(yaml.safe_load(file.read_text()))
-
-
 @pytest.mark.parametrize(
     ("key", "said"),
     [

@@ -1,14 +1,13 @@
-"""Codecs that hsc is compared with. `load_anchor("vvc")` gives one that caches its results; see docs/evaluation.md."""
+"""Codecs that hsc is compared with. `load_anchor("vvc")` gives one; see docs/evaluation.md."""
 
 from hsc.errors import HscError
 from hsc.evaluation.anchors.base import Anchor, AnchorNotAvailable, AnchorResult
-from hsc.evaluation.anchors.cache import Cached
 from hsc.evaluation.anchors.compressai import Hyperprior, MeanScaleHyperprior
 from hsc.evaluation.anchors.ffmpeg import AV1, HEVC, VVC
 from hsc.evaluation.anchors.pillow import AVIF, HEIC, JPEG, JPEG2000, JPEGXL, WebP
 from hsc.judges.base import import_class
 
-__all__ = ["ANCHORS", "Anchor", "AnchorNotAvailable", "AnchorResult", "Cached", "load_anchor"]
+__all__ = ["ANCHORS", "Anchor", "AnchorNotAvailable", "AnchorResult", "load_anchor"]
 
 ANCHORS: dict[str, type[Anchor]] = {
     anchor.name: anchor
@@ -17,11 +16,11 @@ ANCHORS: dict[str, type[Anchor]] = {
 
 
 def load_anchor(name: str) -> Anchor:
-    """The anchor of that name, or of a class given as `package.module:Class`, with cached results.
+    """The anchor of that name, or of a class given as `package.module:Class`.
 
     Raises AnchorNotAvailable where the machine lacks the codec, HscError for an unknown name.
     """
-    anchor = Cached(_find(name)())
+    anchor = _find(name)()
     anchor.version()
     return anchor
 

@@ -1,12 +1,22 @@
-"""What every codec hsc is compared with has in common."""
+"""What every codec hsc is compared with has in common: timing, the search for a size, and results kept on disk, since
+VVC takes a second a face and anchors never change between evaluations.
+"""
 
+import hashlib
+import io
+import json
 import time
+import zipfile
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from hsc.cache import write_to_cache
 from hsc.errors import HscError
+from hsc.files import cache_dir
 
 
 class AnchorNotAvailable(HscError):
@@ -36,8 +46,7 @@ class Anchor(ABC):
     ```
     image uint8 [H, W, 3] ──encode(quality)──▶ file (bytes) ──decode──▶ uint8 [H, W, 3]
     ```
-    A subclass sets the four attributes and writes `version`, `encode` and `decode`; timing, the search for a size
-    and caching (`cache.Cached`) are the same for all.
+    A subclass sets the four attributes and writes `version`, `encode` and `decode`; the rest is the same for all.
     """
 
     name: str
@@ -62,33 +71,30 @@ class Anchor(ABC):
         return None
 
     def encode_decode(self, image: np.ndarray, quality: int) -> AnchorResult:
-        """Code one image, uint8 [H, W, 3] RGB, at a quality of `scale`, and decode the file."""
+        """Code one image, uint8 [H, W, 3] RGB, at a quality of `scale`, and decode the file.
+
+        Results are kept under the hash of pixels, codec, version, settings and quality, so nothing stale is ever found.
+        """
         if quality not in self.scale:
             first, last = self.scale[0], self.scale[-1]
             raise HscError(
                 f"{self.name} has no quality {quality}: choose one from {first} (few bytes) to {last} (many)"
             )
+        entry = self.cache_entry(image, quality)
+        if (kept := _read(entry)) is not None:
+            return kept
         started = time.perf_counter()
         file = self.encode(image, quality)
         encoded = time.perf_counter()
         decoded = self.decode(file, image.shape[:2])
         finished = time.perf_counter()
-        return AnchorResult(len(file), self.slice_bytes(file), decoded, encoded - started, finished - encoded)
-
-    def at_bytes(self, image: np.ndarray, target: int) -> tuple[int, AnchorResult]:
-        """The (quality, result) with the most bytes that bisection finds within `target` bytes.
-
-        Raises HscError when even the lowest quality needs more.
-        """
-        quality, result = self.near_bytes(image, target)
-        if result.file_bytes > target:
-            raise HscError(
-                f"{self.name} needs at least {result.file_bytes} bytes for this image: ask for no less than that"
-            )
-        return quality, result
+        result = AnchorResult(len(file), self.slice_bytes(file), decoded, encoded - started, finished - encoded)
+        write_to_cache(entry, _pack(result))
+        return result
 
     def near_bytes(self, image: np.ndarray, target: int) -> tuple[int, AnchorResult]:
-        """As `at_bytes`, and the lowest quality where even that needs more than `target` bytes."""
+        """The (quality, result) with the most bytes that bisection finds within `target` bytes; the lowest quality
+        where even that needs more."""
         best = self.scale[0], self.encode_decode(image, self.scale[0])
         if best[1].file_bytes > target:
             return best
@@ -101,3 +107,31 @@ class Anchor(ABC):
             else:
                 high = middle - 1
         return best
+
+    def cache_entry(self, image: np.ndarray, quality: int) -> Path:
+        """Where the result for this image and quality is kept."""
+        digest = hashlib.sha256(f"{self.name}\n{self.version()}\n{self.settings}\n{quality}\n{image.shape}\n".encode())
+        digest.update(np.ascontiguousarray(image).tobytes())
+        name = digest.hexdigest()
+        return cache_dir() / "anchors" / self.name / name[:2] / f"{name[2:]}.zip"
+
+
+def _pack(result: AnchorResult) -> bytes:
+    fields = asdict(result)
+    picture, packed = io.BytesIO(), io.BytesIO()
+    Image.fromarray(fields.pop("decoded")).save(picture, "PNG")
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("result.json", json.dumps(fields))
+        archive.writestr("decoded.png", picture.getvalue())
+    return packed.getvalue()
+
+
+def _read(entry: Path) -> AnchorResult | None:
+    """A kept result; None when there is none or it is damaged (it is then made anew)."""
+    try:
+        with zipfile.ZipFile(entry) as archive:
+            fields = json.loads(archive.read("result.json"))
+            with Image.open(io.BytesIO(archive.read("decoded.png"))) as picture:
+                return AnchorResult(decoded=np.array(picture), **fields)
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, OSError):
+        return None

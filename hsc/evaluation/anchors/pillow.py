@@ -51,19 +51,9 @@ class PluginAnchor(PillowAnchor):
     module: str
 
     def version(self) -> str:
-        self.plug_in()
-        return f"{self.library} {importlib.metadata.version(self.library)}"
-
-    def plug_in(self) -> None:
+        """As every anchor is asked for its version first, this is where the plugin is imported."""
         _import_plugin(self.name, self.library, self.module)
-
-    def encode(self, image: np.ndarray, quality: int) -> bytes:
-        self.plug_in()
-        return super().encode(image, quality)
-
-    def decode(self, file: bytes, shape: tuple[int, int]) -> np.ndarray:
-        self.plug_in()
-        return super().decode(file, shape)
+        return f"{self.library} {importlib.metadata.version(self.library)}"
 
 
 class JPEG(PillowAnchor):
