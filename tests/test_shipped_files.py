@@ -18,12 +18,7 @@ from hsc.training.weights import with_model_of
 
 ROOT = Path(__file__).resolve().parent.parent
 OVERLAY = "gpu.yaml"  # merged over another
-# Judges are distilled by files of another kind (tests/judges).
-EXPERIMENTS = [
-    [path]
-    for path in sorted((ROOT / "experiments").rglob("*.yaml"))
-    if path.name != OVERLAY and not path.name.startswith("judges-")
-]
+EXPERIMENTS = [[path] for path in sorted((ROOT / "experiments").rglob("*.yaml")) if path.name != OVERLAY]
 EXPERIMENTS.append([ROOT / "experiments" / "ffhq128.yaml", ROOT / "experiments" / OVERLAY])
 SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
 MOST_TRIALS = 8

@@ -1,5 +1,5 @@
 """What the reference takes from the code when the site is built: the command line in the place of `{{ commands }}`, the
-fields of YAML files in the place of `{{ experiment }}` and `{{ distillation }}`."""
+fields of an experiment in the place of `{{ experiment }}`."""
 
 import re
 import textwrap
@@ -31,7 +31,6 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     generated = {
         "commands": commands,
         "experiment": lambda: sections(schema.Config),
-        "distillation": lambda: sections(schema.DistilConfig),
     }
     for name, generate in generated.items():
         if (place := f"{{{{ {name} }}}}") in markdown:

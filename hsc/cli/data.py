@@ -1,7 +1,7 @@
 """`hsc data`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -28,8 +28,13 @@ def prepare(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="Photographs: a folder, a zip or a tar.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="OUT.zip, or OUT for a folder of WebDataset shards.")],
     size: Annotated[int, typer.Option(min=8, max=4096, metavar="S", help="Side of the crops, pixels.")],
-    faces: Annotated[str, typer.Option(metavar="WHICH", help="Of each photograph: largest or all.")] = "largest",
-    kind: Annotated[str, typer.Option("--format", metavar="KIND", help="Of the crops: jpg, webp or png.")] = "jpg",
+    faces: Annotated[
+        Literal["largest", "all"], typer.Option(metavar="WHICH", help="Of each photograph: largest or all.")
+    ] = "largest",
+    kind: Annotated[
+        Literal["jpg", "webp", "png"],
+        typer.Option("--format", metavar="KIND", help="Of the crops: jpg, webp or png."),
+    ] = "jpg",
     min_side: Annotated[
         float, typer.Option(min=0, metavar="PX", help="Skip faces whose square is smaller in the photograph.")
     ] = 64.0,

@@ -110,7 +110,7 @@ def alignment_warning(sources: list[Path]) -> str | None:
     """A sentence on pictures that do not look like aligned faces, or None. Looks at the first LOOKED_AT of them only:
     20 ms each, so that a folder takes a third of a second longer at most. Without dlib it says nothing.
     """
-    from hsc.data.prepare.alignment_check import AlignmentCheck
+    from hsc.data.prepare.face_detector import AlignmentCheck
     from hsc.images import load_image
     from hsc.judges import NotAvailable
 

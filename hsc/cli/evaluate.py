@@ -68,10 +68,10 @@ def evaluate(
       hsc evaluate runs/a --data f.zip --qualities 0,3 --judges vgg16,dlib --out a
     """
     from hsc.data.places import resolve_data
+    from hsc.evaluation.compare import show_results
     from hsc.evaluation.evaluate import JUDGES, OUTPUTS
     from hsc.evaluation.evaluate import evaluate as measure
     from hsc.evaluation.results import read_results
-    from hsc.evaluation.terminal import show_results
     from hsc.files import claim_folder
 
     levels = _whole_numbers("--qualities", qualities) or None

@@ -73,30 +73,3 @@ def split(
     refuse_overwriting([out, *others], [file], weights_file.is_safetensors, force)
     for written in weights_file.split(file, out, int(largest * 1e6)):
         typer.echo(f"{written}  {written.stat().st_size / 1e6:.1f} MB")
-
-
-@app.command()
-def distil(
-    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT.yaml", help="What to distil from what.")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Fields to change.")] = None,
-    out: Annotated[
-        Path, typer.Option("--out", help="The student's weights; its agreement with the teacher beside.")
-    ] = Path("identity.safetensors"),
-    force: Force = False,
-) -> None:
-    """Train the small identity judge from a large one.
-
-    The large one reports on nothing.
-
-    \b
-    Example:
-      hsc weights distil experiments/judges-identity.yaml --out id.safetensors
-    """
-    from hsc.files import refuse_overwriting
-    from hsc.training.distil import distil as run
-    from hsc.training.distil import is_distilled
-
-    refuse_overwriting([out, out.with_suffix(".json")], [Path(experiment)], is_distilled, force)
-    for name, value in run(experiment, out, overrides or ()).items():
-        typer.echo(f"{name:<22}{value if isinstance(value, str) else f'{value:.4g}'}")
-    typer.echo(f"weights: {out}")

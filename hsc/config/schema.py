@@ -1,5 +1,4 @@
-"""Every field of an experiment's YAML, and of a distillation's, with its default, what it may be, and a line on what it
-does.
+"""Every field of an experiment's YAML, with its default, what it may be, and a line on what it does.
 
 `stages:` is a mapping of named stages that each inherit from `defaults:`; `run:` lists the order in which they are
 trained. A number's range stands in its type; what fields must be to each other is in `checks`.
@@ -370,40 +369,6 @@ class Config(Section):
     """The stages by name."""
     run: list[str] = field(default_factory=list)
     """Names of the stages to train, in order."""
-
-
-@dataclass
-class DistilDataConfig(Section):
-    """Aligned faces, and which of them teach and test. Of several sets the first is split; the others teach whole."""
-
-    path: Sets = MISSING
-    """Folder or zip, or a list of them, as in an experiment."""
-    train: Split = "00000-03999"
-    """Images of the first set that teach."""
-    validation: Split = "04000-04499"
-    """Images of the first set that test how far student and teacher agree."""
-
-
-@dataclass
-class DistilConfig(Section):
-    """A distillation: a small judge of identity learns from a large one, as `hsc weights distil` reads it."""
-
-    teacher: str = "faceres"
-    """A recogniser, and none that reports results."""
-    data: DistilDataConfig = field(default_factory=DistilDataConfig)
-    views: Annotated[int, Range(1, 64)] = 2
-    """Pictures of each face: itself, and degraded ones, which the teacher sees degraded as well."""
-    steps: Count = 2000
-    """Optimisation steps."""
-    batch_faces: Annotated[int, Range(1, 65536)] = 24
-    """Faces in a step, each in all its views."""
-    learning_rate: Rate = 2e-3
-    """The optimiser's peak rate."""
-    relational: Weight = 4.0
-    """Weight of the differences between the two judges' cosines of all pairs in a step, beside 1 − cosine to the
-    teacher's descriptor."""
-    seed: Annotated[int, Range(0, 2**32 - 1)] = 0
-    """Everything random follows from it."""
 
 
 RETIRED: dict[Any, dict[str, str | None]] = {

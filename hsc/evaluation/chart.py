@@ -1,4 +1,4 @@
-"""A chart of the page: what its script draws, and the same numbers as CSV and pgfplots for papers.
+"""The page's charts, of curves and of bars: what its scripts draw, and the same numbers as CSV and pgfplots for papers.
 
 Both texts are kept in one piece per line, so that the page can leave out the lines its reader has hidden.
 """
@@ -12,8 +12,9 @@ import numpy as np
 from hsc.evaluation.bdrate import on_front
 from hsc.evaluation.figures import LAYER_STYLES, MARKERS, Style, points, styles
 from hsc.evaluation.results import COUNTS, Curve
-from hsc.evaluation.table import TRAINED_NOTE, TRAINED_ON, csv_text, latex_text
+from hsc.evaluation.table import TRAINED_NOTE, TRAINED_ON, Table, csv_text, latex_text
 
+LAYER_COLOURS = ("#0072B2", "#009E73", "#D55E00", "#8C6BB1")
 PGFPLOTS_END = "\\end{axis}\n\\end{tikzpicture}\n"
 _MARKS = ("*", "square*", "diamond*", "triangle*", "triangle*, mark options={rotate=180}", "+", "star", "x")
 _DASHES = ("densely dotted", "densely dashed", "solid", "dashdotted")  # for `LAYER_STYLES`
@@ -246,3 +247,43 @@ def _addplot(name: str, style: Style, line: Line | None) -> str:
     label = latex_text(name + (TRAINED_ON if line.trained_on else ""))
     body = "\n  ".join(coordinates)
     return f"\\addplot[{', '.join(options)}] coordinates {{\n  {body}\n}};\n\\addlegendentry{{{label}}}\n"
+
+
+def layer_bars(table: Table) -> dict[str, Any]:
+    """A bar for each row of a table as `layer_table` gives it, for bars.js, which says what is in it."""
+    names = table.header
+    layers = names[1 : names.index("whole file")]
+    colours = [LAYER_COLOURS[place % len(LAYER_COLOURS)] for place in range(len(layers))]
+    rows = [
+        {"name": row[0].text, "bytes": [round(cell.value or 0.0, 2) for cell in row[1 : len(layers) + 1]]}
+        for row in table.rows
+    ]
+    return {
+        "title": table.title,
+        "layers": [{"name": name, "colour": colour} for name, colour in zip(layers, colours, strict=True)],
+        "rows": rows,
+        "pgfplots": _stacked_bars(layers, colours, rows),
+    }
+
+
+def _stacked_bars(layers: list[str], colours: list[str], rows: list[dict[str, Any]]) -> str:
+    """A `tikzpicture` of stacked bars."""
+    names = [latex_text(row["name"]) for row in rows]
+    options = [
+        "xbar stacked",
+        "width=\\linewidth",
+        "xmin=0",
+        "xlabel={Bytes per face}",
+        f"ytick={{{','.join(map(str, range(len(rows))))}}}",
+        f"yticklabels={{{','.join(f'{{{name}}}' for name in names)}}}",
+        "y dir=reverse",
+        "legend style={at={(0.5,-0.2)}, anchor=north, legend columns=-1, draw=none, font=\\small}",
+    ]
+    plots = []
+    for layer, (name, colour) in enumerate(zip(layers, colours, strict=True)):
+        coordinates = " ".join(f"({row['bytes'][layer]:g},{place})" for place, row in enumerate(rows))
+        plots.append(
+            f"\\addplot[draw=none, fill={pgfplots_colour(colour)}] coordinates {{{coordinates}}};\n"
+            f"\\addlegendentry{{{latex_text(name)}}}\n"
+        )
+    return pgfplots_head(options) + "".join(plots) + PGFPLOTS_END

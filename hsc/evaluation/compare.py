@@ -23,12 +23,14 @@ from hsc.evaluation.tables import (
     front_table,
     layer_table,
     layers_table,
+    quality_table,
     time_table,
 )
 from hsc.files import write_atomically
 from hsc.metrics.info import sort_key
 
 OUTPUTS = ("index.html", "tables.md", "*.svg", "*.png", "*.csv", "*.tex")
+WIDTH_OF_FILES = 160  # columns, where standard output is no terminal
 # Codecs that deltas are against unless told otherwise, best first, as result files call them and their encoders.
 PREFERRED_REFERENCES = (r"vvc|vvenc|vtm|h\.?266", r"av1|libaom|aom", r"hevc|x265|hm|h\.?265", r"jpe?g")
 
@@ -145,6 +147,32 @@ def warnings_about(curves: Sequence[Curve]) -> list[str]:
     if len({curve.images for curve in curves if curve.images}) > 1:
         warnings.append("Curves are means over different numbers of images")
     return warnings
+
+
+def show_results(curves: Sequence[Curve]) -> None:
+    """Print what a codec's whole files reach at each quality and, beside other codecs, what all reach at one rate."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:  # nothing has to fit
+        console.width = WIDTH_OF_FILES
+    for table in telling_tables(curves):
+        console.print(table.title, style="bold", markup=False)
+        console.print(*table.rich(console.width))
+        for note in table.notes:
+            console.print(note, style="dim", markup=False)
+        console.print()
+
+
+def telling_tables(curves: Sequence[Curve]) -> list[Table]:
+    metrics = sorted({metric for curve in curves for metric in curve.metrics}, key=sort_key)
+    codec = curves[0].codec
+    own = [curve for curve in curves if curve.codec == codec]
+    tables = [quality_table(own[-1], metrics)]
+    if len(own) < len(curves):
+        rate, *_ = equal_rates(curves, find_reference(curves, None))
+        tables.append(equal_rate_table(curves, metrics, rate))
+    return tables
 
 
 def _same(one: Curve, other: Curve) -> bool:

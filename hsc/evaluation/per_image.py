@@ -38,20 +38,27 @@ class ImageValues:
         return dict(zip(self.values, np.split(means, len(self.values), axis=1), strict=True))
 
 
+def measured(row: Row, pixels: int) -> dict[str, float | None]:
+    """All numbers of an image, by their names in result files."""
+    return {
+        "bpp": 8 * row.bytes / pixels,
+        "bytes": row.bytes,
+        "slice_bytes": row.slice_bytes,
+        "bpp_estimated": None if row.bits_estimated is None else row.bits_estimated / pixels,
+        "encode_seconds": row.encode_seconds,
+        "decode_seconds": row.decode_seconds,
+        **{name: row.metrics[name] for name in sorted(row.metrics, key=sort_key)},
+    }
+
+
 def per_image_table(rows: Sequence[Row], size: tuple[int, int]) -> Table:
     """A column a name, an entry for every image, codec, layer and point; `size` is (width, height) of all images."""
     width, height = size
-    pixels = width * height
     plain = ("image", "codec", "layer", "quality", "target_bytes", "bytes", "slice_bytes")
     table: Table = {name: [getattr(row, name) for row in rows] for name in plain}
     table |= {"width": [width] * len(rows), "height": [height] * len(rows)}
-    table["bpp"] = [8 * row.bytes / pixels for row in rows]
-    table["bpp_estimated"] = [None if row.bits_estimated is None else row.bits_estimated / pixels for row in rows]
-    table["encode_seconds"] = [row.encode_seconds for row in rows]
-    table["decode_seconds"] = [row.decode_seconds for row in rows]
-    for metric in sorted({name for row in rows for name in row.metrics}, key=sort_key):
-        table[metric] = [row.metrics.get(metric) for row in rows]
-    return table
+    numbers = [measured(row, width * height) for row in rows]
+    return table | {name: [row[name] for row in numbers] for name in numbers[0] if name not in table}
 
 
 def write_csv(path: Path, table: Table) -> None:

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hsc.evaluation.bars import layer_bars
-from hsc.evaluation.chart import Chart
+from hsc.evaluation.chart import LAYER_COLOURS, Chart, layer_bars
 from hsc.evaluation.figures import Style
 from hsc.evaluation.results import COUNTS, Curve
 from hsc.evaluation.table import Table
@@ -81,7 +80,7 @@ def build_page(
         "charts": {"curves": chart.data()},
         "figures": {table.name: layer_bars(table) | {"name": file_name(table.name)} for table in layers},
         "tables": table_data({**tables, **{table.name: table for table in layers}}),
-        "faces": faces,
+        "faces": {**faces, "layer_colours": LAYER_COLOURS} if faces else None,
     }
     return fill_page(parts, data, "\n".join(map(template, (*SCRIPTS, "bars.js", "faces.js", "page.js"))))
 

@@ -21,6 +21,7 @@ from hsc.files import write_atomically
 from hsc.metrics import own
 from hsc.metrics.info import MetricInfo, canonical_name, is_quality, metric_info
 
+PLAIN = ("layer", "qualities", "targets", "images", "pixels", "data_key", "generated", "trained_on")  # kept as they are
 COUNTS = {"files": "whole files", "pictures": "coded pictures alone"}  # which bytes rates count
 GENERATED = "generated faces: flattering, not comparable"
 
@@ -155,14 +156,7 @@ def _entry(curve: Curve) -> dict[str, Any]:
         "results": _lists(curve.values),
         "confidence": bounds,
         "codec": curve.codec,
-        "layer": curve.layer,
-        "qualities": curve.qualities,
-        "targets": curve.targets,
-        "images": curve.images,
-        "pixels": curve.pixels,
-        "data_key": curve.data_key,
-        "generated": curve.generated,
-        "trained_on": curve.trained_on,
+        **{name: getattr(curve, name) for name in PLAIN},
         "described": own.to_json(curve.described),
     }
 
@@ -179,23 +173,17 @@ def _curve(entry: dict[str, Any], path: Path) -> Curve:
     if lengths != {len(values["bpp"])} or not len(values["bpp"]):
         raise ValueError("values of different lengths")
     confidence = entry.get("confidence", {})
+    name = entry.get("name") or path.stem
     return Curve(
-        name=entry.get("name") or path.stem,
+        name=name,
         values=values,
         low=_arrays(confidence.get("low", {})),
         high=_arrays(confidence.get("high", {})),
         description=entry.get("description", ""),
-        codec=entry.get("codec") or entry.get("name") or path.stem,
-        layer=entry.get("layer", ""),
-        qualities=entry.get("qualities", []),
-        targets=entry.get("targets", []),
-        images=entry.get("images"),
-        pixels=entry.get("pixels"),
-        data_key=entry.get("data_key", ""),
-        generated=entry.get("generated", False),
-        trained_on=entry.get("trained_on", []),
+        codec=entry.get("codec") or name,
         described=own.from_json(entry.get("described", {})),
         source=path,
+        **{name: entry[name] for name in PLAIN if name in entry},
     )
 
 

@@ -64,20 +64,32 @@ def _runs_in(folder: Path) -> tuple[list[Run], list[Run]]:
 
 
 def _is_run(folder: Path) -> bool:
-    return bool(_stages(folder)) and any(folder.glob("*/key.json"))
+    return bool(stages_of(folder)) and any(folder.glob("*/key.json"))
 
 
-def _stages(folder: Path) -> list[str]:
-    """The stages that the config of a run names, in order."""
+def stages_of(run: Path) -> list[str]:
+    """The stages of a run in their order; none before it has begun."""
+    return _names_in(run, "run")
+
+
+def layers_of(run: Path) -> list[str]:
+    """The layers of a run's codec in coding order; none before it has begun."""
+    return _names_in(run, "model", "layers")
+
+
+def _names_in(run: Path, *keys: str) -> list[str]:
     try:
-        return list(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8-sig"))["run"])
+        content = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8-sig"))
+        for key in keys:
+            content = content[key]
+        return list(content)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
         return []
 
 
 def _read_run(folder: Path) -> Run:
     """The last finished stage that measured files counts."""
-    for stage in reversed(_stages(folder)):
+    for stage in reversed(stages_of(folder)):
         try:
             metrics = json.loads((folder / stage / "done.json").read_text(encoding="utf-8-sig"))["metrics"]
             own = as_in_results(read_own_metrics(folder / stage))

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -12,11 +12,10 @@ import numpy as np
 
 from hsc.evaluation.bootstrap import bootstrap_interval
 from hsc.evaluation.journal import WHOLE, Row
+from hsc.evaluation.per_image import measured
 from hsc.evaluation.results import GENERATED, Curve
 from hsc.files import write_atomically
-from hsc.metrics.info import MetricInfo, sort_key
-
-Column = Callable[[Row], float | None]
+from hsc.metrics.info import MetricInfo
 
 
 def summarise(
@@ -45,9 +44,10 @@ def _curve(
     codec: str, layer: str, rows: Sequence[Row], pixels: int, data_key: str, generated: bool, trained_on: list[str]
 ) -> Curve:
     points = [list(group) for _, group in groupby(rows, key=lambda row: row.point)]
+    numbers = [[measured(row, pixels) for row in point] for point in points]
     values, low, high = {}, {}, {}
-    for name, column in _columns(rows, pixels).items():
-        intervals = [_interval([column(row) for row in point]) for point in points]
+    for name in (name for name, value in numbers[0][0].items() if value is not None):
+        intervals = [_interval([of_image[name] for of_image in point]) for point in numbers]
         values[name], low[name], high[name] = map(np.array, zip(*intervals, strict=True))
     images, by_size = len(points[0]), points[0][0].target_bytes is not None
     note = f"{images} {'generated ' if generated else ''}faces, {pixels} pixels each"
@@ -67,20 +67,6 @@ def _curve(
         generated=generated,
         trained_on=trained_on,
     )
-
-
-def _columns(rows: Sequence[Row], pixels: int) -> dict[str, Column]:
-    """What is averaged, by its name in results.json."""
-    columns: dict[str, Column] = {"bpp": lambda row: 8 * row.bytes / pixels, "bytes": lambda row: row.bytes}
-    if rows[0].slice_bytes is not None:
-        columns["slice_bytes"] = lambda row: row.slice_bytes
-    if rows[0].bits_estimated is not None:
-        columns["bpp_estimated"] = lambda row: (row.bits_estimated or 0) / pixels
-    columns["encode_seconds"] = lambda row: row.encode_seconds
-    columns["decode_seconds"] = lambda row: row.decode_seconds
-    for metric in sorted(rows[0].metrics, key=sort_key):
-        columns[metric] = lambda row, metric=metric: row.metrics[metric]  # type: ignore[misc]
-    return columns
 
 
 def _interval(values: Sequence[float | None]) -> tuple[float, ...]:

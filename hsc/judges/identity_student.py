@@ -1,4 +1,4 @@
-"""A small recogniser to train with: distilled from `faceres` by experiments/judges-identity.yaml, with weights that
+"""A small recogniser to train with: distilled from `faceres` by experiments/distil_identity.py, with weights that
 come with hsc (assets/judges/identity.md)."""
 
 from itertools import pairwise
@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from hsc.judges.aligned import crop, in_pixels
 from hsc.judges.base import Judge
@@ -21,20 +20,12 @@ INPUT_SIZE = 64
 _WIDTHS = (32, 64, 128, 160)  # at 32², 16², 8², 4²
 
 
-class _Unit(nn.Sequential):
+class Unit(nn.Sequential):
     """3×3 convolution, batch normalisation while it learns, leaky ReLU."""
 
     def __init__(self, in_channels: int, channels: int, stride: int, norm: bool) -> None:
         layers: list[nn.Module] = [nn.Conv2d(in_channels, channels, 3, stride, 1, bias=not norm)]
         super().__init__(*layers, *([nn.BatchNorm2d(channels)] if norm else []), nn.LeakyReLU(0.1))
-
-    def folded(self) -> "_Unit":
-        convolution, norm = self[0], self[1]
-        assert isinstance(convolution, nn.Conv2d)
-        assert isinstance(norm, nn.BatchNorm2d)
-        unit = _Unit(convolution.in_channels, convolution.out_channels, convolution.stride[0], norm=False)
-        unit[0] = fuse_conv_bn_eval(convolution, norm)
-        return unit
 
 
 class _Stage(nn.Module):
@@ -42,9 +33,9 @@ class _Stage(nn.Module):
 
     def __init__(self, in_channels: int, channels: int, norm: bool) -> None:
         super().__init__()
-        self.down = _Unit(in_channels, channels, 2, norm)
-        self.first = _Unit(channels, channels, 1, norm)
-        self.second = _Unit(channels, channels, 1, norm)
+        self.down = Unit(in_channels, channels, 2, norm)
+        self.first = Unit(channels, channels, 1, norm)
+        self.second = Unit(channels, channels, 1, norm)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.down(x)
@@ -56,7 +47,7 @@ class IdentityNet(nn.Module):
 
     def __init__(self, norm: bool = False) -> None:
         super().__init__()
-        self.stem = _Unit(3, _WIDTHS[0], 2, norm)
+        self.stem = Unit(3, _WIDTHS[0], 2, norm)
         self.stages = nn.Sequential(*(_Stage(i, o, norm) for i, o in pairwise(_WIDTHS)))
         # Each place of an aligned face has weights of its own, where an average would forget what was where.
         self.gather = nn.Conv2d(_WIDTHS[-1], _WIDTHS[-1], 4, groups=_WIDTHS[-1])
@@ -64,17 +55,6 @@ class IdentityNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.gather(self.stages(self.stem(x))).flatten(1))
-
-    def folded(self) -> "IdentityNet":
-        """The same function without batch normalisation, of a net that has it."""
-        net = IdentityNet().eval()
-        net.load_state_dict(self.state_dict(), strict=False)
-        net.stem = self.stem.folded()
-        for stage, own in zip(net.stages, self.stages, strict=True):
-            assert isinstance(stage, _Stage)
-            assert isinstance(own, _Stage)
-            stage.down, stage.first, stage.second = own.down.folded(), own.first.folded(), own.second.folded()
-        return net
 
 
 def face_of(image: Tensor) -> Tensor:

@@ -23,11 +23,12 @@ from hsc.evaluation.report import (
     table_part,
     template,
 )
+from hsc.evaluation.runs import stages_of
 from hsc.evaluation.table import TRAINED_NOTE, Cell, Column, Table
 from hsc.files import write_atomically
 from hsc.sweeps.figures import distortions, learning_chart, parallel_coordinates, rate_curves, trained_on
 from hsc.sweeps.importance import importances
-from hsc.sweeps.results import Result, best, read_results, rows, stages_of, write_tables
+from hsc.sweeps.results import Result, best, read_results, rows, write_tables
 from hsc.sweeps.run import opened
 from hsc.sweeps.sweep_file import Sweep
 from hsc.sweeps.trials import SweepFolder

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from hsc.evaluation.runs import layers_of, stages_of
 from hsc.files import write_atomically
 from hsc.metrics.info import MetricInfo
 from hsc.metrics.own import read_own_metrics
@@ -103,26 +102,6 @@ def why_unfinished(run: Path, metric: Metric) -> str:
     if (run / DONE).exists():
         return f"never logged {metric.name}"
     return "ended before its weights were released"
-
-
-def stages_of(run: Path) -> list[str]:
-    """The stages of a run in their order; none before it has begun."""
-    return _names_in(run, "run")
-
-
-def layers_of(run: Path) -> list[str]:
-    """The layers of a run's codec in coding order; none before it has begun."""
-    return _names_in(run, "model", "layers")
-
-
-def _names_in(run: Path, *keys: str) -> list[str]:
-    try:
-        content = yaml.safe_load((run / "config.yaml").read_text())
-        for key in keys:
-            content = content[key]
-        return list(content)
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
-        return []
 
 
 @dataclass(frozen=True)

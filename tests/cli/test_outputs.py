@@ -1,6 +1,5 @@
 """No verb destroys what it did not write: its inputs by any name, and files of others."""
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -10,9 +9,8 @@ import torch
 from PIL import Image
 
 from hsc.checkpoints import export_generator, import_generator, is_imported, save_generator
-from hsc.files import sha256, zip_made_here
+from hsc.files import zip_made_here
 from hsc.nets.stylegan2 import StyleGAN2
-from hsc.training.distil import is_distilled
 
 
 @pytest.fixture(scope="module")
@@ -126,14 +124,3 @@ def test_a_sweep_replaces_neither_its_file_nor_those_of_others(run, tmp_path: Pa
     (tmp_path / "site" / "index.html").write_text("precious")
     refused(run("sweep", sweep, "--dir", tmp_path / "site"), "index.html", "--force")
     assert (sweep.read_text(), os.listdir(tmp_path / "site")) == (before, ["index.html"])
-
-
-def test_distilled_weights_are_known_by_the_report_beside_them(run, tmp_path: Path):
-    weights, report = tmp_path / "identity.safetensors", tmp_path / "identity.json"
-    weights.write_bytes(b"weights")
-    refused(run("weights", "distil", tmp_path / "experiment.yaml", "--out", weights), str(weights), "--force")
-    report.write_text(json.dumps({"sha256": sha256(weights)}))
-    assert is_distilled(report)
-    assert is_distilled(weights)
-    weights.write_bytes(b"others")
-    assert not is_distilled(weights)

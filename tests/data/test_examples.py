@@ -22,7 +22,7 @@ def test_they_are_varied_aligned_faces_of_one_size(tmp_path):
 
 def test_they_lie_as_the_codec_expects(tmp_path):
     pytest.importorskip("dlib")
-    from hsc.data.prepare.alignment_check import AlignmentCheck
+    from hsc.data.prepare.face_detector import AlignmentCheck
 
     try:
         aligned = AlignmentCheck()

@@ -17,7 +17,16 @@ from rich.console import Console
 from hsc.errors import HscError
 from hsc.evaluation.bootstrap import bootstrap_interval
 from hsc.evaluation.chart import rate_chart
-from hsc.evaluation.compare import changes_between, compare, equal_rates, find_reference, unique_names, warnings_about
+from hsc.evaluation.compare import (
+    changes_between,
+    compare,
+    equal_rates,
+    find_reference,
+    show_results,
+    telling_tables,
+    unique_names,
+    warnings_about,
+)
 from hsc.evaluation.figures import draw, png, points, styles, svg
 from hsc.evaluation.per_image import ImageValues
 from hsc.evaluation.results import COUNTS, Curve, read_about, read_results, write_results
@@ -30,7 +39,6 @@ from hsc.evaluation.tables import (
     layers_table,
     value_at,
 )
-from hsc.evaluation.terminal import show_results, telling_tables
 from hsc.metrics.info import quality_info
 
 RATES = np.array([0.05, 0.1, 0.2, 0.4, 0.8])

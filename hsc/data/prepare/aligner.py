@@ -14,7 +14,7 @@ from hsc.data.prepare.alignment import cut_out, recipe_corners, side_of
 from hsc.data.prepare.face_detector import FaceDetector
 from hsc.data.prepare.photographs import Photograph
 from hsc.data.prepare.quality import fault, measure, perceptual_hash
-from hsc.data.prepare.settings import FORMATS, Settings
+from hsc.data.prepare.settings import Format, Settings
 from hsc.die_with_parent import die_with_parent
 from hsc.errors import HscError
 from hsc.images import load_image
@@ -108,9 +108,9 @@ def _work(settings: Settings, photograph: Photograph) -> Aligned:
     return _aligner.photograph(photograph, settings)
 
 
-def _encoded(crop: Image.Image, kind: str) -> bytes:
+def _encoded(crop: Image.Image, kind: Format) -> bytes:
     """Near to lossless: what JPEG loses at quality 95 without subsampling no codec at hundreds of bytes could keep."""
     buffer = io.BytesIO()
     options: dict[str, Any] = {"jpg": {"quality": 95, "subsampling": 0}, "webp": {"quality": 95}, "png": {}}[kind]
-    crop.save(buffer, FORMATS[kind], **options)
+    crop.save(buffer, "JPEG" if kind == "jpg" else kind, **options)
     return buffer.getvalue()

@@ -1,6 +1,7 @@
 "use strict";
 // The faces: any two codecs at any rates beside each other. faces = {pictures: [data URI],
 // codecs: [{name, layers, trained_on}], metrics: [{name, label, unit, scale, decimals, higher}], sides: [name, name],
+// layer_colours: [colour],
 // faces: [{name, original: {picture, landmarks}, shots: {codec: [{quality, layer, bytes, metrics, picture, landmarks}]}}]},
 // where `picture` is a place in `pictures` and landmarks are fractions of the side.
 function startFaces(data, view) {
@@ -199,7 +200,7 @@ function startFaces(data, view) {
       const layers = codecs[codec[side].value].layers;
       stop.style.left = `${100 * share(shot.bytes, range)}%`;
       stop.dataset.side = side;
-      stop.dataset.layer = layers.indexOf(shot.layer);
+      stop.style.background = data.layer_colours[layers.indexOf(shot.layer) % data.layer_colours.length];
       stop.classList.toggle("here", sides[place]?.shot === shot);
       return stop;
     })));
