@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 TRUNCATIONS = (0.0, 0.3, 0.5, 0.7, 0.85, 1.0)
 BANDS = (0, 3, 7)  # first rows of W+ of the layers of a file
-
-
 Sheet = Literal["truncation", "mixing"]  # what is laid out on a sheet of faces
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -104,7 +102,7 @@ def sample(
       hsc prior sample prior128 faces.png --count 16 --seed 1
       hsc prior sample ffhq1024 mixing.png --sheet mixing --count 4 --size 256
     """
-    if sheet is Sheet.mixing and count < 2:
+    if sheet == "mixing" and count < 2:
         raise typer.BadParameter("--sheet mixing mixes each face with the next: give --count 2 or more")
     import torch
     import torch.nn.functional as F
