@@ -42,14 +42,18 @@ def layers_table(before: Sequence[Curve], after: Sequence[Curve], metrics: Seque
     title = f"BD-rate of {codecs}: percent of bits more (+) or fewer (−) at equal quality"
     pairs = list(zip(before, after, strict=True))
     infos = [after[0].info(metric) for metric in metrics]
-    table = _deltas(f"bd_rate_{after[0].codec}", title, pairs, infos, of_rate=True)
-    return replace(table, columns=[Column(title) for title in table.header])  # layers do not compete
+    return _deltas(f"bd_rate_{after[0].codec}", title, pairs, infos, of_rate=True, ranked=False)
 
 
 def _deltas(
-    name: str, title: str, pairs: Sequence[tuple[Curve, Curve]], infos: Sequence[MetricInfo], of_rate: bool
+    name: str,
+    title: str,
+    pairs: Sequence[tuple[Curve, Curve]],
+    infos: Sequence[MetricInfo],
+    of_rate: bool,
+    ranked: bool = True,
 ) -> Table:
-    """A row for every (reference, test)."""
+    """A row for every (reference, test); `ranked`: they compete with each other."""
     rows, refusals, overlaps, intervals = [], [], [], False
     for reference, curve in pairs:
         cells, shared = [Cell(curve.name)], []
@@ -73,12 +77,14 @@ def _deltas(
         columns = [Column(info.label, False) for info in infos]
     else:
         columns = [Column("MS-SSIM (dB) ↑", True) if info.name == "ms_ssim" else metric_column(info) for info in infos]
+    if not ranked:
+        columns = [Column(column.title) for column in columns]
     if overlaps:
         what = "quality" if of_rate else "log rate"
         references = {reference.name for reference, _ in pairs}
         shared_with = references.pop() if len(references) == 1 else "its counterpart"
         overlaps[0] = f"Range of {what} shared with {shared_with} ÷ the shorter range. {overlaps[0]}"
-    notes = _trained_note([curve for pair in pairs for curve in pair], [info.name for info in infos], ranked=True)
+    notes = _trained_note([curve for pair in pairs for curve in pair], [info.name for info in infos], ranked)
     brackets = f"In brackets {INTERVALS}: both curves from the same images, drawn again and again." if intervals else ""
     curves = list({curve.name: curve for pair in pairs for curve in pair}.values())
     details = _refusal_notes(refusals) + _noise_notes(curves, infos) + overlaps
@@ -95,7 +101,7 @@ def difference_table(before: Sequence[Curve], after: Sequence[Curve], metrics: S
             return None
         for place in range(len(new.bpp)):
             more = (new.bpp[place] / old.bpp[place] - 1) * 100
-            bits = Cell(f"{more:+.1f} %".replace("-", "−"), more) if np.isfinite(more) else Cell(NOTHING)
+            bits = Cell(f"{more:+z.1f} %".replace("-", "−"), more) if np.isfinite(more) else Cell(NOTHING)
             cells = [Cell(f"{new.layer}, {new.point_name(place)}"), bits]
             rows.append([*cells, *(_difference_cell(old, new, metric, place) for metric in metrics)])
     columns = [Column("layer"), Column("bits"), *(Column(after[0].info(metric).title) for metric in metrics)]
@@ -291,11 +297,11 @@ def _delta_cell(delta: Delta, info: MetricInfo, of_rate: bool, trained_on: bool)
 
 def _signed(value: float, info: MetricInfo, of_rate: bool) -> str:
     if of_rate:
-        text = f"{value:+.1f} %"
+        text = f"{value:+z.1f} %"
     elif info.name == "ms_ssim":
-        text = f"{value:+.2f}"
+        text = f"{value:+z.2f}"
     else:
-        text = f"{info.scale * value:+.{info.decimals}f}"
+        text = f"{info.scale * value:+z.{info.decimals}f}"
     return text.replace("-", "−")
 
 

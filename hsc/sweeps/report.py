@@ -231,7 +231,9 @@ def _importance_table(sweep: Sweep, results: Sequence[Result]) -> Table:
     for one in importances(sweep, results):
         share = Cell("too few trials") if one.explained is None else Cell(f"{100 * one.explained:.0f} %", one.explained)
         order = (
-            Cell("–") if one.correlation is None else Cell(f"{one.correlation:+.2f}".replace("-", "−"), one.correlation)
+            Cell("–")
+            if one.correlation is None
+            else Cell(f"{one.correlation:+z.2f}".replace("-", "−"), one.correlation)
         )
         shown.append([Cell(one.parameter), share, order])
     titles = ("hyperparameter", "variance explained", "rank correlation with the loss")

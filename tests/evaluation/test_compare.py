@@ -367,6 +367,16 @@ def test_before_and_after_have_paired_intervals():
     assert changes_between(before, ["psnr"]) == ([], [])
 
 
+def test_no_change_has_no_sign_of_loss_and_nothing_is_the_best_of_a_change():
+    before, after = measured_on_images("before", 0, 2), measured_on_images("after", 1e-5, 2)
+    after[0].trained_on = ["psnr"]
+    table = layers_table(before, after, ["psnr"])
+    assert [row[1].text for row in table.rows] == ["+0.0 %", "+0.0 %"], "−0.0 %"
+    assert table.rows[0][1].value < 0
+    assert table.notes == ["† The codec was trained on this metric."]
+    assert table.best == [None, None]
+
+
 def test_equal_rates_are_those_of_the_last_layer(curves):
     np.testing.assert_allclose(equal_rates(curves, curves[3]), 0.7 * RATES[[2, 0, 4]])
     np.testing.assert_allclose(equal_rates([curves[3], curve("jpeg", 0.5)], curves[3]), RATES[[2, 0, 4]])
