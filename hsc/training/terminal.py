@@ -146,8 +146,9 @@ class ValidationTable(pl.Callback):
             self._terminal.show(table)
         for line in _generated(values, self._last):
             say(line)
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by a connector
-            if isinstance(callback, SampleGridCallback) and callback.written is not None:
+        kept = not trainer.fast_dev_run  # type: ignore[attr-defined]  # set by a connector
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, SampleGridCallback) and callback.written and kept:
                 say(f"pictures: {callback.written}")
         self._last.clear()
         self._last.update(values)
