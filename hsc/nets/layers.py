@@ -38,7 +38,7 @@ def pointwise(x: Tensor, kernels: Tensor) -> Tensor:
 
     In the order of channels_last nothing is copied.
     """
-    return (x.flatten(2).mT @ kernels.mT).mT.unflatten(2, x.shape[2:])
+    return (x.flatten(2).mT @ kernels.mT).unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
 
 
 def he_conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:

@@ -183,7 +183,7 @@ class StyledConv(nn.Module):
             x = x @ (weight.flatten(1) * scales[:, None]).to(dtype).mT
         # In place: at high resolutions a CPU spends longer on fresh memory than on arithmetic.
         x = F.leaky_relu_(x.add_((self.bias + self.noise.flatten()[:, None]).to(dtype)), 0.2)  # [N, side², outputs]
-        return x.mT.unflatten(2, shape[2:])
+        return x.unflatten(1, shape[2:]).permute(0, 3, 1, 2)
 
 
 class ImageHead(nn.Module):

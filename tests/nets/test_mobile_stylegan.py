@@ -113,6 +113,15 @@ def test_bfloat16(ws: Tensor) -> None:
     assert all(weight.grad is not None for weight in generator.synthesis_network.parameters())
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_features_are_in_the_order_of_channels_last(count: int) -> None:
+    """Also of a single image: where its strides are others, convolutions copy it and choose a slow kernel."""
+    generator = MobileStyleGAN((16, 16, 16))
+    with torch.inference_mode():
+        for features in generator.synthesis_network.features(torch.randn(count, NUM_ROWS, 512)):
+            assert features.stride() == torch.empty_like(features, memory_format=torch.channels_last).stride()
+
+
 def test_two_sizes_share_their_first_layers(ws: Tensor) -> None:
     """Each draws what a generator of its size alone draws."""
     generator = small(5, full=8)
