@@ -32,7 +32,7 @@ quickstart: env ## code a face, train a small codec, compare with AV1 and VVC (m
 	@PATH="$(CURDIR)/$(BIN):$$PATH" experiments/quickstart.sh
 
 test: env ## run the tests
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 3 --dist worksteal
 
 lint: env ## check style, types and the direction of imports
 	@$(BIN)/ruff check

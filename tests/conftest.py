@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +13,12 @@ from hypothesis import settings
 
 import hsc.compat  # noqa: F401  torchvision beside CPU torch, before any test imports Lightning or torchmetrics
 
+# Tests run beside each other, with one thread each; so do the workers and programs that they start.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
+
 # On a busy machine an example may take long without anything being wrong.
-settings.register_profile("hsc", deadline=None)
+settings.register_profile("hsc", deadline=None, max_examples=50)
 settings.load_profile("hsc")
 
 # A shell's background jobs ignore SIGINT, and so would the programs that tests start and interrupt.
@@ -23,6 +28,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with the largest share of slow tests come first, so that no worker ends with one while others are idle."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: -slow[item.path] / tests[item.path])
     marked = [item for item in items if item.get_closest_marker("cuda")]
     if marked and not torch.cuda.is_available():
         for item in marked:

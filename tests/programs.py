@@ -1,6 +1,5 @@
 """Commands of hsc in the test's own process, and programs beside tests for what needs processes of its own."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,10 +17,9 @@ def run_hsc(*words: object) -> int:
 
 
 def run_program(program: Path, *arguments: object) -> str:
-    """What a Python program writes to standard output. It has one thread, five minutes, and must end well."""
+    """What a Python program writes to standard output. It has five minutes, and must end well."""
     finished = subprocess.run(
         [sys.executable, program, *map(str, arguments)],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=300,

@@ -148,7 +148,7 @@ def test_members_that_unpack_to_more_than_a_network(tmp_path: Path) -> None:
 SMALL = author.exported_mapping(MAPPING).files()
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_mutated_descriptions(data: st.DataObject) -> None:
     """Whatever bytes change: a network, or one line."""
@@ -167,7 +167,7 @@ def test_mutated_descriptions(data: st.DataObject) -> None:
     assert "\n" not in message
 
 
-@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_mutated_packages(tmp_path: Path, data: st.DataObject) -> None:
     path = author.write_package(tmp_path / "faces-1.whl", *(author.exported_mapping(MAPPING).files(),) * 2)

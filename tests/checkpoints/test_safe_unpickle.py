@@ -256,7 +256,7 @@ SNAPSHOT = {
     "nvlabs": network_pickle({name: tensor for name, tensor in TENSORS.items() if tensor.is_floating_point()}),
     "numpy": pickle.dumps({"G_ema": {"a": np.arange(6.0)}}, 4),
 }
-quick = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.mark.parametrize("kind", SNAPSHOT)

@@ -1,10 +1,5 @@
 """`hsc train` from a file and overrides to a codec that encodes, and how it ends when it is told to."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -79,19 +74,3 @@ def test_a_mistake_is_one_line_that_names_it(run, folder: Path, words: list[str]
     assert said in ended.err
     assert ended.err.startswith("hsc: ")
     assert ended.err.count("\n") == 1
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_during_training_has_its_status(folder: Path, number: signal.Signals, status: int):
-    command = [sys.executable, "-c", "from hsc.cli import main; main()", "train", "tiny.yaml"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        deadline = time.monotonic() + 120
-        while not list(folder.glob("runs/tiny/joint/*.ckpt")) and process.poll() is None:
-            assert time.monotonic() < deadline, "no checkpoint of step 5 after two minutes"
-            time.sleep(0.1)
-        process.send_signal(number)
-        _, complaint = process.communicate(timeout=60)
-    assert process.returncode == status
-    assert "Traceback" not in complaint

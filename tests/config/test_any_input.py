@@ -61,7 +61,7 @@ def outcome(files: list[str], words: list[str]) -> Config | str:
     return said
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(places(Config)), values)
 @example(("stages", "joint", "data"), "${stages.prior.data}")
 @example(("defaults", "data"), "${defaults}")
@@ -77,13 +77,13 @@ def test_any_value_at_any_key_of_a_file(place: tuple[str, ...], value: Any) -> N
         asdict(found)
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(places(Config)), st.text(max_size=12) | values.map(str))
 def test_any_word(place: tuple[str, ...], text: str) -> None:
     outcome([yaml.safe_dump(EXPERIMENT)], [f"{'.'.join(place)}={text}"])
 
 
-@settings(max_examples=100, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(st.text(max_size=20) | values.map(yaml.safe_dump), st.text(max_size=12))
 @example("a: &a [*a]", "x=1")
 @example("a: !!python/object:os.system x", "=")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from fit_and_record import fit
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pictures import write_pictures
 from programs import run_program
@@ -135,7 +135,6 @@ def test_compressed_and_torn_shards_are_refused(tmp_path: Path):
 
 
 @given(st.binary(max_size=1500))
-@settings(max_examples=50)
 def test_any_bytes_end_in_an_error(tmp_path_factory: pytest.TempPathFactory, content: bytes):
     path = tmp_path_factory.mktemp("any") / "a.tar"
     path.write_bytes(content)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import torch
 from doubles import JUDGES, JpegLayers, use_judges, write_smooth_pictures
 
 
@@ -17,15 +16,6 @@ def judges(monkeypatch) -> tuple[str, ...]:
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Pictures this small lose more to threads than they gain."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

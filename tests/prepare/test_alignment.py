@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -38,7 +38,6 @@ def face_at(middle: complex, size: float, angle: float) -> np.ndarray:
 
 
 @given(st.floats(-500, 2000), st.floats(-500, 2000), st.floats(5, 800), st.floats(-3.1, 3.1))
-@settings(max_examples=100)
 def test_corners_are_the_published_ones(x: float, y: float, size: float, angle: float):
     landmarks = face_at(complex(x, y), size, angle)
     np.testing.assert_allclose(recipe_corners(landmarks), published_corners(landmarks), atol=1e-6)

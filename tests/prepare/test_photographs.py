@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hsc.data.archives import MAX_MEMBER_BYTES
@@ -164,7 +164,6 @@ def test_reading_starts_anywhere_and_a_torn_member_is_a_word(tmp_path: Path):
 
 
 @given(st.binary(max_size=2000), st.sampled_from([b"", b"PK\x03\x04", b"\x1f\x8b", b"BZh9", b"\xfd7zXZ\x00"]))
-@settings(max_examples=150)
 def test_any_bytes_are_refused_in_one_sentence(tmp_path_factory: pytest.TempPathFactory, content: bytes, start: bytes):
     path = tmp_path_factory.mktemp("any") / "archive"
     path.write_bytes(start + content)
@@ -173,7 +172,6 @@ def test_any_bytes_are_refused_in_one_sentence(tmp_path_factory: pytest.TempPath
 
 
 @given(st.integers(0, 2**32), st.integers(1, 6))
-@settings(max_examples=150)
 def test_mutated_tars_end_in_an_error_or_pictures(tmp_path_factory: pytest.TempPathFactory, seed: int, edits: int):
     import numpy as np
 

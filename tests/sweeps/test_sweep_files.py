@@ -122,14 +122,12 @@ yaml_values = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=300)
 @given(yaml_values, st.sampled_from([*sorted(KEYS), "parameters", "parameters"]), st.sampled_from(["grid", "random"]))
 def test_nothing_but_a_sweep_or_a_clear_error_comes_of_a_file(content, key, method):
     with contextlib.suppress(HscError):
         preview(parse_sweep(VALID | {"method": method} | {key: content}, "x"), Settings(count=2))
 
 
-@settings(max_examples=200)
 @given(yaml_values)
 def test_nothing_but_a_parameter_or_a_clear_error_comes_of_its_settings(content):
     with contextlib.suppress(HscError):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from pictures import write_pictures
-from test_local_sweeps import states, wait_for
+from test_local_sweeps import hsc, states, wait_for
 from tiny_model import EXPERIMENT
 
 from hsc.codec_file import load
@@ -45,7 +45,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(TRAINED))
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(SWEEP))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     return tmp_path
 
 
@@ -122,11 +121,13 @@ def test_the_command_of_an_agent():
     assert agent_command("abc", "hsc", None, None) == ["wandb", "agent", "--forward-signals", "hsc/abc"]
 
 
-def test_without_an_account_the_way_out_is_named(place, monkeypatch):
+def test_without_an_account_the_way_out_is_named(place, monkeypatch, capsys):
     monkeypatch.setenv("WANDB_MODE", "offline")
-    ended = subprocess.run([HSC, "sweep", "sweep.yaml", "--on", "wandb"], capture_output=True, text=True)
-    assert ended.returncode == 1
-    assert ended.stderr.strip() == "hsc: no W&B account: run `wandb login` first, or use --on local, which needs none"
+    assert hsc("sweep", "sweep.yaml", "--on", "wandb") == 1
+    assert (
+        capsys.readouterr().err.strip()
+        == "hsc: no W&B account: run `wandb login` first, or use --on local, which needs none"
+    )
 
 
 def _values(folder: Path) -> list[tuple[str, str]]:

@@ -1,6 +1,5 @@
 """Training in several processes: a step shared by them, by accumulation or by both has the same loss curve."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -21,39 +20,29 @@ WORDS = ["run=[joint]", "stages.joint.init=fresh", "stages.joint.steps=10", "sta
 
 def start(experiment, *words: str) -> subprocess.Popen:
     command = [str(HSC), "train", str(experiment.file), "devices=2", *words]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def curve(experiment) -> list[dict[str, float]]:
+def curve(experiment, name: str) -> list[dict[str, float]]:
     """What was logged of each step."""
-    rows = experiment.training_rows("joint")
+    rows = experiment.training_rows("joint", name)
     return [{name: value for name, value in row.items() if name.startswith("train/")} for row in rows]
 
 
-@pytest.fixture
-def at_once(experiment, train_in_process: Callable[..., int], tmp_path) -> list[dict[str, float]]:
-    """The curve of one process that computes every step at once; the experiment is as if it had not run."""
-    assert train_in_process(experiment, *WORDS) == 0
-    logged = curve(experiment)
-    experiment.runs.rename(tmp_path / "at-once")
-    return logged
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(("processes", "parts"), [(1, 2), (2, 1), (2, 2)])
-def test_one_curve(experiment, at_once, train_in_process: Callable[..., int], processes: int, parts: int):
-    words = [*WORDS, f"stages.joint.accumulate={parts}"]
-    if processes == 1:
-        assert train_in_process(experiment, *words) == 0
-    else:
-        process = start(experiment, *words)
-        said, _ = process.communicate(timeout=600)
-        assert process.returncode == 0, said
-    shared = curve(experiment)
-    assert len(shared) == len(at_once) == 10
-    for step, (own, expected) in enumerate(zip(shared, at_once, strict=True)):
-        assert own == pytest.approx(expected, rel=1e-4, abs=1e-6), step
+def test_one_curve(experiment, train_in_process: Callable[..., int]):
+    """Of one process that computes every step at once or in two parts, and of two processes in two parts each."""
+    parts = "stages.joint.accumulate=2"
+    assert train_in_process(experiment, *WORDS, "name=at-once") == 0
+    assert train_in_process(experiment, *WORDS, parts, "name=in-parts") == 0
+    process = start(experiment, *WORDS, parts, "name=shared")
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, said
+    at_once = curve(experiment, "at-once")
+    assert len(at_once) == 10
+    for name in ("in-parts", "shared"):
+        for step, (own, expected) in enumerate(zip(curve(experiment, name), at_once, strict=True)):
+            assert own == pytest.approx(expected, rel=1e-4, abs=1e-6), (name, step)
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """One run folder, one training: a second start waits for the first, or is refused; finished runs are left alone."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -72,8 +71,7 @@ def test_what_a_killed_process_has_left_refuses_nobody(holder, tmp_path: Path):
 
 def start(experiment, *words: str) -> subprocess.Popen:
     command = [str(Path(sys.executable).with_name("hsc")), "train", str(experiment.file), *BASIC, *words]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.mark.slow

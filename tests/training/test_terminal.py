@@ -124,8 +124,6 @@ def test_being_stopped_says_what_was_saved_and_how_to_go_on(
     assert "Traceback" not in text
     command = f"hsc train {experiment.file} 'run=[joint]' stages.joint.init=fresh stages.joint.steps=9"
     assert text.splitlines()[-1].endswith(f"go on with: {command}")
-    assert train_in_process(experiment, *ONLY_JOINT, output=str(said)) == 0
-    assert "joint: resumes from" in said.read_text()
 
 
 @pytest.mark.slow

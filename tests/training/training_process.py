@@ -5,8 +5,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import hsc.data.dataset as dataset_room
 import hsc.training.stage as stage_room
 from hsc.cli import main
@@ -30,7 +28,6 @@ def hsc_train(
     uncached: images are too many to be held in memory. output: a file that gets what is printed. environment:
     variables of the process.
     """
-    torch.set_num_threads(1)
     os.environ.update(environment or {})
     with open(output or os.devnull, "a") as stream:
         os.dup2(stream.fileno(), 1)
