@@ -142,16 +142,6 @@ def test_every_truncation_decodes_what_is_whole_or_says_so(one_codec: Codec):
         torch.testing.assert_close(seen, pictures[whole - 1], rtol=1e-4, atol=1e-4)
 
 
-def test_every_altered_byte_is_noticed(one_codec: Codec):
-    (data,) = one_codec.compress(faces(1), 0)
-    for position in range(len(data)):
-        for change in (0x01, 0x80):
-            altered = bytearray(data)
-            altered[position] ^= change
-            with pytest.raises(HscError):
-                one_codec.decompress([bytes(altered)], strict=True)
-
-
 def test_a_file_of_another_model_is_refused(one_codec: Codec):
     other, _ = tiny_codec(seed=1)
     (data,) = other.compress(faces(1))
@@ -213,9 +203,3 @@ def test_default_quality_is_nearest_to_100_bytes(measured: list[float] | None, q
     codec.card = {} if measured is None else {"bytes_per_face": measured}
     assert codec.default_quality == quality
     assert read(codec.compress(faces(1))[0]).header.quality == 255 * quality
-
-
-def test_decoding_is_deterministic(one_codec: Codec):
-    (data,) = one_codec.compress(faces(1))
-    first, again = (one_codec.decompress([data])[0] for _ in range(2))
-    assert torch.equal(first, again)

@@ -1,10 +1,16 @@
 """The documentation: it builds without a warning, its generated pages are complete, a reader fetches nothing from
-elsewhere, and its commands and YAML are ones that hsc takes."""
+elsewhere, and its commands and YAML are ones that hsc takes.
+
+Commands are parsed by the real command line, with all their options, up to the point where the verb would begin its
+work; those of the README are run in test_readme_runs.py.
+"""
 
 import dataclasses
 import pkgutil
 import re
 import shlex
+import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -12,18 +18,40 @@ import pytest
 import typer.main
 import yaml
 from test_api_examples import VERBS
-from test_readme import ROOT, blocks, parse
 
 from hsc.cli import app
-from hsc.config import schema
+from hsc.config import load, schema
 from hsc.config.schema import Config
 from hsc.config.validation import build
+from hsc.data.examples import write_examples
 
+ROOT = Path(__file__).resolve().parent.parent
 DOCS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
 PAGES = ["README.md", "CONTRIBUTING.md", *DOCS]
 NAMED_FILE = re.compile(r"\b(?:hsc|tests|benchmarks|experiments|sweeps|docs)/[\w/.-]+\.(?:py|yaml|sh|json|md|txt)\b")
 WIDTH = 120
+WORKS = ["README.md", "docs/getting-started.md"]
+"""pages whose experiments, and files that they show, belong together"""
 FETCHED = re.compile(r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=[\"']?https?:[^>]*>")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S)
+
+
+def commands(page: str) -> list[str]:
+    """Lines of a page's Bash blocks; what is continued on the next one is one line."""
+    return [line for block in blocks(page, "bash") for line in block.replace("\\\n", "").splitlines()]
+
+
+def parse(arguments: list[str]) -> None:
+    """Parse a line as `hsc` would, down to the verb; raises what the parser raises on wrong usage."""
+    command, context = typer.main.get_command(app), None
+    while True:
+        context = command.make_context(arguments[0], arguments[1:], parent=context)
+        if not hasattr(command, "commands") or not (rest := context._protected_args + context.args):
+            return
+        command, arguments = command.commands[rest[0]], rest
 
 
 @pytest.fixture(scope="module")
@@ -132,13 +160,57 @@ def test_prose_fits_a_page(page: str):
     assert not [row for row in table if row.count(" | ") > 7]
 
 
-@pytest.mark.parametrize("page", DOCS)
+def test_a_wrong_command_would_be_noticed():
+    for wrong in ("hsc encode face.png --bogus 1", "hsc decode", "hsc bogus", "hsc prior bogus"):
+        with pytest.raises((typer.TyperException, KeyError)):
+            parse(shlex.split(wrong))
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_commands_are_ones_that_hsc_takes(page: str):
-    for line in (line for block in blocks(page, "bash") for line in block.replace("\\\n", "").splitlines()):
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for line in commands(page):
         words = shlex.split(line, comments=True)
-        if words and words[0] == "hsc":
-            parse(words)
         assert all((ROOT / word).is_file() for word in words if NAMED_FILE.fullmatch(word)), line
+        match words:
+            case ["hsc", *_]:
+                parse(words)
+            case ["make", *targets]:
+                subprocess.run(["make", "-n", *targets], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+            case ["pip", "install", "-c", "constraints.txt", *packages]:
+                pinned = (ROOT / "constraints.txt").read_text().split()
+                assert all(word in pinned for word in packages if "==" in word), line
+                extras = [extra for word in packages for extra in re.findall(r"\w+", word) if "[" in word]
+                assert set(extras) <= known.keys(), line
+
+
+def test_train_commands_name_experiments_and_fields_that_exist(tmp_path: Path):
+    """With the YAML shown on the same pages in place of the user's own file."""
+    shown = {}
+    for block in (block for page in WORKS for block in blocks(page, "yaml")):
+        name = block.splitlines()[0].removeprefix("# ")
+        shown[name] = tmp_path / name
+        shown[name].write_text(block)
+    lines = [shlex.split(line)[2:] for page in WORKS for line in commands(page) if line.startswith("hsc train")]
+    assert lines
+    for words in lines:
+        files = [shown.get(word, ROOT / word) for word in words if "=" not in word]
+        load(files, [word for word in words if "=" in word])
+
+
+def test_the_readme_s_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_examples(Path("examples"))
+    (example,) = blocks("README.md", "python")
+    exec(example, {})
+    assert capsys.readouterr().out.strip().endswith("bytes")
+    assert {path.name for path in tmp_path.glob("*.png")} == {"basic.png", "middle.png", "enhanced.png"}
+
+
+def test_the_readme_names_every_verb():
+    text = (ROOT / "README.md").read_text()
+    for verb in typer.main.get_command(app).commands:
+        assert f"hsc {verb}" in text
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_readme import ROOT, commands
+from test_documentation import ROOT, commands
 
 from hsc.files import weights_dir
 
@@ -46,6 +46,7 @@ def machine(tmp_path: Path) -> Path:
         shutil.copytree(ROOT / name, checkout / name)
     shorten(checkout / "experiments" / "quickstart.yaml")
     shorten(checkout / "experiments" / "finetune.yaml")
+    shorten_sweep(checkout / "sweeps" / "smoke.yaml")
     (checkout / ".venv").mkdir()
     for part in Path(sys.prefix).iterdir():
         if part.name != ".ready":
@@ -57,16 +58,33 @@ def machine(tmp_path: Path) -> Path:
     return checkout
 
 
+# Of drawn faces a few, and fewer components than those.
+FACES = {"path": "generated:80", "train": "00008-00079", "validation": "00000-00001"}
+DIMS = (8, 6, 2)
+
+
 def shorten(experiment: Path) -> None:
-    """A few steps; of drawn faces a few, and fewer components than those."""
+    """A few steps of a few faces each."""
     content = yaml.safe_load(experiment.read_text())
+    content["defaults"]["batch_size"] = 4
     for stage in content["stages"].values():
         stage["steps"] = 2
+        stage.pop("batch_size", None)
     if content["defaults"]["data"]["path"].startswith("generated:"):
-        content["defaults"]["data"] |= {"path": "generated:80", "train": "00008-00079", "validation": "00000-00001"}
-        for layer, dim in zip(content["model"]["layers"].values(), (8, 6, 2), strict=True):
+        content["defaults"]["data"] |= FACES
+        for layer, dim in zip(content["model"]["layers"].values(), DIMS, strict=True):
             layer["dim"] = dim
     experiment.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def shorten_sweep(sweep: Path) -> None:
+    """Two trials of the shortened experiment."""
+    content = yaml.safe_load(sweep.read_text())
+    few = {f"defaults.data.{key}": value for key, value in FACES.items()}
+    few |= {"defaults.batch_size": 4, "stages.basic.steps": 2, "stages.joint.steps": 3}
+    content["parameters"] |= {name: {"value": value} for name, value in few.items()}
+    content["parameters"]["stages.joint.learning_rate"]["values"].pop()
+    sweep.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
 def test_every_command_in_turn(machine: Path):
