@@ -17,7 +17,7 @@ import resource, sys
 from hsc.evaluation.anchors import JPEG
 from hsc.evaluation.evaluate import evaluate
 JPEG.qualities = (20,)
-evaluate(None, sys.argv[1], sys.argv[2], anchors=["jpeg"], judges=["lpips.vgg"], device="cpu")
+evaluate(None, sys.argv[1], sys.argv[2], anchors=["jpeg"], judges=["lpips.vgg", "dists"], device="cpu")
 unit = 1 if sys.platform == "darwin" else 1024
 print(unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
@@ -30,10 +30,11 @@ def large_pictures(tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 def test_eight_large_pictures_stay_within_the_bound(large_pictures: Path, tmp_path: Path) -> None:
-    try:
-        load_judge("lpips.vgg")
-    except NotAvailable as reason:
-        pytest.skip(str(reason))
+    for name in ("lpips.vgg", "dists"):
+        try:
+            load_judge(name)
+        except NotAvailable as reason:
+            pytest.skip(str(reason))
     command = [sys.executable, "-c", MEASURED, str(large_pictures), str(tmp_path / "out")]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     assert int(ended.stdout.split()[-1]) < BOUND

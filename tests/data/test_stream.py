@@ -1,4 +1,4 @@
-"""Shards are read as zips are: the same pictures, batches and resumed trainings."""
+"""Shards are read as zips are: the same pictures and batches."""
 
 import io
 import os
@@ -9,11 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fit_and_record import fit
 from hypothesis import given
 from hypothesis import strategies as st
 from pictures import write_pictures
-from programs import run_program
 
 from hsc.data.faces import open_faces
 from hsc.data.module import FaceDataModule
@@ -81,30 +79,6 @@ def test_batches_are_those_of_the_folder_whoever_reads_them(both: tuple[Path, Pa
             zip(*(iter(m.train_dataloader()) for m in modules), strict=True), range(3), strict=False
         ):
             assert torch.equal(one["image"], other["image"])
-
-
-def test_a_stopped_training_goes_on_exactly(both: tuple[Path, Path], tmp_path: Path):
-    whole = fit(both[1], tmp_path / "whole", steps=7)
-    fit(both[1], tmp_path / "half", steps=4).save_checkpoint(tmp_path / "half.ckpt")
-    resumed = fit(both[1], tmp_path / "half", steps=7, checkpoint=tmp_path / "half.ckpt")
-    assert torch.equal(resumed.lightning_module.layer.weight, whole.lightning_module.layer.weight)
-    lines = [line for line in (tmp_path / "half.0").read_text().splitlines() if line.startswith('["train"')]
-    assert lines == [line for line in (tmp_path / "whole.0").read_text().splitlines() if line.startswith('["train"')]
-
-
-@pytest.mark.slow
-def test_two_processes_share_the_batches_of_one(both: tuple[Path, Path], tmp_path: Path):
-    import json
-
-    fit(both[1], tmp_path / "1", steps=3)
-    run_program(Path(__file__).with_name("fit_and_record.py"), both[1], tmp_path / "2", 3, 2)
-
-    def shown(log: str) -> list[list[int]]:
-        entries = map(json.loads, (tmp_path / log).read_text().splitlines())
-        return [indices for kind, _, indices, _ in entries if kind == "train"]
-
-    for rank in range(2):
-        assert shown(f"2.{rank}") == [indices[rank::2] for indices in shown("1.0")]
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_the_detector_finds_faces_and_nothing_in_noise(faces, judge) -> None:
 @pytest.fixture(scope="module")
 def orl(data_dir: Path) -> tuple[Tensor, Tensor]:
     """The first pictures of the first people of ORL, aligned, and who they are."""
-    people, pictures = (int(os.environ.get(f"HSC_ORL_{what}", n)) for what, n in (("PEOPLE", 10), ("PICTURES", 3)))
+    people, pictures = (int(os.environ.get(f"HSC_ORL_{what}", n)) for what, n in (("PEOPLE", 20), ("PICTURES", 4)))
     faces, aligner, found = open_faces(data_dir / "orl.zip"), Aligner(), {}
     for name in faces.names:
         person, picture = (int(part) for part in re.findall(r"\d+", name))

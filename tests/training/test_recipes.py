@@ -15,7 +15,7 @@ from hsc.nets.mobile_stylegan import MobileStyleGAN
 from hsc.nets.stylegan2 import StyleGAN2
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-CHANNELS = [4] * 9
+CHANNELS = [8] * 9
 LOSSES = ("landmarks", "lpips", "lpips_128", "identity")  # whose judges are slow, or not at every hand
 
 
@@ -41,8 +41,8 @@ def test_ffhq1024_takes_a_few_steps(tmp_path: Path) -> None:
         f"model.encoder.channels={CHANNELS}",
         "model.encoder.pyramid_channels=16",
         "defaults.batch_size=1",
-        "stages.inversion.steps=1",
-        "stages.joint.steps=1",
+        "stages.inversion.steps=2",
+        "stages.joint.steps=2",
         *(f"defaults.losses.{layer}.lpips_128=0" for layer in ("basic", "middle", "enhanced")),
         "defaults.losses.enhanced.lpips=0",
         "judges={identity: none, landmarks: none, perceptual: [psnr], distribution: none}",
@@ -56,7 +56,7 @@ def test_ffhq1024_takes_a_few_steps(tmp_path: Path) -> None:
 def test_the_published_system_trains_a_codec(size: int, tmp_path: Path) -> None:
     file = EXPERIMENTS / f"paper{size}.yaml"
     config = load([file])
-    channels = [4] * len(config.model.generator.channels)
+    channels = [8] * len(config.model.generator.channels)
     prior, faces = tmp_path / "prior.safetensors", tmp_path / "faces.zip"
     torch.manual_seed(0)
     save_generator(prior, MobileStyleGAN(channels, 16, 16, 2).eval())
@@ -65,7 +65,7 @@ def test_the_published_system_trains_a_codec(size: int, tmp_path: Path) -> None:
     words = [
         f"runs={tmp_path / 'runs'}",
         f"model.generator={{channels: {channels}, z_dim: 16, w_dim: 16, mapping_layers: 2}}",
-        f"model.encoder={{channels: {[4] * (len(channels) + 1)}, pyramid_channels: 16}}",
+        f"model.encoder={{channels: {[8] * (len(channels) + 1)}, pyramid_channels: 16}}",
         f"stages.styles.init={prior}",
         f"defaults.data={data}",
         *(f"stages.{name}.data={data}" for name in config.run),
