@@ -8,6 +8,7 @@ import logging
 import sys
 import warnings
 
+import torch
 from codec_double import BlurCodec, Corners, Distance, Pictures, Projection, Shard
 
 import hsc.compat  # noqa: F401  isort: skip
@@ -65,6 +66,7 @@ def measure(processes: int, images: int, sharing: str) -> None:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # forked processes cannot use the threads of their parent
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
     for case in sys.argv[1:]:

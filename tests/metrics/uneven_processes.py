@@ -41,6 +41,7 @@ def measure(rank: int, rendezvous: str, processes: int) -> None:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # forked processes cannot use the threads of their parent
     for count in (1, 2):
         with tempfile.TemporaryDirectory() as folder:
             arguments = (str(Path(folder) / "rendezvous"), count)

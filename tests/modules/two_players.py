@@ -71,6 +71,7 @@ class Keep(pl.Callback):
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # forked processes cannot use the threads of their parent
     filter_lightning_logs()
     warnings.simplefilter("ignore")
     hsc.modules.decoder.lite0 = features
