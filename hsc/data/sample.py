@@ -81,15 +81,16 @@ def drawing(
     check_size(network, size, origin)
 
     def write(file: BinaryIO) -> None:
-        styles = []
+        # In one piece: a small array per face would lie where memory of a face's features could be used again.
+        styles = np.empty((count, network.num_rows, network.w_dim), np.float16)
         with zipfile.ZipFile(file, "w") as archive, progress(count, "generated faces") as advance:
             archive.comment = ZIP_COMMENT
             archive.writestr(zip_member(GENERATED_MARKER), f"generated faces: {origin}, {_said(recipe)}\n".encode())
             for index, (face, ws) in enumerate(_faces(network, count, recipe, size)):
                 archive.writestr(zip_member(f"{index:05d}.png"), _png(face))
-                styles.append(ws)
+                styles[index] = ws
                 advance()
-            archive.writestr(zip_member(STYLES), _npy(np.stack(styles)))
+            archive.writestr(zip_member(STYLES), _npy(styles))
 
     return write
 
