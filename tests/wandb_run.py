@@ -18,13 +18,12 @@ class WandbRun(NamedTuple):
 
 def read_wandb_run(folder: Path) -> WandbRun:
     """The one offline run below `folder`."""
-    (file,) = folder.glob("**/*.wandb")
     run = WandbRun({}, {}, [], {})
     names: dict[int, str] = {}
-    # W&B's `finish` returns before its own process has written the file, whose last record is the exit.
+    # W&B's `finish` returns before its own process has made and written the file, whose last record is the exit.
     deadline = time.monotonic() + PATIENCE
-    while not (records := _written(file)) or not records[-1].HasField("exit"):
-        assert time.monotonic() < deadline, f"{file} stays without its end"
+    while not (records := _written(folder)) or not records[-1].HasField("exit"):
+        assert time.monotonic() < deadline, f"the W&B run in {folder} stays without its end"
         time.sleep(0.05)
     for record in records:
         run.config.update(logged_values(record.run.config.update))
@@ -39,8 +38,9 @@ def read_wandb_run(folder: Path) -> WandbRun:
     return run
 
 
-def _written(file: Path) -> list[Any]:
+def _written(folder: Path) -> list[Any]:
     try:
+        (file,) = folder.glob("**/*.wandb")
         return list(read_records(file))
     except ValueError:  # not begun
         return []
