@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import wandb
 import yaml
 from pictures import write_pictures
 from programs import run_hsc
@@ -98,6 +99,7 @@ def test_the_pages_judge_is_found_by_name() -> None:
 @pytest.mark.usefixtures("modules")
 def test_the_pages_judge_is_in_an_offline_wandb_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train(tmp_path, monkeypatch, "judges", "logging.wandb=offline")
+    wandb.teardown()  # its settings outlive a run, and other tests have their own
     run = read_wandb_run(tmp_path / "runs")
     logged = {name for row in run.history for name in row}
     for layer in ("basic", "middle", "enhanced"):
