@@ -53,7 +53,7 @@ def sweep(
     if (file is None) == (resume is None):
         raise typer.BadParameter("give a sweep file, or --resume DIR to continue a sweep")
 
-    from hsc.sweeps import agents, run
+    from hsc.sweeps import run, wandb_agents
     from hsc.sweeps.report import report
     from hsc.sweeps.sweep_file import read_sweep
 
@@ -65,7 +65,7 @@ def sweep(
     elif on == "wandb":
         if file is None:
             raise typer.BadParameter("W&B keeps its sweeps itself: start another agent with the command it printed")
-        agents.run(read_sweep(file), settings.jobs, count, say)
+        wandb_agents.run(read_sweep(file), settings.jobs, count, say)
     else:
         try:
             if file is not None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from hsc.errors import HscError
 from hsc.judges.base import NotAvailable, import_class
-from hsc.losses.terms import IdentityLoss, L1Loss, L2Loss, LandmarkLoss, Loss, PerceptualLoss
+from hsc.losses.distortion import IdentityLoss, L1Loss, L2Loss, LandmarkLoss, Loss, PerceptualLoss
 
 __all__ = [
     "IdentityLoss",

@@ -11,10 +11,10 @@ from hsc.config import Config, StageConfig
 from hsc.config.schema import AdversarialConfig
 from hsc.images import resize
 from hsc.modules.augment import augment, diff_augment
+from hsc.modules.base import TrainableModule, output_without_rate, pair
 from hsc.modules.batch_slice import BatchSlice
 from hsc.modules.decoder import DecoderModule
 from hsc.modules.encoder import EncoderModule
-from hsc.modules.trainable import TrainableModule, output_without_rate, pair
 from hsc.nets.discriminator import Discriminator, r1_penalty
 from hsc.validation_output import CodecOutput
 

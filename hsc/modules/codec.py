@@ -14,7 +14,7 @@ from hsc.modules.adversary import GENERATOR, AdversarialModule
 from hsc.modules.batch_slice import BatchSlice
 from hsc.modules.encoder import EncoderModule
 from hsc.modules.entropy import EntropyModule
-from hsc.modules.objective import Compared, Objective, Prefix, Terms
+from hsc.modules.rate_distortion import Compared, Objective, Prefix, Terms
 from hsc.nets.heads import Heads
 from hsc.nets.mobile_stylegan import MobileStyleGAN
 from hsc.nets.picture_heads import PictureHeads

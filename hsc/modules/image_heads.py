@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from hsc.config import Config, StageConfig
 from hsc.losses import Loss
-from hsc.modules.objective import Compared, Objective
-from hsc.modules.trainable import TrainableModule, output_without_rate
+from hsc.modules.base import TrainableModule, output_without_rate
+from hsc.modules.rate_distortion import Compared, Objective
 from hsc.nets.build import build_generator
 from hsc.nets.mobile_stylegan import OWN_LAYERS
 from hsc.validation_output import CodecOutput

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from hsc.config import Config, StageConfig, tasks_of
 from hsc.losses import Loss
 from hsc.modules.adversary import DISCRIMINATOR, GENERATOR, AdversarialModule
+from hsc.modules.base import mean_of
 from hsc.modules.batch_slice import BatchSlice
 from hsc.modules.encoder import EncoderModule
-from hsc.modules.objective import Compared, Objective
-from hsc.modules.trainable import mean_of
+from hsc.modules.rate_distortion import Compared, Objective
 from hsc.validation_output import CodecOutput
 
 MEAN_STYLE_BETA = 0.998

@@ -19,7 +19,7 @@ from hsc.errors import HscError
 from hsc.judges import NotAvailable, load_judge
 from hsc.metrics.info import distance_names, logged_name
 from hsc.metrics.own import own_metrics, write_own_metrics
-from hsc.modules.trainable import StepCallback, TrainableModule
+from hsc.modules.base import StepCallback, TrainableModule
 from hsc.training.checkpoints import check_finite
 
 RAMP_UP = 0.05

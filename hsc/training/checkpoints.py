@@ -20,7 +20,7 @@ from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 
 from hsc.errors import HscError
 from hsc.files import write_atomically
-from hsc.modules.trainable import StepCallback, TrainableModule
+from hsc.modules.base import StepCallback, TrainableModule
 from hsc.slurm import PREEMPTED, TERMINATED, in_slurm, requeue
 from hsc.training.terminal import say
 

@@ -10,8 +10,8 @@ from hsc.checkpoints import weights_file
 from hsc.data.dataset import FaceDataset, loader
 from hsc.data.module import FaceDataModule
 from hsc.images import pictures_at_once
+from hsc.modules.base import TrainableModule
 from hsc.modules.codec import CodecModule
-from hsc.modules.trainable import TrainableModule
 from hsc.nets.eigenfaces import LARGEST_SQUARE, latent_scale, principal_components
 from hsc.nets.entropy import LOG_SCALE_RANGE, EntropyTransformer
 from hsc.nets.planes import numbers_of_planes

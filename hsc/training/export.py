@@ -20,9 +20,9 @@ from hsc.data.sets import first_set
 from hsc.files import sha256
 from hsc.modules.codec import CodecModule
 from hsc.modules.prior import reconstructs
-from hsc.training.identity import code_hash
 from hsc.training.judge_independence import trained_by
 from hsc.training.stage import data_module
+from hsc.training.stage_identity import code_hash
 from hsc.training.weights import PRIOR, load_start
 
 FACES_WEIGHED = 100

@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import ProgressBar
 from pytorch_lightning.loggers import Logger
 
 from hsc.config import Config
-from hsc.modules.trainable import StepCallback, TrainableModule
+from hsc.modules.base import StepCallback, TrainableModule
 from hsc.progress import Display, display, duration
 from hsc.training.terminal import Terminal, ValidationTable
 

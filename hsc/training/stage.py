@@ -16,15 +16,14 @@ from hsc.errors import HscError
 from hsc.files import write_atomically
 from hsc.judges import Judge, load_judge, weights
 from hsc.losses import Loss, load_losses, unavailable_losses
+from hsc.modules.base import TrainableModule
 from hsc.modules.codec import CodecModule
 from hsc.modules.image_heads import ImageHeadModule
 from hsc.modules.prior import PriorModule
-from hsc.modules.trainable import TrainableModule
 from hsc.nets.build import full_size, image_size
 from hsc.released import find_weights
 from hsc.training.callbacks import EarlyStop, choose_selection, report_callbacks
 from hsc.training.checkpoints import PREVIOUS, newest_checkpoint
-from hsc.training.identity import StageIdentity, identify
 from hsc.training.loggers import stage_log
 from hsc.training.progress import RunOutput
 from hsc.training.stage_folder import (
@@ -44,6 +43,7 @@ from hsc.training.stage_folder import (
     working_folder,
     write_identity,
 )
+from hsc.training.stage_identity import StageIdentity, identify
 from hsc.training.terminal import say
 from hsc.training.trainer import build_trainer, device_type, process_group_is_pending
 from hsc.training.weights import fingerprint, outside_start, save_stage, set_starting_weights

@@ -24,8 +24,8 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from hsc.errors import HscError
 from hsc.files import try_lock, write_atomically
-from hsc.training.identity import StageIdentity
 from hsc.training.loggers import LOG
+from hsc.training.stage_identity import StageIdentity
 from hsc.training.trainer import process_group_is_pending
 
 WEIGHTS = "weights.safetensors"

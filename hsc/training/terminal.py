@@ -20,7 +20,7 @@ from hsc.callbacks import SampleGridCallback
 from hsc.callbacks.base import described_metrics
 from hsc.metrics.info import MetricInfo, metric_info
 from hsc.metrics.own import own_metrics
-from hsc.modules.trainable import TrainableModule
+from hsc.modules.base import TrainableModule
 
 Verbosity = Literal["quiet", "normal", "verbose"]
 WIDTH = 120  # of tables in a file

@@ -11,8 +11,8 @@ from hsc.config import Config, ModelConfig, StageConfig, check, model_from_dict
 from hsc.data.module import FaceDataModule
 from hsc.errors import HscError
 from hsc.files import sha256
+from hsc.modules.base import TrainableModule
 from hsc.modules.codec import CodecModule
-from hsc.modules.trainable import TrainableModule
 from hsc.nets.mobile_stylegan import MobileStyleGAN
 from hsc.released import find_weights
 from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces

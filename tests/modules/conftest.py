@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 from random_faces import RandomFaces, batch_of, features
 from torch.utils.data import DataLoader
 
-from hsc.modules.trainable import TrainableModule
+from hsc.modules.base import TrainableModule
 from hsc.training.callbacks import TrainingCurves
 from hsc.training.terminal import filter_lightning_logs
 

@@ -7,7 +7,7 @@ from tiny_model import ROWS, SIZE
 from torch.utils.data import IterableDataset
 
 from hsc.judges.lite0 import WIDTHS
-from hsc.modules.trainable import TrainableModule
+from hsc.modules.base import TrainableModule
 
 W_DIM = 16
 

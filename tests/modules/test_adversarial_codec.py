@@ -9,7 +9,7 @@ from tiny_model import tiny_config
 from hsc.config.schema import AdversarialConfig
 from hsc.losses import load_losses
 from hsc.modules.codec import CodecModule
-from hsc.modules.objective import Prefix
+from hsc.modules.rate_distortion import Prefix
 
 EVERYTHING = ["encoder", "gain", "entropy", "heads", "generator", "discriminator"]
 KINDS = ("stylegan2", "projected")

@@ -9,9 +9,9 @@ from tiny_model import tiny_config
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hsc.losses import load_losses
+from hsc.modules.base import TrainableModule
 from hsc.modules.codec import CodecModule
 from hsc.modules.prior import PriorModule
-from hsc.modules.trainable import TrainableModule
 
 WAITS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::is_nonzero", "aten::equal", "aten::masked_select")
 

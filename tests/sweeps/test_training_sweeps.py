@@ -16,8 +16,8 @@ from tiny_model import EXPERIMENT
 
 from hsc.codec_file import load
 from hsc.config.reading import merged
-from hsc.sweeps.agents import agent_command
 from hsc.sweeps.trials import SweepFolder
+from hsc.sweeps.wandb_agents import agent_command
 
 pytestmark = pytest.mark.slow
 HSC = Path(sys.executable).with_name("hsc")

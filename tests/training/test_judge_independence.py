@@ -90,7 +90,7 @@ def test_others_report(file: Path, override: str) -> None:
 def test_what_weighs_nothing_trains_nothing(file: Path, override: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No judge is loaded for it, no landmark looked for, and its judge may report."""
     config = load([file], [override, "judges.landmarks=facemesh", "stages.joint.losses.middle.identity=0"])
-    monkeypatch.setattr("hsc.losses.terms.load_judge", lambda name, *_: pytest.fail(f"{name} was loaded"))
+    monkeypatch.setattr("hsc.losses.distortion.load_judge", lambda name, *_: pytest.fail(f"{name} was loaded"))
     check_judge_independence(config)
     assert trained_by(config) == {"judges": [], "judge_families": []}
     assert data_module(config, "joint").landmarker is None

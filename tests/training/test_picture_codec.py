@@ -19,7 +19,7 @@ from hsc.config import Config, StageConfig
 from hsc.errors import HscError
 from hsc.losses import load_losses
 from hsc.modules.codec import CodecModule
-from hsc.modules.objective import Prefix
+from hsc.modules.rate_distortion import Prefix
 from hsc.nets.planes import small_pictures
 
 MODEL = tiny_linear_model()

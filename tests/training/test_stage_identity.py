@@ -15,8 +15,8 @@ from hsc.config import load
 from hsc.errors import HscError
 from hsc.losses import Loss
 from hsc.training import train
-from hsc.training.identity import StageIdentity
 from hsc.training.stage import data_module, stage_identity
+from hsc.training.stage_identity import StageIdentity
 
 
 class OwnLoss(Loss):
@@ -122,7 +122,7 @@ def test_a_loss_is_known_by_its_weights(identity_of, monkeypatch: pytest.MonkeyP
 def test_another_torch_and_another_code(identity_of, monkeypatch: pytest.MonkeyPatch):
     """Edited code is another stage for other runs, and the same one in its own folder."""
     before = identity_of()
-    monkeypatch.setattr("hsc.training.identity.code_hash", lambda: "edited")
+    monkeypatch.setattr("hsc.training.stage_identity.code_hash", lambda: "edited")
     assert identity_of().key == before.key
     assert identity_of().shared_key != before.shared_key
     monkeypatch.setattr(torch, "__version__", "1.0")

@@ -8,7 +8,7 @@ from typing import Any
 import hsc.data.dataset as dataset_room
 import hsc.training.stage as stage_room
 from hsc.cli import main
-from hsc.modules.trainable import TrainableModule
+from hsc.modules.base import TrainableModule
 
 
 def hsc_train(

@@ -1,4 +1,5 @@
-"""The terms. Each takes decoded images and their originals, [N, 3, S, S] in [-1, 1], to one number per image, [N].
+"""Distortion terms. Each takes decoded images and their originals, [N, 3, S, S] in [-1, 1], to one number per image,
+[N]. The rate joins them in `hsc.modules.rate_distortion`.
 
 Terms hold no judge, only its name: a judge inside a training module would swell its checkpoints and move with it.
 """

@@ -4,7 +4,7 @@ import torch
 
 from hsc.config import StageConfig
 from hsc.losses import L2Loss, Loss
-from hsc.modules.objective import Compared, Objective
+from hsc.modules.rate_distortion import Compared, Objective
 
 
 class Darkness(Loss):
