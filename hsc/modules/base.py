@@ -1,5 +1,5 @@
-"""What the training modules share: parts that learn, optimisers and the learning rate's schedule, steps and what they log,
-randomness of a step.
+"""What the training modules share: parts that learn, optimisers and the learning rate's schedule, steps and what they
+log, randomness of a step.
 """
 
 import math
