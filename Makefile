@@ -32,7 +32,7 @@ quickstart: env ## code a face, train a small codec, compare with AV1 and VVC (m
 	@PATH="$(CURDIR)/$(BIN):$$PATH" experiments/quickstart.sh
 
 test: env ## run the tests
-	@$(BIN)/python -m pytest -n 3 --dist worksteal
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: env ## check style, types and the direction of imports
 	@$(BIN)/ruff check

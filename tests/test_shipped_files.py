@@ -17,9 +17,11 @@ from hsc.training.stage import MODULES
 from hsc.training.weights import with_model_of
 
 ROOT = Path(__file__).resolve().parent.parent
-OVERLAY = "gpu.yaml"  # merged over another
-EXPERIMENTS = [[path] for path in sorted((ROOT / "experiments").rglob("*.yaml")) if path.name != OVERLAY]
-EXPERIMENTS.append([ROOT / "experiments" / "ffhq128.yaml", ROOT / "experiments" / OVERLAY])
+MERGED_OVER = {"gpu": "ffhq128", "paper1024": "paper128"}
+EXPERIMENTS = [
+    [path.with_stem(MERGED_OVER[path.stem]), path] if path.stem in MERGED_OVER else [path]
+    for path in sorted((ROOT / "experiments").rglob("*.yaml"))
+]
 SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
 MOST_TRIALS = 8
 

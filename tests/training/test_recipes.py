@@ -52,30 +52,38 @@ def test_ffhq1024_takes_a_few_steps(tmp_path: Path) -> None:
     assert (tmp_path / "runs" / "ffhq1024" / "codec.safetensors").is_file()
 
 
-@pytest.mark.parametrize("size", [128, pytest.param(1024, marks=pytest.mark.slow)])
-def test_the_published_system_trains_a_codec(size: int, tmp_path: Path) -> None:
-    file = EXPERIMENTS / f"paper{size}.yaml"
-    config = load([file])
-    channels = [8] * len(config.model.generator.channels)
-    prior, faces = tmp_path / "prior.safetensors", tmp_path / "faces.zip"
+def test_the_published_system_trains_a_codec_and_then_its_full_size(tmp_path: Path) -> None:
+    files = [EXPERIMENTS / "paper128.yaml", EXPERIMENTS / "paper1024.yaml"]
+    config = load(files)
+    prior, full, faces = tmp_path / "prior.safetensors", tmp_path / "full.safetensors", tmp_path / "faces.zip"
+    channels, full_channels = (
+        [8] * len(widths) for widths in (config.model.generator.channels, config.model.generator.full)
+    )
     torch.manual_seed(0)
     save_generator(prior, MobileStyleGAN(channels, 16, 16, 2).eval())
+    save_generator(full, MobileStyleGAN(full_channels, 16, 16, 2).eval())
     sample(faces, 3, Recipe(), prior)
     data = f"{{path: '{faces}', train: 00000-00001, validation: 00002-00002, workers: 0}}"
-    words = [
-        f"runs={tmp_path / 'runs'}",
-        f"model.generator={{channels: {channels}, z_dim: 16, w_dim: 16, mapping_layers: 2}}",
-        f"model.encoder={{channels: {[8] * (len(channels) + 1)}, pyramid_channels: 16}}",
-        f"stages.styles.init={prior}",
-        f"defaults.data={data}",
-        *(f"stages.{name}.data={data}" for name in config.run),
-        *(f"stages.{name}.{key}" for name in config.run for key in ("steps=1", "batch_size=2", "validate_every=1")),
-        *(f"defaults.losses.{layer}.{name}=0" for layer in config.model.layers for name in LOSSES),
-        *(f"stages.joint.losses.{layer}.{name}=0" for layer in config.model.layers for name in LOSSES),
-        "judges={identity: none, landmarks: none, perceptual: [psnr], distribution: none}",
-        "logging.wandb=disabled",
-    ]
-    assert run_hsc("train", file, *words) == 0
-    codec = hsc.load(tmp_path / "runs" / file.stem)
-    assert codec.size == size
+
+    def words(*stages: str) -> list[str]:
+        return [
+            f"runs={tmp_path / 'runs'}",
+            f"model.generator={{channels: {channels}, z_dim: 16, w_dim: 16, mapping_layers: 2}}",
+            f"model.encoder={{channels: {[8] * (len(channels) + 1)}, pyramid_channels: 16}}",
+            f"defaults.data={data}",
+            *(f"stages.{name}.data={data}" for name in stages),
+            *(f"stages.{name}.{key}" for name in stages for key in ("steps=1", "batch_size=2", "validate_every=1")),
+            *(f"defaults.losses.{layer}.{name}=0" for layer in config.model.layers for name in LOSSES),
+            *(f"stages.{stages[-1]}.losses.{layer}.{name}=0" for layer in config.model.layers for name in LOSSES),
+            "judges={identity: none, landmarks: none, perceptual: [psnr], distribution: none}",
+            "logging.wandb=disabled",
+        ]
+
+    small = words("styles", "basic", "middle", "enhanced", "joint")
+    assert run_hsc("train", files[0], *small, f"stages.styles.init={prior}") == 0
+    starts = [f"stages.full.init={tmp_path / 'runs' / 'paper128'}", f"stages.full.init_full={full}"]
+    large = [*words("full"), *starts, f"model.generator.full={full_channels}"]
+    assert run_hsc("train", *files, *large) == 0
+    codec = hsc.load(tmp_path / "runs" / "paper1024")
+    assert (codec.size, codec.full_size) == (128, 1024)
     assert codec.layers == ("basic", "middle", "enhanced")
