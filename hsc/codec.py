@@ -50,7 +50,7 @@ T = TypeVar("T")
 
 
 class DamagedFile(UserWarning):
-    """Some layer of a file is torn or altered; only the layers before it were decoded."""
+    """Some layer of a file is truncated or altered; only the layers before it were decoded."""
 
 
 class OtherModel(HscError):
@@ -243,7 +243,7 @@ class Codec(nn.Module):
             files: A file, as `bytes` or as a path, or a list of them.
             layers: How many of the first layers to decode, at most; by default all that a file holds.
             native: Give pictures of the codec's own size, not of the size stored in the file.
-            strict: Raise for a torn or altered file; else the layers before the damage are decoded.
+            strict: Raise for a truncated or altered file; else the layers before the damage are decoded.
             side: Give square pictures of so many pixels, whatever the file says. What is larger than the codec's own
                 size is drawn at its full size, where it has one, and resized.
 
@@ -255,7 +255,7 @@ class Codec(nn.Module):
                 layer, or that ask for a picture of more than 2^27 pixels.
 
         Warns:
-            DamagedFile: Where layers were not decoded because they are torn or altered.
+            DamagedFile: Where layers were not decoded because they are truncated or altered.
 
         Examples:
             >>> picture = codec.decompress(file, layers=1)
@@ -353,7 +353,7 @@ class Codec(nn.Module):
         Args:
             files: N files, or what `encode` gave: then nothing is read again.
             layers: How many of the first layers to decode, at most.
-            strict: Raise for a torn or altered file.
+            strict: Raise for a truncated or altered file.
 
         Returns:
             Latents and symbols of all layers, and what the files say of themselves.

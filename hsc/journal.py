@@ -1,4 +1,4 @@
-"""What long work has finished, in a file, so that a killed run goes on where it stopped."""
+"""What long work has finished, in a file, so that a killed run resumes where it stopped."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -12,8 +12,8 @@ class Journal:
     """Values as JSON, one per line, each added when it is true.
 
     header: all that the values depend on, kept as the first line; a file that begins with another one is begun anew. A
-    line that a crash has torn is cut off, one that is damaged is None: both are work to be done again. Raises HscError
-    where the file cannot be used.
+    line that a crash has truncated is cut off, one that is damaged is None: both are work to be done again.
+    Raises HscError where the file cannot be used.
     """
 
     def __init__(self, path: Path, header: Any = None) -> None:

@@ -12,7 +12,7 @@ from hsc.cli.memory import keep_freed_memory
 app = typer.Typer(
     name="hsc",
     help="Hierarchical scalable face coding with a StyleGAN prior: train, measure and run.",
-    epilog="Begin with `hsc doctor`; each verb explains itself: hsc VERB --help.",
+    epilog="Start with `hsc doctor`. `hsc COMMAND --help` explains a command, with examples.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -67,10 +67,11 @@ def encode(
         bool, typer.Option("--align", help="Find the largest face of a photograph and crop it as FFHQ does.")
     ] = False,
     keep_crop: Annotated[
-        bool, typer.Option("--keep-crop", help="With --align: keep the face that was cut out, as NAME.crop.png.")
+        bool, typer.Option("--keep-crop", help="With --align: also save the crop, as NAME.crop.png.")
     ] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Say of the first pictures whether they look like aligned faces.")
+        bool,
+        typer.Option("--check", help="Warn of pictures that do not look aligned; of a folder, of the first few."),
     ] = False,
     place: Annotated[
         Literal["local", "ray"],
@@ -80,7 +81,7 @@ def encode(
 ) -> None:
     """Encode faces into .hsc files; prints bytes and bpp.
 
-    A folder that was interrupted goes on where it stopped when the same command runs again.
+    The same command resumes an interrupted folder.
 
     \b
     Examples:
@@ -155,7 +156,7 @@ def decode(
         int | None, typer.Option(min=8, max=8192, metavar="S", help="Pixels on a side; default: the original's.")
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Fail on a torn file, not warn and decode what is whole.")
+        bool, typer.Option("--strict", help="Fail on a damaged file instead of decoding its intact layers.")
     ] = False,
     model: Model = "",
     force: files.Force = False,
@@ -163,8 +164,7 @@ def decode(
 ) -> None:
     """Decode .hsc files into pictures.
 
-    PNG unless the ending of OUT says otherwise. A folder that was interrupted goes on where it stopped when the same
-    command runs again.
+    PNG unless the ending of OUT says otherwise. The same command resumes an interrupted folder.
 
     \b
     Examples:

@@ -36,17 +36,17 @@ def prepare(
         typer.Option("--format", metavar="KIND", help="Of the crops: jpg, webp or png."),
     ] = "jpg",
     min_side: Annotated[
-        float, typer.Option(min=0, metavar="PX", help="Skip faces whose square is smaller in the photograph.")
+        float, typer.Option(min=0, metavar="PX", help="Skip faces whose crop is smaller in the photograph.")
     ] = 64.0,
     min_sharpness: Annotated[
         float, typer.Option(min=0, metavar="V", help="Skip blurred faces: variance of the Laplacian.")
     ] = 30.0,
     max_turn: Annotated[
         float,
-        typer.Option(min=0, metavar="T", help="Skip turned heads: nose from the eyes' middle, in eye distances."),
+        typer.Option(min=0, metavar="T", help="Skip turned heads: nose from midpoint of the eyes, in eye distances."),
     ] = 0.7,
     max_nod: Annotated[
-        float, typer.Option(min=0, metavar="N", help="Skip heads looking far up or down; 0.5 is all there is.")
+        float, typer.Option(min=0, metavar="N", help="Skip heads looking far up or down; 0.5: keep all.")
     ] = 0.4,
     max_distance: Annotated[
         int,
@@ -56,15 +56,15 @@ def prepare(
         str, typer.Option(metavar="N|P%", help="People for validation: how many, or a share by a hash of their names.")
     ] = "10%",
     test: Annotated[str, typer.Option(metavar="N|P%", help="The same for testing.")] = "10%",
-    per_shard: Annotated[int, typer.Option(min=1, metavar="N", help="Faces in a shard.")] = 1000,
-    workers: Annotated[int | None, typer.Option(min=1, metavar="N", help="Processes; default: one a core.")] = None,
+    per_shard: Annotated[int, typer.Option(min=1, metavar="N", help="Faces per shard.")] = 1000,
+    workers: Annotated[int | None, typer.Option(min=1, metavar="N", help="Processes; default: one per core.")] = None,
     force: Force = False,
 ) -> None:
     """Make a set of aligned faces from photographs.
 
-    Faces are found, cut out as FFHQ's are, judged, and split by identity: the folder a photograph lies in or, where all
-    lie in one, the photograph itself. Beside OUT come a manifest of everything measured (OUT.manifest.jsonl) and a
-    contact sheet (OUT.html). Interrupted, it goes on where it stopped when the command is given again.
+    Faces are detected, cropped as FFHQ's are, checked, and split by person: the folder a photograph lies in or, where
+    all lie in one folder, the photograph itself. A manifest of all measurements (OUT.manifest.jsonl) and a contact
+    sheet (OUT.html) are written beside OUT. The same command resumes an interrupted run.
 
     \b
     Examples:
@@ -88,8 +88,8 @@ def prepare(
 
 @app.command()
 def examples(
-    out: Annotated[Path, typer.Argument(metavar="DIR", help="The folder for them; it is made.")],
-    size: Annotated[int, typer.Option(min=8, metavar="S", help="Pixels a side.")] = 256,
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write; it is created.")],
+    size: Annotated[int, typer.Option(min=8, metavar="S", help="Side in pixels.")] = 256,
     force: Force = False,
 ) -> None:
     """Write a few example faces: aligned portraits, CC0.
@@ -120,11 +120,11 @@ def sample(
         ),
     ] = None,
     truncation: Annotated[
-        float, typer.Option(min=0, max=1, metavar="T", help="1: all the variety; towards 0: the average face.")
+        float, typer.Option(min=0, max=1, metavar="T", help="1: full variety; towards 0: the average face.")
     ] = 0.7,
     truncation_to: Annotated[
         float | None,
-        typer.Option(min=0, max=1, metavar="T", help="Draw each face's own, up to T."),
+        typer.Option(min=0, max=1, metavar="T", help="Draw each face's truncation between --truncation and T."),
     ] = None,
     mixing: Annotated[
         float, typer.Option(min=0, max=1, metavar="P", help="The probability that a face mixes two styles.")
@@ -135,7 +135,7 @@ def sample(
 ) -> None:
     """Write a zip of generated faces.
 
-    They serve to try every verb without a data set. The styles that they are drawn from lie beside them.
+    For trying hsc without a data set. The zip also holds the W+ of each face, for stages that learn from it.
 
     \b
     Examples:

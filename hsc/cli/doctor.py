@@ -23,9 +23,9 @@ class Finding(NamedTuple):
 
 
 def doctor() -> None:
-    """Say what works here, and how to mend what does not.
+    """Check what works on this machine, and say how to fix the rest.
 
-    Exits 1 only when hsc itself cannot run; a missing judge, anchor or data set is a matter of choice.
+    Exits 1 only when hsc itself cannot run; missing judges, anchors and data sets are optional.
 
     \b
     Example:

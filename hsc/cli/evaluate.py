@@ -14,12 +14,13 @@ def evaluate(
     data: Annotated[
         Path, typer.Option(metavar="PATH", help="A folder or zip of aligned faces the model was not trained on.")
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where results.json and per_image.csv go.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for results.json and per_image.csv.")],
     anchors: Annotated[
-        str, typer.Option(metavar="NAMES", help="Codecs to measure on the same images, as vvc,hevc,av1,jxl,webp,jpeg.")
+        str,
+        typer.Option(metavar="NAMES", help="Codecs to compare with: vvc,hevc,av1,jxl,jpeg,… or package.module:Class."),
     ] = "",
     limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Code only the first N; all of them form the gallery.")
+        int | None, typer.Option(min=1, metavar="N", help="Code only the first N images; the gallery keeps all.")
     ] = None,
     split: Annotated[
         str | None,
@@ -30,26 +31,24 @@ def evaluate(
         ),
     ] = None,
     qualities: Annotated[
-        str, typer.Option(metavar="NUMBERS", help="Qualities of MODEL to measure, as 0,2,4; all by default.")
+        str, typer.Option(metavar="NUMBERS", help="Qualities of MODEL to measure, such as 0,2,4; default: all.")
     ] = "",
     judges: Annotated[
         str,
         typer.Option(
             metavar="NAMES",
-            help="Only these judges, as lpips.vgg,dlib68; one of your own is package.module:Class.",
+            help="Only these judges, such as lpips.vgg,dlib68 or package.module:Class.",
         ),
     ] = "",
     at_bytes: Annotated[
-        str, typer.Option(metavar="SIZES", help="Let anchors also spend so many bytes an image: 100,200,400.")
+        str, typer.Option(metavar="SIZES", help="Also code anchors at these sizes, in bytes per image: 100,200,400.")
     ] = "",
-    at_bpp: Annotated[
-        str, typer.Option(metavar="RATES", help="The same in bits per pixel of the whole file: 0.05,0.1.")
-    ] = "",
+    at_bpp: Annotated[str, typer.Option(metavar="RATES", help="The same in bits per pixel: 0.05,0.1.")] = "",
     faces: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Pictures of the first N faces for the page of hsc compare.")
+        int, typer.Option(min=0, metavar="N", help="Keep pictures of the first N faces for the page of hsc compare.")
     ] = 12,
     people: Annotated[
-        bool, typer.Option("--people", help="Each folder holds one person's pictures: verify and identify people too.")
+        bool, typer.Option("--people", help="Also verify and identify people; each folder holds one person's pictures.")
     ] = False,
     force: Force = False,
     device: Device = "auto",
@@ -57,7 +56,7 @@ def evaluate(
     """Measure a codec, layer by layer, beside other codecs.
 
     Every layer is measured at every quality: bytes of the file, and quality by judges that did not train the model.
-    Interrupted, it goes on where it stopped when the command is given again.
+    The same command resumes an interrupted evaluation.
 
     \b
     Examples:
@@ -102,10 +101,10 @@ def compare(
         list[Path],
         typer.Argument(
             metavar="RESULTS...",
-            help="Folders that hsc evaluate wrote, result files, run folders, sweeps, W&B's offline runs.",
+            help="Folders of hsc evaluate, result files, run folders, sweeps, offline W&B runs.",
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where index.html and a curve per metric (SVG, PNG) go.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for index.html and a figure per metric.")],
     reference: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="The curve that BD-rates are against; VVC by default, else another anchor."),
@@ -124,7 +123,7 @@ def compare(
     \b
     Examples:
       hsc compare results/mine results/other published.json --out comparison
-      hsc compare sweeps/lambda results/mine --out comparison
+      hsc compare runs/sweeps/rate results/mine --out comparison
       hsc compare results/mine --reference av1 --count pictures --out comparison
     """
     from hsc.evaluation.compare import OUTPUTS

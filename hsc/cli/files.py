@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 T = TypeVar("T")
-Force = Annotated[bool, typer.Option("--force", help="Write over an output that this verb did not write before.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite outputs that this command did not write.")]
 BATCH = 16
 THREADS = min(4, os.cpu_count() or 1)
 UNFINISHED = ".hsc-unfinished.jsonl"

@@ -1,4 +1,4 @@
-"""`hsc prior`: generators from elsewhere, to elsewhere, and pictures of what they know."""
+"""`hsc prior`: import, export and sample generators."""
 
 import math
 from pathlib import Path
@@ -27,7 +27,7 @@ Checkpoint = Annotated[
 
 @app.callback()
 def prior() -> None:
-    """Bring in, hand out and look at StyleGAN2 generators.
+    """Import, export and sample generators.
 
     \b
     Example:
@@ -85,11 +85,11 @@ def sample(
     count: Annotated[int, typer.Option(min=1, metavar="N", help="How many faces.")] = 16,
     seed: Annotated[int, typer.Option(metavar="S", help="The same seed gives the same faces.")] = 0,
     truncation: Annotated[
-        float, typer.Option(min=0, max=1, metavar="T", help="1: all the variety; towards 0: the average face.")
+        float, typer.Option(min=0, max=1, metavar="T", help="1: full variety; towards 0: the average face.")
     ] = 0.7,
     sheet: Annotated[
         Sheet | None,
-        typer.Option(help="A row for each of N faces: its truncations, or the rows of W+ that it takes from another."),
+        typer.Option(help="One row per face: its truncations, or rows of W+ exchanged with the next face."),
     ] = None,
     size: Annotated[int | None, typer.Option(min=8, metavar="S", help="Pixels of a face, at most its own.")] = None,
     device: Device = "auto",

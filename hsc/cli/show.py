@@ -26,8 +26,8 @@ def show(
 ) -> None:
     """Draw what each layer of a file shows, beside other codecs.
 
-    One row per face. Other codecs spend as many bytes. All get the face at the model's own size; layers are drawn at
-    its full size, where it has one.
+    One row per face. Other codecs code the face at the model's own size in as many bytes. Layers are drawn at the
+    model's full size, where it has one.
 
     \b
     Examples:

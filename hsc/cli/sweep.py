@@ -13,32 +13,32 @@ def sweep(
     file: Annotated[Path | None, typer.Argument(metavar="SWEEP.yaml", help="A W&B sweep file.")] = None,
     on: Annotated[
         Literal["local", "wandb", "ray"],
-        typer.Option(metavar="PLACE", help="local: here, without an account; wandb: W&B agents; ray: Ray cluster."),
+        typer.Option(metavar="PLACE", help="local: this machine, no account; wandb: W&B agents; ray: a Ray cluster."),
     ] = "local",
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, metavar="J", help="Trials at a time (default 1; on ray all there is room for)."),
+        typer.Option(min=1, metavar="J", help="Trials at a time (default 1; on Ray as many as fit)."),
     ] = None,
     count: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="At most N trials (on wandb: by each agent started here).")
+        int | None, typer.Option(min=1, metavar="N", help="At most N trials (on W&B: per agent started here).")
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option("--dir", metavar="DIR", help="Where the sweep is kept (default runs/sweeps/NAME).")
+        Path | None, typer.Option("--dir", metavar="DIR", help="The folder of the sweep (default runs/sweeps/NAME).")
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Continue the sweep in DIR; finished trials are not repeated.")
     ] = None,
-    retries: Annotated[int, typer.Option(min=0, metavar="N", help="How often a trial that was killed is resumed.")] = 2,
-    cpus: Annotated[float, typer.Option(min=0, metavar="N", help="On ray: processors of a trial.")] = 1,
-    gpus: Annotated[float, typer.Option(min=0, metavar="N", help="On ray: GPUs of a trial, such as 0.5.")] = 0,
+    retries: Annotated[int, typer.Option(min=0, metavar="N", help="How often a killed trial is resumed.")] = 2,
+    cpus: Annotated[float, typer.Option(min=0, metavar="N", help="On Ray: processor cores per trial.")] = 1,
+    gpus: Annotated[float, typer.Option(min=0, metavar="N", help="On Ray: GPUs per trial, such as 0.5.")] = 0,
     address: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT", help="On ray: the cluster (default RAY_ADDRESS, else here)."),
+        typer.Option(metavar="HOST:PORT", help="On Ray: the cluster (default RAY_ADDRESS, else a local one)."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file and show the trials' commands.")] = False,
     force: Force = False,
 ) -> None:
-    """Train an experiment many times, with other values of its fields.
+    """Train an experiment many times with different field values.
 
     The same file runs here, by W&B agents or on a Ray cluster. Stages that are equal in several trials are trained
     once. Afterwards DIR holds index.html, tables and `best`, the best trial's run folder.

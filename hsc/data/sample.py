@@ -26,7 +26,7 @@ from hsc.released import DEFAULT_PRIOR, find_weights
 class Recipe(NamedTuple):
     """How face i is drawn, as a function of seed and i.
 
-    truncation: from 0, the average face, to 1, all the variety; drawn evenly between two bounds for each face. mixing:
+    truncation: from 0, the average face, to 1, full variety; drawn evenly between two bounds for each face. mixing:
     the probability that a face has two styles, the second from a random row on.
     """
 

@@ -61,7 +61,7 @@ def evaluate(
 
     Writes per_image.csv and .parquet (one row per image, codec, layer and quality), results.json (means, confidence
     intervals), layer_gains.csv (what each layer changes, with paired intervals), journal.jsonl and, under files/, every
-    file of the codec; returns the path of results.json. An evaluation that was interrupted goes on where it stopped
+    file of the codec; returns the path of results.json. An evaluation that was interrupted resumes where it stopped
     when called again with the same arguments.
 
     codec: a codec, anything `hsc.load` takes, or None for anchors alone. data: folder or zip of faces of one size.

@@ -1,4 +1,4 @@
-"""What an evaluation has finished, so that an interrupted one goes on where it stopped."""
+"""What an evaluation has finished, so that an interrupted one resumes where it stopped."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass

@@ -179,7 +179,7 @@ def _rows(file: Path) -> list[tuple[int, dict[str, float]]]:
 
 
 def _number(text: Any) -> float:
-    """NaN for what is empty, torn or no number."""
+    """NaN for what is empty, truncated or no number."""
     try:
         return float(text)
     except (TypeError, ValueError):

@@ -156,7 +156,7 @@ def newest_checkpoint(folder: Path) -> tuple[Path, int] | None:
 
 
 def _steps_in(file: Path) -> int | None:
-    """The steps behind a checkpoint; None where it is torn."""
+    """The steps behind a checkpoint; None where it is truncated."""
     try:
         with zipfile.ZipFile(file) as content:
             if content.testzip() is not None:

@@ -1,4 +1,4 @@
-"""Which judges report, and which ones trained a codec: it is pleasing to those, so they do not report on it."""
+"""Which judges report on a codec, and which ones trained it: a codec is optimised for those, so they do not report."""
 
 from contextlib import suppress
 

@@ -50,7 +50,7 @@ class Terminal:
 
     `output` takes news, tables and the summary, `errors` progress and warnings. Where both are one terminal they are
     one console, so that news appear above a bar. "quiet": warnings and results alone. "verbose": also what Lightning,
-    W&B and other packages remark. Of several processes the first one speaks.
+    W&B and other packages say. Of several processes the first one speaks.
     """
 
     def __init__(self, verbosity: Verbosity = "normal") -> None:

@@ -41,7 +41,7 @@ def prepare(
 
     Writes OUT.zip, or a folder OUT of WebDataset shards where `out` has no ending; beside it OUT.manifest.jsonl, a line
     a face or skipped photograph, and OUT.html, a contact sheet. Equal photographs and settings give equal bytes. A run
-    that was killed goes on where it stopped; until the end its work is in `.OUT.preparing`. workers: processes, by
+    that was killed resumes where it stopped; until the end its work is in `.OUT.preparing`. workers: processes, by
     default as many as this process may use cores.
     force: replace files of these names that hsc did not make, too.
     Raises HscError when the source is refused or is itself one of the results, when these are somebody else's files,
