@@ -45,6 +45,20 @@ def browser() -> Iterator:
         yield started
 
 
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder in place of the user's (HSC_CACHE), weights included."""
+    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A HSC_CACHE in which nothing can be written."""
+    (tmp_path / "file").write_text("no folder can be made here")
+    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "file"))
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real faces (HSC_DATA, else ../shared/data); tests that need it skip where it is absent."""

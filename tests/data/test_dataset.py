@@ -93,15 +93,6 @@ def test_grey_and_turned_images_are_tensors_like_all_others(tmp_path):
     assert (upright[0] == 1).nonzero().tolist() == [[0, 7]]  # a quarter turn: top left becomes top right
 
 
-def test_real_faces(data_dir):
-    dataset = FaceDataset(open_faces(data_dir / "ffhq128.zip", split="04000-04007"), 64)
-    image = dataset[list(range(8))]["image"]
-    assert image.shape == (8, 3, 64, 64)
-    assert 0.2 < image.std() < 0.8
-    original = to_tensor(dataset.faces.load("04000.jpg"))
-    torch.testing.assert_close(image[0].mean((1, 2)), original.mean((1, 2)), atol=0.01, rtol=0)
-
-
 def test_large_and_small_images_of_one_set(folder):
     large = np.random.default_rng(1).integers(256, size=(80, 80, 3), dtype=np.uint8)
     Image.fromarray(large).save(folder / "3.png")

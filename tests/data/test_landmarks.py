@@ -27,9 +27,8 @@ class BrightestPixel:
 
 
 @pytest.fixture
-def faces(tmp_path, monkeypatch):
+def faces(tmp_path, cache):
     """Forty black 16² images; image i has one white pixel at x = i mod 16, y = i div 16."""
-    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
     (tmp_path / "faces").mkdir()
     for i in range(40):
         image = Image.new("RGB", (16, 16))
@@ -84,7 +83,7 @@ def test_images_read_by_other_processes_have_the_same_points(faces, monkeypatch,
     assert np.array_equal(found[everything, everything % 2], again[everything, everything % 2])
 
 
-def test_an_interrupted_computation_leaves_nothing(faces, tmp_path):
+def test_an_interrupted_computation_leaves_nothing(faces, cache):
     judge = BrightestPixel()
 
     def interrupted(image):
@@ -93,13 +92,11 @@ def test_an_interrupted_computation_leaves_nothing(faces, tmp_path):
     interrupted.name = judge.name
     with pytest.raises(KeyboardInterrupt):
         landmark_cache(FaceDataset(faces, 16), interrupted)
-    assert not list((tmp_path / "cache" / "landmarks").rglob("*"))
+    assert not list((cache / "landmarks").rglob("*"))
     assert len(landmark_cache(FaceDataset(faces, 16), judge)) == 40
 
 
-def test_without_a_cache_they_are_computed_once_in_this_process(faces, tmp_path, monkeypatch, capsys):
-    (tmp_path / "file").write_text("no folder can be made here")
-    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "file"))
+def test_without_a_cache_they_are_computed_once_in_this_process(faces, no_cache, capsys):
     judge = BrightestPixel("unkept")
     first, again = landmark_cache(FaceDataset(faces, 16), judge), landmark_cache(FaceDataset(faces, 16), judge)
     assert judge.seen == 80

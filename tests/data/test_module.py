@@ -1,18 +1,16 @@
-"""The DataModule under a Trainer: exact resuming, several processes, worker processes."""
+"""The DataModule: splits, exact resuming, several processes, worker processes."""
 
-import json
-import logging
 from itertools import islice
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
-from fit_and_record import SPECS, fit
-from pictures import write_pictures
-from programs import run_program
+from pictures import darkest_pixel, write_pictures
 
 from hsc.data.module import FaceDataModule, FaceDataset
 from hsc.errors import HscError
+
+SPECS = {"train": "0-29", "validation": "30-46"}
 
 
 @pytest.fixture
@@ -21,18 +19,12 @@ def folder(tmp_path):
     return write_pictures(tmp_path / "faces", 47, 10)
 
 
-@pytest.fixture(autouse=True)
-def quiet_lightning():
-    logger = logging.getLogger("pytorch_lightning")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    yield
-    logger.setLevel(level)
-
-
-def shown(log, kind, rank=0):
-    lines = [json.loads(line) for line in Path(f"{log}.{rank}").read_text().splitlines()]
-    return [line[1:] for line in lines if line[0] == kind]
+def at_place(folder, rank, world, batches_seen=0):
+    """The DataModule in one of several processes, of a training that has come so far."""
+    data = FaceDataModule(str(folder), 8, batch_size=16, seed=3, **SPECS)
+    module = SimpleNamespace(batches_seen=torch.tensor(batches_seen))
+    data.trainer = SimpleNamespace(global_rank=rank, world_size=world, lightning_module=module)
+    return data
 
 
 def test_splits_sizes_and_limits(folder):
@@ -56,8 +48,7 @@ def test_overlap_is_refused(folder):
         FaceDataModule(str(folder), 8, train="0-30", validation="30-46").train_dataloader()
 
 
-def test_broken_files_stop_or_are_skipped(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
+def test_broken_files_stop_or_are_skipped(folder, cache, capsys):
     (folder / "05.png").write_bytes(b"?")
     (folder / "notes.txt").write_text("hello")
     with pytest.raises(HscError, match=r"05\.png"):
@@ -93,60 +84,27 @@ def test_workers_change_nothing(folder, size):
             assert torch.equal(one["image"], other["image"])
 
 
-def test_training_resumes_where_the_module_stopped(folder, tmp_path):
-    whole = fit(folder, tmp_path / "whole", steps=11)
-    fit(folder, tmp_path / "part", steps=5).save_checkpoint(tmp_path / "part.ckpt")
-    resumed = fit(folder, tmp_path / "resumed", steps=11, checkpoint=tmp_path / "part.ckpt")
-    batches = shown(tmp_path / "part", "train") + shown(tmp_path / "resumed", "train")
-    assert batches == shown(tmp_path / "whole", "train")
-    assert [step for step, *_ in batches] == list(range(11))
-    assert torch.equal(resumed.lightning_module.layer.weight, whole.lightning_module.layer.weight)
+def test_processes_share_each_batch_and_the_validation_images(folder):
+    """Validation repeats no image, though 17 images make two batches on one rank and one on the other."""
+    alone, *ranks = (at_place(folder, rank, world) for rank, world in ((0, 1), (0, 2), (1, 2)))
+    own_batches = zip(*(data.train_dataloader() for data in (alone, *ranks)), strict=True)
+    for batch, *shares in islice(own_batches, 4):
+        for rank, share in enumerate(shares):
+            assert torch.equal(share["image"], batch["image"][rank::2])
+    validated = [[batch["index"].tolist() for batch in data.val_dataloader()] for data in ranks]
+    assert [len(batches) for batches in validated] == [2, 1]
+    assert sorted(index for batches in validated for batch in batches for index in batch) == list(range(17))
 
 
-@pytest.mark.slow
-def test_two_processes_see_what_one_sees(folder, tmp_path):
-    """And validation repeats no image, though 17 images make two batches on one rank and one on the other."""
-    fit(folder, tmp_path / "1", steps=3)
-    # A program of its own: Lightning starts the second process by running it again.
-    run_program(Path(__file__).with_name("fit_and_record.py"), folder, tmp_path / "2", 3, 2)
-    alone = shown(tmp_path / "1", "train")
-    ranks = [shown(tmp_path / "2", "train", rank) for rank in range(2)]
-    assert len(alone) == 3
-    for step, (_, indices, means) in enumerate(alone):
-        for rank in range(2):
-            assert ranks[rank][step][1] == indices[rank::2]
-            assert ranks[rank][step][2] == means[rank::2]
-    for log, size in (("1", 1), ("2", 2)):
-        seen = [
-            index for rank in range(size) for batch in shown(tmp_path / log, "validation", rank) for index in batch[1]
-        ]
-        assert sorted(seen) == list(range(17))
-    assert [len(shown(tmp_path / "2", "validation", rank)) for rank in range(2)] == [2, 1]
+def test_training_resumes_where_the_module_stopped(folder):
+    whole, resumed = (at_place(folder, 0, 1, seen).train_dataloader() for seen in (0, 5))
+    for expected, batch in zip(islice(whole, 5, 9), resumed, strict=False):
+        assert torch.equal(batch["image"], expected["image"])
 
 
-def test_landmarks_are_computed_before_training_and_match_the_flips(folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
-
-    def darkest(image):
-        place = image.mean(1).flatten(1).argmin(1)
-        return torch.stack([place % image.shape[-1], place // image.shape[-1]], 1)[:, None].float()
-
-    darkest.name = "darkest"
-    data = FaceDataModule(str(folder), 8, landmarker=darkest, **SPECS)
+def test_landmarks_are_computed_before_training_and_match_the_flips(folder, cache):
+    data = FaceDataModule(str(folder), 8, landmarker=darkest_pixel, **SPECS)
     data.prepare_data()
-    assert len(list((tmp_path / "cache" / "landmarks").iterdir())) == 1
+    assert len(list((cache / "landmarks").iterdir())) == 1
     batch = next(iter(data.train_dataloader()))
-    assert torch.equal(batch["landmarks"], darkest(batch["image"]))
-
-
-def test_real_faces(data_dir):
-    data = FaceDataModule(
-        str(data_dir / "ffhq128.zip"),
-        64,
-        train="00000-00063",
-        validation="04000-04499",
-        validation_limit=10,
-        batch_size=16,
-    )
-    assert next(iter(data.train_dataloader()))["image"].shape == (16, 3, 64, 64)
-    assert [batch["image"].shape[-1] for batch in data.val_dataloader()] == [128]
+    assert torch.equal(batch["landmarks"], darkest_pixel(batch["image"]))

