@@ -31,7 +31,10 @@ def find_weights(name: str | Path) -> Path:
         for candidate in (path / CODEC, path / PRIOR):
             if candidate.is_file():
                 return candidate
-        raise HscError(f"{path}: no finished run; let `hsc train` finish, it resumes where it stopped")
+        raise HscError(
+            f"{path}: no finished run with a codec or prior; let `hsc train` finish, it resumes where it stopped, or "
+            "give the weights.safetensors of one of its stages"
+        )
     if path.is_file():
         return path
     raise HscError(

@@ -21,8 +21,9 @@ TITLE_HEIGHT = 14
 class SampleGridCallback(pl.Callback):
     """At every validation, a picture of the first faces: original | first layer | … | last layer, one row per face.
 
-    Written to `samples/SAMPLES_SEEN.png` in the Trainer's `default_root_dir`, and logged as `val/samples`. A module
-    with `generated_samples(n) → [n, 3, H, W]` also shows what it samples, as `generated/…` and `val/generated`.
+    Written to `samples/SAMPLES_SEEN.png` in the Trainer's `default_root_dir`, and logged as `val/samples`. Of a module
+    that decodes nothing, but has `generated_samples(n) → [n, 3, H, W]`, these are shown, as `generated/…` and
+    `val/generated`.
     """
 
     def __init__(self, count: int = 8) -> None:
@@ -46,17 +47,19 @@ class SampleGridCallback(pl.Callback):
         missing = self.count - len(self._rows)
         if trainer.is_global_zero and missing > 0:
             output = codec_output(outputs, pl_module)
-            self._titles = ["original", *output.layers]
-            self._rows += rows_of(output, missing)
+            if output.layers:
+                self._titles = ["original", *output.layers]
+                self._rows += rows_of(output, missing)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.sanity_checking or not trainer.is_global_zero or not self._rows:
+        if trainer.sanity_checking or not trainer.is_global_zero:
             return
-        picture = with_titles(np.concatenate(self._rows), self._titles)
-        self.written = self._show(trainer, pl_module, "samples", picture)
-        self._rows = []
+        if self._rows:
+            picture = with_titles(np.concatenate(self._rows), self._titles)
+            self.written = self._show(trainer, pl_module, "samples", picture)
+            self._rows = []
         if self._generated is not None:
-            self._show(trainer, pl_module, "generated", Image.fromarray(self._generated))
+            self.written = self._show(trainer, pl_module, "generated", Image.fromarray(self._generated))
 
     def _show(self, trainer: pl.Trainer, module: pl.LightningModule, name: str, picture: Image.Image) -> Path:
         seen = samples_seen(module)

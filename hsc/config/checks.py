@@ -16,7 +16,7 @@ from hsc.config.validation import unknown
 from hsc.errors import HscError
 
 TRAINABLE = {
-    "prior": {"encoder", "heads", "generator", "mapping", "discriminator"},
+    "prior": {"generator", "mapping", "discriminator"},
     "image_head": {"image_head", "generator"},
     "codec": {"encoder", "gain", "entropy", "heads", "generator", "full", "discriminator"},
 }
@@ -30,7 +30,7 @@ OF_PRIORS = ("path_weight", "path_every", "style_mixing")
 # Field of a stage, dotted below one → whether a stage has a use for it, and why not where it has none.
 USED: dict[str, tuple[Callable[[StageConfig], bool], str]] = {
     "adversarial": (
-        lambda stage: stage.has_discriminator,
+        lambda stage: stage.is_adversarial,
         "the stage has no discriminator; a codec stage has one with discriminator in its `train`",
     ),
     **{
@@ -43,6 +43,10 @@ USED: dict[str, tuple[Callable[[StageConfig], bool], str]] = {
     **{
         f"adversarial.{field}": (lambda stage: stage.module == "prior", "only prior stages draw faces at random")
         for field in OF_PRIORS
+    },
+    **{
+        field: (lambda stage: stage.module != "prior", "a prior stage learns from its discriminator alone")
+        for field in ("losses", "layer_weights")
     },
     "quantise": (lambda stage: stage.module == "codec", "only codec stages quantise"),
     "layers": (lambda stage: stage.module == "codec", "only codec stages train some layers"),
@@ -234,7 +238,7 @@ def _check_tasks(stage: StageConfig, model: ModelConfig, refuse: Callable[[str, 
         return
     if stage.layers not in ([], list(model.layers)):
         refuse("layers", "a stage without quantisation trains all layers; leave it out")
-    if not tasks and not (stage.module == "prior" and stage.is_adversarial):
+    if not tasks and stage.module != "prior":
         last = list(model.layers)[-1]
         refuse("losses", f"a stage without quantisation needs a task of its last layer {last!r}")
 

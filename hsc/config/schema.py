@@ -164,12 +164,12 @@ class DataConfig(Section):
 
 @dataclass
 class AdversarialConfig(Section):
-    """The discriminator of a `prior` stage, and of a `codec` stage that trains `discriminator`: it learns to tell the
-    stage's decoded images from their originals, those of a prior from faces that the generator draws at random. r1,
-    freeze and ada fields are of the StyleGAN2 discriminator, path fields and style_mixing of priors."""
+    """The discriminator of a `prior` stage, which learns to tell generated faces from training faces, and of a `codec`
+    stage that trains `discriminator`: there decoded images from their originals. r1, freeze and ada fields are of the
+    StyleGAN2 discriminator, path fields and style_mixing of priors."""
 
-    weight: Weight = 1.0
-    """Weight of the generator's adversarial loss; 0 trains without a discriminator."""
+    weight: Annotated[float, Range(0, 10**6, above=True)] = 1.0
+    """Weight of the generator's adversarial loss."""
     discriminator: Literal["stylegan2", "projected"] = "stylegan2"
     """"stylegan2" (learns from pixels; R1, adaptive augmentation) or "projected" (small heads on frozen features of
     images of 64² or more; hinge loss, DiffAugment): converges within fewer images."""
@@ -200,8 +200,8 @@ class StageConfig(Section):
     """One training phase."""
 
     module: Literal["prior", "image_head", "codec"] = "codec"
-    """"prior" (the generator, by reconstruction and adversarial training), "image_head" (a smaller size of a generator,
-    from faces that it drew) or "codec" (rate–distortion)."""
+    """"prior" (the generator, against a discriminator), "image_head" (a smaller size of a generator, from faces that it
+    drew) or "codec" (rate–distortion)."""
     train: list[Part] = field(default_factory=lambda: ["encoder", "gain", "entropy", "heads"])
     """Parts that learn; the others are frozen. Of: encoder, gain, entropy, heads, generator, full (the layers of the
     generator's full size), image_head, mapping, discriminator.
@@ -277,14 +277,9 @@ class StageConfig(Section):
         return self.module == "image_head" or (self.module == "codec" and self.styles > 0)
 
     @property
-    def has_discriminator(self) -> bool:
-        """Whether the stage has a use for `adversarial`: a prior always, a codec where it trains the discriminator."""
-        return self.module == "prior" or "discriminator" in self.train
-
-    @property
     def is_adversarial(self) -> bool:
-        """Whether the stage learns against a discriminator."""
-        return self.has_discriminator and self.adversarial.weight > 0
+        """Whether the stage learns against a discriminator: a prior always, a codec where it trains one."""
+        return self.module == "prior" or "discriminator" in self.train
 
 
 @dataclass

@@ -12,7 +12,9 @@ def tasks_of(stage: StageConfig, model: ModelConfig) -> dict[str, dict[str, floa
 
 
 def decoded_layers(stage: StageConfig, model: ModelConfig) -> list[str]:
-    """The layers up to which faces are decoded: where nothing is sent, the last alone."""
+    """The layers up to which faces are decoded: where nothing is sent, the last alone; a prior decodes none."""
+    if stage.module == "prior":
+        return []
     names = list(model.layers)
     return (stage.layers or names) if stage.quantises else names[-1:]
 

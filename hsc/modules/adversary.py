@@ -1,6 +1,7 @@
 """Learning against a discriminator: the losses of both sides, augmentation, and whose turn it is."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -9,14 +10,11 @@ from torch import Tensor, nn
 
 from hsc.config import Config, StageConfig
 from hsc.config.schema import AdversarialConfig
-from hsc.images import resize
+from hsc.losses import Loss
 from hsc.modules.augment import augment, diff_augment
-from hsc.modules.base import TrainableModule, output_without_rate, pair
+from hsc.modules.base import TrainableModule, pair
 from hsc.modules.batch_slice import BatchSlice
-from hsc.modules.decoder import DecoderModule
-from hsc.modules.encoder import EncoderModule
 from hsc.nets.discriminator import Discriminator, r1_penalty
-from hsc.validation_output import CodecOutput
 
 GENERATOR, DISCRIMINATOR = 0, 1  # the players: whose optimiser, and whose random numbers of a step
 
@@ -109,7 +107,9 @@ def means(logits_real: Tensor, logits_fake: Tensor) -> dict[str, Tensor]:
 
 
 class AdversarialModule(TrainableModule):
-    """Base of modules whose decoder learns against a discriminator where their stage says so.
+    """Base of modules whose generator learns against a discriminator where their stage says so.
+
+    Subclasses have a `decoder`, which holds it beside the generator (`hsc.modules.decoder`).
 
     Two players have an optimiser each, so an adversarial stage optimises manually, and Lightning counts two steps a
     batch; any other stage leaves it to Lightning. In each micro-batch `add_gradients` adds those of the generator's
@@ -117,34 +117,25 @@ class AdversarialModule(TrainableModule):
     one `update` lets the generator's side step, and `update_discriminator` the discriminator.
     """
 
-    encoder: EncoderModule
-    decoder: DecoderModule
+    decoder: Any
     augmentation: Tensor
 
-    def __init__(self, config: Config, stage: StageConfig, samples_before: int = 0) -> None:
-        super().__init__(config, stage, samples_before)
+    def __init__(self, config: Config, stage: StageConfig, losses: Mapping[str, Loss], samples_before: int = 0) -> None:
+        super().__init__(config, stage, losses, samples_before)
         self.automatic_optimization = not stage.is_adversarial
         if stage.is_adversarial:
             adapts = stage.adversarial.discriminator == "stylegan2"
             self.register_buffer("augmentation", torch.zeros(()), persistent=adapts)
 
-    def build_decoder(self) -> DecoderModule:
-        """With the discriminator of an adversarial stage."""
-        adversarial = self.stage.adversarial
-        decoder = DecoderModule(self.config.model, adversarial.discriminator if self.stage.is_adversarial else None)
-        if decoder.discriminator is not None:
-            self.adversary = build_adversary(decoder.discriminator, adversarial)
-        return decoder
-
-    def networks_to_compile(self) -> list[nn.Module]:
-        """Encoder and generator. Entropy model and gains are many small calls, which compiling slows."""
-        return [self.encoder.net, self.decoder.generator.synthesis_network]
-
     @property
     def discriminator(self) -> nn.Module:
         """Of an adversarial stage."""
-        assert self.decoder.discriminator is not None
         return self.decoder.discriminator
+
+    @cached_property
+    def adversary(self) -> Adversary:
+        """The losses against it."""
+        return build_adversary(self.discriminator, self.stage.adversarial)
 
     def discriminator_part(self) -> dict[str, nn.Module]:
         """The discriminator among the module's parts, where there is one."""
@@ -199,13 +190,6 @@ class AdversarialModule(TrainableModule):
         self.adversary.adapt(self.augmentation, self.mean_over_ranks(learned["adversarial/sign"]), real)
         for scheduler in self.lr_schedulers():  # type: ignore[union-attr]  # a list where there are two
             scheduler.step()
-
-    def reconstructions(self, originals: Tensor, names: list[str]) -> CodecOutput:
-        """What the generator can show of the unquantised latents, as the last layer's images; there is no rate."""
-        small = resize(originals, self.size).contiguous(memory_format=torch.channels_last)
-        quality = torch.full((len(names),), len(self.config.model.lambdas) - 1, device=self.device)
-        images = resize(self.decoder(self.encoder(small), quality).float(), originals.shape[-1])
-        return output_without_rate(originals, names, list(self.config.model.layers)[-1], images)
 
     @property
     def players(self) -> list[Any]:

@@ -16,6 +16,7 @@ from hsc.config import Config, StageConfig, from_yaml, to_yaml
 from hsc.errors import HscError
 from hsc.losses import Loss
 from hsc.modules.batch_slice import BatchSlice
+from hsc.modules.rate_distortion import Objective
 from hsc.nets.build import image_size
 from hsc.validation_output import CodecOutput, LayerOutput
 
@@ -37,12 +38,13 @@ class TrainableModule(pl.LightningModule):
 
     batches_seen: Tensor
 
-    def __init__(self, config: Config, stage: StageConfig, samples_before: int = 0) -> None:
+    def __init__(self, config: Config, stage: StageConfig, losses: Mapping[str, Loss], samples_before: int = 0) -> None:
         super().__init__()
         self.config, self.stage = config, stage
         self.samples_before = samples_before
         self.size = image_size(config.model)
         self.layer_names = stage.layers or list(config.model.layers)
+        self.objective = Objective(stage, self.layer_names, losses)
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
         self.step = 0
         """`batches_seen` for this process to read without waiting for the device"""
@@ -154,8 +156,7 @@ class TrainableModule(pl.LightningModule):
             raise HscError(f"{checkpoint_path}: is a checkpoint of {made_by}, not of {cls.__name__}")
         config = from_yaml(known["config"])
         (stage,) = config.stages.values()
-        make: Any = cls  # modules of stages take losses, too
-        module = make(config, stage, losses or {}, known["samples_before"])
+        module = cls(config, stage, losses or {}, known["samples_before"])
         module.load_state_dict(held["state_dict"])
         return module
 

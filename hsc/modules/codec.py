@@ -11,10 +11,12 @@ from hsc.config import Config, StageConfig
 from hsc.images import resize
 from hsc.losses import Loss
 from hsc.modules.adversary import GENERATOR, AdversarialModule
+from hsc.modules.base import output_without_rate
 from hsc.modules.batch_slice import BatchSlice
+from hsc.modules.decoder import DecoderModule
 from hsc.modules.encoder import EncoderModule
 from hsc.modules.entropy import EntropyModule
-from hsc.modules.rate_distortion import Compared, Objective, Prefix, Terms
+from hsc.modules.rate_distortion import Compared, Prefix, Terms
 from hsc.nets.heads import Heads
 from hsc.nets.mobile_stylegan import MobileStyleGAN
 from hsc.nets.picture_heads import PictureHeads
@@ -39,13 +41,12 @@ class CodecModule(AdversarialModule):
     """
 
     def __init__(self, config: Config, stage: StageConfig, losses: Mapping[str, Loss], samples_before: int = 0) -> None:
-        super().__init__(config, stage, samples_before)
+        super().__init__(config, stage, losses, samples_before)
         self.encoder = EncoderModule(config.model)
         self.entropy = EntropyModule(config.model)
-        self.decoder = self.build_decoder()
+        self.decoder = DecoderModule(config.model, stage.adversarial.discriminator if stage.is_adversarial else None)
         if (eigen := self.encoder.net.eigen) is not None:  # both halves of the linear path train one matrix
             eigen.components = _picture_heads(self.decoder.heads).eigen.components
-        self.objective = Objective(stage, self.layer_names, losses)
         self.register_buffer("lambdas", torch.tensor(config.model.lambdas), persistent=False)
         self.lambdas: Tensor
         self._released: tuple[Codec, ...] = ()  # what validation codes with; in a tuple, so not in checkpoints
@@ -70,6 +71,10 @@ class CodecModule(AdversarialModule):
             return {}
         network = generator.synthesis_network
         return {"full": nn.ModuleList([network.full_layers, network.heads[str(generator.full_size)]])}
+
+    def networks_to_compile(self) -> list[nn.Module]:
+        """Encoder and generator. Entropy model and gains are many small calls, which compiling slows."""
+        return [self.encoder.net, self.decoder.generator.synthesis_network]
 
     def freeze_untrained(self) -> None:
         """Leave only the stage's parts learning; of what encoder and heads share, only where both learn, so that a
@@ -262,7 +267,7 @@ class CodecModule(AdversarialModule):
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> CodecOutput:  # type: ignore[override]
         originals, names = batch["image"], batch["name"]
         if not self._released:
-            return self.reconstructions(originals, names)  # inversion
+            return self._reconstructions(originals, names)  # inversion
         (codec,) = self._released
         coded = codec.encode(codec.analyse(originals)[: len(self.layer_names)])
         layers = {}
@@ -278,6 +283,13 @@ class CodecModule(AdversarialModule):
         symbols = dict(zip(self.layer_names, coded.symbols, strict=False))
         row_bits = torch.cat([layer.row_bits for layer in coded.layers], 1)
         return CodecOutput(originals, names, layers, symbols, row_bits)
+
+    def _reconstructions(self, originals: Tensor, names: list[str]) -> CodecOutput:
+        """What the generator can show of the unquantised latents, as the last layer's images; there is no rate."""
+        small = resize(originals, self.size).contiguous(memory_format=torch.channels_last)
+        quality = torch.full((len(names),), len(self.lambdas) - 1, device=self.device)
+        images = resize(self.decoder(self.encoder(small), quality).float(), originals.shape[-1])
+        return output_without_rate(originals, names, self.layer_names[-1], images)
 
 
 def _picture_heads(heads: Heads) -> PictureHeads:

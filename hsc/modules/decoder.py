@@ -22,11 +22,7 @@ class DecoderModule(pl.LightningModule):
         super().__init__()
         self.heads = build_heads(model)
         self.generator = build_generator(model)
-        self.discriminator: nn.Module | None = None
-        if discriminator == "projected":
-            self.discriminator = ProjectedDiscriminator(lite0, WIDTHS, image_size(model))
-        elif discriminator is not None:
-            self.discriminator = build_discriminator(model)
+        self.discriminator = None if discriminator is None else discriminator_of(model, discriminator)
 
     def styles(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
         """W+ [N, rows, w_dim]: the generator's mean style plus what the heads make of the latents."""
@@ -34,3 +30,10 @@ class DecoderModule(pl.LightningModule):
 
     def forward(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
         return decode(self.heads, self.generator, latents, quality)
+
+
+def discriminator_of(model: ModelConfig, kind: str) -> nn.Module:
+    """A discriminator of this kind for images of the model's size."""
+    if kind == "projected":
+        return ProjectedDiscriminator(lite0, WIDTHS, image_size(model))
+    return build_discriminator(model)

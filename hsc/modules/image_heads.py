@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from hsc.config import Config, StageConfig
 from hsc.losses import Loss
 from hsc.modules.base import TrainableModule, output_without_rate
-from hsc.modules.rate_distortion import Compared, Objective
+from hsc.modules.rate_distortion import Compared
 from hsc.nets.build import build_generator
 from hsc.nets.mobile_stylegan import OWN_LAYERS
 from hsc.validation_output import CodecOutput
@@ -30,9 +30,8 @@ class ImageHeadModule(TrainableModule):
     """
 
     def __init__(self, config: Config, stage: StageConfig, losses: Mapping[str, Loss], samples_before: int = 0) -> None:
-        super().__init__(config, stage, samples_before)
+        super().__init__(config, stage, losses, samples_before)
         self.decoder = nn.ModuleDict({"generator": build_generator(config.model)})
-        self.objective = Objective(stage, self.layer_names, losses)
         self.freeze_untrained()
         self.to(memory_format=torch.channels_last)
 

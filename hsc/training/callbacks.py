@@ -14,7 +14,7 @@ from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 
 from hsc import callbacks
 from hsc.callbacks.base import described_metrics, logged_info
-from hsc.config import Config, StageConfig, to_yaml
+from hsc.config import Config, to_yaml
 from hsc.errors import HscError
 from hsc.judges import NotAvailable, load_judge
 from hsc.metrics.info import distance_names, logged_name
@@ -190,36 +190,33 @@ class EarlyStop(pl.Callback):
 
 
 def report_callbacks(config: Config, name: str) -> list[pl.Callback]:
-    """Pictures and judges for every stage; rate where there are files to weigh."""
+    """Pictures for every stage; judges of what it decodes, or of the faces that a prior samples; rate where there are
+    files to weigh.
+    """
     stage, judges = config.stages[name], config.judges
-    reports: list[pl.Callback] = [
-        callbacks.ProvenanceCallback(to_yaml(config)),
-        callbacks.SampleGridCallback(),
-        callbacks.PerceptualCallback({logged_name(judge): judge for judge in judges.perceptual}),
-    ]
-    if judges.identity != "none":
-        reports.append(callbacks.IdentityAccuracyCallback(judges.identity))
-    if judges.landmarks != "none":
-        reports.append(callbacks.LandmarkErrorCallback(judges.landmarks))
-    if judges.distribution != "none" and draws_faces(stage):
-        reports.append(callbacks.GeneratedFacesCallback(judges.distribution, judges.distribution_faces))
-    elif judges.distribution != "none":
-        reports.append(callbacks.FIDCallback(judges.distribution))
-    if stage.quantises:
-        reports += [callbacks.BppCallback(), callbacks.SymbolStatisticsCallback()]
-    return [*reports, callbacks.WandbTableCallback(), callbacks.BestValueCallback(monitored(config, name))]
-
-
-def draws_faces(stage: StageConfig) -> bool:
-    """Whether the stage's random faces are what it is judged by."""
-    return stage.module == "prior" and stage.is_adversarial
+    reports: list[pl.Callback] = [callbacks.ProvenanceCallback(to_yaml(config)), callbacks.SampleGridCallback()]
+    if stage.module == "prior":
+        if judges.distribution != "none":
+            reports.append(callbacks.GeneratedFacesCallback(judges.distribution, judges.distribution_faces))
+    else:
+        reports.append(callbacks.PerceptualCallback({logged_name(judge): judge for judge in judges.perceptual}))
+        if judges.identity != "none":
+            reports.append(callbacks.IdentityAccuracyCallback(judges.identity))
+        if judges.landmarks != "none":
+            reports.append(callbacks.LandmarkErrorCallback(judges.landmarks))
+        if judges.distribution != "none":
+            reports.append(callbacks.FIDCallback(judges.distribution))
+        if stage.quantises:
+            reports += [callbacks.BppCallback(), callbacks.SymbolStatisticsCallback()]
+        reports.append(callbacks.WandbTableCallback())
+    return [*reports, callbacks.BestValueCallback(monitored(config, name))]
 
 
 def monitored(config: Config, name: str) -> str:
     """The logged value that tells a stage's best validation: how lifelike the faces are that a prior draws, where that
     is measured, else the stage's `monitor`."""
     stage = config.stages[name]
-    if not stage.patience and draws_faces(stage) and config.judges.distribution != "none":
+    if not stage.patience and stage.module == "prior" and config.judges.distribution != "none":
         with suppress(NotAvailable):
             _, distance = distance_names(load_judge(config.judges.distribution))
             return f"val/generated/{distance}"

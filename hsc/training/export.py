@@ -1,8 +1,8 @@
-"""From finished stages to files people use: a prior (generator, encoder, heads) and a codec."""
+"""From finished stages to files people use: a prior, which is a generator, and a codec."""
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,22 +11,20 @@ import torch
 from torch import Tensor
 
 from hsc import codec_file
-from hsc.checkpoints import load_generator, save_generator, weights_file
-from hsc.checkpoints.storage import as_stored, to_store
+from hsc.checkpoints import load_generator, save_generator
+from hsc.checkpoints.storage import as_stored
 from hsc.codec import Codec
 from hsc.config import Config, StageConfig
 from hsc.data.module import FaceDataModule
 from hsc.data.sets import first_set
 from hsc.files import sha256
 from hsc.modules.codec import CodecModule
-from hsc.modules.prior import reconstructs
 from hsc.training.judge_independence import trained_by
 from hsc.training.stage import data_module
 from hsc.training.stage_identity import code_hash
-from hsc.training.weights import PRIOR, load_start
+from hsc.training.weights import load_start
 
 FACES_WEIGHED = 100
-PRIOR_PARTS = ("encoder.", "decoder.heads.", "decoder.generator.")
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,8 @@ class Export:
         if self._settings.quantises:
             self._write_codec(path)
         else:
-            self._write_prior(path)
+            small = self._settings.module == "image_head"
+            save_generator(path, load_generator(self.weights), self._card, small)
 
     @property
     def _settings(self) -> StageConfig:
@@ -66,19 +65,6 @@ class Export:
         if self._settings.quantises:
             card |= {"data": first_set(self._settings.data.path), "validation": self._settings.data.validation}
         return card
-
-    def _write_prior(self, path: Path) -> None:
-        """The generator with the encoder and heads that invert it: where codecs are trained from. A prior that was
-        trained without reconstruction is its generator alone.
-        """
-        stage = self._settings
-        if stage.module == "image_head" or (stage.module == "prior" and not reconstructs(self.config, stage)):
-            small = stage.module == "image_head"
-            save_generator(path, load_generator(self.weights), self._card, small)
-            return
-        held = weights_file.load(self.weights).tensors
-        tensors = {name: value for name, value in held.items() if name.startswith(PRIOR_PARTS)}
-        weights_file.save(path, to_store(tensors), PRIOR, asdict(self.config.model), self._card)
 
     def _write_codec(self, path: Path) -> None:
         """The stage's networks as a codec file, whose card also holds the mean bytes of a face at each quality."""

@@ -27,7 +27,7 @@ from hsc.training.judge_independence import check_judge_independence, check_repo
 from hsc.training.loggers import WANDB_ID, check_loggers, run_loggers
 from hsc.training.progress import RunOutput, TimeEstimate, run_progress
 from hsc.training.stage import check_stage, run_stage
-from hsc.training.stage_folder import DONE
+from hsc.training.stage_folder import DONE, WEIGHTS
 from hsc.training.terminal import Terminal, Verbosity, say
 from hsc.training.trainer import check_devices, check_flags, die_with_first_process, is_fast_dev_run, shows_no_bar
 from hsc.training.weights import start_file, with_model_of
@@ -109,6 +109,8 @@ def _summary(config: Config, folder: Path, seconds: float) -> list[str]:
         lines.append(f"next: hsc evaluate {shlex.join([str(folder), '--data', data, '--out', str(out)])}")
     elif prior.exists():
         lines.append(f"next: hsc prior sample {shlex.join([str(prior), 'faces.png'])} --count 16")
+    else:
+        lines.append(f"weights, for `init` of a codec's stage: {folder / config.run[-1] / WEIGHTS}")
     return lines
 
 
@@ -136,10 +138,13 @@ def _finish(config: Config, folder: Path, finished: dict[str, Path]) -> None:
     """The results as files of their own, and the marker by which a run, whatever its process's exit status, is known to
     be complete. Where both are there already for these weights, nothing is written again.
 
-    The last stage without quantisation is a prior, the last with it a codec.
+    Of several priors and codecs the last ones; a codec stage without quantisation leaves neither.
     """
-    last = {CODEC if config.stages[name].quantises else PRIOR: name for name in config.run}
-    exports = {file: Export(config, last[file], finished[last[file]]) for file in (PRIOR, CODEC) if file in last}
+    exports = {
+        CODEC if config.stages[name].quantises else PRIOR: Export(config, name, finished[name])
+        for name in config.run
+        if config.stages[name].quantises or config.stages[name].module != "codec"
+    }
     done = {"stages": config.run, "files": {file: export.key for file, export in exports.items()}}
     if _read_json(folder / DONE) == done and all((folder / file).exists() for file in exports):
         return

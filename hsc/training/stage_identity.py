@@ -162,8 +162,6 @@ def _decisive_settings(config: Config, stage: StageConfig) -> dict[str, Any]:
     elsewhere = ("init", "data", "losses", "precision")
     without_effect = ("save_every", "log_every", "validate_every", "patience", "monitor")
     unused = [field for field, (used, _) in USED.items() if not used(stage)]
-    if not stage.is_adversarial:
-        unused.append("adversarial")
     settings = _without({*elsewhere, *without_effect, *unused}, asdict(stage))
     decoded = decoded_layers(stage, config.model)
     return settings | {
@@ -188,6 +186,8 @@ def _without(fields: Set[str], settings: Mapping[str, Any], path: str = "") -> d
 def _decisive_model(config: Config, stage: StageConfig) -> dict[str, Any]:
     """Of the model's config what the stage uses: sweeps over λ or the entropy model do not train the prior again."""
     model = asdict(config.model)
+    if stage.module == "prior":
+        return {"generator": model["generator"]}
     for layer in model["layers"].values():
         layer["grid"] = 0  # a former field: with it runs of earlier versions know their finished stages
     if not stage.quantises:

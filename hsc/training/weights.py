@@ -18,7 +18,7 @@ from hsc.released import find_weights
 from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
 from hsc.training.terminal import say
 
-KIND, PRIOR = "stage", "prior"  # of weights files: what a stage leaves, and encoder, heads and generator without a code
+KIND = "stage"  # of weights files: what a stage leaves
 DRAWN_FROM_PICTURES = tuple(f"decoder.heads.{part}." for part in ("styles", "modulation", "mend"))  # of PictureHeads
 COUNTERS = ("batches_seen", "augmentation", "path_length")
 
@@ -93,18 +93,15 @@ def set_starting_weights(
 def load_start(module: nn.Module, path: Path) -> list[str]:
     """Load every tensor that both have; returns the parts of the module that stay fresh.
 
-    Of a prior only what fits is taken: its generator serves codecs of any latents and qualities. So it is with a codec
-    whose decoder draws from pictures: it serves any code. Else raises HscError when a tensor of the same name has
-    another shape. Raises it too when nothing fits at all.
+    Of a codec whose decoder draws from pictures only what fits is taken: it serves any code. Else raises HscError when
+    a tensor of the same name has another shape. Raises it too when nothing fits at all.
     """
-    held, is_prior = _stage_tensors(path)
+    held = _stage_tensors(path)
     own = module.state_dict()
     common = {name: value for name, value in held.items() if name in own}
     misfits = [name for name, value in common.items() if value.shape != own[name].shape]
     must_fit: tuple[str, ...] = ("",)
-    if is_prior:
-        must_fit = ("decoder.generator.",)
-    elif any(name.startswith(DRAWN_FROM_PICTURES) for name in common):
+    if any(name.startswith(DRAWN_FROM_PICTURES) for name in common):
         must_fit = ("decoder.generator.", *DRAWN_FROM_PICTURES)
     if any(name.startswith(must_fit) for name in misfits):
         there, here = (tuple(tensors[misfits[0]].shape) for tensors in (common, own))
@@ -144,15 +141,13 @@ def fingerprint(path: Path | None) -> str:
     return "fresh" if path is None else sha256(path)
 
 
-def _stage_tensors(path: Path) -> tuple[dict[str, Tensor], bool]:
-    """The file's tensors under a stage's names, and whether it is a released prior."""
+def _stage_tensors(path: Path) -> dict[str, Tensor]:
+    """The file's tensors under a stage's names."""
     if weights_file.is_safetensors(path):
         held = weights_file.load(path)
-        if held.kind in (KIND, PRIOR, "codec"):
-            wide = {name: value.float() if value.is_floating_point() else value for name, value in held.tensors.items()}
-            return wide, held.kind == PRIOR
+        if held.kind in (KIND, "codec"):
+            return {name: value.float() if value.is_floating_point() else value for name, value in held.tensors.items()}
     with torch.no_grad():
         generator = load_generator(path)
     tensors = {f"decoder.generator.{name}": value for name, value in generator.state_dict().items()}
-    tensors |= {f"decoder.discriminator.{name}": value for name, value in load_discriminator(path).items()}
-    return tensors, False
+    return tensors | {f"decoder.discriminator.{name}": value for name, value in load_discriminator(path).items()}

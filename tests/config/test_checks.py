@@ -12,7 +12,7 @@ EXPERIMENT = {
     "name": "test",
     "defaults": {"data": {"path": "faces.zip"}, "losses": LOSSES},
     "stages": {
-        "prior": {"module": "prior", "train": ["encoder", "heads", "generator", "mapping", "discriminator"]},
+        "prior": {"module": "prior", "train": ["generator", "mapping", "discriminator"]},
         "inversion": {"quantise": "none", "train": ["encoder", "heads"]},
         "basic": {"layers": ["basic"]},
         "joint": {},
@@ -45,6 +45,7 @@ EXPERIMENT = {
         (["stages.joint.quantise=round", "stages.joint.round_after=0.5"], "stages.joint.round_after: only codec"),
         (["stages.inversion.prefixes=all"], "stages.inversion.prefixes: a stage without quantisation"),
         (["stages.prior.quantise=noise"], "stages.prior.quantise: only codec stages quantise"),
+        (["stages.prior.losses.enhanced.l2=2"], "stages.prior.losses.enhanced.l2: a prior stage learns from its discr"),
         (
             ["stages.prior.adversarial.discriminator=projected", "stages.prior.adversarial.r1_gamma=1"],
             "stages.prior.adversarial.r1_gamma: only the stylegan2 discriminator has it",
@@ -87,6 +88,8 @@ def test_defaults_are_for_the_stages_that_use_them(experiment: Path, tmp_path: P
             "stages.joint.adversarial.discriminator: projected needs images of 64² or more, not 32²",
         ),
         (["stages.joint.train=[discriminator]"], "stages.joint.train: names the discriminator alone"),
+        (["stages.prior.train=[encoder,generator]"], "stages.prior.train: a 'prior' stage has no part 'encoder'"),
+        (["stages.prior.adversarial.weight=0"], "stages.prior.adversarial.weight: must be above 0"),
         (["defaults.batch_size=30", "devices=4"], "defaults.batch_size: 30 is no multiple of devices=4"),
         (["stages.joint.batch_size=30", "devices=4"], "stages.joint.batch_size: 30 is no multiple"),
         (["devices=2", "stages.joint.accumulate=3"], "joint.batch_size: 32 is no multiple of devices=2 × accumulate=3"),
@@ -109,11 +112,9 @@ def test_fields_that_do_not_fit_each_other_are_refused(experiment: Path, words: 
     ("stage", "words", "adversarial"),
     [
         ("prior", [], True),
-        ("prior", ["stages.prior.adversarial.weight=0"], False),
         ("joint", [], False),
         ("joint", ["defaults.adversarial.weight=0.5"], False),
         ("joint", ["stages.joint.train=[heads,discriminator]"], True),
-        ("joint", ["stages.joint.train=[heads,discriminator]", "stages.joint.adversarial.weight=0"], False),
         ("inversion", ["stages.inversion.train=[encoder,heads,discriminator]"], True),
     ],
 )

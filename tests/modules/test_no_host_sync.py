@@ -49,7 +49,7 @@ def test_no_step_asks_for_a_value(fit: Callable, kind: str, monkeypatch: pytest.
 
     unseen(torch.optim.Adam, "step")
     unseen(CodecModule, "_decoded_prefixes")
-    adversarial = {"module": "prior", "train": ["encoder", "generator", "mapping", "discriminator"]}
+    adversarial = {"module": "prior", "train": ["generator", "mapping", "discriminator"]}
     config = tiny_config(log_every=100, **(adversarial if kind == "prior" else {}))
     made: type[TrainableModule] = PriorModule if kind == "prior" else CodecModule
     module = made(config, config.stages["only"], load_losses(["l2"]))

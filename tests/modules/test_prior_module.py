@@ -8,22 +8,18 @@ import torch
 from tiny_model import tiny_config
 
 from hsc.config.schema import AdversarialConfig
-from hsc.losses import load_losses
 from hsc.modules.batch_slice import WHOLE_BATCH, BatchSlice
 from hsc.modules.prior import PriorModule
 from hsc.nets.discriminator import r1_penalty
 
-EVERYTHING = ["encoder", "heads", "generator", "mapping", "discriminator"]
+EVERYTHING = ["generator", "mapping", "discriminator"]
 
 
-def module(train: list[str] = EVERYTHING, reconstruct: bool = True, accumulate: int = 1, **adversarial) -> PriorModule:
+def module(train: list[str] = EVERYTHING, accumulate: int = 1, **adversarial) -> PriorModule:
     torch.manual_seed(0)
     settings = AdversarialConfig(**adversarial)
-    losses = {} if reconstruct else {"losses": {}}
-    config = tiny_config(
-        module="prior", train=train, adversarial=settings, log_every=1, accumulate=accumulate, **losses
-    )
-    return PriorModule(config, config.stages["only"], load_losses(["l2"]))
+    config = tiny_config(module="prior", train=train, adversarial=settings, log_every=1, accumulate=accumulate)
+    return PriorModule(config, config.stages["only"], {})
 
 
 def moved(prior: PriorModule, before: dict[str, torch.Tensor]) -> set[str]:
@@ -54,13 +50,6 @@ def test_frozen_parts_stay(fit: Callable):
     before = state(prior)
     fit(prior, batches=2)
     assert moved(prior, before) == {"generator", "discriminator"}
-
-
-def test_without_adversary_only_reconstruction_learns(fit: Callable):
-    prior = module(weight=0.0, r1_every=1)
-    before = state(prior)
-    assert len(fit(prior, batches=2).steps) == 2
-    assert moved(prior, before) == {"encoder", "heads", "generator"}
 
 
 def test_penalty_comes_every_so_many_steps_with_augmentation_on(fit: Callable, monkeypatch: pytest.MonkeyPatch):
@@ -98,7 +87,7 @@ def test_augmentation_follows_the_discriminator(fit: Callable, bias: float, dire
     with torch.no_grad():
         prior.decoder.discriminator.out.bias.fill_(bias)
     fit(prior, batches=2)
-    assert float(prior.augmentation) == pytest.approx(0.5 + direction * 2 * 2 / 100)  # two images of each batch
+    assert float(prior.augmentation) == pytest.approx(0.5 + direction * 2 * 4 / 100)  # four images of each batch
 
 
 def test_generated_faces_are_the_same_at_every_call():
@@ -108,31 +97,8 @@ def test_generated_faces_are_the_same_at_every_call():
     assert torch.equal(first, again)
 
 
-def test_validation_shows_reconstructions():
-    prior = module().eval()
-    output = prior.validation_step({"image": torch.zeros(2, 3, 48, 48), "name": ["a", "b"]}, 0)
-    assert list(output.layers) == ["enhanced"]
-    assert output.layers["enhanced"].images.shape == (2, 3, 48, 48)
-    assert output.layers["enhanced"].bits_estimated.isnan().all()
-    assert not output.symbols
-
-
-def test_without_losses_only_the_adversary_teaches(fit: Callable):
-    prior = module(reconstruct=False)
-    before = state(prior)
-    fit(prior, batches=2)
-    assert moved(prior, before) == {"generator", "mapping", "discriminator"}
-    assert prior.validation_step({"image": torch.zeros(2, 3, 32, 32), "name": ["a", "b"]}, 0).layers == {}
-
-
-def test_without_losses_the_whole_batch_meets_the_adversary(fit: Callable):
-    for reconstruct, images in ((True, 2), (False, 4)):
-        prior = module(reconstruct=reconstruct)
-        seen = []
-        original = prior._random_styles
-        prior._random_styles = lambda n, *rest, seen=seen, original=original: seen.append(n) or original(n, *rest)
-        fit(prior)
-        assert seen == [images, images]
+def test_validation_decodes_nothing():
+    assert module().validation_step({"image": torch.zeros(2, 3, 32, 32), "name": ["a", "b"]}, 0).layers == {}
 
 
 @pytest.mark.parametrize("blocks", [0, 1, 3])
@@ -171,7 +137,7 @@ def test_path_length_is_the_slope_of_the_image_along_the_styles():
     """Against finite differences: the gradient's length in each row, at the noise that the penalty drew."""
     prior = module(path_weight=2.0).eval()
     prior._trainer = type("Alone", (), {"world_size": 1})()
-    generator = prior.decoder.generator
+    generator = prior.generator
     styles = torch.randn(2, generator.num_rows, generator.w_dim)
     prior._random_styles = lambda *_: styles.clone().requires_grad_()
     values: dict[str, torch.Tensor] = {}
@@ -197,7 +163,7 @@ def test_path_length_is_the_slope_of_the_image_along_the_styles():
 
 def test_collapsed_fakes_are_seen_as_such(fit: Callable):
     """The discriminator learns from the deviation among real images, and that among generated ones, apart."""
-    prior = module(reconstruct=False, ada_target=0.0)
+    prior = module(ada_target=0.0)
     picture = torch.nn.Parameter(torch.zeros(1, 3, 32, 32))
     prior.decoder.generator.synthesis = lambda styles, **_: picture.expand(len(styles), -1, -1, -1)
     deviations = []
@@ -212,12 +178,9 @@ def test_collapsed_fakes_are_seen_as_such(fit: Callable):
     assert fake.max() < 1e-3 < 1e-2 < real.min()
 
 
-@pytest.mark.parametrize("reconstruct", [True, False])
-def test_a_step_in_parts_learns_the_same(fit: Callable, reconstruct: bool):
+def test_a_step_in_parts_learns_the_same(fit: Callable):
     """But for statistics over images of a batch, which a single image has none of."""
-    whole, parts = (
-        module(reconstruct=reconstruct, accumulate=accumulate, r1_every=2, ada_kimg=0.05) for accumulate in (1, 2)
-    )
+    whole, parts = (module(accumulate=accumulate, r1_every=2, ada_kimg=0.05) for accumulate in (1, 2))
     for prior in (whole, parts):
         prior.discriminator.group_size = 1
         prior.augmentation.fill_(0.8)

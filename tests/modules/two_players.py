@@ -26,7 +26,7 @@ from hsc.training.terminal import filter_lightning_logs
 
 MODULES: dict[str, tuple[type[AdversarialModule], list[str]]] = {
     "codec": (CodecModule, ["encoder", "gain", "entropy", "heads", "generator", "discriminator"]),
-    "prior": (PriorModule, ["encoder", "heads", "generator", "mapping", "discriminator"]),
+    "prior": (PriorModule, ["generator", "mapping", "discriminator"]),
 }
 BATCH, STEPS = 8, 2
 

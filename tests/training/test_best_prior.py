@@ -16,11 +16,9 @@ pytestmark = pytest.mark.slow
 
 KILLED = -signal.SIGKILL
 DISTANCE = "val/generated/kid_brightness"
-# No losses: nothing is reconstructed. Of a generator at this rate the first faces are nearer than the last.
+# Of a generator at this rate the first faces are nearer than the last.
 ADVERSARIAL = (
     "run=[prior]",
-    "stages.prior.train=[generator,mapping,discriminator]",
-    *(f"defaults.losses.{layer}.l2=0" for layer in ("basic", "middle", "enhanced")),
     "stages.prior.adversarial.path_weight=2",
     "stages.prior.learning_rate=0.05",
     "stages.prior.validate_every=2",

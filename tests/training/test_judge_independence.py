@@ -84,7 +84,6 @@ def test_others_report(file: Path, override: str) -> None:
     [
         "stages.joint.losses.basic.landmarks=0",
         "stages.joint.layer_weights.basic=0",
-        "stages.joint={module: prior, train: [generator, encoder], losses: {enhanced: {l2: 1}}}",
     ],
 )
 def test_what_weighs_nothing_trains_nothing(file: Path, override: str, monkeypatch: pytest.MonkeyPatch) -> None:

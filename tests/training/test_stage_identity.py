@@ -85,7 +85,8 @@ def test_validation_counts_where_it_chooses_the_weights(identity_of):
 
 
 def test_a_prior_is_not_trained_again_for_what_only_codecs_use(identity_of):
-    words = ["model.entropy.depth=2", "model.lambdas=[1, 0.5]", "defaults.prefixes=all", "defaults.losses.basic.l2=3"]
+    words = ["model.entropy.depth=2", "model.lambdas=[1, 0.5]", "model.heads_hidden=8", "model.layers.basic.dim=4"]
+    words += ["defaults.prefixes=all", "defaults.losses.enhanced.l2=3"]
     assert identity_of(*words, stage="prior").key == identity_of(stage="prior").key
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 STAGES = {
     "prior": {
         "module": "prior",
-        "train": ["encoder", "heads", "generator", "mapping", "discriminator"],
+        "train": ["generator", "mapping", "discriminator"],
         "adversarial": {"r1_every": 2, "ada_kimg": 0.05},
         "steps": 5,
     },
