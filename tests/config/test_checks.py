@@ -21,44 +21,41 @@ EXPERIMENT = {
 }
 
 
+def assert_refused(experiment: Path, words: list[str], *messages: str) -> None:
+    """For the key of the last word."""
+    with pytest.raises(HscError) as caught:
+        config.load([experiment], words)
+    key, _, said = str(caught.value).removeprefix("config: ").partition(": ")
+    assert words[-1].startswith(f"{key}=")
+    assert all(message in said for message in messages), said
+
+
+LEARNS = "stages.joint.train=[heads,discriminator]"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["stages.joint.adversarial.weight=1"], "stages.joint.adversarial.weight: the stage has no discriminator"),
-        (
-            ["stages.basic.adversarial={r1_gamma: 1}"],
-            "stages.basic.adversarial.r1_gamma: the stage has no discriminator",
-        ),
-        (
-            ["stages.joint.train=[heads,discriminator]", "stages.joint.adversarial.path_weight=1"],
-            "stages.joint.adversarial.path_weight: only prior stages draw faces at random",
-        ),
-        (
-            ["stages.joint.train=[heads,discriminator]", "stages.joint.lr_scale.discriminator=0.1"],
-            "stages.joint.lr_scale.discriminator: the discriminator's rate is adversarial.learning_rate",
-        ),
-        (
-            ["stages.joint.lr_scale.generator=0.1"],
-            "stages.joint.lr_scale.generator: the stage does not train generator",
-        ),
-        (["stages.prior.round_after=0.5"], "stages.prior.round_after: only codec stages with quantise: noise"),
-        (["stages.joint.quantise=round", "stages.joint.round_after=0.5"], "stages.joint.round_after: only codec"),
-        (["stages.inversion.prefixes=all"], "stages.inversion.prefixes: a stage without quantisation"),
-        (["stages.prior.quantise=noise"], "stages.prior.quantise: only codec stages quantise"),
-        (["stages.prior.losses.enhanced.l2=2"], "stages.prior.losses.enhanced.l2: a prior stage learns from its discr"),
+        (["stages.joint.adversarial.weight=1"], "the stage has no discriminator"),
+        (["stages.basic.adversarial.r1_gamma=1"], "the stage has no discriminator"),
+        ([LEARNS, "stages.joint.adversarial.path_weight=1"], "only prior stages draw faces at random"),
+        ([LEARNS, "stages.joint.lr_scale.discriminator=0.1"], "the discriminator's rate is adversarial.learning_rate"),
+        (["stages.joint.lr_scale.generator=0.1"], "the stage does not train generator"),
+        (["stages.prior.round_after=0.5"], "only codec stages with quantise: noise"),
+        (["stages.joint.quantise=round", "stages.joint.round_after=0.5"], "only codec stages with quantise: noise"),
+        (["stages.inversion.prefixes=all"], "a stage without quantisation"),
+        (["stages.prior.quantise=noise"], "only codec stages quantise"),
+        (["stages.prior.losses.enhanced.l2=2"], "a prior stage learns from its discr"),
         (
             ["stages.prior.adversarial.discriminator=projected", "stages.prior.adversarial.r1_gamma=1"],
-            "stages.prior.adversarial.r1_gamma: only the stylegan2 discriminator has it",
+            "only the stylegan2 discriminator has it",
         ),
         (["stages.basic.losses.middle.l2=2"], "only losses and layer_weights of basic count in this stage"),
         (["stages.inversion.layer_weights.basic=2"], "only losses and layer_weights of enhanced count in this stage"),
     ],
 )
 def test_fields_that_a_stage_ignores_are_refused(experiment: Path, words: list[str], message: str) -> None:
-    with pytest.raises(HscError) as caught:
-        config.load([experiment], words)
-    assert message in str(caught.value)
-    assert "remove it" in str(caught.value)
+    assert_refused(experiment, words, message, "remove it")
 
 
 @pytest.mark.parametrize(
@@ -72,40 +69,45 @@ def test_defaults_are_for_the_stages_that_use_them(experiment: Path, tmp_path: P
     assert config.load([resolved]) == loaded
 
 
+SMALL = ["model.layers.middle.rows=2", *(f"model.{net}.channels=[8, 8, 8, 8]" for net in ("generator", "encoder"))]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["stages.prior.compile=true", "stages.prior.adversarial.path_weight=2"], "stages.prior.compile: path lengths"),
+        (["stages.prior.adversarial.path_weight=2", "stages.prior.compile=true"], "path lengths"),
         (
-            ["stages.prior.adversarial.discriminator=projected", "model.layers.middle.rows=2"]
-            + [f"model.{net}.channels=[8, 8, 8, 8]" for net in ("generator", "encoder")],
-            "stages.prior.adversarial.discriminator: projected needs images of 64² or more, not 32²",
+            [*SMALL, "stages.prior.adversarial.discriminator=projected"],
+            "projected needs images of 64² or more, not 32²",
         ),
         (
-            ["stages.joint.adversarial.discriminator=projected", "stages.joint.train=[heads,discriminator]"]
-            + ["model.layers.middle.rows=2"]
-            + [f"model.{net}.channels=[8, 8, 8, 8]" for net in ("generator", "encoder")],
-            "stages.joint.adversarial.discriminator: projected needs images of 64² or more, not 32²",
+            [*SMALL, LEARNS, "stages.joint.adversarial.discriminator=projected"],
+            "projected needs images of 64² or more, not 32²",
         ),
-        (["stages.joint.train=[discriminator]"], "stages.joint.train: names the discriminator alone"),
-        (["stages.prior.train=[encoder,generator]"], "stages.prior.train: a 'prior' stage has no part 'encoder'"),
-        (["stages.prior.adversarial.weight=0"], "stages.prior.adversarial.weight: must be above 0"),
-        (["defaults.batch_size=30", "devices=4"], "defaults.batch_size: 30 is no multiple of devices=4"),
-        (["stages.joint.batch_size=30", "devices=4"], "stages.joint.batch_size: 30 is no multiple"),
-        (["devices=2", "stages.joint.accumulate=3"], "joint.batch_size: 32 is no multiple of devices=2 × accumulate=3"),
-        (["defaults.data.path=???"], "data.path: must be given"),
-        (["name=???"], "name: must be given"),
-        (["name=.."], "name: must be the name of a folder"),
-        (["model.layers.more.dim=4"], "model.layers.more.rows: must be given"),
-        (["model.linear_path=32"], "model.linear_path: needs generator.architecture: mobilestylegan; or leave it 0"),
-        (["model.entropy.heads=5"], "model.entropy.heads: 5 does not divide width 96"),
-        (["model.encoder.channels=[8,8]"], "model.encoder.channels: 2 widths, but the generator has 5 resolutions"),
+        (["stages.joint.train=[discriminator]"], "names the discriminator alone"),
+        (["stages.prior.train=[encoder,generator]"], "a 'prior' stage has no part 'encoder'"),
+        (["stages.prior.adversarial.weight=0"], "must be above 0"),
+        (["devices=4", "defaults.batch_size=30"], "30 is no multiple of devices=4"),
+        (["devices=4", "stages.joint.batch_size=30"], "30 is no multiple"),
+        (
+            ["devices=2", "stages.joint.accumulate=3", "stages.joint.batch_size=32"],
+            "32 is no multiple of devices=2 × ac",
+        ),
+        (["defaults.data.path=???"], "must be given"),
+        (["name=???"], "must be given"),
+        (["name=.."], "must be the name of a folder"),
+        (["model.linear_path=32"], "needs generator.architecture: mobilestylegan; or leave it 0"),
+        (["model.entropy.heads=5"], "5 does not divide width 96"),
+        (["model.encoder.channels=[8,8]"], "2 widths, but the generator has 5 resolutions"),
     ],
 )
 def test_fields_that_do_not_fit_each_other_are_refused(experiment: Path, words: list[str], message: str) -> None:
-    with pytest.raises(HscError) as caught:
-        config.load([experiment], words)
-    assert message in str(caught.value)
+    assert_refused(experiment, words, message)
+
+
+def test_a_new_layer_must_say_how_many_rows_it_has(experiment: Path) -> None:
+    with pytest.raises(HscError, match=r"model\.layers\.more\.rows: must be given"):
+        config.load([experiment], ["model.layers.more.dim=4"])
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from hsc import config
 from hsc.config.schema import Config
 from hsc.errors import HscError
 
-ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENT = {
     "name": "test",
     "defaults": {"data": {"path": "faces.zip"}, "learning_rate": 0.002, "losses": {"basic": {"l2": 1}}},
@@ -52,10 +51,6 @@ def test_the_resolved_config_loads_to_itself(experiment: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        (
-            "stages.first.lerning_rate=1",
-            "unknown key 'stages.first.lerning_rate', did you mean 'stages.first.learning_rate'?",
-        ),
         ("defaults.data.pth=x", "unknown key 'defaults.data.pth', did you mean 'defaults.data.path'?"),
         ("model.layers.basic.dimm=4", "unknown key 'model.layers.basic.dimm', did you mean 'model.layers.basic.dim'?"),
         ("zzz=1", "unknown key 'zzz' (known: name, runs"),
@@ -63,19 +58,15 @@ def test_the_resolved_config_loads_to_itself(experiment: Path, tmp_path: Path) -
         ("seed=1.5", "seed: must be a whole number from 0 to 4294967295 (not 1.5)"),
         ("run=[thirst]", "run: unknown stage 'thirst', did you mean 'first'?"),
         ("run=[first,first]", "run: names stage 'first' twice"),
-        ("run=first", "run: must be a list, such as [first] (not first)"),
         ("stages.frist.steps=4000", "unknown stage 'frist', did you mean 'first'?"),
         ("run=[]", "run: lists no stage"),
         ("model.layers.basic.rows=4", "model.layers: their rows add up to 11, but a 64² stylegan2 has 10"),
         ("model.linear_path=48", "model.linear_path: must be one of 0, 8, 16, 32, 64 (not 48)"),
-        ("model.linear_path=4", "model.linear_path: must be one of 0, 8, 16, 32, 64 (not 4)"),
         ("model.lambdas=[0.1,0.2]", "model.lambdas: must fall"),
         ("stages.first.layers=[middle]", "stages.first.layers: ['middle'] is no prefix"),
         ("stages.first.train=[image_head]", "a 'codec' stage has no part 'image_head'"),
-        ("stages.first.batch_size=0", "stages.first.batch_size: must be from 1 to 65536 (not 0)"),
         ("defaults.batch_size=0", "config: defaults.batch_size: must be from 1 to 65536 (not 0)"),
         ("stages.first.precision=16-mixed", "stages.first.precision: must be auto, 32-true or bf16-mixed (not"),
-        ("devices=3", "stages.first.batch_size: 32 is no multiple of devices=3"),
     ],
 )
 def test_what_cannot_work_is_refused_by_its_full_key(experiment: Path, word: str, message: str) -> None:
@@ -103,17 +94,15 @@ def of_key(key: str, value: object) -> dict:
 
 
 @pytest.mark.parametrize("key", FORMER)
-@pytest.mark.parametrize("place", ["file", "word", "agent's file"])
-def test_a_key_by_its_former_name_is_refused_with_the_new_one(
-    experiment: Path, tmp_path: Path, key: str, place: str
-) -> None:
+def test_a_key_by_its_former_name_is_refused_with_the_new_one(experiment: Path, tmp_path: Path, key: str) -> None:
+    """In a file, a word and the file of an agent."""
     now, value = FORMER[key]
     more, given = tmp_path / "more.yaml", tmp_path / "arguments.json"
     more.write_text(yaml.safe_dump(of_key(key, value)))
     given.write_text(json.dumps({key: value}))
-    files = {"file": [more], "agent's file": [given]}.get(place, [])
-    with pytest.raises(HscError, match=rf"^config: {key}: is called {now} now$"):
-        config.load([experiment, *files], [f"{key}={json.dumps(value)}"] if place == "word" else [])
+    for files, words in (([more], []), ([], [f"{key}={json.dumps(value)}"]), ([given], [])):
+        with pytest.raises(HscError, match=rf"^config: {key}: is called {now} now$"):
+            config.load([experiment, *files], words)
 
 
 @pytest.mark.parametrize("key", ["stages.first.distillation", "model.layers.enhanced.grid"])
@@ -143,50 +132,43 @@ def test_what_a_checkpoint_has_under_former_names_is_read(tmp_path: Path) -> Non
     assert (stage.decode_with, stage.layer_weights, stage.losses) == ("linear", {"basic": 2}, {"basic": {"clip": 1}})
 
 
-MOBILE = ("model.generator.architecture=mobilestylegan", "model.generator.input=const")
+ARCHITECTURE, CONST = "model.generator.architecture=mobilestylegan", "model.generator.input=const"
+ROWS, WIDTHS = "model.layers.enhanced.rows=9", "model.encoder.channels=[8,8,8,8,8,8]"
+MOBILE = [ARCHITECTURE, CONST, ROWS, WIDTHS]
+LINEAR = [*MOBILE, "model.linear_path=64"]
+ONLY_CODEC_STAGES = "stages.second.module: only codec stages have a linear path; leave model.linear_path 0"
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["model.generator.architecture=stylegan3"], "must be stylegan2 or mobilestylegan (not stylegan3)"),
-        ([*MOBILE], "their rows add up to 10, but a 128² mobilestylegan has 16"),
-        ([*MOBILE, "model.layers.enhanced.rows=9"], "5 widths, but the generator has 6 resolutions"),
-        (["model.generator.architecture=mobilestylegan"], "model.generator.input"),
+        (["model.generator.full=[8,8,8,8,8,8]"], "only a mobilestylegan draws two sizes"),
+        ([ARCHITECTURE, CONST], "their rows add up to 10, but a 128² mobilestylegan has 16"),
+        ([ARCHITECTURE, CONST, ROWS], "5 widths, but the generator has 6 resolutions"),
+        ([ARCHITECTURE, ROWS, WIDTHS], "model.generator.input"),
         ([*MOBILE, "model.generator.channels=[8,8,6,8,8]"], "all but the last are multiples of 4"),
-        (
-            [*MOBILE, "model.linear_path=64", "stages.second={module: prior, train: [generator]}"],
-            "stages.second.module: only codec stages have a linear path; leave model.linear_path 0",
-        ),
-        (
-            [*MOBILE, "model.linear_path=64", "stages.second={module: image_head, train: [image_head]}"],
-            "stages.second.module: only codec stages have a linear path",
-        ),
+        ([*LINEAR, "stages.second={module: prior, train: [generator]}"], ONLY_CODEC_STAGES),
+        ([*LINEAR, "stages.second={module: image_head, train: [image_head]}"], ONLY_CODEC_STAGES),
         ([*MOBILE, "model.generator.full=[8,8,8,8,8]"], "has more widths than channels, at most 8, and begins with"),
         ([*MOBILE, "model.generator.full=[8,8,4,8,8,8]"], "generator.full: has more widths than channels"),
         ([*MOBILE, "stages.second.decode_with=full"], "the generator has no full size; set model.generator.full"),
         ([*MOBILE, "stages.second.init_full=ffhq1024"], "the generator has no full size; set model.generator.full"),
         ([*MOBILE, "stages.second.decode_with=linear"], "the model has no linear path; set model.linear_path"),
-        ([*MOBILE, "model.generator.channels=[8,8,8,8,8,8,8,8,8]"], "a mobilestylegan has at most 8"),
+        (
+            [*MOBILE[:3], *(f"model.{net}.channels={[8] * n}" for net, n in (("encoder", 10), ("generator", 9)))],
+            "a mobilestylegan has at most 8",
+        ),
     ],
 )
-def test_what_no_mobile_stylegan_can_be(experiment: Path, words: list[str], message: str) -> None:
-    widths = {"[8,8,8,8,8,8,8,8,8]": "[8,8,8,8,8,8,8,8,8,8]"}.get(words[-1].partition("=")[2], "[8,8,8,8,8,8]")
-    fitting = ["model.layers.enhanced.rows=9", f"model.encoder.channels={widths}"]
-    given = words if "add up" in message or "resolutions" in message else [*words, *fitting]
+def test_what_no_generator_can_be_is_refused(experiment: Path, words: list[str], message: str) -> None:
     with pytest.raises(HscError) as caught:
-        config.load([experiment], given)
+        config.load([experiment], words)
     assert message in str(caught.value)
 
 
-def test_a_stylegan2_has_one_size(experiment: Path) -> None:
-    with pytest.raises(HscError, match="only a mobilestylegan draws two sizes"):
-        config.load([experiment], ["model.generator.full=[8,8,8,8,8,8]"])
-
-
-def test_mobile_stylegan(experiment: Path) -> None:
-    words = [*MOBILE, "model.layers.enhanced.rows=9", "model.encoder.channels=[8,8,8,8,8,8]"]
-    generator = config.load([experiment], words).model.generator
+def test_a_mobile_stylegan_has_16_rows_at_every_size(experiment: Path) -> None:
+    generator = config.load([experiment], MOBILE).model.generator
     assert (generator.resolutions[-1], generator.num_rows) == (128, 16)
 
 
