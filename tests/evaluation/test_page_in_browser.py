@@ -88,18 +88,54 @@ def opened(browser, comparison) -> Iterator:
         yield lambda view="", page=comparison, **settings: open_page(page, view, **settings)
 
 
+@pytest.fixture
+def page(opened):
+    """The comparison as it opens on a desk."""
+    return opened()
+
+
+def drag(page, box: dict, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """From one place of a box to another, in pixels."""
+    page.mouse.move(box["x"] + start[0], box["y"] + start[1])
+    page.mouse.down()
+    page.mouse.move(box["x"] + end[0], box["y"] + end[1], steps=4)
+    page.mouse.up()
+
+
+def press(page, place, *keys: str) -> None:
+    place.focus()
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def places(page) -> list[str | None]:
+    """Where the points of the chart are."""
+    return [mark.get_attribute("transform") for mark in page.locator(".plot .mark").all()]
+
+
 def saved(page, button) -> tuple[str, bytes]:
     with page.expect_download() as waiting:
         button.click()
     return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
 
 
-def ticks(page, axis: str) -> list[float]:
-    return [float(text) for text in page.locator(f'.plot text[data-axis="{axis}"]').all_text_contents()]
+def colours_of_saved(page, part) -> set[tuple[int, int, int]]:
+    """Of the PNG that a figure is saved as, three times as wide as in the SVG."""
+    name, png = saved(page, part.locator('[data-save="png"]'))
+    assert name.endswith(".png")
+    with Image.open(io.BytesIO(png)) as picture:
+        assert picture.width == 3 * 760
+        return {colour for _, colour in picture.convert("RGB").getcolors(1 << 22)}
 
 
-def test_opens_on_what_trained_nothing_without_overlays(opened):
-    page = opened()
+def assert_ticks(page) -> None:
+    """At least three numbers at each axis."""
+    for axis in ("x", "y", "bytes"):
+        texts = page.locator(f'.plot text[data-axis="{axis}"]').all_text_contents()
+        assert len([float(text) for text in texts]) >= 3
+
+
+def test_opens_on_what_trained_nothing_without_overlays(page):
     chosen = page.locator(".metric option:checked").inner_text()
     assert "†" not in chosen
     marked = [text for text in page.locator(".metric option").all_inner_texts() if "†" in text]
@@ -111,8 +147,7 @@ def test_opens_on_what_trained_nothing_without_overlays(opened):
     assert page.locator(".chip.trained", has_text="webp").count() == 0
 
 
-def test_choosing_a_metric_and_hiding_a_codec_redraw_the_chart(opened):
-    page = opened()
+def test_choosing_a_metric_and_hiding_a_codec_redraw_the_chart(page):
     drawn = page.locator(".plot g[data-curve]")
     assert drawn.count() == 8  # three layers twice, two anchors
     before = page.locator(".plot svg").get_attribute("aria-label")
@@ -134,24 +169,21 @@ def test_axes_have_at_least_three_numbers_for_every_metric_and_curve(opened, wid
         page.get_by_label("Logarithmic rate").set_checked(logarithmic)
         for metric in page.locator(".metric option").all():
             page.select_option(".metric", value=metric.get_attribute("value"))
-            assert all(len(ticks(page, axis)) >= 3 for axis in ("x", "y", "bytes"))
+            assert_ticks(page)
     while (ticked := page.locator(".chip input:checked")).count() > 1:
         ticked.first.uncheck()
-    assert all(len(ticks(page, axis)) >= 3 for axis in ("x", "y", "bytes"))
+    assert_ticks(page)
 
 
-def test_linear_axis_moves_the_points(opened):
-    page = opened()
-    places = lambda: [mark.get_attribute("transform") for mark in page.locator(".plot .mark").all()]  # noqa: E731
-    before = places()
+def test_linear_axis_moves_the_points(page):
+    before = places(page)
     page.get_by_label("Logarithmic rate").uncheck()
-    after = places()
+    after = places(page)
     assert len(before) == len(after)
     assert before != after
 
 
-def test_pointing_and_arrow_keys_tell_numbers_beside_the_chart(opened):
-    page = opened()
+def test_pointing_and_arrow_keys_tell_numbers_beside_the_chart(page):
     tip = page.locator(".tip")
     assert "Point at a marker" in tip.inner_text()
     page.locator(".plot").scroll_into_view_if_needed()
@@ -163,8 +195,7 @@ def test_pointing_and_arrow_keys_tell_numbers_beside_the_chart(opened):
     assert beside["y"] >= chart["y"] + chart["height"]  # nothing of the curves is covered
     page.mouse.move(0, 0)  # the margin: wherever the page scrolls to, the mouse is not over the chart
     assert "Point at a marker" in tip.inner_text()
-    page.locator(".plot").focus()
-    page.keyboard.press("ArrowRight")
+    press(page, page.locator(".plot"), "ArrowRight")
     first = tip.locator("span").all_inner_texts()
     page.keyboard.press("ArrowRight")
     assert tip.locator("span").all_inner_texts()[1] == "quality 1"
@@ -174,13 +205,11 @@ def test_pointing_and_arrow_keys_tell_numbers_beside_the_chart(opened):
     assert "Point at a marker" in tip.inner_text()
 
 
-def test_what_keys_show_stays_where_scrolling_moves_the_chart_under_the_mouse(opened):
-    page = opened()
+def test_what_keys_show_stays_where_scrolling_moves_the_chart_under_the_mouse(page):
     tip = page.locator(".tip")
     page.locator(".plot").scroll_into_view_if_needed()
     page.locator('.plot g[data-curve="2"] .mark').nth(1).hover()
-    page.locator(".plot").focus()
-    page.keyboard.press("ArrowRight")
+    press(page, page.locator(".plot"), "ArrowRight")
     said = tip.inner_text()
     page.evaluate("window.scrollBy(0, -40)")
     page.wait_for_timeout(300)
@@ -192,21 +221,19 @@ def test_what_keys_show_stays_where_scrolling_moves_the_chart_under_the_mouse(op
 def test_whole_files_or_coded_pictures_alone(opened, switched):
     page = opened(view="", page=switched)
     assert "whole files" in page.locator(".lead span:visible").inner_text()
-    places = lambda: [mark.get_attribute("transform") for mark in page.locator(".plot .mark").all()]  # noqa: E731
-    before = places()
+    before = places(page)
     page.select_option("#count", "pictures")
     assert "coded pictures alone" in page.locator(".lead span:visible").inner_text()
     assert page.locator('[data-count="files"]:visible').count() == 0
     assert page.locator('[data-table="pictures-bd_rate"]').is_visible()
     assert page.get_by_text("Bits per pixel, coded pictures alone").count() == 1
-    assert places() != before
+    assert places(page) != before
     assert page.url.endswith("#count=pictures")
     again = opened("count=pictures", page=switched)
     assert again.get_by_text("Bits per pixel, coded pictures alone").count() == 1
 
 
-def test_tables_sort_best_first_and_keep_what_has_no_value_last(opened):
-    page = opened()
+def test_tables_sort_best_first_and_keep_what_has_no_value_last(page):
     table = page.locator("#headline ~ div [data-table]:visible").first
     before = table.locator("tbody tr td:first-child").all_inner_texts()
     button = table.locator("thead button").nth(2)
@@ -223,8 +250,7 @@ def test_tables_sort_best_first_and_keep_what_has_no_value_last(opened):
     assert "sort" not in page.url
 
 
-def test_the_address_holds_the_view_and_gives_it_back(opened):
-    page = opened()
+def test_the_address_holds_the_view_and_gives_it_back(page, opened):
     page.select_option(".metric", label="PSNR (dB) ↑ †")
     page.get_by_label("Logarithmic rate").uncheck()
     page.locator(".chip", has_text="webp").click()
@@ -257,8 +283,7 @@ def test_links_of_the_contents_leave_the_view_in_the_address(opened):
     assert not page.get_by_label("Logarithmic rate").is_checked()
 
 
-def test_figures_are_saved_as_they_are_shown(opened):
-    page = opened()
+def test_figures_are_saved_as_they_are_shown(page):
     page.select_option(".metric", label="PSNR (dB) ↑ †")
     page.locator(".chip", has_text="webp").click()
     part = page.locator("[data-chart]")
@@ -269,10 +294,7 @@ def test_figures_are_saved_as_they_are_shown(opened):
     assert "jpeg-layers enhanced (after)†" in drawn
     assert "webp" not in drawn
     assert "var(" not in drawn
-    name, png = saved(page, part.locator('[data-save="png"]'))
-    with Image.open(io.BytesIO(png)) as picture:
-        assert picture.width == 2280
-        assert len(picture.convert("RGB").getcolors(1 << 22)) > 50
+    assert len(colours_of_saved(page, part)) > 50
     name, text = saved(page, part.locator('[data-save="csv"]'))
     rows = list(csv.DictReader(io.StringIO(text.decode())))
     assert {row["curve"] for row in rows} >= {"jpeg", "jpeg-layers basic (before)"}
@@ -283,8 +305,7 @@ def test_figures_are_saved_as_they_are_shown(opened):
     assert b"xmode=linear" in saved(page, part.locator('[data-save="tex"]'))[1]
 
 
-def test_the_bars_of_the_layers_are_drawn_and_saved(opened):
-    page = opened()
+def test_the_bars_of_the_layers_are_drawn_and_saved(page):
     part = page.locator("[data-figure]").first
     assert part.locator("figure rect.layer").count() == 9  # three layers at three qualities
     table = page.locator('[data-table="layers_jpeg-layers (before)"] tbody tr').first.locator("td")
@@ -300,19 +321,14 @@ def test_the_bars_of_the_layers_are_drawn_and_saved(opened):
     assert text.count("<title>") == 9
     assert all(word in text for word in (">enhanced<", ">quality 2<", 'width="760"', "#ffffff"))
     assert "var(" not in text
-    name, png = saved(page, part.locator('[data-save="png"]'))
-    assert name.endswith(".png")
-    with Image.open(io.BytesIO(png)) as picture:
-        assert picture.width == 2280
-        colours = {colour for _, colour in picture.convert("RGB").getcolors(1 << 22)}
-    assert {(0, 0x72, 0xB2), (0, 0x9E, 0x73), (0xD5, 0x5E, 0), (255, 255, 255)} <= colours
+    layers, white = {(0, 0x72, 0xB2), (0, 0x9E, 0x73), (0xD5, 0x5E, 0)}, (255, 255, 255)
+    assert layers | {white} <= colours_of_saved(page, part)
     name, plot = saved(page, part.locator('[data-save="tex"]'))
     assert plot.count(b"\\addplot") == plot.count(b"\\addlegendentry") == 3
     assert b"xbar stacked" in plot
 
 
-def test_tables_are_saved(opened, comparison):
-    page = opened()
+def test_tables_are_saved(page, comparison):
     table = page.locator('[data-table="files-bd_rate"]')
     name, text = saved(page, table.locator('[data-save="csv"]'))
     assert name == "bd_rate.csv"
@@ -322,8 +338,7 @@ def test_tables_are_saved(opened, comparison):
     assert latex.decode() in (comparison.parent / "tables.tex").read_text()
 
 
-def test_before_and_after_stand_side_by_side(opened):
-    page = opened()
+def test_before_and_after_stand_side_by_side(page):
     assert page.locator("#left").input_value() == "jpeg-layers (before)"
     assert page.locator("#right").input_value() == "jpeg-layers (after)"
     assert "What changes" in page.locator("nav").inner_text()
@@ -332,13 +347,11 @@ def test_before_and_after_stand_side_by_side(opened):
     assert captions[1].startswith("jpeg-layers (after)")
 
 
-def test_dragging_spends_bytes_over_all_qualities_and_layers(opened):
-    page = opened()
+def test_dragging_spends_bytes_over_all_qualities_and_layers(page):
     slider, words, left = page.locator("#bytes"), page.locator("#budget"), page.locator("#shown-left")
     assert page.locator('#stops [data-side="left"]').count() == 9
     assert page.locator("#stops .here").count() == 2
-    slider.focus()
-    page.keyboard.press("Home")
+    press(page, slider, "Home")
     smallest = int(re.search(r"\d+", words.inner_text())[0])
     few = left.locator("img").get_attribute("src")
     page.keyboard.press("End")
@@ -346,10 +359,7 @@ def test_dragging_spends_bytes_over_all_qualities_and_layers(opened):
     assert largest > 2 * smallest
     assert left.locator("img").get_attribute("src") != few
     box = slider.bounding_box()
-    page.mouse.move(box["x"] + box["width"] - 8, box["y"] + box["height"] / 2)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] / 2, steps=4)
-    page.mouse.up()
+    drag(page, box, (box["width"] - 8, box["height"] / 2), (box["width"] / 2, box["height"] / 2))
     spent = int(re.search(r"\d+", words.inner_text())[0])
     assert smallest < spent < largest
     shown = int(re.search(r"(\d+) bytes", left.locator("figcaption").inner_text())[1])
@@ -357,12 +367,10 @@ def test_dragging_spends_bytes_over_all_qualities_and_layers(opened):
     assert f"faces.bytes={spent}" in page.url
 
 
-def test_the_bytes_of_one_file_arrive_layer_by_layer(opened):
-    page = opened()
+def test_the_bytes_of_one_file_arrive_layer_by_layer(page):
     page.select_option("#left-rate", label="file of quality 2")
     slider, left = page.locator("#bytes"), page.locator("#shown-left")
-    slider.focus()
-    page.keyboard.press("Home")
+    press(page, slider, "Home")
     assert "has not arrived" in left.locator("figcaption").inner_text()
     assert left.locator("img").count() == 0
     page.keyboard.press("End")
@@ -373,16 +381,14 @@ def test_the_bytes_of_one_file_arrive_layer_by_layer(opened):
     assert "quality 1, up to middle" in left.locator("figcaption").inner_text()
 
 
-def test_playing_ends_with_all_bytes(opened):
-    page = opened()
+def test_playing_ends_with_all_bytes(page):
     page.locator("#play").click()
     assert page.locator("#play").inner_text() == "Pause"
     page.wait_for_function("document.getElementById('play').textContent === 'Play'", timeout=60000)
     assert page.locator("#bytes").input_value() == "1000"
 
 
-def test_a_wipe_shows_both_pictures(opened):
-    page = opened()
+def test_a_wipe_shows_both_pictures(page):
     beside = [page.locator(f"#shown-{side} figcaption").inner_text() for side in ("left", "right")]
     page.select_option("#mode", "wipe")
     assert page.locator("#shown-both figcaption").inner_text() == " | ".join(beside)
@@ -392,19 +398,14 @@ def test_a_wipe_shows_both_pictures(opened):
     assert frame.locator("img").count() == 2
     assert page.locator("#shown-left").is_hidden()
     box = frame.bounding_box()
-    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 20)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + 20, steps=3)
-    page.mouse.up()
+    drag(page, box, (box["width"] / 2, 20), (box["width"] / 4, 20))
     assert int(page.locator("#wipe").input_value()) == pytest.approx(25, abs=2)
-    page.locator("#wipe").focus()
-    page.keyboard.press("End")
+    press(page, page.locator("#wipe"), "End")
     clip = page.locator(".over-other").evaluate("part => getComputedStyle(part).clipPath")
     assert clip.startswith("inset(0px calc(0%") or clip in ("inset(0px)", "inset(0px 0% 0px 0px)")
 
 
-def test_the_difference_is_black_where_pictures_are_equal(opened):
-    page = opened()
+def test_the_difference_is_black_where_pictures_are_equal(page):
     page.select_option("#mode", "difference")
     brightest = """() => { const canvas = document.querySelector("#shown-both canvas");
         const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
@@ -416,8 +417,7 @@ def test_the_difference_is_black_where_pictures_are_equal(opened):
     assert page.evaluate(brightest) == 0
 
 
-def test_zooming_enlarges_all_pictures_and_dragging_moves_them(opened):
-    page = opened()
+def test_zooming_enlarges_all_pictures_and_dragging_moves_them(page):
     page.select_option("#zoom", "4")
     right = page.locator("#shown-right .content")
 
@@ -428,17 +428,12 @@ def test_zooming_enlarges_all_pictures_and_dragging_moves_them(opened):
     before = transformed("e")
     frame = page.locator("#shown-left .frame")
     frame.scroll_into_view_if_needed()
-    box = frame.bounding_box()
-    page.mouse.move(box["x"] + 60, box["y"] + 60)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 100, box["y"] + 60, steps=4)
-    page.mouse.up()
+    drag(page, frame.bounding_box(), (60, 60), (100, 60))
     assert transformed("e") == pytest.approx(before + 40, abs=12)  # the other side goes along
     assert "faces.pan=" in page.url
 
 
-def test_faces_come_worst_first(opened, comparison):
-    page = opened()
+def test_faces_come_worst_first(page, comparison):
     names = lambda: [button.get_attribute("title") for button in page.locator("#strip button").all()]  # noqa: E731
     values = []
     for place in range(3):
@@ -453,8 +448,7 @@ def test_faces_come_worst_first(opened, comparison):
     assert sorted(names()) == ["000.png", "001.png", "002.png"]
 
 
-def test_landmarks_and_numbers_are_drawn_when_asked_for(opened):
-    page = opened()
+def test_landmarks_and_numbers_are_drawn_when_asked_for(page):
     page.get_by_label("Landmark errors").check()
     assert page.locator("#shown-left line").count() == 3  # the landmarks of this judge
     page.get_by_label("Numbers").check()
@@ -465,9 +459,10 @@ def test_landmarks_and_numbers_are_drawn_when_asked_for(opened):
     assert page.locator("dl:not(.said)").count() == 0
 
 
-@pytest.mark.parametrize("width", [390, 1400])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("which", ["comparison", "full"])
+@pytest.mark.parametrize(
+    ("which", "width", "scheme"),
+    [("comparison", 390, "dark"), ("comparison", 1400, "light"), ("full", 390, "light"), ("full", 1400, "dark")],
+)
 def test_nothing_is_cut_on_a_phone_or_a_wide_screen(opened, request, which, width, scheme):
     chosen = request.getfixturevalue(which)
     page = opened(page=chosen, viewport={"width": width, "height": 844}, color_scheme=scheme)
