@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hsc.errors import HscError
 from hsc.files import write_atomically
-from hsc.sweeps.command import command, experiment
+from hsc.sweeps.command import command
 from hsc.sweeps.launchers import GRACE, Launcher, Running
 from hsc.sweeps.results import Outcome, has_begun, read_outcome, standing, why_unfinished
 from hsc.sweeps.search import Known, propose, to_stop
@@ -75,10 +75,6 @@ class Controller:
         if not (run / "wandb-id").exists():
             write_atomically(run / "wandb-id", f"{self.identity}-{trial.name}".encode())
         words = command(self.sweep, trial.values, run)
-        try:
-            experiment(words)
-        except HscError as error:
-            raise self._untrainable(trial, str(error)) from error
         environment = {
             "HSC_RUN_FOLDER": str(run.resolve()),
             "WANDB_RUN_GROUP": f"sweep-{self.identity}",
@@ -124,7 +120,11 @@ class Controller:
         return f"; best so far {best}: {metric.name} {known[best]:.4g}"
 
     def _ended(self, trial: Trial, how: str) -> None:
-        """Judge an attempt that has ended: by what it has left, since exit statuses of training mean little."""
+        """Judge an attempt that has ended: by what it has left, since exit statuses of training mean little.
+
+        Raises HscError for a training that could not begin: what kept it would keep it, and as a rule the others, from
+        beginning again.
+        """
         outcome, run = self._outcome(trial), self._run(trial)
         attempt = trial.attempts[-1]
         attempt.seconds = round(time.time() - attempt.started, 1)
@@ -137,7 +137,10 @@ class Controller:
         elif (last := " ".join(self.folder.last_lines(trial, 1))).startswith(REFUSED) and not has_begun(run):
             trial.state = "waiting"
             self.folder.save(trial)
-            raise self._untrainable(trial, last.removeprefix(REFUSED))
+            raise HscError(
+                f"the sweep ends at trial {trial.name}, which cannot be trained: {last.removeprefix(REFUSED)}; mend that "
+                f"and continue with: hsc sweep --resume {self.folder.path}"
+            )
         elif len(trial.attempts) <= self.retries:
             trial.state = "waiting"
             self.say(f"{trial.name} {attempt.ended}; it will be resumed")
@@ -145,13 +148,6 @@ class Controller:
             trial.state = "failed"
             self.say(f"{trial.name} failed, {attempt.ended}: {last}")
         self.folder.save(trial)
-
-    def _untrainable(self, trial: Trial, why: str) -> HscError:
-        """What keeps one training from beginning would keep it, and as a rule the others, from beginning again."""
-        return HscError(
-            f"the sweep ends at trial {trial.name}, which cannot be trained: {why}; mend that and continue with: "
-            f"hsc sweep --resume {self.folder.path}"
-        )
 
     def _hopeless(self) -> bool:
         """Whether all of the first trials have failed."""

@@ -192,16 +192,6 @@ def test_what_fails_in_the_midst_of_a_trial_is_tried_again(write_sweep, folder, 
     assert [len(trial.attempts) for trial in folder.load()] == [2]
 
 
-def test_a_later_trial_s_config_is_checked_before_it_starts(write_sweep, folder, tmp_path, monkeypatch, capsys):
-    (tmp_path / "tiny.yaml").write_text(
-        "{name: x, defaults: {data: {path: p}, losses: {enhanced: {l2: 1}}}, stages: {a: {}}, run: [a]}"
-    )
-    monkeypatch.chdir(tmp_path)
-    file = write_sweep({"seed": {"values": [0, -1]}}, command=["true", "train", "tiny.yaml", "${args}"])
-    assert hsc("sweep", file, "--dir", folder.path, "--retries", 0) == 1
-    assert "the sweep ends at trial 001, which cannot be trained: config: seed: must be" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_sweep_that_is_stopped_goes_on_where_it_was(write_sweep, folder, number, status):
     file = write_sweep({**GRID, "slow": {"value": 0.15}})
