@@ -25,7 +25,7 @@ import torch
 
 import hsc.training.stage as stage_room
 from hsc import config as configuration
-from hsc.config import Config, task_names
+from hsc.config import Config
 from hsc.data.sampler import StepBatches
 from hsc.losses import load_losses
 from hsc.modules.codec import CodecModule
@@ -57,7 +57,7 @@ def since(then: Seconds) -> Seconds:
 def bare_steps(config: Config) -> Callable[[], None]:
     """A function that trains one step by hand."""
     stage = config.stages[STAGE]
-    losses = load_losses(task_names(config, [STAGE]))
+    losses = load_losses(config.task_names([STAGE]))
     networks = CodecModule(config, stage, losses)
     start = start_file(stage, {}, None)
     if start is not None:

@@ -16,7 +16,7 @@ from programs import run_hsc
 from tiny_model import EXPERIMENT
 from wandb_run import read_wandb_run
 
-from hsc.config.reading import merged
+from hsc.config.loading import merged
 from hsc.evaluation.compare import read_curves
 from hsc.judges import NotAvailable, load_judge
 from hsc.losses import load_losses

@@ -3,7 +3,6 @@
 from hsc.config.checks import check
 from hsc.config.loading import from_yaml, load, model_from_dict, to_yaml
 from hsc.config.schema import Config, DataConfig, LayerConfig, ModelConfig, StageConfig
-from hsc.config.tasks import task_names, tasks_of
 
 __all__ = [
     "Config",
@@ -15,7 +14,5 @@ __all__ = [
     "from_yaml",
     "load",
     "model_from_dict",
-    "task_names",
-    "tasks_of",
     "to_yaml",
 ]

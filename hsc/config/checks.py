@@ -11,7 +11,6 @@ from typing import Any
 from omegaconf import MISSING
 
 from hsc.config.schema import MOBILE_STYLEGAN_OWN_LAYERS, MOBILE_STYLEGAN_ROWS, Config, ModelConfig, StageConfig
-from hsc.config.tasks import decoded_layers, tasks_of
 from hsc.config.validation import unknown
 from hsc.errors import HscError
 
@@ -114,7 +113,7 @@ def _why_ignored(path: Sequence[str], value: Any, stage: StageConfig, config: Co
     if field == "lr_scale" and below and below[0] not in stage.train:
         return f"the stage does not train {below[0]}"
     if field in ("losses", "layer_weights") and below and value:
-        trained = decoded_layers(stage, config.model)
+        trained = stage.decoded_layers(config.model)
         if below[0] in config.model.layers and below[0] not in trained:
             return f"only losses and layer_weights of {', '.join(trained)} count in this stage"
     return ""
@@ -230,7 +229,7 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
 
 def _check_tasks(stage: StageConfig, model: ModelConfig, refuse: Callable[[str, str], None]) -> None:
     """There must be something to minimise."""
-    of_layers = tasks_of(stage, model)
+    of_layers = stage.tasks(model)
     tasks = any(of_layers.values()) or (stage.module == "codec" and bool(stage.styles and of_layers))
     if stage.quantises:
         if not tasks and set(stage.train) - {"entropy", "gain"}:

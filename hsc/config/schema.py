@@ -4,6 +4,7 @@
 trained. A number's range stands in its type; what fields must be to each other is in `checks`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -271,6 +272,21 @@ class StageConfig(Section):
         """Whether it trains a code, every prefix of which is decoded; others decode all layers at once."""
         return self.module == "codec" and self.quantise != "none"
 
+    def decoded_layers(self, model: ModelConfig) -> list[str]:
+        """The layers up to which faces are decoded: where nothing is sent, the last alone; a prior decodes none."""
+        if self.module == "prior":
+            return []
+        names = list(model.layers)
+        return (self.layers or names) if self.quantises else names[-1:]
+
+    def tasks(self, model: ModelConfig) -> dict[str, dict[str, float]]:
+        """The weight of each task by layer, without tasks and layers that weigh nothing and those that are not
+        trained."""
+        weighing = (name for name in self.decoded_layers(model) if self.layer_weights.get(name, 1.0))
+        return {
+            name: {task: weight for task, weight in self.losses.get(name, {}).items() if weight} for name in weighing
+        }
+
     @property
     def needs_styles(self) -> bool:
         """Whether its faces must come with the W+ that they were drawn from."""
@@ -364,6 +380,10 @@ class Config(Section):
     """The stages by name."""
     run: list[str] = field(default_factory=list)
     """Names of the stages to train, in order."""
+
+    def task_names(self, stages: Iterable[str]) -> set[str]:
+        """Names of all tasks that these stages are trained on."""
+        return {task for name in stages for tasks in self.stages[name].tasks(self.model).values() for task in tasks}
 
 
 RETIRED: dict[Any, dict[str, str | None]] = {

@@ -1,18 +1,24 @@
-"""Faces as tensors, one by one or a batch at a time."""
+"""Faces as tensors, one by one or a batch at a time, and their landmarks, computed once: targets of the landmark loss
+that no step recomputes."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from hsc.cache import cached_file
 from hsc.data.faces import Faces
+from hsc.data.sampler import ShardBatches
 from hsc.die_with_parent import die_with_parent
 from hsc.errors import HscError
-from hsc.images import resize, to_tensor, to_uint8
+from hsc.images import pictures_at_once, resize, to_tensor, to_uint8
+from hsc.progress import progress
 
 CACHE_SIZE = 128  # largest side of cached images, pixels
 CACHE_BYTES = 2**30
@@ -21,26 +27,25 @@ CACHE_BYTES = 2**30
 _LEVELS = torch.arange(256, dtype=torch.float32).div_(127.5).sub_(1).numpy()
 
 
-class LandmarkCache:
-    """Landmarks of every image of a set and of its mirror image.
+class Landmarker(Protocol):
+    """A landmark judge: from images [N, 3, S, S] in [-1, 1] to points [N, P, 2], x and y in pixels of the images."""
 
-    `cache[index, flipped]` is [P, 2] float32, in pixels at `size`; arrays of B indices and flags give [B, P, 2].
-    The file is mapped, not read: worker processes share its pages.
-    """
+    @property
+    def name(self) -> str: ...
 
-    def __init__(self, file: Path, size: int):
-        self.file, self.size = file, size
-        self._points = np.load(file, mmap_mode="r", allow_pickle=False)  # [n, 2, P, 2]
+    def __call__(self, image: Tensor, /) -> Tensor: ...
+
+
+class Landmarks:
+    """`points` [n, 2, P, 2] float32 of every image of a set and of its mirror image, in pixels. The file is mapped, not
+    read: worker processes share its pages."""
+
+    def __init__(self, file: Path):
+        self.file = file
+        self.points = np.load(file, mmap_mode="r", allow_pickle=False)
 
     def __reduce__(self) -> tuple:
-        return LandmarkCache, (self.file, self.size)
-
-    def __len__(self) -> int:
-        return len(self._points)
-
-    def __getitem__(self, key: tuple[int | np.ndarray, bool | np.ndarray]) -> np.ndarray:
-        index, flipped = key
-        return np.array(self._points[index, np.asarray(flipped, dtype=np.int64)])
+        return Landmarks, (self.file,)
 
 
 class FaceDataset(Dataset):
@@ -70,7 +75,7 @@ class FaceDataset(Dataset):
     ):
         self.faces = faces
         self.size = size or faces.load(faces.names[0]).width
-        self.landmarks: LandmarkCache | None = None
+        self.landmarks: Landmarks | None = None
         self.styles = styles
         self._small_size = small_size
         self._large = np.ones(len(faces), dtype=bool)
@@ -78,14 +83,22 @@ class FaceDataset(Dataset):
         fits = self.size <= CACHE_SIZE and len(faces) * 3 * self.size**2 <= CACHE_BYTES
         self._pixels = self._read_all() if (fits if cache is None else cache) else None
 
-    def add_landmarks(self, landmarks: LandmarkCache) -> None:
-        """Let batches carry landmarks. Raises HscError when they are of other images or another size."""
-        if (len(landmarks), landmarks.size) != (len(self), self.size):
-            raise HscError(
-                f"landmarks of {len(landmarks)} images at {landmarks.size} pixels do not fit "
-                f"{len(self)} images at {self.size} pixels"
-            )
-        self.landmarks = landmarks
+    def add_landmarks(self, judge: Landmarker, workers: int = 0) -> None:
+        """Let batches carry the landmarks that `judge` finds on the faces at this size, plain and mirrored; computed on
+        the first call, where the judge is. `workers`: processes that read images which are not held in RAM.
+
+        Kept in `hsc.files.cache_dir()` under a hash of the images, the size, the judge's name and the kind of its
+        device, for every later run: a judge with other weights needs another name. Raises HscError when the points are
+        not finite [N, P, 2].
+        """
+        place = (self.faces.pictures_key, self.size, judge.name, _device(judge).type)
+        key = hashlib.sha256(" ".join(map(str, place)).encode()).hexdigest()
+
+        def find() -> Callable[[BinaryIO], None]:
+            points = _find_landmarks(self, judge, workers)
+            return lambda stream: np.save(stream, points, allow_pickle=False)
+
+        self.landmarks = Landmarks(cached_file(f"landmarks/{key}.npy", find))
 
     @property
     def cached(self) -> bool:
@@ -114,7 +127,7 @@ class FaceDataset(Dataset):
             "name": [self.faces.names[i] for i in index],
         }
         if self.landmarks is not None:
-            batch["landmarks"] = torch.from_numpy(self.landmarks[index, mirrored])
+            batch["landmarks"] = torch.from_numpy(self.landmarks.points[index, mirrored])
         if self.styles is not None and not flips.any():
             batch["styles"] = torch.from_numpy(self.styles[index]).float()
         if self._small_size is not None:
@@ -167,3 +180,26 @@ def loader(dataset: FaceDataset, batches: Sampler[list[int]] | Sequence[list[int
         worker_init_fn=die_with_parent,
         pin_memory=torch.cuda.is_available(),
     )
+
+
+@torch.inference_mode()
+def _find_landmarks(dataset: FaceDataset, judge: Landmarker, workers: int) -> np.ndarray:
+    """[n, 2, P, 2] float32: plain and mirrored."""
+    n, device = len(dataset), _device(judge)
+    batch = max(1, pictures_at_once(dataset.size) // 2)  # each comes with its mirror image
+    found = []
+    with progress(n, f"landmarks by {judge.name}") as advance:
+        for read in loader(dataset, ShardBatches(n, batch), workers):
+            images = read["image"].to(device)
+            points = judge(torch.cat([images, images.flip(-1)])).float().cpu().numpy()
+            if points.ndim != 3 or points.shape[::2] != (2 * len(images), 2) or not np.isfinite(points).all():
+                wanted = f"[{2 * len(images)}, P, 2]"
+                raise HscError(f"{judge.name} must give finite points {wanted}, not {list(points.shape)}")
+            found.append(np.stack(np.split(points, 2), axis=1))
+            advance(len(images))
+    return np.concatenate(found)
+
+
+def _device(judge: Landmarker) -> torch.device:
+    parameter = next(judge.parameters(), None) if isinstance(judge, nn.Module) else None
+    return torch.device("cpu") if parameter is None else parameter.device

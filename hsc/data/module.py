@@ -7,9 +7,8 @@ import hsc.compat  # noqa: F401  torchvision beside CPU torch, before Lightning 
 import pytorch_lightning as pl  # isort: skip
 from torch.utils.data import DataLoader
 
-from hsc.data.dataset import FaceDataset, loader
+from hsc.data.dataset import FaceDataset, Landmarker, loader
 from hsc.data.faces import Faces, without_broken
-from hsc.data.landmarks import Landmarker, landmark_cache
 from hsc.data.sampler import ShardBatches, StepBatches
 from hsc.data.sets import Sets, joined, split_sets
 from hsc.data.splits import Spec
@@ -89,7 +88,7 @@ class FaceDataModule(pl.LightningDataModule):
             else:
                 dataset = FaceDataset(faces, self.size if split == "train" else self.judge_size, styles=styles)
             if split == "train" and self.landmarker is not None:
-                dataset.add_landmarks(landmark_cache(dataset, self.landmarker, self.workers))
+                dataset.add_landmarks(self.landmarker, self.workers)
             self._datasets[split] = dataset
         return self._datasets[split]
 

@@ -138,8 +138,8 @@ class Controller:
             trial.state = "waiting"
             self.folder.save(trial)
             raise HscError(
-                f"the sweep ends at trial {trial.name}, which cannot be trained: {last.removeprefix(REFUSED)}; mend that "
-                f"and continue with: hsc sweep --resume {self.folder.path}"
+                f"the sweep ends at trial {trial.name}, which cannot be trained: {last.removeprefix(REFUSED)}; "
+                f"mend that and continue with: hsc sweep --resume {self.folder.path}"
             )
         elif len(trial.attempts) <= self.retries:
             trial.state = "waiting"

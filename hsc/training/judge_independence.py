@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 from hsc.checkpoints import weights_file
-from hsc.config import Config, task_names
+from hsc.config import Config
 from hsc.errors import HscError
 from hsc.judges import NotAvailable, families_in, judge_kind, load_judge
 from hsc.judges.base import Kind
@@ -40,7 +40,7 @@ def check_judge_independence(config: Config) -> None:
 
     Perceptual judges of a family that trains are reported, and marked.
     """
-    tasks = task_names(config, config.run)
+    tasks = config.task_names(config.run)
     losses = load_losses(sorted(tasks - unavailable_losses(tasks).keys()))
     taught_by = {load_judge(loss.judge).family: name for name, loss in losses.items() if loss.judge}
     for key in ("identity", "landmarks"):

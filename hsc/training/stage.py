@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 
-from hsc.config import Config, StageConfig, task_names
+from hsc.config import Config, StageConfig
 from hsc.data.module import FaceDataModule
 from hsc.errors import HscError
 from hsc.files import write_atomically
@@ -262,12 +262,12 @@ def data_module(config: Config, name: str, landmarks: bool = True) -> FaceDataMo
 
 def stage_losses(config: Config, name: str) -> dict[str, Loss]:
     """The stage's losses that weigh something and whose judges are here."""
-    return load_losses(sorted(task_names(config, [name]) - missing_losses(config, name).keys()))
+    return load_losses(sorted(config.task_names([name]) - missing_losses(config, name).keys()))
 
 
 def missing_losses(config: Config, name: str) -> dict[str, str]:
     """Losses of the stage that cannot be computed here → why, and what to do about it."""
-    return unavailable_losses(sorted(task_names(config, [name])))
+    return unavailable_losses(sorted(config.task_names([name])))
 
 
 def _landmarker(config: Config, name: str) -> Judge | None:

@@ -13,9 +13,8 @@ import torch
 from torch import nn
 
 import hsc
-from hsc.config import Config, StageConfig, tasks_of
+from hsc.config import Config, StageConfig
 from hsc.config.checks import USED
-from hsc.config.tasks import decoded_layers
 from hsc.data.module import FaceDataModule
 from hsc.files import sha256
 from hsc.judges import load_judge
@@ -122,7 +121,7 @@ def identify(
     """The identity of stage `name`. `losses`: those that can be computed here. `best`: how the weights to keep are
     chosen. `start`: hash of the starting weights."""
     stage = config.stages[name]
-    weighed = tasks_of(stage, config.model)
+    weighed = stage.tasks(config.model)
     return StageIdentity(
         stage=_decisive_settings(config, stage),
         model=_decisive_model(config, stage),
@@ -163,7 +162,7 @@ def _decisive_settings(config: Config, stage: StageConfig) -> dict[str, Any]:
     without_effect = ("save_every", "log_every", "validate_every", "patience", "monitor")
     unused = [field for field, (used, _) in USED.items() if not used(stage)]
     settings = _without({*elsewhere, *without_effect, *unused}, asdict(stage))
-    decoded = decoded_layers(stage, config.model)
+    decoded = stage.decoded_layers(config.model)
     return settings | {
         "train": sorted(set(stage.train)),
         "layers": stage.layers or list(config.model.layers),

@@ -15,7 +15,7 @@ from test_local_sweeps import hsc, states, wait_for
 from tiny_model import EXPERIMENT
 
 from hsc.codec_file import load
-from hsc.config.reading import merged
+from hsc.config.loading import merged
 from hsc.sweeps.trials import SweepFolder
 from hsc.sweeps.wandb_agents import agent_command
 

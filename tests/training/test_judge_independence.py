@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hsc.config import load, task_names
+from hsc.config import load
 from hsc.errors import HscError
 from hsc.losses import load_losses
 from hsc.training.judge_independence import check_judge_independence, check_reporters, trained_by
@@ -93,7 +93,7 @@ def test_what_weighs_nothing_trains_nothing(file: Path, override: str, monkeypat
     check_judge_independence(config)
     assert trained_by(config) == {"judges": [], "judge_families": []}
     assert data_module(config, "joint").landmarker is None
-    assert load_losses(task_names(config, ["joint"])).keys() == {"l2"}
+    assert load_losses(config.task_names(["joint"])).keys() == {"l2"}
 
 
 def test_layers_that_a_stage_does_not_train_need_no_judge(file: Path) -> None:
