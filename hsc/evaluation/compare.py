@@ -10,13 +10,7 @@ import numpy as np
 
 from hsc.errors import HscError
 from hsc.evaluation.chart import Chart, Panel, rate_chart
-from hsc.evaluation.face_pictures import faces_data, read_face_pictures
-from hsc.evaluation.figures import draw, png, svg
-from hsc.evaluation.report import View, build_page, file_name
-from hsc.evaluation.results import COUNTS, GENERATED, Curve, counted, read_about, read_results
-from hsc.evaluation.runs import FROM_TRAINING, read_runs
-from hsc.evaluation.table import Table
-from hsc.evaluation.tables import (
+from hsc.evaluation.comparison_tables import (
     delta_table,
     difference_table,
     equal_rate_table,
@@ -26,6 +20,12 @@ from hsc.evaluation.tables import (
     quality_table,
     time_table,
 )
+from hsc.evaluation.face_pictures import faces_data, read_face_pictures
+from hsc.evaluation.figures import draw, png, svg
+from hsc.evaluation.report import View, build_page, file_name
+from hsc.evaluation.results import COUNTS, GENERATED, Curve, counted, read_about, read_results
+from hsc.evaluation.runs import FROM_TRAINING, read_runs
+from hsc.evaluation.table import Table
 from hsc.files import write_atomically
 from hsc.metrics.info import sort_key
 

@@ -20,15 +20,15 @@ from hsc.data.splits import Spec, select_names
 from hsc.devices import find_device
 from hsc.errors import HscError
 from hsc.evaluation.anchors import AnchorNotAvailable, load_anchor
-from hsc.evaluation.distances import SetDistances, columns_of, people_of
 from hsc.evaluation.face_pictures import FacePictures
-from hsc.evaluation.journal import Row, RowJournal
 from hsc.evaluation.measuring import Measuring, batches_of, load
-from hsc.evaluation.per_image import per_image_table, write_csv, write_parquet
 from hsc.evaluation.results import GENERATED, Curve, write_results
+from hsc.evaluation.rows import Row, RowJournal, per_image_table
 from hsc.evaluation.selection import available, leave_out, load_judges, own_split, whole_bytes
+from hsc.evaluation.set_distances import SetDistances, columns_of, people_of
 from hsc.evaluation.subjects import AnchorSubject, LayeredSubject, SizedAnchorSubject, Subject, anchor_pool
 from hsc.evaluation.summary import summarise, write_layer_gains
+from hsc.evaluation.table import write_columns
 from hsc.metrics.cache import remembered
 from hsc.metrics.measures import measure_of
 from hsc.metrics.own import own_metrics
@@ -121,7 +121,8 @@ def evaluate(
     curves = summarise(rows, pixels, faces.content_key, faces.generated, trained_on, own)
     if of_sets:
         _add_set_distances(curves, subjects, measuring)
-    _write_per_image(out, rows, (first.shape[-1], first.shape[-2]))
+    if len(write_columns(out / "per_image.csv", per_image_table(rows, (first.shape[-1], first.shape[-2])))) == 1:
+        leave_out("per_image.parquet", "pyarrow is not installed; pip install 'hsc[anchors]'")
     write_layer_gains(out / "layer_gains.csv", rows)
     headline = next(curve for curve in reversed(curves) if curve.codec == subjects[0].name)
     write_results(out / "results.json", curves, headline, _about(measuring, subjects, split))
@@ -160,15 +161,6 @@ def _reached(subjects: Sequence[Subject], rows: Sequence[Row]) -> tuple[list[Sub
         row for row in rows if row.target_bytes is None or over[row.codec, row.point] < images[row.codec, row.point]
     ]
     return [subject for subject in subjects if subject.points], kept
-
-
-def _write_per_image(out: Path, rows: Sequence[Row], size: tuple[int, int]) -> None:
-    table = per_image_table(rows, size)
-    write_csv(out / "per_image.csv", table)
-    try:
-        write_parquet(out / "per_image.parquet", table)
-    except ModuleNotFoundError as error:
-        leave_out("per_image.parquet", f"{error}; pip install 'hsc[anchors]'")
 
 
 def _trained_with(reported: Sequence[tuple[str, "Judge"]], card: Mapping[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from hsc.errors import HscError
-from hsc.evaluation.journal import WHOLE, Row
+from hsc.evaluation.rows import WHOLE, Row
 from hsc.files import write_atomically
 from hsc.metrics.info import MetricInfo, is_quality, quality_info, sort_key
 

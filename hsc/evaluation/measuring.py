@@ -12,9 +12,9 @@ from torch import Tensor
 
 from hsc.data.faces import Faces
 from hsc.errors import HscError
-from hsc.evaluation.distances import SetDistances
 from hsc.evaluation.face_pictures import FacePictures
-from hsc.evaluation.journal import Row, RowJournal
+from hsc.evaluation.rows import Row, RowJournal
+from hsc.evaluation.set_distances import SetDistances
 from hsc.evaluation.subjects import Coded, Subject
 from hsc.images import pictures_at_once, to_tensor
 from hsc.metrics.measures import Landmarks, Measure, measure_all

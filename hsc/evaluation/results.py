@@ -16,7 +16,7 @@ import numpy as np
 
 from hsc.errors import HscError
 from hsc.evaluation.bootstrap import CONFIDENCE
-from hsc.evaluation.per_image import ImageValues, read_images
+from hsc.evaluation.rows import ImageValues, read_images
 from hsc.files import write_atomically
 from hsc.metrics import own
 from hsc.metrics.info import MetricInfo, canonical_name, is_quality, metric_info

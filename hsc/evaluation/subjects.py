@@ -22,7 +22,7 @@ from torch import Tensor
 from hsc.coding.container import read
 from hsc.errors import HscError
 from hsc.evaluation.anchors import Anchor, AnchorResult
-from hsc.evaluation.journal import WHOLE
+from hsc.evaluation.rows import WHOLE
 from hsc.files import LONGEST_NAME
 from hsc.images import resize, to_uint8
 

@@ -1,7 +1,5 @@
 """From rows of single images to curves, means over images with confidence intervals, and to what each layer gains."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
@@ -11,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from hsc.evaluation.bootstrap import bootstrap_interval
-from hsc.evaluation.journal import WHOLE, Row
-from hsc.evaluation.per_image import measured
 from hsc.evaluation.results import GENERATED, Curve
+from hsc.evaluation.rows import WHOLE, Row, measured
+from hsc.evaluation.table import csv_text
 from hsc.files import write_atomically
 from hsc.metrics.info import MetricInfo
 
@@ -112,9 +110,4 @@ def layer_gains(rows: Sequence[Row]) -> Iterator[LayerGain]:
 
 def write_layer_gains(path: Path, rows: Sequence[Row]) -> None:
     """CSV with a line for each `LayerGain`."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(LayerGain._fields)
-    for gain in layer_gains(rows):
-        writer.writerow([f"{value:.6g}" if isinstance(value, float) else value for value in gain])
-    write_atomically(path, text.getvalue().encode())
+    write_atomically(path, csv_text([LayerGain._fields, *layer_gains(rows)]).encode())

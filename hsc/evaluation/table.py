@@ -1,12 +1,15 @@
-"""A table of cells, and its renderings: Markdown, LaTeX, CSV and the terminal's."""
+"""A table of cells, and its renderings: Markdown, LaTeX, CSV and the terminal's; columns of values in files."""
 
 import csv
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hsc.files import write_atomically
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -212,7 +215,31 @@ def latex_text(text: str) -> str:
     return "".join(_LATEX.get(sign, sign) for sign in text)
 
 
-def csv_text(rows: Sequence[Sequence[object]]) -> str:
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Fractions have nine digits; what is not known is empty."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    shown = ([f"{value:.9g}" if isinstance(value, float) else value for value in row] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows(shown)
     return text.getvalue()
+
+
+def write_columns(path: Path, columns: Mapping[str, Sequence[Any]]) -> list[Path]:
+    """Write columns of values as the CSV file `path` and, where pyarrow is installed, as Parquet beside it, there with
+    their types and fractions in full; returns the files. A column whose values are of several types is text there."""
+    write_atomically(path, csv_text([columns, *zip(*columns.values(), strict=True)]).encode())
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ModuleNotFoundError:
+        return [path]
+    table = pyarrow.table({name: _of_one_type(values) for name, values in columns.items()})
+    write_atomically(path.with_suffix(".parquet"), lambda file: parquet.write_table(table, file))
+    return [path, path.with_suffix(".parquet")]
+
+
+def _of_one_type(values: Sequence[Any]) -> Sequence[Any]:
+    known = [value for value in values if value is not None]
+    numbers = [isinstance(value, int | float) and not isinstance(value, bool) for value in known]
+    if all(numbers) or len(set(map(type, known))) == 1:
+        return values
+    return [None if value is None else str(value) for value in values]

@@ -1,7 +1,6 @@
 """What trials have reached, read from their run folders alone (done-markers, logs), and a sweep's result as rows."""
 
 import csv
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hsc.evaluation.runs import layers_of, stages_of
-from hsc.files import write_atomically
+from hsc.evaluation.table import write_columns
 from hsc.metrics.info import MetricInfo
 from hsc.metrics.own import read_own_metrics
 from hsc.sweeps.sweep_file import Metric, Sweep
@@ -150,20 +149,8 @@ def rows(sweep: Sweep, results: Sequence[Result]) -> list[dict[str, Any]]:
 def write_tables(sweep: Sweep, folder: SweepFolder, results: Sequence[Result]) -> list[str]:
     """Write `trials.csv` and, where pyarrow is installed, `trials.parquet`; returns their names."""
     table = rows(sweep, results)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(table[0]))
-    writer.writeheader()
-    writer.writerows(table)
-    write_atomically(folder.path / "trials.csv", text.getvalue().encode())
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ModuleNotFoundError:
-        return ["trials.csv"]
-    columns = {name: _column([row[name] for row in table]) for name in table[0]}
-    content = pyarrow.table(columns)
-    write_atomically(folder.path / "trials.parquet", lambda file: parquet.write_table(content, file))
-    return ["trials.csv", "trials.parquet"]
+    columns = {name: [row[name] for row in table] for name in table[0]}
+    return [file.name for file in write_columns(folder.path / "trials.csv", columns)]
 
 
 def _rows(file: Path) -> list[tuple[int, dict[str, float]]]:
@@ -196,9 +183,3 @@ def _json(file: Path) -> dict[str, Any]:
 def _flat(value: Any) -> Any:
     """Lists and mappings as text: cells are single values."""
     return value if value is None or isinstance(value, int | float | str) else str(value)
-
-
-def _column(values: list[Any]) -> list[Any]:
-    """A Parquet column has one type; where values have several they are kept as text."""
-    kinds = {float if type(value) is int else type(value) for value in values if value is not None}
-    return values if len(kinds) <= 1 else [None if value is None else str(value) for value in values]

@@ -8,8 +8,8 @@ from scipy.interpolate import PchipInterpolator
 
 from hsc.errors import HscError
 from hsc.evaluation.bdrate import bd_metric, bd_rate, pareto_front, pchip_integral
-from hsc.evaluation.per_image import ImageValues
 from hsc.evaluation.results import Curve, counted
+from hsc.evaluation.rows import ImageValues
 
 RATES = np.array([0.05, 0.1, 0.2, 0.4, 0.8])
 

@@ -27,11 +27,7 @@ from hsc.evaluation.compare import (
     unique_names,
     warnings_about,
 )
-from hsc.evaluation.figures import draw, png, points, styles, svg
-from hsc.evaluation.per_image import ImageValues
-from hsc.evaluation.results import COUNTS, Curve, read_about, read_results, write_results
-from hsc.evaluation.table import Cell, Column, Table
-from hsc.evaluation.tables import (
+from hsc.evaluation.comparison_tables import (
     delta_table,
     difference_table,
     equal_rate_table,
@@ -39,6 +35,10 @@ from hsc.evaluation.tables import (
     layers_table,
     value_at,
 )
+from hsc.evaluation.figures import draw, png, points, styles, svg
+from hsc.evaluation.results import COUNTS, Curve, read_about, read_results, write_results
+from hsc.evaluation.rows import ImageValues
+from hsc.evaluation.table import Cell, Column, Table
 from hsc.metrics.info import quality_info
 
 RATES = np.array([0.05, 0.1, 0.2, 0.4, 0.8])

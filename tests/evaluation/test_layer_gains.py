@@ -2,7 +2,7 @@
 
 import pytest
 
-from hsc.evaluation.journal import WHOLE, Row
+from hsc.evaluation.rows import WHOLE, Row
 from hsc.evaluation.summary import layer_gains
 
 

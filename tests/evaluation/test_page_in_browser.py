@@ -14,10 +14,10 @@ from PIL import Image
 
 from hsc.evaluation.compare import compare
 from hsc.evaluation.evaluate import evaluate
-from hsc.evaluation.journal import Row
-from hsc.evaluation.per_image import per_image_table, write_csv
 from hsc.evaluation.results import Curve, write_results
+from hsc.evaluation.rows import Row, per_image_table
 from hsc.evaluation.summary import summarise
+from hsc.evaluation.table import write_columns
 from hsc.metrics.info import quality_info
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "has_touch": True}
@@ -77,7 +77,7 @@ def full(tmp_path_factory) -> Path:
                     rows.append(Row(f"{image}.png", codec, layer, quality, size, None, None, 0.1, 0.1, quality_of))
     curves = summarise(rows, 128 * 128, "faces", False, ["lpips"], {})
     write_results(folder / "results.json", curves, curves[2], {})
-    write_csv(folder / "per_image.csv", per_image_table(rows, (128, 128)))
+    write_columns(folder / "per_image.csv", per_image_table(rows, (128, 128)))
     return compare([folder], folder / "page")
 
 

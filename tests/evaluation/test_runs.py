@@ -16,8 +16,8 @@ from hsc.checkpoints import weights_file
 from hsc.errors import HscError
 from hsc.evaluation.bdrate import on_front
 from hsc.evaluation.compare import compare, read_curves, warnings_about
+from hsc.evaluation.comparison_tables import front_table
 from hsc.evaluation.runs import read_runs
-from hsc.evaluation.tables import front_table
 from hsc.evaluation.wandb_file import last_values
 from hsc.metrics.info import MetricInfo, quality_info
 from hsc.metrics.own import as_in_results, write_own_metrics

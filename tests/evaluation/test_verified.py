@@ -12,8 +12,8 @@ from PIL import Image
 
 from hsc.data.faces import open_faces
 from hsc.errors import HscError
-from hsc.evaluation.distances import people_of
 from hsc.evaluation.evaluate import evaluate
+from hsc.evaluation.set_distances import people_of
 from hsc.images import to_tensor
 from hsc.metrics.identity import verification_scores
 

@@ -1,9 +1,10 @@
-"""The table of single images, as CSV and as Parquet, and read again for intervals of what two curves differ in."""
+"""What an evaluation measures of single images: kept as it goes, so that an interrupted one goes on where it stopped,
+written as a table, and read again for intervals of what two curves differ in.
+"""
 
 import csv
-import io
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,57 @@ import numpy as np
 
 from hsc.errors import HscError
 from hsc.evaluation.bootstrap import resampled_means
-from hsc.evaluation.journal import WHOLE, Row
-from hsc.files import write_atomically
+from hsc.journal import Journal
 from hsc.metrics.info import sort_key
 
-_TEXTS = ("image", "codec", "layer")
-_INTEGERS = ("quality", "target_bytes", "bytes", "slice_bytes", "width", "height")
+WHOLE = "all"  # the layer of codecs that have none
 
-Table = dict[str, list[Any]]
+
+@dataclass(frozen=True)
+class Row:
+    """One image through one codec at one quality, decoded from one prefix of the file.
+
+    target_bytes: the size the quality was searched for; None where the quality itself was asked for.
+    """
+
+    image: str
+    codec: str
+    layer: str
+    quality: int
+    bytes: int  # of the whole file
+    slice_bytes: int | None  # of the coded picture alone, where the format tells
+    bits_estimated: float | None  # the entropy model's own, where there is one
+    encode_seconds: float
+    decode_seconds: float
+    metrics: dict[str, float]
+    target_bytes: int | None = None
+
+    @property
+    def point(self) -> int:
+        """What was asked of the codec: a size or a quality."""
+        return self.quality if self.target_bytes is None else self.target_bytes
+
+
+class RowJournal:
+    """The rows that an evaluation has measured.
+
+    Each is kept with a key that covers everything its numbers depend on (codec, images, judges), so rows of another
+    model in the same folder are passed over, not mistaken.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._journal = Journal(path)
+        self._rows = dict(_known(self._journal))
+
+    def find(self, key: str, codec: str, point: int, images: Iterable[str], layers: Iterable[str]) -> list[Row] | None:
+        """The rows of these images, layer by layer; None when one is missing."""
+        rows = [self._rows.get((key, codec, layer, point, image)) for layer in layers for image in images]
+        return None if None in rows else rows  # type: ignore[return-value]
+
+    def add(self, key: str, rows: Iterable[Row]) -> None:
+        rows = list(rows)
+        self._journal.add({"key": key} | asdict(row) for row in rows)
+        self._rows |= {_place(key, row): row for row in rows}
 
 
 @dataclass
@@ -51,41 +95,19 @@ def measured(row: Row, pixels: int) -> dict[str, float | None]:
     }
 
 
-def per_image_table(rows: Sequence[Row], size: tuple[int, int]) -> Table:
+def per_image_table(rows: Sequence[Row], size: tuple[int, int]) -> dict[str, list[Any]]:
     """A column a name, an entry for every image, codec, layer and point; `size` is (width, height) of all images."""
     width, height = size
     plain = ("image", "codec", "layer", "quality", "target_bytes", "bytes", "slice_bytes")
-    table: Table = {name: [getattr(row, name) for row in rows] for name in plain}
+    table: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in plain}
     table |= {"width": [width] * len(rows), "height": [height] * len(rows)}
     numbers = [measured(row, width * height) for row in rows]
     return table | {name: [row[name] for row in numbers] for name in numbers[0] if name not in table}
 
 
-def write_csv(path: Path, table: Table) -> None:
-    """Fractions have nine digits; what is not known is empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table)
-    for row in zip(*table.values(), strict=True):
-        writer.writerow([f"{value:.9g}" if isinstance(value, float) else value for value in row])
-    write_atomically(path, text.getvalue().encode())
-
-
-def write_parquet(path: Path, table: Table) -> None:
-    """The same columns with their types, fractions in full. Raises ModuleNotFoundError where pyarrow is missing."""
-    import pyarrow
-    import pyarrow.parquet
-
-    types = dict.fromkeys(_TEXTS, pyarrow.string()) | dict.fromkeys(_INTEGERS, pyarrow.int64())
-    columns = {name: pyarrow.array(values, types.get(name, pyarrow.float64())) for name, values in table.items()}
-    buffer = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.table(columns), buffer)
-    write_atomically(path, buffer.getvalue())
-
-
 def read_images(path: Path, metrics: Collection[str]) -> dict[tuple[str, str], ImageValues]:
-    """What `write_csv` wrote of rates and these metrics, by codec and layer (empty for codecs without); nothing where
-    there is no such file.
+    """What a table of single images says of rates and these metrics, by codec and layer (empty for codecs without);
+    nothing where there is no such file.
 
     Raises HscError when it is damaged.
     """
@@ -115,3 +137,16 @@ def _image_values(rows: Sequence[dict[str, str]], metrics: Collection[str]) -> I
         for column in columns
     }
     return ImageValues(list(by_point), names, values)
+
+
+def _known(journal: Journal) -> Iterator[tuple[tuple, Row]]:
+    for fields in journal:
+        try:
+            key, row = fields["key"], Row(**{name: value for name, value in fields.items() if name != "key"})
+        except (KeyError, TypeError, AttributeError):
+            continue  # damaged, or of another version: it is measured again
+        yield _place(key, row), row
+
+
+def _place(key: str, row: Row) -> tuple:
+    return key, row.codec, row.layer, row.point, row.image
