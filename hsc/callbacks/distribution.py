@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from hsc.callbacks.base import JudgeCallback
+from hsc.data.dataset import FaceDataset
 from hsc.errors import HscError
 from hsc.judges import Judge
-from hsc.metrics.distribution import FeatureStatistics, distances_of_halves, distribution_distances
+from hsc.metrics.distribution import FeatureStatistics, check_number, distances_of_halves, distribution_distances
 from hsc.metrics.info import distance_names
 from hsc.nets.generator import images_at_a_time
 from hsc.validation_output import CodecOutput
@@ -60,21 +61,24 @@ class FIDCallback(JudgeCallback):
     def results(self) -> dict[str, Tensor]:
         if self.judge is None or self.originals is None or not self.metrics:
             return {}
-        frechet, kid = distance_names(self.judge)
         try:
             originals = self.originals.compute()
             distances = {
                 layer: distribution_distances(originals, metric.compute()) for layer, metric in self.metrics.items()
             }
         except HscError as error:
-            self.warn_once(f"{frechet} and {kid} not available: {error}")
+            self._say_not_available(error)
             return {}
         distances["originals"] = distances_of_halves(originals)
         return {
             f"{layer}/{name}": torch.tensor(value, dtype=torch.float64)
             for layer, both in distances.items()
-            for name, value in zip((frechet, kid), both, strict=True)
+            for name, value in zip(distance_names(self.judge), both, strict=True)
         }
+
+    def _say_not_available(self, why: HscError) -> None:
+        assert self.judge is not None
+        self.warn_once(f"{' and '.join(distance_names(self.judge))} not available: {why}")
 
 
 class GeneratedFacesCallback(FIDCallback):
@@ -96,7 +100,13 @@ class GeneratedFacesCallback(FIDCallback):
             metric.reset()
         if self.judge is None or trainer.sanity_checking:
             return
-        self._look_at_training_faces(trainer, pl_module.device)
+        dataset = trainer.datamodule.dataset("train")  # type: ignore[attr-defined]  # set by a connector
+        try:
+            check_number(min(self.faces, len(dataset)))
+        except HscError as error:
+            self._say_not_available(error)
+            return
+        self._look_at_training_faces(dataset, trainer, pl_module.device)
         inputs = pl_module.random_inputs(self.faces)
         batch = images_at_a_time(pl_module.size)
         for part in torch.arange(trainer.global_rank, self.faces, trainer.world_size).split(batch):
@@ -106,12 +116,11 @@ class GeneratedFacesCallback(FIDCallback):
     def observe(self, output: CodecOutput) -> None:
         """Not what validation decodes."""
 
-    def _look_at_training_faces(self, trainer: pl.Trainer, device: torch.device) -> None:
+    def _look_at_training_faces(self, dataset: FaceDataset, trainer: pl.Trainer, device: torch.device) -> None:
         assert self.originals is not None
         assert self.about_originals is not None
         if self.originals.update_called:
             return
-        dataset = trainer.datamodule.dataset("train")  # type: ignore[attr-defined]  # set by a connector
         chosen = torch.linspace(0, len(dataset) - 1, min(self.faces, len(dataset))).round().long()
         for part in chosen[trainer.global_rank :: trainer.world_size].split(images_at_a_time(dataset.size)):
             batch = dataset[part.tolist()]

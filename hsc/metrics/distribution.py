@@ -111,11 +111,15 @@ def kernel_distance(a: FeatureSet, b: FeatureSet, subsets: int = 100, subset_siz
     return float(np.mean([_squared_discrepancy(*draw(a), *draw(b)) for _ in range(subsets)]))
 
 
-def distribution_distances(originals: FeatureSet, decoded: FeatureSet) -> tuple[float, float]:
-    """(Fréchet, kernel) distance. Raises HscError where there are too few images to say anything."""
-    images = min(originals.moments.images, decoded.moments.images)
+def check_number(images: int) -> None:
+    """Raise HscError where distances of so few images mean nothing."""
     if images < MINIMUM_IMAGES:
         raise HscError(f"needs at least {MINIMUM_IMAGES} images, not {images}: give it a larger data set")
+
+
+def distribution_distances(originals: FeatureSet, decoded: FeatureSet) -> tuple[float, float]:
+    """(Fréchet, kernel) distance. Raises HscError where there are too few images to say anything."""
+    check_number(min(originals.moments.images, decoded.moments.images))
     return frechet_distance(originals.moments, decoded.moments), kernel_distance(originals, decoded)
 
 

@@ -3,14 +3,16 @@
 import warnings
 
 import pytest
+import pytorch_lightning as pl
 import torch
-from codec_double import LAYERS, BlurCodec, Corners, Distance, Projection, loader
+from codec_double import LAYERS, BlurCodec, Corners, Distance, Pictures, Projection, loader
 from PIL import Image
 
 from hsc.callbacks import (
     BestValueCallback,
     BppCallback,
     FIDCallback,
+    GeneratedFacesCallback,
     IdentityAccuracyCallback,
     LandmarkErrorCallback,
     PerceptualCallback,
@@ -24,14 +26,14 @@ from hsc.validation_output import CodecOutput
 
 @pytest.fixture
 def validate(tmp_path, trainer):
-    """validate(module, callbacks, images=20, times=1) → values by name, and the warnings that named a measure."""
+    """validate(module, callbacks, images=20, times=1, data) → values by name, and the warnings that named a measure."""
 
-    def run(module, callbacks, images=20, times=1):
+    def run(module, callbacks, images=20, times=1, data=None):
         runner = trainer(tmp_path, logger=False, callbacks=callbacks)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             for _ in range(times):
-                (values,) = runner.validate(module, loader(images), verbose=False)
+                (values,) = runner.validate(module, data or loader(images), verbose=False)
         return values, [str(warning.message) for warning in caught if "available" in str(warning.message)]
 
     return run
@@ -45,6 +47,16 @@ class Unquantised(BlurCodec):
         unknown = torch.full((len(output.names),), torch.nan)
         layers = {"enhanced": output.layers["enhanced"]._replace(bits_estimated=unknown, file_bytes=unknown)}
         return CodecOutput(output.originals, output.names, layers, {}, torch.empty(len(output.names), 0))
+
+
+class TrainedOn499(pl.LightningDataModule):
+    """A prior's data: few training faces."""
+
+    def dataset(self, split):
+        return Pictures(499)
+
+    def val_dataloader(self):
+        return loader(20)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +96,18 @@ def test_few_images_have_no_distribution(validate):
         "needs at least 500 images, not 499: give it a larger data set"
     ]
     assert values == {}
+
+
+def test_no_faces_are_generated_where_few_trained(validate):
+    """A prior of 499 faces has no distance to them, and draws none to find out."""
+    judge = Projection()
+    values, messages = validate(BlurCodec(), [GeneratedFacesCallback(judge, faces=500)], times=2, data=TrainedOn499())
+    assert messages == [
+        "frechet_projection and kid_projection not available: "
+        "needs at least 500 images, not 499: give it a larger data set"
+    ]
+    assert values == {}
+    assert judge.asked == 1, "the grey picture that tells how many features there are"
 
 
 def test_distribution_comes_with_its_floor(validate):
