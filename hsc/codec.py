@@ -106,18 +106,18 @@ class Decoded(NamedTuple):
 class Codec(nn.Module):
     """A trained codec. `hsc.load` makes one from weights, `Codec.export` from networks in training.
 
-    `compress` makes files of faces, `decompress` pictures of files. Their four steps are there for whoever needs what
-    lies between: `analyse` (pictures → latents), `encode` (latents → files), `decode` (files → latents) and
-    `synthesise` (latents → pictures). All run where the codec is: `codec.to("cuda")`. What a file decodes to does not
-    depend on the device but for the last bits of a pixel.
+    `compress` encodes faces to files, `decompress` decodes files to pictures. Their steps can be called one by one:
+    `analyse` (pictures → latents) and `encode` (latents → files), `decode` (files → latents) and `synthesise`
+    (latents → pictures). All run on the codec's device: `codec.to("cuda")`. Decoded latents are the same on every
+    device; pixels may differ in their last bits.
 
     Attributes:
         layers: Names of the layers, in coding order.
         size: Side in pixels of the codec's own pictures; others are resized.
-        full_size: Side of the larger pictures that it can draw of the same files; 0 where it draws none.
+        full_size: Side of the larger pictures that it can draw from the same files; 0 where it draws none.
         num_qualities: Trained levels. Quality 0 has the fewest bytes, `num_qualities - 1` the most; fractions lie
             between two levels.
-        card: What is known of the weights, `bytes_per_face` at each level among it.
+        card: What is known of the weights, such as `bytes_per_face` at each level.
     """
 
     def __init__(
@@ -168,10 +168,10 @@ class Codec(nn.Module):
 
     @cached_property
     def model_id(self) -> int:
-        """16 bits that name what gives a file its meaning: files say which model they are for.
+        """16 bits, stored in every file, that identify the weights it decodes with.
 
-        Where latents mean a picture, that is the code: decoders that draw from the picture in other ways read the same
-        files. Else heads and generator say what latents mean.
+        With a linear path these are the code's: any decoder that draws from the same pictures reads the same files.
+        Otherwise heads and generator count, too.
         """
         digest = hashlib.sha256()
         _, gain, heads, generator = self.networks
@@ -195,7 +195,7 @@ class Codec(nn.Module):
         bytes: int | None = None,
         value_range: tuple[float, float] | None = None,
     ) -> Any:
-        """Make files of faces.
+        """Encode faces to files.
 
         Args:
             faces: A PIL image, a path, a uint8 array [H, W, 3], or a tensor [3, H, W], uint8 or floating-point in
@@ -210,9 +210,9 @@ class Codec(nn.Module):
             The file as `bytes` for a single picture, a list of files otherwise.
 
         Raises:
-            HscError: For what is no square picture; for floats outside their range or, without `value_range`, wholly
-                within [0, 1], which may be meant as that range; and for a quality, a number of layers or a number of
-                bytes that the codec does not have.
+            HscError: For pictures that are not square; for floats outside their range or, without `value_range`, wholly
+                within [0, 1], which might mean that range; and for a quality, a number of layers or a number of bytes
+                that the codec does not have.
 
         Examples:
             >>> file = codec.compress("face.png", bytes=120)
@@ -237,15 +237,15 @@ class Codec(nn.Module):
         strict: bool = False,
         side: int | None = None,
     ) -> Any:
-        """Show what files hold.
+        """Decode files to pictures.
 
         Args:
             files: A file, as `bytes` or as a path, or a list of them.
             layers: How many of the first layers to decode, at most; by default all that a file holds.
             native: Give pictures of the codec's own size, not of the size stored in the file.
             strict: Raise for a truncated or altered file; else the layers before the damage are decoded.
-            side: Give square pictures of so many pixels, whatever the file says. What is larger than the codec's own
-                size is drawn at its full size, where it has one, and resized.
+            side: Give square pictures of this many pixels a side. Above the codec's own size they are drawn at its full
+                size, where it has one, and resized.
 
         Returns:
             A float32 tensor [3, H, W] in [-1, 1] on the codec's device for a single file, a list of them otherwise.

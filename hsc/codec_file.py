@@ -33,7 +33,7 @@ MAPPING = "decoder.generator.mapping_network.fc"  # of no use to a codec, which 
 
 
 def load(model: str | Path = DEFAULT_MODEL, device: str | torch.device = "auto") -> Codec:
-    """Load a codec, ready to code.
+    """Load a trained codec.
 
     Args:
         model: A released name, a run folder or a weights file; by default the codec that comes with hsc.

@@ -73,8 +73,8 @@ class GeneratorConfig(Section):
     input: Literal["const", "style"] = "style"
     """stylegan2's 4×4 input: "const" (imported checkpoints) or "style" (const + an affine map of W+'s first row)."""
     full: list[Width] = field(default_factory=list)
-    """mobilestylegan: the widths of a larger size that it draws as well, of the same W+, such as 8 for 1024² beside 5;
-    all but the last two of `channels` are common to both. Empty: none."""
+    """mobilestylegan: widths of a second, larger size that is drawn from the same W+ (8 of them: 1024²); all but the
+    last two of `channels` are shared. Empty: none."""
 
     @property
     def resolutions(self) -> list[int]:
@@ -160,7 +160,7 @@ class DataConfig(Section):
     workers: Annotated[int, Range(0, 256)] = 0
     """Loader processes; 0 is fastest for sets that fit in memory, which are decoded and resized once."""
     skip_broken: bool = False
-    """Leave out broken images, and what the file system does not give, instead of stopping."""
+    """Leave out broken images and unreadable files instead of stopping."""
 
 
 @dataclass
@@ -212,7 +212,7 @@ class StageConfig(Section):
     layer_weights: dict[str, Weight] = field(default_factory=dict)
     """Weight of each layer's term in the objective; default 1."""
     losses: dict[str, dict[str, Weight]] = field(default_factory=dict)
-    """For each layer the weight of each task, such as {basic: {landmarks: 1, lpips.alex: 1}}."""
+    """For each layer the weight of each task, such as {basic: {landmarks: 1, lpips: 1}}."""
     styles: Weight = 0.0
     """Weight of the squared distance between a row of the decoded W+ and of the W+ that the face was drawn from; for
     generated faces, as `hsc data sample` writes them. Without other tasks no image is decoded, which is fast."""
@@ -364,9 +364,9 @@ class Config(Section):
     title: str = ""
     """A line for plots and reports."""
     allow_missing_losses: bool = False
-    """Train without the losses whose judges are missing here, instead of stopping: other weights come of it."""
+    """Train without the losses whose judges are missing here, instead of stopping; the weights differ then."""
     model_of: str | None = None
-    """Take `model` from these weights: a released name, a run folder or a file. Fine-tuning changes no networks."""
+    """Take `model` from these weights: a released name, a run folder or a file. For fine-tuning."""
     model: ModelConfig = field(default_factory=ModelConfig)
     judges: JudgesConfig = field(default_factory=JudgesConfig)
     logging: LoggingConfig = field(default_factory=LoggingConfig)
