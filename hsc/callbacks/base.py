@@ -14,7 +14,8 @@ from hsc.images import pictures_at_once
 from hsc.judges import Judge, NotAvailable, load_judge
 from hsc.metrics.cache import RememberedAnswers, remembered
 from hsc.metrics.info import MetricInfo, metric_info
-from hsc.metrics.measures import Measure, MeasureMeans
+from hsc.metrics.measures import Measure
+from hsc.metrics.per_image import PerImageMean
 from hsc.validation_output import CodecOutput
 
 
@@ -104,7 +105,7 @@ class MeasureCallback(LayerMetricCallback):
 
     def new_metric(self) -> Metric:
         assert self.measure is not None
-        return MeasureMeans(self.measure)
+        return PerImageMean(*self.measure.judges)
 
     def observe(self, output: CodecOutput) -> None:
         """Ask about a few images at a time, so that memory follows pixels; about originals once for all layers."""

@@ -14,10 +14,8 @@ from torch import Tensor
 from hsc.judges.base import Judge
 from hsc.metrics.identity import gallery_ranks, own_distances
 from hsc.metrics.info import MetricInfo, column_name, describe, result_column
-from hsc.metrics.per_image import PerImage
 
 Answers = Callable[[Tensor], Tensor]
-_OF_ONE_IMAGE = {"detection_rate": "detected"}
 
 
 class Measure(ABC):
@@ -131,25 +129,6 @@ class Landmarks(Measure):
 
     def of_images(self, kept: Tensor, places: Tensor | None = None) -> dict[str, Tensor]:
         return dict(zip(self.judges, kept.unbind(1), strict=True))
-
-
-class MeasureMeans(PerImage):
-    """Means over images of what a measure says; images that lack a value (NaN) are left out of its mean."""
-
-    def __init__(self, measure: Measure, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.measure = measure
-
-    def named(self, values: Tensor) -> dict[str, Tensor]:
-        return {_OF_ONE_IMAGE.get(name, name): value for name, value in self.measure.of_images(values).items()}
-
-    def compute(self) -> dict[str, Tensor]:
-        """By name, where known for at least one image."""
-        keys, values = self.table()
-        if not len(keys):
-            return {}
-        means = {name: value.nanmean() for name, value in self.measure.of_images(values).items()}
-        return {name: mean for name, mean in means.items() if not mean.isnan()}
 
 
 def landmark_nme(reference: Tensor, points: Tensor, outer_eye_corners: tuple[int, int]) -> Tensor:

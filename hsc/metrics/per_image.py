@@ -82,10 +82,11 @@ class PerImage(Metric):
 
 
 class PerImageMean(PerImage):
-    """Means of named values over all images, for example those of several perceptual judges.
+    """Means of named columns over all images, for example those of several perceptual judges; images that lack a value
+    (NaN) are left out of its mean.
 
     >>> mean = PerImageMean("lpips", "psnr")
-    >>> mean.update(["a", "b"], lpips=torch.tensor([0.1, 0.3]), psnr=torch.tensor([20.0, 22.0]))
+    >>> mean.update(["a", "b"], torch.tensor([[0.1, 20.0], [0.3, 22.0]]))
     >>> mean.compute()["psnr"].item()
     21.0
     """
@@ -94,17 +95,14 @@ class PerImageMean(PerImage):
         super().__init__(**kwargs)
         self.columns = columns
 
-    def update(self, names: Sequence[str], **values: Tensor) -> None:  # type: ignore[override]
-        """Add images by name with one [N] tensor per column."""
-        super().update(names, torch.stack([values[column].detach().double().cpu() for column in self.columns], dim=1))
-
     def named(self, values: Tensor) -> dict[str, Tensor]:
         return dict(zip(self.columns, values.unbind(1), strict=True))
 
     def compute(self) -> dict[str, Tensor]:
-        """Means, float64; nothing when no image was seen."""
+        """By name, float64, where known for at least one image."""
         keys, values = self.table()
-        return dict(zip(self.columns, values.mean(dim=0), strict=True)) if len(keys) else {}
+        means = self.named(values.nanmean(dim=0)[None]) if len(keys) else {}
+        return {name: mean[0] for name, mean in means.items() if not mean.isnan()}
 
 
 def _join(parts: list[Tensor] | Tensor) -> Tensor:

@@ -28,17 +28,9 @@ class BitsPerPixel(PerImageMean):
         bytes_before: Tensor,  # [N] length of the file without this layer; 0 for the first
         pixels: int,  # height × width of the images judged against
     ) -> None:
-        super().update(
-            names,
-            bytes=file_bytes,
-            bpp=8 * file_bytes.double() / pixels,
-            bpp_estimated=bits_estimated.double() / pixels,
-            bpp_layer=8 * (file_bytes - bytes_before).double() / pixels,
-        )
-
-    def compute(self) -> dict[str, Tensor]:
-        """Means over all images, float64."""
-        return {name: mean for name, mean in super().compute().items() if not mean.isnan()}
+        bits, added = 8 * file_bytes.double(), 8 * (file_bytes - bytes_before).double()
+        rates = [rate / pixels for rate in (bits, bits_estimated.double(), added)]
+        super().update(names, torch.stack([file_bytes.double(), *rates], dim=1))
 
 
 class SymbolCounts(PerImage):

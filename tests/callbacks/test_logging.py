@@ -166,7 +166,7 @@ def test_wandb_lists_single_images(wandb_run, run_folder):
     tables = wandb_tables(wandb_run, run_folder, "val/per_image")
     assert len(tables) == 2
     columns = tables[0]["columns"]
-    assert {"bpp", "lpips", "psnr", "identity_distance", "landmark_nme", "detected"} <= set(columns)
+    assert {"bpp", "lpips", "psnr", "identity_distance", "landmark_nme", "detection_rate"} <= set(columns)
     assert len(tables[0]["data"]) == 5 * len(LAYERS)
     for number, row in enumerate(tables[0]["data"]):
         assert row[:2] == [f"{number // len(LAYERS):05d}.jpg", LAYERS[number % len(LAYERS)]]

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from hsc.judges import Judge
-from hsc.metrics.measures import Landmarks, MeasureMeans, landmark_nme
+from hsc.metrics.measures import Landmarks, landmark_nme
+from hsc.metrics.per_image import PerImageMean
 
 CORNERS = (36, 45)
 
@@ -44,7 +45,7 @@ class Detecting(Numbered):
 
 def means(judge: Judge, originals: list[int], decoded: list[int]) -> dict[str, float]:
     measure = Landmarks(judge)
-    metric = MeasureMeans(measure)
+    metric = PerImageMean(*measure.judges)
     seen = torch.tensor([originals, decoded]).float()[..., None, None, None].expand(-1, -1, 3, 4, 4)
     metric.update([str(number) for number in originals], measure.ask(*seen))
     return {name: value.item() for name, value in metric.compute().items()}

@@ -34,27 +34,27 @@ def test_order_and_batches_do_not_matter():
 
 def test_an_image_that_came_twice_counts_once():
     mean = PerImageMean("psnr")
-    mean.update(["a", "b", "a"], psnr=torch.tensor([1.0, 5.0, 1.0]))
+    mean.update(["a", "b", "a"], torch.tensor([1.0, 5.0, 1.0]))
     assert mean.compute()["psnr"].item() == 3
 
 
 def test_means_are_float64():
     mean = PerImageMean("value")
-    mean.update(["a", "b"], value=torch.tensor([2.0**30, 1.0]))
+    mean.update(["a", "b"], torch.tensor([2.0**30, 1.0]))
     assert mean.compute()["value"].item() == (2**30 + 1) / 2
 
 
 def test_reset_forgets():
     mean = PerImageMean("value")
-    mean.update(["a"], value=torch.tensor([1.0]))
+    mean.update(["a"], torch.tensor([1.0]))
     mean.reset()
-    mean.update(["b"], value=torch.tensor([3.0]))
+    mean.update(["b"], torch.tensor([3.0]))
     assert mean.compute()["value"].item() == 3
 
 
 def test_without_images_there_is_no_mean():
     mean = PerImageMean("value")
-    mean.update([], value=torch.empty(0))
+    mean.update([], torch.empty(0))
     assert mean.compute() == {}
 
 

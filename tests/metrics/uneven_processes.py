@@ -9,10 +9,8 @@ import torch
 import torch.distributed
 import torch.multiprocessing
 
-from hsc.judges import Judge
 from hsc.metrics.distribution import FeatureStatistics
 from hsc.metrics.identity import IdentityAccuracy
-from hsc.metrics.measures import MeasureMeans, Perceptual
 from hsc.metrics.per_image import PerImageMean
 from hsc.metrics.rate import SymbolCounts
 
@@ -22,17 +20,15 @@ NAMES = ["a", "b", "c"]
 def measure(rank: int, rendezvous: str, processes: int) -> None:
     torch.distributed.init_process_group("gloo", f"file://{rendezvous}", rank=rank, world_size=processes)
     random = torch.Generator().manual_seed(0)
-    mean, symbols = PerImageMean("value"), SymbolCounts(2)
-    measured = MeasureMeans(Perceptual({"first": Judge(), "second": Judge()}))  # the judges are not asked
+    means, symbols = PerImageMean("first", "second"), SymbolCounts(2)
     identity, features = IdentityAccuracy(), FeatureStatistics(4)
     if rank == processes - 1:
         vectors = torch.rand(3, 4, generator=random)
-        mean.update(NAMES, value=vectors[:, 0])
-        measured.update(NAMES, vectors[:, 1:3])
+        means.update(NAMES, vectors[:, :2])
         symbols.update(NAMES, vectors)
         identity.update(NAMES, torch.cat([vectors, vectors.flip(0)], dim=1))
         features.update(NAMES, vectors)
-    results = {**mean.compute(), **measured.compute(), **identity.compute()}
+    results = {**means.compute(), **identity.compute()}
     values = {name: value.item() for name, value in results.items()}
     statistics = features.compute()
     values["symbols"] = symbols.compute().tolist()
