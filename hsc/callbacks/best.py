@@ -13,7 +13,8 @@ class BestValueCallback(pl.Callback):
     """Makes all `val/…` values of the best validation so far the W&B summary, together; survives resuming.
 
     Left alone, W&B summarises a run by its last values, and sweeps rank runs by them. `monitor`: the value by which
-    validations are compared; where validation does not report it, the latest is taken. `best` holds the values by name.
+    validations are compared; where validation does not report it, the latest is taken. `best` holds what that
+    validation reported, by name.
     """
 
     def __init__(self, monitor: str = "") -> None:
@@ -30,18 +31,22 @@ class BestValueCallback(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.sanity_checking:
             return
-        reported = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+        reported = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if self.monitor not in reported or logged_info(trainer, self.monitor).is_better(
             reported[self.monitor], self.best.get(self.monitor)
         ):
-            self.best = {name: value for name, value in reported.items() if not math.isnan(value)}
+            self.best = reported
+        self._summarise(trainer, pl_module, {name for name in reported if name.startswith("val/")})
+
+    def _summarise(self, trainer: pl.Trainer, pl_module: pl.LightningModule, reported: set[str]) -> None:
+        best = {name: value for name, value in self.best.items() if name.startswith("val/") and not math.isnan(value)}
         axis = "samples_seen" if samples_seen(pl_module) is not None else None
         for run in wandb_runs(trainer):
-            for name in reported.keys() - self._defined:
+            for name in reported - self._defined:
                 # Otherwise W&B puts the last value back at the next validation. A bare dot would name a nested value.
                 run.define_metric(name.replace(".", r"\."), step_metric=axis, summary="none")
-            for name in set(run.summary.keys()) - self.best.keys():  # of other validations, or of another stage
+            for name in set(run.summary.keys()) - best.keys():  # of other validations, or of another stage
                 if name.startswith("val/") and isinstance(run.summary[name], int | float):
                     del run.summary[name]
-            run.summary.update(self.best)
-        self._defined |= reported.keys()
+            run.summary.update(best)
+        self._defined |= reported

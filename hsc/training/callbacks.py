@@ -13,7 +13,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 
 from hsc import callbacks
-from hsc.callbacks.base import described_metrics, logged_info
+from hsc.callbacks.base import described_metrics
 from hsc.config import Config, to_yaml
 from hsc.errors import HscError
 from hsc.judges import NotAvailable, load_judge
@@ -139,7 +139,7 @@ class Selection(NamedTuple):
     patience: int
 
 
-class EarlyStop(pl.Callback):
+class EarlyStop(callbacks.BestValueCallback):
     """Ends training after `patience` validations that did not better `monitor`; keeps the averaged weights of the best.
 
     Small sets are memorised within minutes: the last weights are then not the best. A resumed run goes on
@@ -150,28 +150,27 @@ class EarlyStop(pl.Callback):
     """
 
     def __init__(self, folder: Path, monitor: str, patience: int) -> None:
-        self._file, self.monitor, self.patience = folder / BEST, monitor, patience
-        self.metrics: dict[str, float] = {}
-        """what the best validation reported"""
+        super().__init__(monitor)
+        self._file, self.patience = folder / BEST, patience
         self.waited = 0
 
     def state_dict(self) -> dict[str, Any]:
-        return {"metrics": dict(self.metrics), "waited": self.waited}
+        return super().state_dict() | {"waited": self.waited}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.metrics, self.waited = dict(state_dict["metrics"]), state_dict["waited"]
+        super().load_state_dict(state_dict)
+        self.waited = state_dict["waited"]
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.sanity_checking or (self.patience and trainer.state.fn != TrainerFn.FITTING):
             return
-        reported = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        if self.monitor not in reported and not self.patience:
-            return
-        if self.monitor not in reported:
-            known = ", ".join(sorted(name for name in reported if name.startswith("val/")))
+        if self.patience and self.monitor not in trainer.callback_metrics:
+            known = ", ".join(sorted(name for name in trainer.callback_metrics if name.startswith("val/")))
             raise HscError(f"config: monitor: validation does not report {self.monitor!r}; it reports {known}")
-        if logged_info(trainer, self.monitor).is_better(reported[self.monitor], self.metrics.get(self.monitor)):
-            self.metrics, self.waited = reported, 0
+        before = self.best
+        super().on_validation_end(trainer, pl_module)
+        if self.best is not before:
+            self.waited = 0
             # Every process: Lightning gathers what they hold. The averaging callback puts its weights into the file.
             trainer.save_checkpoint(self._file, weights_only=True)
             return
@@ -180,7 +179,7 @@ class EarlyStop(pl.Callback):
 
     def load_best(self, module: pl.LightningModule) -> None:
         """Give the module the weights of the best validation."""
-        if self.metrics:
+        if self.best:
             held = torch.load(self._file, map_location="cpu", mmap=True, weights_only=True)
             module.load_state_dict(held["state_dict"])
 
@@ -209,7 +208,7 @@ def report_callbacks(config: Config, name: str) -> list[pl.Callback]:
         if stage.quantises:
             reports += [callbacks.BppCallback(), callbacks.SymbolStatisticsCallback()]
         reports.append(callbacks.WandbTableCallback())
-    return [*reports, callbacks.BestValueCallback(monitored(config, name))]
+    return reports
 
 
 def monitored(config: Config, name: str) -> str:

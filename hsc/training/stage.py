@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 
+from hsc.callbacks import BestValueCallback
 from hsc.config import Config, StageConfig
 from hsc.data.module import FaceDataModule
 from hsc.errors import HscError
@@ -22,7 +23,7 @@ from hsc.modules.image_heads import ImageHeadModule
 from hsc.modules.prior import PriorModule
 from hsc.nets.build import full_size, image_size
 from hsc.released import find_weights
-from hsc.training.callbacks import EarlyStop, choose_selection, report_callbacks
+from hsc.training.callbacks import EarlyStop, choose_selection, monitored, report_callbacks
 from hsc.training.checkpoints import PREVIOUS, newest_checkpoint
 from hsc.training.loggers import stage_log
 from hsc.training.progress import RunOutput
@@ -136,26 +137,26 @@ class _Stage:
         else:
             set_starting_weights(config, name, module, self.start, self.data)
         selection = choose_selection(config, name)
-        early_stop = None if selection is None else EarlyStop(work, *selection)
+        best = BestValueCallback(monitored(config, name)) if selection is None else EarlyStop(work, *selection)
         loggers = [stage_log(work), *self.output.loggers]
-        reports, shown = report_callbacks(config, name), self.output.callbacks(name)
-        trainer = build_trainer(config, name, work, loggers, reports, shown, early_stop)
+        reports, shown = [*report_callbacks(config, name), best], self.output.callbacks(name)
+        trainer = build_trainer(config, name, work, loggers, reports, shown)
         self.output.progress.doing("loading images and judges")
         trainer.fit(module, self.data, ckpt_path=checkpoint, weights_only=True)
         # Lightning validates neither between its intervals nor when it resumes without a step left.
         if not stage.patience and (stage.steps % min(stage.validate_every, stage.steps) or steps_before == stage.steps):
             trainer.validate(module, self.data, verbose=False)
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        if early_stop is not None:
-            early_stop.load_best(module)
-            metrics = early_stop.metrics or metrics
+        if isinstance(best, EarlyStop):
+            best.load_best(module)
+            metrics = best.best or metrics
         if trainer.is_global_zero:
             save_stage(work / WEIGHTS, module, asdict(config.model))
             done = {"key": self.identity.key, "samples_seen": self.samples_after, "metrics": metrics}
             write_atomically(work / DONE, json.dumps(done).encode())
             (work / PREVIOUS).unlink(missing_ok=True)
-            if early_stop is not None:
-                early_stop.remove()
+            if isinstance(best, EarlyStop):
+                best.remove()
         trainer.strategy.barrier()
 
     def _checkpoint_to_resume(self, work: Path) -> tuple[Path, int] | None:

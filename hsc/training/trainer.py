@@ -27,7 +27,7 @@ from hsc.die_with_parent import die_with_parent
 from hsc.errors import HscError
 from hsc.files import sha256
 from hsc.judges.base import import_class
-from hsc.training.callbacks import CompiledNetworks, EarlyStop, HalfLifeAveraging, OwnMetrics, TrainingCurves
+from hsc.training.callbacks import CompiledNetworks, HalfLifeAveraging, OwnMetrics, TrainingCurves
 from hsc.training.checkpoints import LAST, CatchUpValidation, SafeCheckpoints, StageCheckpoints
 
 SET_BY_HSC = {
@@ -80,16 +80,15 @@ def build_trainer(
     loggers: list,
     reports: list[pl.Callback],
     shown: list[pl.Callback],
-    early_stop: EarlyStop | None = None,
 ) -> pl.Trainer:
-    """`reports`: callbacks that measure. `shown`: callbacks that show people what was logged."""
+    """`reports`: callbacks that measure, the one that compares validations last. `shown`: callbacks that show people
+    what was logged."""
     stage = config.stages[name]
     # The order matters: reports need the averaged weights in place, early stopping what they report, and checkpoints
     # hold what it counted.
     callbacks: list[pl.Callback] = [
         HalfLifeAveraging(stage.ema_kimg * 1000, stage.batch_size),
         *reports,
-        *([early_stop] if early_stop is not None else []),
         TrainingCurves(name),
         OwnMetrics(folder),
         *own_callbacks(config),

@@ -28,6 +28,7 @@ class Validated:
         self.state = SimpleNamespace(fn=TrainerFn.FITTING)
         self.callback_metrics: dict[str, torch.Tensor] = {}
         self.callbacks: list[pl.Callback] = []
+        self.is_global_zero, self.loggers = True, []
 
     def save_checkpoint(self, path: Path, weights_only: bool) -> None:
         torch.save({"state_dict": self.module.state_dict()}, path)
@@ -49,7 +50,7 @@ def test_it_stops_after_its_patience_with_the_best_weights(tmp_path: Path, metri
         stop.load_state_dict(state)  # killed and resumed
     assert trainer.should_stop
     stop.load_best(trainer.module)
-    assert trainer.module.weight.item() == stop.metrics[name] == best
+    assert trainer.module.weight.item() == stop.best[name] == best
     stop.remove()
     assert not list(tmp_path.iterdir())
 
@@ -59,7 +60,7 @@ def test_values_that_are_no_numbers_are_no_best(tmp_path: Path):
     stop = EarlyStop(tmp_path, "val/enhanced/dists", patience=3)
     for value in (float("nan"), 2.0, float("nan")):
         trainer.validate(stop, "val/enhanced/dists", value)
-    assert (stop.metrics, stop.waited) == ({"val/enhanced/dists": 2.0}, 1)
+    assert (stop.best, stop.waited) == ({"val/enhanced/dists": 2.0}, 1)
 
 
 class Alike(Judge):
