@@ -2,7 +2,7 @@
 
 
 class HscError(Exception):
-    """Something a user can mend; the message is one clear sentence that says what to do."""
+    """Something a user can fix; the message is one clear sentence that says what to do."""
 
 
 class FileRefused(HscError):

@@ -42,7 +42,7 @@ def doctor() -> None:
         if finding.remedy:
             typer.echo(f"{'':<{width + 9}}-> {finding.remedy}")
     if not runs:
-        raise HscError("hsc cannot run here until the lines marked MISSING are mended")
+        raise HscError("hsc cannot run here until the lines marked MISSING are fixed")
 
 
 def _core() -> Iterator[Finding]:

@@ -76,7 +76,7 @@ class Faces:
         try:
             file = self._source.open(name)
         except OSError as error:
-            raise FileRefused(f"{label}: cannot be read ({error.strerror or error}); mend or remove it") from error
+            raise FileRefused(f"{label}: cannot be read ({error.strerror or error}); fix or remove it") from error
         except DAMAGED_MEMBER as error:
             raise HscError(f"{label}: cannot be read ({error}); replace it or leave it out") from error
         with file:

@@ -139,7 +139,7 @@ class Controller:
             self.folder.save(trial)
             raise HscError(
                 f"the sweep ends at trial {trial.name}, which cannot be trained: {last.removeprefix(REFUSED)}; "
-                f"mend that and continue with: hsc sweep --resume {self.folder.path}"
+                f"fix that and continue with: hsc sweep --resume {self.folder.path}"
             )
         elif len(trial.attempts) <= self.retries:
             trial.state = "waiting"

@@ -80,7 +80,7 @@ def report(folder: SweepFolder) -> bool:
             f"best: {chosen.trial.name}; next: hsc evaluate {folder.path}/best {data}", markup=False, soft_wrap=True
         )
     else:
-        again = f"mend the cause and remove {folder.path / 'records'} to try again"
+        again = f"fix the cause and remove {folder.path / 'records'} to try again"
         console.print(f"no trial finished of {len(results)} that were started; {again}", markup=False, soft_wrap=True)
     return chosen is not None
 

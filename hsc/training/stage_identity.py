@@ -70,7 +70,7 @@ class StageIdentity:
 
     @property
     def key(self) -> str:
-        """By which a run knows its own stages: all but `code`, so that a run goes on after hsc's code was mended."""
+        """By which a run knows its own stages: all but `code`, so that a run goes on after hsc's code was fixed."""
         return _hash({name: value for name, value in asdict(self).items() if name != "code"})
 
     @property

@@ -157,7 +157,7 @@ def test_failed_trials_are_listed_with_their_last_lines(write_sweep, folder, cap
 def test_a_sweep_in_which_everything_fails_ends_early(write_sweep, folder, capsys):
     file = write_sweep({"x": {"values": [f"no number {n}" for n in range(9)]}})
     assert hsc("sweep", file, "--dir", folder.path, "--retries", 0) == 1
-    assert capsys.readouterr().out.splitlines()[-1].startswith("no trial finished of 3 that were started; mend")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("no trial finished of 3 that were started; fix")
     assert len(folder.load()) == 3
 
 
@@ -168,7 +168,7 @@ def test_what_keeps_a_trial_from_beginning_ends_a_sweep_at_once(write_sweep, fol
     file = write_sweep({"x": {"values": [1, 2, 3]}}, command=command)
     assert hsc("sweep", file, "--dir", folder.path, "--retries", 2) == 1
     said = capsys.readouterr().err
-    assert f"the sweep ends at trial 000, which cannot be trained: {why}; mend that and continue with: " in said
+    assert f"the sweep ends at trial 000, which cannot be trained: {why}; fix that and continue with: " in said
     assert said.endswith(f"hsc sweep --resume {folder.path}\n")
     assert [len(trial.attempts) for trial in folder.load()] == [1]
 
