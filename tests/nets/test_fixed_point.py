@@ -3,6 +3,7 @@
 import copy
 import math
 
+import integer_network_by_the_book as book
 import numpy as np
 import pytest
 import torch
@@ -24,11 +25,6 @@ from hsc.nets.fixed_point import (
 )
 
 
-def normalise_by_the_book(numbers: list[int]) -> list[int]:
-    length = math.isqrt(sum(number * number for number in numbers) + epsilon(len(numbers)))
-    return [(number << NORM_BITS) // length for number in numbers]
-
-
 @pytest.mark.parametrize("width", [4, 32, 128, 512])
 def test_normalise_is_exact_up_to_the_clamp(width):
     generator = torch.Generator().manual_seed(width)
@@ -39,7 +35,7 @@ def test_normalise_is_exact_up_to_the_clamp(width):
         x[1] = -largest
         x[2] = 0
         normalised = normalise(x.double().numpy())
-        assert normalised.tolist() == [normalise_by_the_book(row) for row in x.tolist()]
+        assert normalised.tolist() == [book.normalise(row) for row in x.tolist()]
         assert np.abs(normalised).max() <= 1 << NORM_BITS
 
 
@@ -54,7 +50,7 @@ def test_roots_next_to_perfect_squares_are_rounded_down_rightly(root, beside):
         remaining -= numbers[-1] ** 2
     if math.isqrt(remaining) ** 2 == remaining:
         numbers.append(math.isqrt(remaining))
-    assert normalise(np.array([numbers], dtype=np.float64))[0].tolist() == normalise_by_the_book(numbers)
+    assert normalise(np.array([numbers], dtype=np.float64))[0].tolist() == book.normalise(numbers)
 
 
 def test_floats_would_round_some_of_these_roots_up():
