@@ -16,14 +16,12 @@ from hsc.images import resize, to_tensor
 from hsc.metrics.identity import verification_scores
 
 
-def test_a_blurred_face_stays_nearest_to_its_own_original(faces, judge) -> None:
-    originals = faces[:6]
-    blurred = resize(resize(originals, 48), 128)
-    gallery, queries = judge("dlib")(originals), judge("dlib")(blurred)
-    distances = torch.cdist(queries, gallery)
-    assert gallery.shape == (6, 128)
+@pytest.mark.parametrize("name", ["dlib", "identity_student"])
+def test_a_blurred_face_stays_nearest_to_its_own_original(name: str, faces, judge) -> None:
+    recogniser, originals = judge(name), faces[:6]
+    distances = torch.cdist(recogniser(resize(resize(originals, 48), 128)), recogniser(originals))
     assert distances.argmin(1).tolist() == list(range(6))
-    assert (distances.diagonal() < judge("dlib").threshold).all()
+    assert (distances.diagonal() < recogniser.threshold).all()
 
 
 def test_68_points_lie_where_ffhq_puts_eyes_and_chin(faces, judge) -> None:
@@ -49,14 +47,14 @@ def test_the_detector_finds_faces_and_nothing_in_noise(faces, judge) -> None:
 @pytest.fixture(scope="module")
 def orl(data_dir: Path) -> tuple[Tensor, Tensor]:
     """The first pictures of the first people of ORL, aligned, and who they are."""
-    people, pictures = (int(os.environ.get(f"HSC_ORL_{what}", n)) for what, n in (("PEOPLE", 20), ("PICTURES", 4)))
+    people, pictures = (int(os.environ.get(f"HSC_ORL_{what}", n)) for what, n in (("PEOPLE", 10), ("PICTURES", 3)))
     faces, aligner, found = open_faces(data_dir / "orl.zip"), Aligner(), {}
     for name in faces.names:
         person, picture = (int(part) for part in re.findall(r"\d+", name))
         if person <= people and picture <= pictures:
             with suppress(HscError):  # no face is found
                 found[name] = to_tensor(aligner.align(faces.load(name), 256)), person
-    assert len(found) >= 0.98 * people * pictures
+    assert len(found) >= 0.95 * people * pictures
     images, labels = zip(*found.values(), strict=True)
     return torch.stack(images), torch.tensor(labels)
 

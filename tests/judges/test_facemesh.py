@@ -1,6 +1,5 @@
 """The port of FaceMesh against the original graph, against dlib, and as a loss needs it."""
 
-import pytest
 import torch
 import torch.nn.functional as F
 
@@ -63,17 +62,6 @@ def test_autocast_does_not_blur_it(faces) -> None:
     torch.testing.assert_close(points, mesh(faces))
 
 
-def test_following_its_gradient_moves_the_points(faces) -> None:
-    mesh = load_judge("facemesh")
-    image = faces[:2].clone().requires_grad_()
-    target = mesh(faces[2:4])
-    before = (mesh(image) - target).square().mean()
-    (gradient,) = torch.autograd.grad(before, image)
-    after = (mesh(image - 0.5 * gradient / gradient.norm()) - target).square().mean()
-    assert gradient.isfinite().all()
-    assert after < 0.99 * before
-
-
 def test_the_frozen_prelu_is_a_prelu() -> None:
     x = torch.randn(2, 5, 4, 4, generator=torch.Generator().manual_seed(0))
     slope = torch.tensor([0.3, -0.2, 1.5, 0.0, 1.0])
@@ -84,13 +72,6 @@ def test_the_frozen_prelu_is_a_prelu() -> None:
     for output in outputs:
         output.backward(upstream)
     torch.testing.assert_close(frozen.grad, plain.grad)
-
-
-@pytest.mark.parametrize("mode", [True, False])
-def test_frozen_stays_frozen(mode: bool) -> None:
-    mesh = FaceMesh().train(mode)
-    assert not any(module.training for module in mesh.modules())
-    assert not any(parameter.requires_grad for parameter in mesh.parameters())
 
 
 def test_the_card_names_the_file_that_ships() -> None:

@@ -14,23 +14,36 @@ from hsc.losses import load_losses
 pytest.importorskip("insightface")
 
 
-def linear_model(path: Path, size: int, outputs: int, seed: int) -> np.ndarray:
-    """Write an ONNX model whose outputs are weighted sums of its input; returns the weights [outputs, 3, s, s]."""
+def write_model(path: Path, size: int, outputs: int, nodes: list, numbers: dict[str, np.ndarray]) -> None:
+    """An ONNX model from `input.1` [N, 3, size, size] to `out` [N, outputs]."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    weights = np.random.default_rng(seed).standard_normal((outputs, 3, size, size)).astype("f4") / size
     graph = helper.make_graph(
-        [helper.make_node("Conv", ["input.1", "weights"], ["c"]), helper.make_node("Flatten", ["c"], ["out"])],
-        "linear",
+        nodes,
+        path.stem,
         [helper.make_tensor_value_info("input.1", TensorProto.FLOAT, ["N", 3, size, size])],
         [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["N", outputs])],
-        [numpy_helper.from_array(weights, "weights")],
+        [numpy_helper.from_array(values.astype("f4"), name) for name, values in numbers.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
     model.ir_version = 8
     onnx.save(model, path)
-    return weights
+
+
+def linear_model(path: Path, size: int, outputs: int, seed: int) -> np.ndarray:
+    """A model whose outputs are weighted sums of its input; returns the weights [outputs, 3, size, size]."""
+    from onnx.helper import make_node
+
+    block = 8  # pixels on a side of a square that has one weight
+    weights = np.random.default_rng(seed).standard_normal((outputs, 3, size // block, size // block)) / size * block
+    nodes = [
+        make_node("AveragePool", ["input.1"], ["means"], kernel_shape=[block] * 2, strides=[block] * 2),
+        make_node("Conv", ["means", "weights"], ["sums"]),
+        make_node("Flatten", ["sums"], ["out"]),
+    ]
+    write_model(path, size, outputs, nodes, {"weights": weights})
+    return np.kron(weights, np.full((block, block), block**-2)).astype("f4")
 
 
 @pytest.fixture
@@ -110,41 +123,30 @@ def test_a_pack_is_looked_up_among_the_weights(tmp_path: Path, monkeypatch: pyte
 
 
 def small_recogniser(path: Path, size: int = 112, outputs: int = 32) -> None:
-    """Write an ONNX model of the operators that ArcFace's networks are made of."""
-    from onnx import TensorProto, helper, numpy_helper, save
+    """A model of the operators that ArcFace's networks are made of."""
+    from onnx.helper import make_node
 
     random = np.random.default_rng(0)
 
-    def numbers(name: str, *shape: int, around: float = 0.0, spread: float = 0.3):
-        return numpy_helper.from_array((around + spread * random.standard_normal(shape)).astype("f4"), name)
+    def numbers(*shape: int, around: float = 0.0, spread: float = 0.3) -> np.ndarray:
+        return around + spread * random.standard_normal(shape)
 
-    node = helper.make_node
     nodes = [
-        node("Conv", ["input.1", "k1"], ["a"], strides=[4, 4]),
-        node("BatchNormalization", ["a", "g1", "b1", "m1", "v1"], ["b"]),
-        node("PRelu", ["b", "slope"], ["c"]),
-        node("Conv", ["c", "k2", "bias"], ["d"], pads=[1, 1, 1, 1]),
-        node("Add", ["c", "d"], ["e"]),
-        node("Flatten", ["e"], ["f"]),
-        node("Gemm", ["f", "w", "wb"], ["g"], transB=1),
-        node("BatchNormalization", ["g", "g2", "b2", "m2", "v2"], ["out"]),
+        make_node("Conv", ["input.1", "k1"], ["a"], strides=[4, 4]),
+        make_node("BatchNormalization", ["a", "g1", "b1", "m1", "v1"], ["b"]),
+        make_node("PRelu", ["b", "slope"], ["c"]),
+        make_node("Conv", ["c", "k2", "bias"], ["d"], pads=[1, 1, 1, 1]),
+        make_node("Add", ["c", "d"], ["e"]),
+        make_node("Flatten", ["e"], ["f"]),
+        make_node("Gemm", ["f", "w", "wb"], ["g"], transB=1),
+        make_node("BatchNormalization", ["g", "g2", "b2", "m2", "v2"], ["out"]),
     ]
-    held = [
-        numbers("k1", 8, 3, 4, 4), numbers("k2", 8, 8, 3, 3), numbers("bias", 8), numbers("slope", 8, 1, 1, around=0.2),
-        *(numbers(f"{part}1", 8, around=float(part in "gv"), spread=0.1) for part in "gbmv"),
-        numbers("w", outputs, 8 * (size // 4) ** 2, spread=0.01), numbers("wb", outputs),
-        *(numbers(f"{part}2", outputs, around=float(part in "gv"), spread=0.1) for part in "gbmv"),
-    ]  # fmt: skip
-    graph = helper.make_graph(
-        nodes,
-        "recogniser",
-        [helper.make_tensor_value_info("input.1", TensorProto.FLOAT, ["N", 3, size, size])],
-        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["N", outputs])],
-        held,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
-    model.ir_version = 8
-    save(model, path)
+    held = {"k1": numbers(8, 3, 4, 4), "k2": numbers(8, 8, 3, 3), "bias": numbers(8)}
+    held |= {"slope": numbers(8, 1, 1, around=0.2), "wb": numbers(outputs)}
+    held |= {"w": numbers(outputs, 8 * (size // 4) ** 2, spread=0.01)}
+    for layer, width in (("1", 8), ("2", outputs)):
+        held |= {part + layer: numbers(width, around=float(part in "gv"), spread=0.1) for part in "gbmv"}
+    write_model(path, size, outputs, nodes, held)
 
 
 def test_a_pack_s_recogniser_becomes_a_network_of_torch(pack: Path) -> None:

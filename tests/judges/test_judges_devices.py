@@ -1,4 +1,4 @@
-"""Judges work where their images are, and by pixels, not by pictures.
+"""Judges work where their images are, learn nothing, and are asked by pixels, not by pictures.
 
 The meta device holds no numbers: whatever leaves it for the processor on the way raises.
 """
@@ -12,16 +12,8 @@ from hsc.judges import Judge, NotAvailable, load_judge
 from hsc.metrics.measures import Perceptual
 
 NETWORKS = (
-    "lpips.alex",
-    "lpips.vgg",
-    "dists",
-    "dists.lite0",
-    "vgg16",
-    "inception",
-    "facemesh",
-    "identity_student",
-    "faceres",
-)
+    "lpips.alex", "lpips.vgg", "dists", "dists.lite0", "vgg16", "inception", "facemesh", "identity_student", "faceres",
+)  # fmt: skip
 
 
 def available(name: str, device: str) -> Judge:
@@ -56,6 +48,13 @@ def test_answers_on_cuda_are_those_of_the_processor(name: str) -> None:
     with torch.no_grad():
         pair = (images, images.flip(3)) if here.kind == "perceptual" else (images,)
         torch.testing.assert_close(there(*(part.cuda() for part in pair)).cpu(), here(*pair), rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_stay_frozen(name: str) -> None:
+    judge = available(name, "cpu").train()
+    assert not any(module.training for module in judge.modules())
+    assert not any(parameter.requires_grad for parameter in judge.parameters())
 
 
 class Counting(Judge):

@@ -77,17 +77,6 @@ def test_dists_on_lite0_enlarges_small_images(judge, pair) -> None:
 
 
 @pytest.mark.parametrize("name", ["lpips.alex", "lpips.vgg", "dists", "dists.lite0"])
-def test_distances_are_zero_for_equal_images_and_teach_otherwise(judge, pair, name: str) -> None:
-    originals, noisy = pair
-    torch.testing.assert_close(judge(name)(originals, originals), torch.zeros(3), atol=1e-5, rtol=0)
-    image = noisy.clone().requires_grad_()
-    distance = judge(name)(originals, image).sum()
-    (gradient,) = torch.autograd.grad(distance, image)
-    nearer = judge(name)(originals, noisy - 0.3 * gradient / gradient.norm()).sum()
-    assert nearer < distance
-
-
-@pytest.mark.parametrize("name", ["lpips.alex", "lpips.vgg", "dists", "dists.lite0"])
 def test_flat_images_give_finite_gradients(judge, name: str) -> None:
     """Black everywhere leaves layers whose features are all zero, where a plain norm has no gradient."""
     image = torch.full((1, 3, 64, 64), -1.0, requires_grad=True)
@@ -100,13 +89,6 @@ def test_reported_distances_ignore_a_training_precision(judge, pair) -> None:
         expected = judge("lpips.alex")(*pair)
         with torch.autocast("cpu", torch.bfloat16):
             torch.testing.assert_close(judge("lpips.alex")(*pair), expected, atol=0, rtol=0)
-
-
-def test_perceptual_judges_stay_frozen(judge) -> None:
-    for name in ("lpips.alex", "dists"):
-        frozen = judge(name).train()
-        assert not frozen.training
-        assert not any(parameter.requires_grad for parameter in frozen.parameters())
 
 
 def test_psnr_is_that_of_8_bit_images(judge, pair) -> None:

@@ -43,12 +43,6 @@ def convert(content: bytes) -> bytes:
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
 def shelf(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with tiny_weights-1.0.tar.gz, which is all that pip can reach, and a table that lists its two files."""
     archive = tmp_path / "shelf" / "tiny_weights-1.0.tar.gz"

@@ -38,12 +38,12 @@ def latent_gain(quality: torch.Tensor) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def trained() -> EntropyTransformer:
-    """A small float network trained for 200 steps on the rate of synthetic latents."""
+    """A small float network trained for 100 steps on the rate of synthetic latents."""
     torch.manual_seed(0)
     net = EntropyTransformer(**SHAPE)
     generator = torch.Generator().manual_seed(1)
     optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
-    for _ in range(200):
+    for _ in range(100):
         quality = torch.randint(0, 3, (32,), generator=generator)
         latents = synthetic_latents(32, generator) * latent_gain(quality)
         noisy = latents + torch.rand(latents.shape, generator=generator) - 0.5
