@@ -1,8 +1,10 @@
-"""Commands of hsc in the test's own process, and programs beside tests for what needs processes of its own."""
+"""Commands of hsc and scripts in the test's own process, and programs beside tests for what needs their own."""
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +16,11 @@ def run_hsc(*words: object) -> int:
     with pytest.raises(SystemExit) as end:
         main(list(map(str, words)))
     return int(end.value.code or 0)
+
+
+def definitions(script: str) -> SimpleNamespace:
+    """What a script of the repository defines, such as `benchmarks/generator.py`."""
+    return SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / script)))
 
 
 def run_program(program: Path, *arguments: object) -> str:

@@ -1,7 +1,6 @@
 """Generators of every layout come in exactly and go out so that their own classes load them; wrong files say why."""
 
 import argparse
-import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -64,9 +63,6 @@ def saved(generator: StyleGAN2, tmp_path: Path) -> Path:
     return tmp_path / "hsc.safetensors"
 
 
-# --- exactness ------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("layout", ["nvlabs-state", "rosinality", "psp", "pkl"])
 def test_reference_implementation_is_reproduced(shared_dir: Path, tmp_path: Path, layout: str) -> None:
     fixtures = shared_dir / "fixtures"
@@ -90,30 +86,20 @@ def test_reference_implementation_is_reproduced(shared_dir: Path, tmp_path: Path
 
 
 def test_hsc_file_round_trip(generator: StyleGAN2, saved: Path) -> None:
-    loaded = load_generator(saved)
+    loaded, file = load_generator(saved), weights_file.load(saved, "generator")
     assert_equal(loaded, generator)
     assert not loaded.training
     assert (loaded.num_rows, loaded.w_dim, loaded.size) == (generator.num_rows, generator.w_dim, generator.size)
-    assert weights_file.load(saved, "generator").card == {"licence": "CC0-1.0"}
+    assert file.card == {"licence": "CC0-1.0"}
+    StyleGAN2(**file.config).load_state_dict(file.tensors, strict=True)
+    save_generator(saved, loaded.half())
+    assert_equal(load_generator(saved), generator.half().float())
 
 
 def test_generator_beside_other_weights(generator: StyleGAN2, tmp_path: Path) -> None:
     tensors = {f"decoder.generator.{key}": value for key, value in generator.state_dict().items()}
     weights_file.save(tmp_path / "codec", tensors | {"encoder.weight": torch.ones(2)}, "codec", {})
     assert_equal(load_generator(tmp_path / "codec"), generator)
-
-
-def test_half_precision_comes_in_as_float32(tmp_path: Path) -> None:
-    generator = random_generator().half()
-    save_generator(tmp_path / "half", generator)
-    assert_equal(load_generator(tmp_path / "half"), generator.float())
-
-
-def test_config_in_the_file_builds_the_network(generator: StyleGAN2, saved: Path) -> None:
-    file = weights_file.load(saved)
-    rebuilt = StyleGAN2(**file.config)
-    rebuilt.load_state_dict(file.tensors, strict=True)
-    assert_equal(rebuilt, generator)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -154,19 +140,12 @@ def test_export_loads_strictly_and_draws_the_same(
         torch.testing.assert_close(plain(ws), generator.synthesis(ws), atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("protocol", [2, 4, 5])
+@pytest.mark.parametrize("protocol", [2, 5])
 def test_nvlabs_snapshot(generator: StyleGAN2, tmp_path: Path, protocol: int) -> None:
     path = tmp_path / "network-snapshot-000200.pkl"
     path.write_bytes(network_pickle(nvlabs_state(generator), protocol))
     assert_equal(load_generator(path), generator)
     assert not hasattr(__import__("builtins"), "hsc_ran_source")
-
-
-@pytest.mark.parametrize("protocol", [2, 4])
-def test_pickled_numpy_arrays(generator: StyleGAN2, tmp_path: Path, protocol: int) -> None:
-    arrays = {key: np.array(value.numpy(), order="F") for key, value in nvlabs_state(generator).items()}
-    (tmp_path / "arrays.pkl").write_bytes(pickle.dumps({"G_ema": arrays}, protocol))
-    assert_equal(load_generator(tmp_path / "arrays.pkl"), generator)
 
 
 def test_training_checkpoint_of_rosinality_in_the_old_format(tmp_path: Path) -> None:
@@ -202,14 +181,6 @@ def test_without_noise_constants_they_are_drawn_from_a_fixed_seed_and_the_line_s
     assert all(bool(constant.any()) for constant in constants)
 
 
-def test_noise_constants_that_lack_in_part_are_named(tmp_path: Path) -> None:
-    state = rosinality_state(random_generator(), tmp_path)
-    del state["noises.noise_1"]
-    torch.save({"g_ema": state}, tmp_path / "part.pt")
-    with pytest.raises(HscError, match="noise_const"):
-        load_generator(tmp_path / "part.pt")
-
-
 def _prefixed(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {prefix + key: value for key, value in state.items()}
 
@@ -232,8 +203,9 @@ def test_a_generator_is_found_under_the_names_that_programs_give_it(tmp_path: Pa
         lambda state: {"state_dict": _prefixed(state, "netG.") | {"netD.weight": torch.ones(1)}},
         lambda state: {"g": {"input.input": torch.ones(1)}, "g_ema": state},
         lambda state: _prefixed(state, "module."),
+        lambda state: {"G_ema": {key: np.array(value.numpy(), order="F") for key, value in state.items()}},
     ],
-    ids=["nested", "two in one", "beside another", "averaged first", "bare"],
+    ids=["nested", "two in one", "beside another", "averaged first", "bare", "of numpy"],
 )
 def test_wrappers_around_a_generator_are_seen_through(tmp_path: Path, wrap: Callable[[dict], dict]) -> None:
     generator = random_generator()
@@ -285,9 +257,6 @@ def test_summary_names_the_constructor(tmp_path: Path) -> None:
     assert "{4: 8, 8: 8, 16: 6, 32: 5}" in summary
 
 
-# --- refusals -------------------------------------------------------------------------------------------------------
-
-
 B8 = "synthesis.b8"
 REFUSALS = [  # what is put in place of some tensors, or nothing, and what is said of it
     ({"synthesis.b16.conv0.affine.bias": None}, "it lacks 1 tensors, such as 'synthesis.b16.conv0.affine.bias'"),
@@ -330,13 +299,14 @@ def test_checkpoints_of_something_else(tmp_path: Path, content: object) -> None:
         load_generator(tmp_path / "x.pt")
 
 
-def test_rosinality_tensor_of_an_odd_shape(tmp_path: Path) -> None:
+def test_a_tensor_of_rosinality_of_an_odd_shape_or_absent_is_named(tmp_path: Path) -> None:
     state = rosinality_state(random_generator(), tmp_path)
     torch.save({"g_ema": state | {"to_rgbs.0.bias": torch.zeros(2, 3, 1, 1)}}, tmp_path / "x.pt")
     with pytest.raises(HscError, match=r"to_rgbs.0.bias has the shape \[2, 3, 1, 1\]"):
         load_generator(tmp_path / "x.pt")
-    torch.save({"g_ema": state | {"style.9.gain": torch.zeros(1)}}, tmp_path / "x.pt")
-    with pytest.raises(HscError, match=r"surplus of 1 tensors, such as 'style.9.gain'"):
+    del state["noises.noise_1"]
+    torch.save({"g_ema": state}, tmp_path / "x.pt")
+    with pytest.raises(HscError, match="noise_const"):
         load_generator(tmp_path / "x.pt")
 
 
@@ -356,8 +326,6 @@ def test_unknown_layout(tmp_path: Path) -> None:
     with pytest.raises(HscError, match="unknown layout 'tf'; choose one of rosinality, psp, nvlabs"):
         export_generator(tmp_path / "any", tmp_path / "out", "tf")
 
-
-# --- scale ----------------------------------------------------------------------------------------------------------
 
 LARGEST = """
 import resource, sys, torch

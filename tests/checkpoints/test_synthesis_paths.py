@@ -1,9 +1,5 @@
 """hsc's fast synthesis draws what StyleGAN2 written down plainly draws, in every precision and memory order."""
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nvlabs_pickle import nvlabs_state
 from plain_stylegan2 import PlainGenerator
+from programs import definitions
 from torch import Tensor
 
 from hsc.checkpoints.layouts import to_rosinality
@@ -137,20 +134,8 @@ def test_memory_order_of_the_kernels(generator: StyleGAN2, ws: Tensor, order: to
         torch.testing.assert_close(other.synthesis(ws), generator.synthesis(ws), atol=1e-4, rtol=1e-5)
 
 
-@pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    path = Path(__file__).resolve().parents[2] / "benchmarks" / "generator.py"
-    spec = importlib.util.spec_from_file_location("generator_benchmark", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_benchmark_measures_the_same_images(
-    benchmark: ModuleType, generator: StyleGAN2, plain: PlainGenerator, ws: Tensor
-) -> None:
+def test_benchmark_measures_the_same_images(generator: StyleGAN2, plain: PlainGenerator, ws: Tensor) -> None:
+    benchmark = definitions("benchmarks/generator.py")
     with torch.no_grad():
         torch.testing.assert_close(benchmark.plain_synthesis(generator, ws), plain(ws), atol=1e-4, rtol=1e-5)
         times = benchmark.compare(generator, benchmark.Case(2, torch.bfloat16), runs=2)

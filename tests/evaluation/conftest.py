@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from doubles import JUDGES, JpegLayers, use_judges, write_smooth_pictures
+from doubles import JUDGES, JpegLayers, leave_undrawn, use_judges, write_smooth_pictures
 
 
 @pytest.fixture
@@ -14,8 +14,14 @@ def judges(monkeypatch) -> tuple[str, ...]:
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
+def own_cache(cache) -> None:
+    """No answer of a judge or an anchor is remembered from another test."""
+
+
+@pytest.fixture
+def undrawn(monkeypatch) -> None:
+    """`compare` writes pages and tables, and no figures, which take most of its time."""
+    leave_undrawn(monkeypatch)
 
 
 @pytest.fixture

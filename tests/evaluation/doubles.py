@@ -125,6 +125,11 @@ def use_judges(monkeypatch) -> None:
     monkeypatch.setattr(hsc.judges, "NotAvailable", NotAvailable, raising=False)
 
 
+def leave_undrawn(monkeypatch) -> None:
+    """Let `compare` write no figure files."""
+    monkeypatch.setattr("hsc.evaluation.compare._write_figure", lambda *_: None)
+
+
 def write_smooth_pictures(path: Path, count: int) -> Path:
     """A zip of `count` smooth colourful pictures, SIZE × SIZE."""
     return write_pictures(path, count, SIZE, squares=5, digits=3, seed=7)

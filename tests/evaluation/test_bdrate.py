@@ -147,8 +147,8 @@ def test_interval_is_that_of_the_same_images_for_both():
 
 
 def test_interval_covers_the_truth_as_often_as_promised():
-    deltas = [bd_rate(*two_codecs(60, seed), "psnr") for seed in range(100)]
-    assert 88 <= sum(delta.low <= -10 <= delta.high for delta in deltas) <= 100
+    deltas = [bd_rate(*two_codecs(60, seed), "psnr") for seed in range(60)]
+    assert 52 <= sum(delta.low <= -10 <= delta.high for delta in deltas) <= 60
     better = [bd_metric(*two_codecs(60, seed), "psnr") for seed in range(3)]
     assert all(delta.low < delta.value < delta.high for delta in better)
 

@@ -36,7 +36,7 @@ from hsc.evaluation.comparison_tables import (
     value_at,
 )
 from hsc.evaluation.figures import draw, png, points, styles, svg
-from hsc.evaluation.results import COUNTS, Curve, read_about, read_results, write_results
+from hsc.evaluation.results import COUNTS, Curve, counted, read_about, read_results, write_results
 from hsc.evaluation.rows import ImageValues
 from hsc.evaluation.table import Cell, Column, Table
 from hsc.metrics.info import quality_info
@@ -163,10 +163,8 @@ def test_every_figure_and_table_is_also_text_for_papers(compared):
     assert float(rows[10]["Bits per pixel, whole files"]) == pytest.approx(0.035)
     assert float(rows[15]["PSNR (dB) ↑"]) == pytest.approx(30 + 3 * np.log2(0.05), rel=1e-5)
     assert (float(rows[15]["high"]) - float(rows[15]["low"]), rows[10]["low"]) == (pytest.approx(1, abs=1e-3), "")
-    assert {row["trained_on"] for row in csv.DictReader((compared / "lpips.csv").read_text().splitlines())} == {
-        "yes",
-        "no",
-    }
+    trained_on = [row["trained_on"] for row in csv.DictReader((compared / "lpips.csv").read_text().splitlines())]
+    assert set(trained_on) == {"yes", "no"}
     plot = (compared / "psnr.tex").read_text()
     assert plot.count(r"\addplot[") == plot.count(r"\addlegendentry{") == 5
     assert plot.count("{") == plot.count("}")
@@ -181,16 +179,16 @@ def test_the_best_value_of_a_column_is_bold_and_never_one_that_was_trained_on(co
     table = equal_rate_table(four_curves(), ["psnr", "lpips"], 0.1)
     alone = equal_rate_table(four_curves()[2:], ["lpips"], 0.1)
     assert not any(alone.is_best(1, row[1]) for row in alone.rows)  # there is nothing to be better than
-    best = [
-        [cell.text for cell in column if table.is_best(n, cell)]
-        for n, column in enumerate(zip(*table.rows, strict=True))
-    ]
+    columns = enumerate(zip(*table.rows, strict=True))
+    best = [[cell.text for cell in column if table.is_best(n, cell)] for n, column in columns]
     enhanced, middle = table.rows[2], table.rows[1]
     assert best == [[], [enhanced[1].text], [middle[2].text]]
     assert enhanced[2].value < middle[2].value
-    text = (compared / "tables.md").read_text()
-    assert "| ours enhanced | −30.0 %† |  | **−30.0 %** |" in text
-    assert r"\textbf{$-$30.0 \%}" in (compared / "tables.tex").read_text()
+    text, latex = ((compared / f"tables.{ending}").read_text() for ending in ("md", "tex"))
+    assert "| ours enhanced | −30.0 %† |  | **−30.0 %** | **−30.0 %** |" in text
+    assert "† The codec was trained on this metric; bold is the best of the others." in text
+    assert all(cell in latex for cell in (r"$-$30.0 \%\textdagger{}", r"\textbf{$-$30.0 \%}"))
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 6
     page = (compared / "index.html").read_text()
     assert re.search(r"<td data-value=[^>]*><strong>−30\.0 %</strong></td>", page)
 
@@ -208,23 +206,12 @@ def test_values_at_equal_rate_have_intervals_over_images():
     assert row[2].interval == ""
 
 
-def test_names_in_result_files_cannot_inject_markup(tmp_path):
+def test_names_in_result_files_cannot_inject_markup(tmp_path, undrawn):
     evil = curve("<script>alert(1)</script>")
     write_results(tmp_path / "results.json", [evil], evil, {})
     page = compare([tmp_path], tmp_path / "out").read_text()
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
-
-
-def test_tables_hold_the_saving(compared):
-    text = (compared / "tables.md").read_text()
-    (row,) = [line for line in text.splitlines() if line.startswith("| ours enhanced") and "%" in line][:1]
-    cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells == ["ours enhanced", "−30.0 %†", "", "**−30.0 %**", "**−30.0 %**"]
-    assert "† The codec was trained on this metric; bold is the best of the others." in text
-    latex = (compared / "tables.tex").read_text()
-    assert r"$-$30.0 \%\textdagger{}" in latex
-    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 6
 
 
 def test_times_stand_where_they_were_taken(compared):
@@ -239,7 +226,7 @@ def with_sizes(one: Curve, headers: float) -> Curve:
     return one
 
 
-def test_tables_and_page_count_coded_pictures_alone(tmp_path):
+def test_tables_page_and_drawings_count_coded_pictures_alone(tmp_path, undrawn):
     """The reference pays 83 bytes of headers a file and would need as many bytes without; JPEG does not tell."""
     ours, vvc = with_sizes(curve("ours all", layer="all"), 0), with_sizes(curve("vvc"), 83)
     vvc.values["slice_bytes"] = ours.values["slice_bytes"]
@@ -256,10 +243,10 @@ def test_tables_and_page_count_coded_pictures_alone(tmp_path):
     assert "| ours all | +0.0 % |" not in texts["files"]
     assert "| jpeg | – |" in texts["pictures"]
     assert "– coded pictures alone are not counted for both" in texts["pictures"]
-    assert "coded pictures alone" in (tmp_path / "pictures" / "lpips.svg").read_text()
+    assert "coded pictures alone" in svg(draw("lpips", [counted(ours, "pictures")]))
 
 
-def test_coded_pictures_that_nobody_counted_are_refused(tmp_path):
+def test_coded_pictures_that_nobody_counted_are_refused(tmp_path, undrawn):
     write_results(tmp_path / "results.json", [curve("a"), curve("b")], curve("a"), {})
     with pytest.raises(HscError, match="no result here counts coded pictures alone"):
         compare([tmp_path], tmp_path / "out", count="pictures")
@@ -314,14 +301,11 @@ def test_the_standard_under_another_name_is_the_reference(name):
 
 
 def test_same_anchor_twice_is_one_curve_and_namesakes_are_told_apart(tmp_path):
-    one = [curve("ours", source=tmp_path / "a" / "results.json"), curve("vvc", source=tmp_path / "a" / "results.json")]
-    two = [
-        curve("ours", 0.2, source=tmp_path / "b" / "results.json"),
-        curve("vvc", source=tmp_path / "b" / "results.json"),
-    ]
+    file, other = (tmp_path / folder / "results.json" for folder in "ab")
+    one = [curve("ours", source=file), curve("vvc", source=file)]
+    two = [curve("ours", 0.2, source=other), curve("vvc", source=other)]
     two[1].values["encode_seconds"] = np.full(5, 9.0)
     assert [one.name for one in unique_names(one + two)] == ["ours (a)", "vvc", "ours (b)"]
-    file = tmp_path / "a" / "results.json"
     thrice = [curve("ours", saving, source=file) for saving in (0, 0.1, 0.2)]
     assert [one.name for one in unique_names(thrice)] == ["ours (a)", "ours (a) #2", "ours (a) #3"]
 
@@ -377,23 +361,16 @@ def test_no_change_has_no_sign_of_loss_and_nothing_is_the_best_of_a_change():
     assert table.best == [None, None]
 
 
-def test_equal_rates_are_those_of_the_last_layer(curves):
+def test_equal_rates_are_those_of_the_last_layer_first_one_that_other_codecs_reach(curves):
     np.testing.assert_allclose(equal_rates(curves, curves[3]), 0.7 * RATES[[2, 0, 4]])
     np.testing.assert_allclose(equal_rates([curves[3], curve("jpeg", 0.5)], curves[3]), RATES[[2, 0, 4]])
-
-
-def test_the_first_of_equal_rates_is_one_that_other_codecs_reach_not_most_layers(curves):
-    """At the least rate all three layers are measured, but no other codec."""
-    for one in curves[:2]:
+    jpeg = curve("jpeg")  # which reaches no low rate
+    jpeg.values = {name: values[-1:] / 2 for name, values in jpeg.values.items()}
+    np.testing.assert_allclose(equal_rates([*curves, jpeg], curves[3]), 0.7 * RATES[[2, 0, 4]])
+    for one in curves[:2]:  # at the least rate all three layers are measured, but no other codec
         one.values = {name: values[:1] for name, values in one.values.items()}
     curves[3].values = {name: values[-2:] for name, values in curves[3].values.items()}
     np.testing.assert_allclose(equal_rates(curves, curves[3]), 0.7 * RATES[[4, 0, 2]])
-
-
-def test_a_codec_that_reaches_no_low_rate_does_not_move_the_first_of_equal_rates(curves):
-    jpeg = curve("jpeg")
-    jpeg.values = {name: values[-1:] / 2 for name, values in jpeg.values.items()}
-    np.testing.assert_allclose(equal_rates([*curves, jpeg], curves[3]), 0.7 * RATES[[2, 0, 4]])
 
 
 @given(st.integers(40, 200), st.lists(st.text("ab .↑/", min_size=1, max_size=30), min_size=1, max_size=12))
@@ -417,7 +394,7 @@ def test_a_terminal_shows_no_intervals_and_speaks_of_none(capsys):
     assert any("In brackets 95 % intervals" in table.markdown() for table in telling_tables(curves))
 
 
-def test_the_page_begins_with_a_rate_that_another_codec_reaches(tmp_path):
+def test_the_page_begins_with_a_rate_that_another_codec_reaches(tmp_path, undrawn):
     """Ours goes down to a rate that JPEG does not reach; the middle one of ours is not the first shown."""
     ours, jpeg = curve("ours all", 0.5, "all"), curve("jpeg")
     jpeg.values = {name: values[-2:] for name, values in jpeg.values.items()}
@@ -464,13 +441,8 @@ def test_results_survive_writing_and_reading(curves, tmp_path):
     write_results(tmp_path / "results.json", curves, curves[2], {"data": "faces"})
     again = read_results(tmp_path)
     for before, after in zip(curves, again, strict=True):
-        assert (after.name, after.codec, after.layer, after.trained_on, after.pixels) == (
-            before.name,
-            before.codec,
-            before.layer,
-            before.trained_on,
-            before.pixels,
-        )
+        for name in ("name", "codec", "layer", "trained_on", "pixels"):
+            assert getattr(after, name) == getattr(before, name)
         finite = np.where(np.isinf(before.values["psnr"]), np.nan, before.values["psnr"])
         np.testing.assert_allclose(after.values["psnr"], finite, rtol=1e-8)
     np.testing.assert_allclose(again[3].high["psnr"], curves[3].high["psnr"], rtol=1e-8)
@@ -478,14 +450,7 @@ def test_results_survive_writing_and_reading(curves, tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [
-        "not json",
-        '{"name": "x"}',
-        '{"results": {"psnr": [1]}}',
-        '{"results": {"bpp": [1, 2], "psnr": [1]}}',
-        "[3]",
-        "3",
-    ],
+    ["not json", '{"name": "x"}', '{"results": {"psnr": [1]}}', '{"results": {"bpp": [1, 2], "psnr": [1]}}', "[3]"],
 )
 def test_other_files_are_refused_by_name(content, tmp_path):
     file = tmp_path / "other.json"

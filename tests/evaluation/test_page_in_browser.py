@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from chromium import NEEDS_CHROMIUM, watched
-from doubles import JUDGES, JpegLayers, use_judges, write_smooth_pictures
+from doubles import JUDGES, JpegLayers, leave_undrawn, use_judges, write_smooth_pictures
 from PIL import Image
 
 from hsc.evaluation.compare import compare
@@ -32,11 +32,12 @@ def comparison(tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HSC_CACHE", str(folder / "cache"))
         use_judges(patch)
+        leave_undrawn(patch)
         pictures = write_smooth_pictures(folder / "pictures.zip", 4)
         settings = {"judges": JUDGES, "pictures": 3}
         evaluate(JpegLayers(), pictures, folder / "before", anchors=("webp", "jpeg"), **settings)
         evaluate(JpegLayers(2), pictures, folder / "after", **settings)
-    return compare([folder / "before", folder / "after"], folder / "comparison")
+        return compare([folder / "before", folder / "after"], folder / "comparison")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,9 @@ def switched(tmp_path_factory) -> Path:
         values = {"bpp": (sizes + headers) / 2048, "slice_bytes": sizes, "psnr": 20 + 3 * np.log2(sizes)}
         curves.append(Curve(name, values, codec=name, images=10, pixels=128 * 128))
     write_results(folder / "results.json", curves, curves[0], {})
-    return compare([folder], folder / "page")
+    with pytest.MonkeyPatch.context() as patch:
+        leave_undrawn(patch)
+        return compare([folder], folder / "page")
 
 
 DEFAULT_METRICS = (
@@ -78,7 +81,9 @@ def full(tmp_path_factory) -> Path:
     curves = summarise(rows, 128 * 128, "faces", False, ["lpips"], {})
     write_results(folder / "results.json", curves, curves[2], {})
     write_columns(folder / "per_image.csv", per_image_table(rows, (128, 128)))
-    return compare([folder], folder / "page")
+    with pytest.MonkeyPatch.context() as patch:
+        leave_undrawn(patch)
+        return compare([folder], folder / "page")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The shipped student: what it is, what it knows, and that it teaches."""
 
-import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from pictures import write_pictures
 from PIL import Image
+from programs import definitions
 from torch import Tensor
 
 from hsc.data.faces import open_faces
@@ -20,13 +20,12 @@ from hsc.judges import Judge, faceres_net, load_judge
 from hsc.judges.identity_student import WEIGHTS, IdentityNet
 
 STUDENT = "identity_student"
-SCRIPT = Path(__file__).parents[2] / "experiments" / "distil_identity.py"
 
 
 @pytest.fixture(scope="module")
 def recipe() -> SimpleNamespace:
     """The script that made the weights."""
-    return SimpleNamespace(**runpy.run_path(str(SCRIPT)))
+    return definitions("experiments/distil_identity.py")
 
 
 def test_it_is_small_and_its_card_names_the_file() -> None:

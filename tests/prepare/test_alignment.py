@@ -1,6 +1,7 @@
 """The square and the crop, against the published recipe computed in another way."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -85,15 +86,13 @@ def test_a_face_inside_is_not_touched():
 
 
 def test_portraits_end_up_where_ffhq_has_its_faces(portraits: Path, tmp_path: Path):
-    """Twelve of the set; docs/new-faces.md has the figures of all."""
-    import zipfile
-
+    """Eight of the set; docs/new-faces.md has the figures of all."""
     (tmp_path / "some").mkdir()
     with zipfile.ZipFile(portraits) as archive:
-        for name in sorted(archive.namelist())[::10]:
+        for name in sorted(archive.namelist())[::15]:
             archive.extract(name, tmp_path / "some")
     report = prepare(tmp_path / "some", tmp_path / "faces.zip", Settings(256, validation="0", test="0"), workers=1)
-    assert sum(report.splits.values()) == report.photographs == 12
+    assert sum(report.splits.values()) == report.photographs == 8
     middles = []
     for line in report.manifest.read_text().splitlines():
         face = json.loads(line)
