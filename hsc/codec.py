@@ -25,7 +25,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hsc.byte_search import highest_within
 from hsc.coding.container import Container, Header, read, read_file, write
 from hsc.coding.tables import FrequencyTable
 from hsc.config import ModelConfig
@@ -38,12 +37,10 @@ from hsc.nets.entropy import EntropyTransformer
 from hsc.nets.entropy_integer import IntegerEntropyTransformer
 from hsc.nets.generator import Generator
 from hsc.nets.heads import Heads, decode
-from hsc.nets.levels import positions_per_level
 from hsc.nets.picture_heads import PictureHeads
 from hsc.nets.quantise import Gain
+from hsc.qualities import Qualities, highest_within
 
-BYTES_AIMED_AT = 100  # what the default quality is nearest to
-GROWTH = 1.5  # of the bytes from level to level, where nobody has measured them
 LARGEST_PICTURE = 1 << 27  # pixels that a file may ask for; more would let a few bytes take all memory
 FILE = bytes | bytearray | memoryview | str | Path  # a single file
 T = TypeVar("T")
@@ -138,7 +135,6 @@ class Codec(nn.Module):
         self.full_size = self.generator.full_size
         self.num_qualities = len(model.lambdas)
         self._coder = LayerCoder(entropy, table, networks.gain)
-        self._per_level = positions_per_level(self.num_qualities)
 
     @classmethod
     def export(
@@ -161,10 +157,12 @@ class Codec(nn.Module):
     @property
     def default_quality(self) -> int:
         """The level whose files, where they were measured, come nearest to 100 bytes; else the middle one."""
-        measured = self.card.get("bytes_per_face")
-        if not measured:
-            return self.num_qualities // 2
-        return int(np.argmin(np.abs(np.array(measured) - BYTES_AIMED_AT)))
+        return self._qualities.default
+
+    @property
+    def _qualities(self) -> Qualities:
+        """The qualities that there are, and what is known of them."""
+        return Qualities(self.num_qualities, self.card.get("bytes_per_face"))
 
     @cached_property
     def model_id(self) -> int:
@@ -327,7 +325,7 @@ class Codec(nn.Module):
         count = len(latents[0])
         sizes = sizes or [(self.size, self.size)] * count
         if bytes is None:
-            return self._encode_at(latents, self._positions(quality, count), sizes)
+            return self._encode_at(latents, self._qualities.positions(quality, count), sizes)
         if quality is not None:
             raise HscError("quality and bytes exclude each other; give one of them")
         tried: list[Coded] = []
@@ -336,7 +334,7 @@ class Codec(nn.Module):
             tried.append(self._encode_at(latents, torch.from_numpy(positions), sizes))
             return np.array([len(file) for file in tried[-1].files])
 
-        found = torch.from_numpy(highest_within(size_of, count, self._typical_bytes(), bytes))
+        found = torch.from_numpy(highest_within(size_of, count, self._qualities.typical_bytes(), bytes))
         if (found < 0).any():
             smallest = max(map(len, self._encode_at(latents, torch.zeros_like(found), sizes).files))
             raise HscError(
@@ -374,7 +372,7 @@ class Codec(nn.Module):
             headers, damage = [one.header for one in containers], [one.damage for one in containers]
             chunks = [one.chunks[:layers] for one in containers]
             held = [len(own) for own in chunks]
-            position = torch.tensor([position_of(header, self.num_qualities) for header in headers])
+            position = torch.tensor([self._qualities.position_of(header) for header in headers])
         progress = done[-1].progress if done else self._coder.begin(position)
         for layer in range(len(done), len(self.layers)):
             # What a file lacks is as good as empty.
@@ -478,7 +476,8 @@ class Codec(nn.Module):
         header = container.header
         if header.model_id != self.model_id:
             raise OtherModel(header.model_id, f"{self.name} ({self.model_id:04x})")
-        if position_of(header, self.num_qualities) > self._last_position or len(container.chunks) > len(self.layers):
+        qualities = self._qualities
+        if qualities.position_of(header) > qualities.last_position or len(container.chunks) > len(self.layers):
             raise HscError(f"the file's header does not fit model {self.name}; it was altered")
         if strict and container.damage:
             raise HscError(container.damage)
@@ -486,34 +485,9 @@ class Codec(nn.Module):
             raise HscError(f"no layer of the file can be decoded: {container.damage}")
         return container
 
-    @property
-    def _last_position(self) -> int:
-        return (self.num_qualities - 1) * self._per_level
-
-    def _positions(self, quality: float | Sequence[float] | Tensor | None, count: int) -> Tensor:
-        """[N] the positions nearest to a quality, or to each face's."""
-        if isinstance(quality, Tensor):
-            quality = quality.tolist()  # first: not every device has float64
-        levels = torch.tensor(self.default_quality if quality is None else quality, dtype=torch.float64)
-        if not ((levels >= 0) & (levels <= self.num_qualities - 1)).all():
-            raise HscError(f"quality {quality} is not within 0 … {self.num_qualities - 1}")
-        return (levels * self._per_level).round().long().expand(count)
-
-    def _typical_bytes(self) -> np.ndarray:
-        """Bytes of a face's file at every position: between the levels of the card, else as they usually grow."""
-        levels = np.arange(self.num_qualities)
-        measured = self.card.get("bytes_per_face") or BYTES_AIMED_AT * GROWTH ** (levels - self.num_qualities / 2)
-        places = np.arange(self._last_position + 1) / self._per_level
-        return np.maximum.accumulate(np.exp(np.interp(places, levels, np.log(measured))))
-
     def _check_layers(self, layers: int | None) -> None:
         if layers is not None and not 1 <= layers <= len(self.layers):
             raise HscError(f"layers {layers} is not one of 1 … {len(self.layers)} ({', '.join(self.layers)})")
-
-
-def position_of(header: Header, levels: int) -> int:
-    """The position between `levels` levels that a file was coded at; version 1 stored the level."""
-    return header.quality * positions_per_level(levels) if header.version == 1 else header.quality
 
 
 def _content(file: Any) -> bytes:

@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 from hsc.checkpoints import weights_file
 from hsc.checkpoints.storage import as_stored, to_store
-from hsc.codec import Codec, Networks, position_of
+from hsc.codec import Codec, Networks
 from hsc.coding.container import Header
 from hsc.coding.tables import FrequencyTable
 from hsc.config import model_from_dict
 from hsc.devices import find_device
 from hsc.errors import HscError
 from hsc.nets.build import build_encoder, build_entropy_twin, build_gain, build_generator, build_heads
-from hsc.nets.levels import positions_per_level
+from hsc.qualities import Qualities
 from hsc.released import DEFAULT_MODEL, find_weights, released_names
 
 KIND = "codec"
@@ -92,7 +92,7 @@ class Released(NamedTuple):
 
     def quality(self, header: Header) -> float:
         """Of a file, in levels."""
-        return position_of(header, self.num_qualities) / positions_per_level(self.num_qualities)
+        return Qualities(self.num_qualities).level_of(header)
 
 
 def released_codec(model_id: int) -> Released | None:

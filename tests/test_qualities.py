@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hsc
-from hsc.byte_search import PASSES, highest_within
 from hsc.codec import Codec
 from hsc.data.faces import open_faces
 from hsc.errors import HscError
+from hsc.qualities import PASSES, highest_within
 
 TYPICAL = np.geomspace(25, 340, 253)
 
