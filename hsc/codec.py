@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from hsc.coding.container import Container, Header, read, read_file, write
 from hsc.coding.tables import FrequencyTable
 from hsc.config import ModelConfig
+from hsc.devices import computes_bfloat16
 from hsc.errors import HscError
 from hsc.images import Picture, pictures_at_once, resize, to_tensors
 from hsc.layer_coder import CodedLayer, DecodedLayer, LayerCoder
@@ -135,6 +136,7 @@ class Codec(nn.Module):
         self.full_size = self.generator.full_size
         self.num_qualities = len(model.lambdas)
         self._coder = LayerCoder(entropy, table, networks.gain)
+        self.to(memory_format=torch.channels_last)
 
     @classmethod
     def export(
@@ -388,15 +390,19 @@ class Codec(nn.Module):
             damage,
         )
 
-    def synthesise(self, latents: Sequence[Tensor], quality: float | Tensor, full: bool = False) -> Tensor:
+    def synthesise(
+        self, latents: Sequence[Tensor], quality: float | Tensor, full: bool = False, fast: bool = False
+    ) -> Tensor:
         """The second step of `decompress`: latents of all layers → pictures [N, 3, size, size], differentiably.
 
-        quality: [N] or one for all, in levels. full: pictures of `full_size`, where the codec draws them. Values may
-        lie slightly outside [-1, 1].
+        quality: [N] or one for all, in levels. full: pictures of `full_size`, where the codec draws them. fast: in
+        bfloat16 where the device computes it, as `decompress` does; this moves a picture less (66 dB) than rounding to
+        8 bits does (59 dB). Values may lie slightly outside [-1, 1].
         """
         if not isinstance(quality, Tensor):
             quality = torch.full((len(latents[0]),), float(quality), device=self.device)
-        with torch.autocast(self.device.type, enabled=False):
+        kind = self.device.type
+        with torch.autocast(kind, torch.bfloat16, enabled=fast and computes_bfloat16(kind)):
             return decode(self.heads, self.generator, latents, quality, full).float()
 
     def pictures(self, decoded: Decoded, native: bool = False, side: int | None = None) -> Iterator[Tensor]:
@@ -407,7 +413,7 @@ class Codec(nn.Module):
         wanted = self.size if native else side
         sizes = decoded.sizes if wanted is None else [(wanted, wanted)] * len(decoded.sizes)
         large = [bool(self.full_size) and max(size) > self.size for size in sizes]
-        small = None if all(large) else self.synthesise(decoded.latents, decoded.quality)
+        small = None if all(large) else self.synthesise(decoded.latents, decoded.quality, fast=True)
         for index, (width, height) in enumerate(sizes):
             if width * height > LARGEST_PICTURE:
                 raise HscError(
@@ -417,7 +423,7 @@ class Codec(nn.Module):
             one = slice(index, index + 1)
             if large[index]:  # one at a time, for they take much memory
                 latents = [layer[one] for layer in decoded.latents]
-                drawn = self.synthesise(latents, decoded.quality[one], full=True)
+                drawn = self.synthesise(latents, decoded.quality[one], full=True, fast=True)
             else:
                 assert small is not None
                 drawn = small[one]

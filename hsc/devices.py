@@ -22,3 +22,13 @@ def find_device(name: str | torch.device = "auto") -> torch.device:
         pass
     there = ", ".join(["cpu", *([accelerator.type] if accelerator else [])])
     raise HscError(f"no device {str(name)!r} on this machine; there is: {there}")
+
+
+def computes_bfloat16(device_type: str) -> bool:
+    """Whether cpu, cuda or mps has instructions for bfloat16 here.
+
+    A processor without them emulates them: convolutions then take 12 times as long as in float32.
+    """
+    if device_type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device_type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -75,3 +75,17 @@ def test_its_large_pictures_are_on_average_its_small_ones() -> None:
     large = torch.stack(codec.decompress(files, side=codec.full_size))
     errors = (F.avg_pool2d(large, codec.full_size // codec.size) - small).square().mean((1, 2, 3))
     assert (10 * torch.log10(4 / errors)).min() > 28  # dB
+
+
+def test_pictures_of_the_shipped_codec_in_bfloat16_are_those_in_float32_to_eight_bits(
+    faces: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec = hsc.load()
+    (file,) = codec.compress(faces[:1])
+    precise, fast = [], []
+    for pictures, native in ((precise, False), (fast, True)):
+        monkeypatch.setattr("hsc.codec.computes_bfloat16", lambda kind, native=native: native)
+        pictures += [codec.decompress(file), codec.decompress(file, side=codec.full_size)]
+    rounding = (2 / 255) ** 2 / 12  # mean square of what rounding to 8 bits changes
+    for one, other in zip(precise, fast, strict=True):
+        assert 0 < float((one - other).square().mean()) < rounding

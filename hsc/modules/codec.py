@@ -233,16 +233,16 @@ class CodecModule(AdversarialModule):
             for k in range(len(prefixes[0]))
         ]
         quality = quality[torch.cat(list(chosen))]
-        styles = self.decoder.styles(latents, quality)
-        if not draw:
-            images = styles.new_zeros(len(styles), 3, 0, 0)
-        elif self._linear:
-            images = enlarged(_picture_heads(self.decoder.heads).picture(latents), self.size)
-        else:
+        if draw and not self._linear:
             full = self.stage.decode_with == "full"
-            images = self.decoder.heads.draw(self.decoder.generator, latents, quality, styles, full).float()
+            styles, images = self.decoder.heads.draw(self.decoder.generator, latents, quality, full)
+        else:
+            styles = self.decoder.styles(latents, quality)
+            images = styles.new_zeros(len(styles), 3, 0, 0)
+            if draw:
+                images = enlarged(_picture_heads(self.decoder.heads).picture(latents), self.size)
         sizes = [len(index) for index in chosen]
-        return list(zip(styles.split(sizes), images.split(sizes), strict=True))
+        return list(zip(styles.split(sizes), images.float().split(sizes), strict=True))
 
     @property
     def _linear(self) -> bool:

@@ -21,10 +21,10 @@ class Heads(nn.Module):
         raise NotImplementedError
 
     def draw(
-        self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, styles: Tensor, full: bool = False
-    ) -> Tensor:
-        """Images [N, 3, size, size], or of the generator's full size, of latents, quality [N] and the W+
-        [N, rows, w_dim] that they have.
+        self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, full: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """The W+ [N, rows, w_dim] of latents and quality [N], and what it draws: images [N, 3, size, size], or of the
+        generator's full size.
         """
         raise NotImplementedError
 
@@ -50,9 +50,10 @@ class StyleHeads(Heads):
         return torch.cat(rows, 1)
 
     def draw(
-        self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, styles: Tensor, full: bool = False
-    ) -> Tensor:
-        return generator.synthesis(styles, full=full)
+        self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, full: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        styles = styles_of(self, generator, latents, quality)
+        return styles, generator.synthesis(styles, full=full)
 
 
 def decode(
@@ -61,7 +62,7 @@ def decode(
     """latents (one [N, rows, dim] a layer) and quality [N] → images [N, 3, size, size], or of the generator's full
     size.
     """
-    return heads.draw(generator, latents, quality, styles_of(heads, generator, latents, quality), full)
+    return heads.draw(generator, latents, quality, full)[1]
 
 
 def styles_of(heads: Heads, generator: Generator, latents: Sequence[Tensor], quality: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ class FullyConnected(nn.Module):
         self.bias_gain = learning_rate
 
     def forward(self, x: Tensor) -> Tensor:  # [..., inputs] → [..., outputs]
-        x = F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain)
+        x = F.linear(x * self.weight_gain, self.weight, self.bias * self.bias_gain)
         return leaky_relu(x) if self.activation == "lrelu" else x
 
 

@@ -173,16 +173,17 @@ class StyledConv(nn.Module):
         self.noise: Tensor
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:  # [N, inputs, side, side], [N, w_dim]
-        scales, weight = styles(self.affine, w), self.weight * self.weight_gain
+        scales = styles(self.affine, w) * self.weight_gain
         shape, dtype = x.shape, x.dtype
         if self.depthwise is None:
-            x = F.conv2d(x * scales[:, :, None, None].to(dtype), weight.to(dtype), padding=1).flatten(2).mT
+            x = F.conv2d(x * scales[:, :, None, None].to(dtype), self.weight.to(dtype), padding=1).flatten(2).mT
         else:
             # A convolution of each channel alone commutes with the styles, which are part of the kernels of the next.
             x = F.conv2d(x, self.depthwise.to(dtype), padding=1, groups=shape[1]).flatten(2).mT
-            x = x @ (weight.flatten(1) * scales[:, None]).to(dtype).mT
+            x = x @ (self.weight.flatten(1) * scales[:, None]).to(dtype).mT
         # In place: at high resolutions a CPU spends longer on fresh memory than on arithmetic.
-        x = F.leaky_relu_(x.add_((self.bias + self.noise.flatten()[:, None]).to(dtype)), 0.2)  # [N, side², outputs]
+        x = x.add_(self.noise.flatten()[:, None].to(dtype)).add_(self.bias.to(dtype))  # [N, side², outputs]
+        x = F.leaky_relu_(x, 0.2)
         return x.unflatten(1, shape[2:]).permute(0, 3, 1, 2)
 
 

@@ -54,12 +54,13 @@ class PictureHeads(Heads):
         return self.eigen(latents)
 
     def draw(
-        self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, styles: Tensor, full: bool = False
-    ) -> Tensor:
+        self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, full: bool = False
+    ) -> tuple[Tensor, Tensor]:
         picture = self.picture(latents)
+        styles = generator.mean_w + self.styles(picture, quality)
         assert isinstance(generator, MobileStyleGAN)  # as the configuration has it
         images = generator.synthesis(styles, inject=self.modulation(picture, quality), full=full)
-        return self.mended(images, picture, quality)
+        return styles, self.mended(images, picture, quality)
 
     def mended(self, images: Tensor, picture: Tensor, quality: Tensor) -> Tensor:
         """Images [N, 3, S, S] drawn to the picture by a learned portion in each of three bands of low frequencies."""

@@ -22,7 +22,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from hsc.config import Config
 from hsc.config.schema import CallbackConfig
 from hsc.config.validation import unknown
-from hsc.devices import find_device
+from hsc.devices import computes_bfloat16, find_device
 from hsc.die_with_parent import die_with_parent
 from hsc.errors import HscError
 from hsc.files import sha256
@@ -139,18 +139,10 @@ def device_type(asked: str) -> str:
 
 
 def resolve_precision(asked: str, device: str) -> str:
-    """What "auto" means on this machine; any other precision as it is.
-
-    A processor without bfloat16 instructions emulates them: the convolutions of a training step then take 12 times as
-    long as in float32.
-    """
+    """What "auto" means on this machine; any other precision as it is."""
     if asked != "auto":
         return asked
-    if device_type(device) == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bf16-mixed" if native else "32-true"
+    return "bf16-mixed" if computes_bfloat16(device_type(device)) else "32-true"
 
 
 def check_flags(config: Config) -> None:
