@@ -405,6 +405,7 @@ class Codec(nn.Module):
         with torch.autocast(kind, torch.bfloat16, enabled=fast and computes_bfloat16(kind)):
             return decode(self.heads, self.generator, latents, quality, full).float()
 
+    @torch.no_grad()
     def pictures(self, decoded: Decoded, native: bool = False, side: int | None = None) -> Iterator[Tensor]:
         """Decoded faces as `decompress` gives them, [3, H, W] in [-1, 1], each made when it is asked for.
 

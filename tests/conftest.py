@@ -59,6 +59,12 @@ def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HSC_CACHE", str(tmp_path / "file"))
 
 
+@pytest.fixture
+def in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Codecs decode in float32 even where the processor computes bfloat16."""
+    monkeypatch.setattr("hsc.codec.computes_bfloat16", lambda kind: False)
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real faces (HSC_DATA, else ../shared/data); tests that need it skip where it is absent."""

@@ -52,11 +52,6 @@ def test_decoder_reads_what_the_encoder_wrote(codec: Codec, quality: int):
                 assert torch.equal(sent[image : image + 1], read_back)
 
 
-@pytest.fixture
-def in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hsc.codec.computes_bfloat16", lambda kind: False)
-
-
 @pytest.mark.usefixtures("in_float32")
 def test_pictures_are_those_the_encoder_expects(codec: Codec):
     coded = coded_faces(codec)

@@ -159,6 +159,7 @@ def test_inversion_trains_without_the_entropy_model(fit: Callable):
     assert output.layers["enhanced"].file_bytes.isnan().all()
 
 
+@pytest.mark.usefixtures("in_float32")
 def test_validation_weighs_real_files():
     codec = module().eval()
     images = torch.rand(2, 3, 48, 48) * 2 - 1

@@ -95,6 +95,7 @@ def test_noise_follows_its_generator():
     assert all(torch.equal(a, b) for a, b in zip(first.prefixes[-1], other.prefixes[-1], strict=True))
 
 
+@pytest.mark.usefixtures("in_float32")
 def test_training_and_the_released_codec_fill_alike():
     """What training shows of a prefix is what `Codec` decodes from that prefix of a file, up to integers' precision."""
     entropy = module()

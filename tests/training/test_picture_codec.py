@@ -66,9 +66,9 @@ def test_the_full_size_learns_alone(trained: Any) -> None:
     assert all(name.startswith(own) for name in changed)
 
 
-def test_one_file_two_pictures(trained: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("in_float32")
+def test_one_file_two_pictures(trained: Any) -> None:
     """Small pictures are the codec's own, larger ones are drawn at the full size; both by what the file asks for."""
-    monkeypatch.setattr("hsc.codec.computes_bfloat16", lambda kind: False)
     codec = hsc.load(trained.folder())
     assert (codec.size, codec.full_size) == (32, 64)
     small, large = codec.compress([torch.rand(3, side, side) * 2 - 1 for side in (32, 64)])
