@@ -136,7 +136,7 @@ class Codec(nn.Module):
         self.full_size = self.generator.full_size
         self.num_qualities = len(model.lambdas)
         self._coder = LayerCoder(entropy, table, networks.gain)
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
     def export(
