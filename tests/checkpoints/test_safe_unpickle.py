@@ -1,10 +1,8 @@
 """Reading a stranger's checkpoint runs nothing of it, and a damaged one is refused in one line."""
 
 import argparse
-import builtins
 import functools
 import io
-import operator
 import os
 import pickle
 import zipfile
@@ -123,17 +121,11 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "os.system": (os.system, f"exit 3 # {CANARY}"),
     "builtins.eval": (eval, f"__import__('os').environ.__setitem__('{CANARY}', 'sung')"),
     "builtins.exec": (exec, SET_CANARY),
-    "builtins.compile": (compile, "1", "x", "eval"),
     "builtins.getattr": (getattr, "x", "upper"),
-    "builtins.open": (open, "/dev/null"),
-    "builtins.__import__": (builtins.__import__, "antigravity"),
-    "operator.attrgetter": (operator.attrgetter, "system"),
     "functools.partial": (functools.partial, print, "hello"),
     "pickle.loads": (pickle.loads, b"N."),
     "torch.load": (torch.load, "/dev/null"),
     "torch.jit": (torch.jit.load, "/dev/null"),
-    "torch.hub": (torch.hub.load, "somebody/something", "model"),
-    "numpy.load": (np.load, "/dev/null"),
     "_io.FileIO": (io.FileIO, "/dev/null"),
 }
 

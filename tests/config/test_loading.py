@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from hsc import config
-from hsc.config.schema import Config
 from hsc.errors import HscError
 
 EXPERIMENT = {
@@ -181,23 +180,3 @@ def test_files_that_are_missing_or_no_mapping_are_named(tmp_path: Path) -> None:
     (tmp_path / "torn.yaml").write_text("a: [1")
     with pytest.raises(HscError, match=r"torn\.yaml: not readable as YAML"):
         config.load([tmp_path / "torn.yaml"])
-
-
-def test_every_field_says_what_it_is() -> None:
-    """A line of doc stands below each field, but for those whose type has its own docstring."""
-    import ast
-    import dataclasses
-    import inspect
-
-    from hsc.config import schema
-
-    for name, kind in vars(schema).items():
-        if not (name.endswith("Config") and dataclasses.is_dataclass(kind)):
-            continue
-        body = ast.parse(inspect.getsource(kind)).body[0].body  # type: ignore[attr-defined]
-        for node, after in zip(body, [*body[1:], None], strict=True):
-            if isinstance(node, ast.AnnAssign):
-                documented = isinstance(after, ast.Expr)
-                own_type = ast.unparse(node.annotation).endswith("Config")
-                assert documented or own_type, f"{name}.{ast.unparse(node.target)}"
-    assert dataclasses.is_dataclass(Config)

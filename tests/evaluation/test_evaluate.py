@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 import zipfile
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,11 @@ COUNT = 20  # of 24 pictures: two batches, and a gallery larger than what is cod
 def read_rows(out) -> list[dict]:
     with open(out / "per_image.csv", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def rows_of(out, *place: str) -> list[dict]:
+    """Those of a codec, layer and quality."""
+    return [row for row in read_rows(out) if (row["codec"], row["layer"], row["quality"]) == place]
 
 
 def without_times(rows: list[dict]) -> list[dict]:
@@ -93,34 +99,20 @@ def test_gallery_is_every_original_not_the_limited_ones(finished, codec, picture
     ).flatten(1)
     decoded = torch.stack(codec.decompress(codec.compress(originals[:COUNT], 0, layers=1)))
     nearest = torch.cdist(small(decoded), small(originals)).argmin(1)
-    rows = [
-        row
-        for row in read_rows(finished)
-        if (row["codec"], row["layer"], row["quality"]) == ("jpeg-layers", "basic", "0")
-    ]
-    answers = [float(row["identity_accuracy.pixels@24"]) for row in rows]
+    answers = [float(row["identity_accuracy.pixels@24"]) for row in rows_of(finished, "jpeg-layers", "basic", "0")]
     assert answers == (nearest == torch.arange(COUNT)).double().tolist()
     assert 0 < np.mean(answers) <= 1
 
 
 def test_results_hold_means_and_intervals_of_the_rows(finished):
-    rows = read_rows(finished)
     content = json.loads((finished / "results.json").read_text())
-    assert [entry["name"] for entry in content["entries"]] == [
-        "jpeg-layers basic",
-        "jpeg-layers middle",
-        "jpeg-layers enhanced",
-        "jpeg",
-    ]
+    layers = [f"jpeg-layers {layer}" for layer in ("basic", "middle", "enhanced")]
+    assert [entry["name"] for entry in content["entries"]] == [*layers, "jpeg"]
     for entry in content["entries"]:
         for metric in ("bpp", "psnr", "identity_distance.pixels", "landmark_nme.brightest"):
             for place, quality in enumerate(entry["qualities"]):
-                own = [
-                    float(row[metric])
-                    for row in rows
-                    if (row["codec"], row["quality"]) == (entry["codec"], str(quality))
-                    and row["layer"] == (entry["layer"] or "all")
-                ]
+                rows = rows_of(finished, entry["codec"], entry["layer"] or "all", str(quality))
+                own = [float(row[metric]) for row in rows]
                 mean = entry["results"][metric][place]
                 assert mean == pytest.approx(np.mean(own), rel=1e-6)
                 low, high = (entry["confidence"][bound][metric][place] for bound in ("low", "high"))
@@ -212,9 +204,8 @@ def test_batches_follow_from_pixels_and_latents_are_computed_once(finished, pict
     codec = JpegLayers()
     evaluate(codec, pictures, tmp_path / "out", anchors=("jpeg",), limit=COUNT, judges=judges, pictures=4)
     assert max(most) == 3
-    assert (
-        codec.analysed == 1 + 1 + COUNT
-    )  # one tells codecs apart, one how long it takes; pictures are no further work
+    # One tells codecs apart, one how long it takes; pictures are no further work.
+    assert codec.analysed == 1 + 1 + COUNT
     assert without_times(read_rows(tmp_path / "out")) == without_times(read_rows(finished))
     assert len(json.loads((tmp_path / "out" / "faces" / "faces.json").read_text())["faces"]) == 4
 
@@ -228,9 +219,7 @@ def test_other_codec_of_the_same_name_is_measured_anew(finished, pictures, judge
     assert not any(change for change, row in zip(changed, after, strict=True) if row["codec"] == "jpeg")
 
 
-def test_missing_judge_and_missing_anchor_are_reported_and_left_out(
-    codec, pictures, tmp_path, judges, monkeypatch, capsys
-):
+def test_a_missing_judge_or_anchor_is_left_out_with_a_line(codec, pictures, tmp_path, judges, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "pillow_jxl", None)
     pillow._import_plugin.cache_clear()
     evaluate(codec, pictures, tmp_path / "out", anchors=("jxl",), limit=2, judges=("psnr", "dlib"), qualities=[1])
@@ -272,9 +261,7 @@ def test_a_judge_of_ones_own_is_measured_and_drawn_the_right_way_up(codec, pictu
     assert f"{best.values['sameness'][-1]:.3f}" in tables
     assert (page / "sameness.svg").is_file()
     kept = faces_data([read_face_pictures(out)], "", curves[0].described)
-    assert {"name": "sameness", "higher": True} in [
-        {key: said[key] for key in ("name", "higher")} for said in kept["metrics"]
-    ]
+    assert ("sameness", True) in [(said["name"], said["higher"]) for said in kept["metrics"]]
 
 
 def test_validation_and_evaluation_remember_the_same_answers(codec, pictures, tmp_path, judges):
@@ -362,9 +349,8 @@ def test_generated_faces_are_said_to_flatter(codec, tmp_path, judges):
     assert all(curve.generated for curve in read_results(tmp_path / "out"))
 
 
-def test_a_folder_as_people_have_them_is_measured(codec, pictures, tmp_path, judges, capsys, monkeypatch):
+def test_a_folder_as_people_have_them_is_measured(codec, pictures, tmp_path, judges, capsys):
     """Broken images and other files cost a line each; every image has a file of its own, whatever it is called."""
-    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "caf\udce9"
     with zipfile.ZipFile(pictures) as archive:
         archive.extractall(folder)
@@ -420,28 +406,29 @@ def test_what_is_to_be_measured_and_how_long_it_takes_is_said_before(codec, pict
     settings = {"anchors": ("jpeg",), "limit": 3, "judges": judges, "qualities": [0, 1]}
     evaluate(codec, pictures, tmp_path / "out", **settings)
     said = capsys.readouterr().err
-    announced = re.search(
-        r"measuring 3 faces with jpeg-layers at 2 qualities of 3 layers, jpeg at 7 qualities: about", said
-    )
+    before, announced, _ = said.partition("measuring 3 faces with jpeg-layers at 2 qualities of 3 layers, jpeg at 7 q")
     assert announced
-    assert "quality" not in said[: announced.start()]
+    assert "quality" not in before
     evaluate(codec, pictures, tmp_path / "out", **settings)
     assert "about" not in capsys.readouterr().err  # nothing is left to do
 
 
 def test_pictures_show_every_quality_and_layer_of_every_codec(codec, pictures, tmp_path, judges):
+    """Also where an evaluation that has ended without any goes on with them."""
     out = tmp_path / "out"
     settings = {"anchors": ("jpeg",), "limit": 3, "judges": judges, "qualities": [0, 2]}
+    evaluate(codec, pictures, out, **settings)
+    assert not (out / "faces").exists()
+    measured = without_times(read_rows(out))
     evaluate(codec, pictures, out, **settings, pictures=2)
+    assert without_times(read_rows(out)) == measured
     kept = json.loads((out / "faces" / "faces.json").read_text())
     assert [face["name"] for face in kept["faces"]] == ["000.png", "001.png"]
     assert "psnr" in kept["trained_on"]
     rows = {(row["image"], row["codec"], row["layer"], row["quality"]): row for row in read_rows(out)}
     for face in kept["faces"]:
         own, beside = face["shots"]["jpeg-layers"], face["shots"]["jpeg"]
-        assert [(shot["quality"], shot["layer"]) for shot in own] == [
-            (quality, layer) for quality in (0, 2) for layer in ("basic", "middle", "enhanced")
-        ]
+        assert [(shot["quality"], shot["layer"]) for shot in own] == list(product((0, 2), codec.layers))
         assert [shot["quality"] for shot in beside] == list(pillow.JPEG.qualities)
         for shot, name in [(shot, "jpeg-layers") for shot in own] + [(shot, "jpeg") for shot in beside]:
             row = rows[face["name"], name, shot["layer"] or "all", str(shot["quality"])]
@@ -456,18 +443,6 @@ def test_pictures_show_every_quality_and_layer_of_every_codec(codec, pictures, t
     evaluate(codec, pictures, out, **settings, pictures=2)
     assert (out / "faces" / "faces.json").stat().st_mtime_ns == before
     assert codec.compressed == compressed + 2  # the probe, at two qualities
-
-
-def test_pictures_that_an_interrupted_evaluation_lacks_are_made_when_it_goes_on(codec, pictures, tmp_path, judges):
-    out = tmp_path / "out"
-    settings = {"limit": 3, "judges": judges, "qualities": [1]}
-    evaluate(codec, pictures, out, **settings)
-    before = without_times(read_rows(out))
-    assert not (out / "faces").exists()
-    evaluate(codec, pictures, out, **settings, pictures=1)
-    (face,) = json.loads((out / "faces" / "faces.json").read_text())["faces"]
-    assert all((out / "faces" / shot["picture"]).is_file() for shot in face["shots"]["jpeg-layers"])
-    assert without_times(read_rows(out)) == before
 
 
 def test_faces_of_two_evaluations_stand_side_by_side(pictures, tmp_path, judges):

@@ -1,14 +1,13 @@
 """Who is who, per layer, through an evaluation."""
 
-import io
 import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from doubles import Pixels
+from pictures import encoded, write_zip
 
 from hsc.data.faces import open_faces
 from hsc.errors import HscError
@@ -28,23 +27,21 @@ def test_folders_are_people() -> None:
 @pytest.fixture
 def album(tmp_path: Path) -> Path:
     """Four people, three noisy pictures each, in the folders of a zip."""
-    with zipfile.ZipFile(tmp_path / "album.zip", "w") as archive:
-        for person in range(4):
-            random = np.random.default_rng(person)
-            face = random.integers(40, 216, (4, 4, 3))
-            for picture in range(3):
-                noisy = np.clip(face.repeat(4, 0).repeat(4, 1) + random.normal(0, 12, (16, 16, 3)), 0, 255)
-                stream = io.BytesIO()
-                Image.fromarray(noisy.astype(np.uint8)).save(stream, "PNG")
-                archive.writestr(f"p{person}/{picture}.png", stream.getvalue())
-    return tmp_path / "album.zip"
+    members = {}
+    for person in range(4):
+        random = np.random.default_rng(person)
+        face = random.integers(40, 216, (4, 4, 3)).repeat(4, 0).repeat(4, 1)
+        for picture in range(3):
+            noisy = np.clip(face + random.normal(0, 12, face.shape), 0, 255)
+            members[f"p{person}/{picture}.png"] = encoded(noisy.astype(np.uint8))
+    return write_zip(tmp_path / "album.zip", members)
 
 
 def test_every_layer_tells_whether_people_are_known(codec, album, tmp_path, judges) -> None:
     results = json.loads(evaluate(codec, album, tmp_path / "out", judges=("pixels",), people=True).read_text())
     faces = open_faces(album)
     originals = torch.stack([to_tensor(faces.load(name)) for name in faces.names])
-    recogniser = load_judge_double()
+    recogniser = Pixels()
     for depth, entry in enumerate(results["entries"], start=1):
         decoded = torch.stack(codec.decompress(codec.compress(originals, 1, layers=depth)))
         eight_bit = decoded.add(1).mul(127.5).round().clamp(0, 255).div(127.5).sub(1)
@@ -52,9 +49,3 @@ def test_every_layer_tells_whether_people_are_known(codec, album, tmp_path, judg
         expected = verification_scores(recogniser(eight_bit), recogniser(originals), people, far=0.01)
         for name in ("auc", "tar", "identified"):
             assert entry["results"][f"verification_{name}.pixels"][1] == pytest.approx(getattr(expected, name)), name
-
-
-def load_judge_double() -> torch.nn.Module:
-    from hsc import judges as room
-
-    return room.load_judge("pixels")

