@@ -36,7 +36,8 @@ def interval_of(resampled: np.ndarray, confidence: float = CONFIDENCE) -> tuple[
     known = resampled[~np.isnan(resampled)]
     if not known.size:
         return np.nan, np.nan
-    low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
+    with np.errstate(invalid="ignore"):  # between two infinite means, as PSNR has them of equal images
+        low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 

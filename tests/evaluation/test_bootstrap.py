@@ -37,6 +37,7 @@ def test_resamples_are_of_the_same_images_whatever_is_known_of_them():
         warnings.simplefilter("error")
         assert np.isnan(resampled_means(np.full((1, 4), np.nan))).all()
         assert np.isnan(interval_of(np.full(9, np.nan))).all()
+        assert np.isnan(interval_of(np.full(9, np.inf))).all()
 
 
 def test_one_image_leaves_no_doubt():
