@@ -13,7 +13,7 @@ run=${RUN:-runs/finetune}
 held_out='validation*'
 say() { printf '\n== %s\n' "$*"; }
 
-# The experiment trains by it. Where it cannot be fetched, allow_missing_losses=true trains without.
+# A loss of the experiment needs it; allow_missing_losses=true trains without.
 hsc weights fetch faceres || [[ " ${*:3} " == *" allow_missing_losses=true "* ]]
 
 say "1. Before: $model on faces held out of $faces"

@@ -442,12 +442,12 @@ class Codec(nn.Module):
             f"<tr><td>{html.escape(layer)}</td><td>{count}</td><td>{dim}</td><td>{count * dim}</td></tr>"
             for layer, (count, dim) in zip(self.layers, bands(self.model), strict=True)
         )
-        head = "<tr><th>layer</th><th>rows</th><th>numbers a row</th><th>numbers</th></tr>"
+        head = "<tr><th>layer</th><th>rows</th><th>numbers per row</th><th>numbers</th></tr>"
         return f"<p>{html.escape(repr(self))}</p><table>{head}{rows}</table>"
 
     def _measured(self) -> str:
         measured = self.card.get("bytes_per_face")
-        return f" ({measured[0]:g} to {measured[-1]:g} bytes a face)" if measured else ""
+        return f" ({measured[0]:g} to {measured[-1]:g} bytes per face)" if measured else ""
 
     def _at_own_size(self, faces: Tensor) -> Tensor:
         """[N, 3, S, S] → [N, 3, size, size] where the codec is. Raises HscError for what is no square picture."""

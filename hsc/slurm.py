@@ -1,4 +1,4 @@
-"""A job of SLURM that has to make room: it asks for another turn."""
+"""A preempted SLURM job, or one at its time limit: it asks to be requeued."""
 
 import os
 import signal

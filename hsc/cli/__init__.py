@@ -1,4 +1,4 @@
-"""The `hsc` command. Each verb is a short function that reads like a table of contents of the rooms it calls;
+"""The `hsc` command. Each verb is a short function that reads like a table of contents of the packages it calls;
 whatever is heavy to import is imported inside it, so that `hsc --help` answers at once."""
 
 from typing import Annotated

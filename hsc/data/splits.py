@@ -4,7 +4,7 @@ A spec is one of the following, or a list of them (their union):
 
 - `"00000-03999"`, `"img000-img499"`: the numbers of the file stems, ends included;
 - `"*"`, `"female-*"`, `"s0[1-5]/*"`: a glob on the whole name (`*` also crosses `/`);
-- `"held-out.txt"`: a text file with one name a line (with or without extension; `#` starts a comment);
+- `"held-out.txt"`: a text file with one name per line (with or without extension; `#` starts a comment);
 - `"5%"`: a share chosen by a hash of each name, so that adding images moves no other image;
 - `"00042"`, `"s01/01.pgm"`: one name.
 """

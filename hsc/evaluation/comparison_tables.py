@@ -148,7 +148,7 @@ def equal_rate_table(curves: Sequence[Curve], metrics: Sequence[str], bpp: float
             elsewhere.append(curve.name)
     pixels = {curve.pixels for curve in curves}
     size = next(iter(pixels)) if len(pixels) == 1 else None
-    title = f"At {bpp:.4f} bpp" + (f" ({bpp * size / 8:.0f} bytes a face)" if size else "")
+    title = f"At {bpp:.4f} bpp" + (f" ({bpp * size / 8:.0f} bytes per face)" if size else "")
     if curves[0].count != "files":
         title += f", {COUNTS[curves[0].count]}"
     notes = _trained_note(curves, metrics, ranked=True)
@@ -214,7 +214,7 @@ def time_table(curves: Sequence[Curve]) -> Table | None:
         rows.append([Cell(curve.name), *(Cell(f"{mean:.1f}", mean) for mean in means)])
     note = "Wall times as result files have them: machines, batches and whether a program had to start may differ."
     header = [Column("codec"), Column("encode", False), Column("decode", False)]
-    return Table("times", "Milliseconds an image", header, rows, [note]) if rows else None
+    return Table("times", "Milliseconds per image", header, rows, [note]) if rows else None
 
 
 def layer_table(prefixes: Sequence[Curve]) -> Table:

@@ -1,4 +1,4 @@
-"""Rate–distortion curves: one figure a metric, as SVG and PNG."""
+"""Rate–distortion curves: one figure per metric, as SVG and PNG."""
 
 import io
 from collections.abc import Sequence

@@ -220,7 +220,7 @@ def payload_bytes(file: bytes) -> int | None:
 
 @contextmanager
 def anchor_pool() -> Iterator[ThreadPoolExecutor]:
-    """Threads around encoder processes: one a core. What waits when the block is left is not begun."""
+    """Threads around encoder processes: one per core. What waits when the block is left is not begun."""
     pool = ThreadPoolExecutor(max_workers=AnchorSubject.at_once, thread_name_prefix="anchor")
     try:
         yield pool

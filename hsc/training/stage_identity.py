@@ -66,7 +66,7 @@ class StageIdentity:
     """hash of the weights that the first step finds"""
     version: str
     code: str
-    """hash of hsc's code, without the rooms that no training passes through"""
+    """hash of hsc's code, without the packages that no training passes through"""
 
     @property
     def key(self) -> str:
@@ -146,7 +146,7 @@ def identify(
 
 @functools.cache
 def code_hash() -> str:
-    """Hash of hsc's own code, without the rooms that no training passes through."""
+    """Hash of hsc's own code, without the packages that no training passes through."""
     root = Path(hsc.__file__).parent
     digest = hashlib.sha256()
     for file in sorted(root.rglob("*.py")):

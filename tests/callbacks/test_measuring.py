@@ -160,7 +160,7 @@ def test_what_is_kept_is_small(validate):
         for metric in callback.metrics.values()
         for tensor in [*metric.keys, *metric.values]
     )
-    assert kept < 300 * 3 * 120  # numbers an image and layer; an image has 768
+    assert kept < 300 * 3 * 120  # numbers per image and layer; an image has 768
     assert not any(callback.measure._of_originals for callback in callbacks if getattr(callback, "measure", None))
 
 

@@ -39,7 +39,7 @@ def test_measured_and_compared(run, codec_file: Path, faces: Path, tmp_path: Pat
     assert said[0].strip() == "tiny enhanced, means over 2 faces"
     words = [line.split()[:2] for line in said]
     assert [two for two in words if two[:1] == ["quality"]] == [["quality", str(n)] for n in range(4)]
-    assert any(line.startswith("At ") and "bytes a face" in line for line in said)
+    assert any(line.startswith("At ") and "bytes per face" in line for line in said)
     assert f"hsc compare {results} --out DIR" in said[-1]
 
     with open(results / "per_image.csv", newline="") as file:
@@ -52,7 +52,7 @@ def test_measured_and_compared(run, codec_file: Path, faces: Path, tmp_path: Pat
             (file,) = results.glob(f"files/tiny/quality-{row['quality']}/{row['layer']}/{row['image']}.hsc")
             assert int(row["slice_bytes"]) == sum(map(len, read(file.read_bytes()).chunks)) < int(row["bytes"])
     curve = json.loads((results / "results.json").read_text())
-    assert len(curve["results"]["bpp"]) == 4, "a point a quality"
+    assert len(curve["results"]["bpp"]) == 4, "one point per quality"
     assert len(curve["results"]["psnr"]) == 4
 
     ended = run("compare", results, "--reference", "tiny basic", "--count", "pictures", "--out", page)

@@ -216,9 +216,9 @@ def test_names_in_result_files_cannot_inject_markup(tmp_path, undrawn):
 
 def test_times_stand_where_they_were_taken(compared):
     text = (compared / "tables.md").read_text()
-    (table,) = re.findall(r"### Milliseconds an image\n\n((?:\|.*\n)+)", text)
+    (table,) = re.findall(r"### Milliseconds per image\n\n((?:\|.*\n)+)", text)
     assert table.splitlines()[2:] == ["| mbt2018 | 100.0 | 300.0 |"]
-    assert "Milliseconds an image" in (compared / "index.html").read_text()
+    assert "Milliseconds per image" in (compared / "index.html").read_text()
 
 
 def with_sizes(one: Curve, headers: float) -> Curve:
@@ -268,7 +268,7 @@ def test_value_between_points_but_never_beyond():
     assert value_at(one, "psnr", 0.81) is None
     assert value_at(one, "fid", 0.1) is None
     table = equal_rate_table([one, curve("cheap", 0.9)], ["psnr", ACCURACY], 0.1)
-    assert table.title == "At 0.1000 bpp (205 bytes a face)"
+    assert table.title == "At 0.1000 bpp (205 bytes per face)"
     assert [str(cell) for cell in table.rows[0]] == ["codec", "20.03", "50.0"]
     assert len(table.rows) == 1
     assert table.notes == ["Not measured around this rate: cheap."]

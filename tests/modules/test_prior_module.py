@@ -81,7 +81,7 @@ def test_penalty_is_the_squared_gradient():
 
 @pytest.mark.parametrize(("bias", "direction"), [(100.0, 1), (-100.0, -1)])
 def test_augmentation_follows_the_discriminator(fit: Callable, bias: float, direction: int):
-    """Certain that everything is real: it has learnt its images by heart, so p rises; otherwise it falls."""
+    """Certain that everything is real: it has memorised its images, so p rises; otherwise it falls."""
     prior = module(ada_kimg=0.1)
     prior.augmentation.fill_(0.5)
     with torch.no_grad():

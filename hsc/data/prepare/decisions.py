@@ -31,7 +31,7 @@ def identity_of(name: str, common: PurePosixPath) -> str:
 
 
 class SeenFaces:
-    """The hashes of the faces that are kept, to find near-duplicates of them. 32 bytes a face."""
+    """The hashes of the faces that are kept, to find near-duplicates of them. 32 bytes per face."""
 
     def __init__(self, max_distance: int) -> None:
         self._max_distance = max_distance

@@ -71,7 +71,7 @@ class FaceDetector:
 class AlignmentCheck:
     """Compares the place where dlib's detector sees a face with the one that aligned faces have it in.
 
-    Needs no weights beside dlib; 20 ms a picture. Raises NotAvailable without dlib.
+    Needs no weights beside dlib; 20 ms per picture. Raises NotAvailable without dlib.
     """
 
     def __init__(self) -> None:

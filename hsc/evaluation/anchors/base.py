@@ -1,5 +1,5 @@
 """What every codec hsc is compared with has in common: timing, the search for a size, and results kept on disk, since
-VVC takes a second a face and anchors never change between evaluations.
+VVC takes a second per face and anchors never change between evaluations.
 """
 
 import hashlib
