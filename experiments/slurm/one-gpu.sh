@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # One process on one GPU: sbatch experiments/slurm/one-gpu.sh EXPERIMENT.yaml [key=value …]
-# Submit it from the folder that holds .venv/, experiments/ and runs/. 90 seconds before its time is over, SLURM sends
-# USR1: training finishes its step, saves, requeues the job, and goes on when it is started again.
+# Submit it from the folder that holds .venv/, experiments/ and runs/. 90 seconds before its time limit, SLURM sends
+# USR1: training finishes its step, saves and requeues the job, which then resumes.
 #SBATCH --job-name=hsc-train
 #SBATCH --output=slurm-%j.txt
 #SBATCH --open-mode=append

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# One experiment many times, a job of an array each: sbatch --array=0-4 experiments/slurm/sweep-array.sh VALUES.txt EXPERIMENT.yaml
+# One experiment many times, one array job each: sbatch --array=0-4 experiments/slurm/sweep-array.sh VALUES.txt EXPERIMENT.yaml
 # Line k of VALUES.txt holds the key=value words of job k, for example "model.lambdas=[0.6] seed=1". All share runs/, so
-# stages that are equal are trained once. Each job is requeued, and goes on, by itself.
+# equal stages are trained once. Each job requeues itself and resumes.
 # For a search (random, bayes, hyperband) put `hsc sweep` into a job, or agents: sbatch --wrap 'hsc sweep FILE --jobs 1'.
 #SBATCH --job-name=hsc-sweep
 #SBATCH --output=slurm-%A_%a.txt
