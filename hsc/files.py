@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import stat
@@ -11,7 +12,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from hsc.errors import HscError
 
@@ -42,6 +43,15 @@ def write_atomically(path: str | Path, content: Content) -> None:
         too_long = error.errno == errno.ENAMETOOLONG
         remedy = "give a shorter name" if too_long else "choose a folder with space you can write to"
         raise HscError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty where there is no such file, or where it holds anything else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def is_stream(path: str | Path) -> bool:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from hsc.errors import HscError
 from hsc.evaluation.rows import WHOLE, Row
-from hsc.files import write_atomically
+from hsc.files import read_json, write_atomically
 from hsc.metrics.info import MetricInfo, is_quality, quality_info, sort_key
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class FacePictures:
         """
         parts = [[place, row.image] for place, row in kept], list(trained_on), landmarker and landmarker.name
         key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-        if self._key() == key:
+        if read_json(self.folder / INDEX).get("key") == key:
             return
         find = partial(_landmarks, landmarker=landmarker, device=device)
         faces: dict[str, dict[str, Any]] = {}
@@ -91,12 +91,6 @@ class FacePictures:
 
     def _path(self, place: str, name: str) -> Path:
         return self.folder / f"{hashlib.sha256(json.dumps([place, name]).encode()).hexdigest()[:20]}.webp"
-
-    def _key(self) -> str | None:
-        try:
-            return json.loads((self.folder / INDEX).read_text(encoding="utf-8"))["key"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
 
 
 def _landmarks(path: Path, landmarker: "Judge | None", device: "torch.device") -> list[list[float]]:

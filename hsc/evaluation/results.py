@@ -17,7 +17,7 @@ import numpy as np
 from hsc.errors import HscError
 from hsc.evaluation.bootstrap import CONFIDENCE
 from hsc.evaluation.rows import ImageValues, read_images
-from hsc.files import write_atomically
+from hsc.files import read_json, write_atomically
 from hsc.metrics import own
 from hsc.metrics.info import MetricInfo, canonical_name, is_quality, metric_info
 
@@ -140,11 +140,8 @@ def _images_of(curve: Curve, known: Mapping[tuple[str, str], ImageValues]) -> Im
 def read_about(path: str | Path) -> dict[str, Any]:
     """How the results in a file or folder of `hsc evaluate` were measured; nothing of other files."""
     path = Path(path)
-    try:
-        content = json.loads((path / "results.json" if path.is_dir() else path).read_text(encoding="utf-8-sig"))
-        return dict(content.get("about", {}))
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}
+    about = read_json(path / "results.json" if path.is_dir() else path).get("about")
+    return about if isinstance(about, dict) else {}
 
 
 def _entry(curve: Curve) -> dict[str, Any]:

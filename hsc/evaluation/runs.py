@@ -78,13 +78,22 @@ def layers_of(run: Path) -> list[str]:
 
 
 def _names_in(run: Path, *keys: str) -> list[str]:
+    content: Any = run_config(run)
     try:
-        content = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8-sig"))
         for key in keys:
             content = content[key]
         return list(content)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return []
+
+
+def run_config(run: Path) -> dict[str, Any]:
+    """The resolved config that a run was begun with; empty before that, and where it cannot be read."""
+    try:
+        content = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _read_run(folder: Path) -> Run:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
-import yaml
 from torch import Tensor
 
 from hsc.data.faces import Faces
 from hsc.data.sets import first_set
 from hsc.data.splits import Spec, select_names
 from hsc.errors import HscError
+from hsc.evaluation.runs import run_config
 
 if TYPE_CHECKING:
     from hsc.codec import Codec
@@ -96,9 +96,9 @@ def validation_split(codec: "Codec | None", model: object, data: Path) -> Spec |
 
 def _of_run(folder: Path) -> dict:
     """`data` and `validation` of a run's last stage; nothing where there is no config, or one of another version."""
+    config = run_config(folder)
     try:
-        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8-sig"))
         data = config["stages"][config["run"][-1]]["data"]
         return {"data": first_set(data["path"]), "validation": data["validation"]}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, IndexError, TypeError):
+    except (KeyError, IndexError, TypeError):
         return {}

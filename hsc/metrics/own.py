@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hsc.files import write_atomically
+from hsc.files import read_json, write_atomically
 from hsc.metrics.info import MetricInfo, column_name, metric_info
 
 FILE = Path("log", "own_metrics.json")  # in a stage's folder
@@ -47,8 +47,8 @@ def write_own_metrics(stage: Path, infos: Mapping[str, MetricInfo]) -> None:
 def read_own_metrics(stage: Path) -> dict[str, MetricInfo]:
     """What `write_own_metrics` kept in a stage's folder; nothing where there is none."""
     try:
-        return from_json(json.loads((stage / FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return from_json(read_json(stage / FILE))
+    except (KeyError, TypeError, AttributeError):
         return {}
 
 

@@ -10,8 +10,8 @@ from hsc.errors import HscError
 from hsc.files import write_atomically
 from hsc.sweeps.command import command
 from hsc.sweeps.launchers import GRACE, Launcher, Running
-from hsc.sweeps.results import Outcome, has_begun, read_outcome, standing, why_unfinished
-from hsc.sweeps.search import Known, propose, to_stop
+from hsc.sweeps.results import Outcome, Result, best, has_begun, read_result, standing, why_unfinished
+from hsc.sweeps.search import propose, to_stop
 from hsc.sweeps.sweep_file import Sweep
 from hsc.sweeps.trials import Attempt, SweepFolder, Trial, unfinished
 
@@ -62,7 +62,7 @@ class Controller:
     def _new(self) -> Trial | None:
         if self.cap is not None and len(self.trials) >= self.cap:
             return None
-        values = propose(self.sweep, [self._known(trial) for trial in self.trials])
+        values = propose(self.sweep, self._results())
         if values is None:
             return None
         trial = Trial(len(self.trials), values)
@@ -95,7 +95,7 @@ class Controller:
                 del self.live[number]
                 self._ended(self.trials[number], how)
         if self.sweep.hyperband:
-            for trial in to_stop(self.sweep.hyperband, [self._known(trial) for trial in self.trials]):
+            for trial in to_stop(self.sweep.hyperband, self._results()):
                 self._stop_early(trial)
 
     def _tell(self) -> None:
@@ -111,13 +111,8 @@ class Controller:
         self.say(f"{over}{f' of {self.cap}' if self.cap else ''} trials are over; {'; '.join(running)}{self._best()}")
 
     def _best(self) -> str:
-        metric, finished = self.sweep.metric, [trial for trial in self.trials if trial.state == "finished"]
-        values = {trial.name: self._outcome(trial).value(metric) for trial in finished}
-        known = {name: value for name, value in values.items() if value is not None}
-        if not known:
-            return ""
-        best = min(known, key=lambda name: metric.loss(known[name]))
-        return f"; best so far {best}: {metric.name} {known[best]:.4g}"
+        metric, found = self.sweep.metric, best(self._results())
+        return f"; best so far {found.trial.name}: {metric.name} {found.outcome.value(metric):.4g}" if found else ""
 
     def _ended(self, trial: Trial, how: str) -> None:
         """Judge an attempt that has ended: by what it has left, since exit statuses of training mean little.
@@ -177,11 +172,11 @@ class Controller:
             trial.state = "finished" if self._outcome(trial).finished else "waiting"
             self.folder.save(trial)
 
-    def _known(self, trial: Trial) -> Known:
-        return Known(trial, [self.sweep.metric.loss(value) for value in self._outcome(trial).history])
+    def _results(self) -> list[Result]:
+        return [read_result(self.sweep, self.folder, trial) for trial in self.trials]
 
     def _outcome(self, trial: Trial) -> Outcome:
-        return read_outcome(self._run(trial), self.sweep.metric)
+        return read_result(self.sweep, self.folder, trial).outcome
 
     def _run(self, trial: Trial) -> Path:
         return self.folder.run(trial)

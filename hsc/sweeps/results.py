@@ -1,7 +1,6 @@
 """What trials have reached, read from their run folders alone (done-markers, logs), and a sweep's result as rows."""
 
 import csv
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any
 
 from hsc.evaluation.runs import layers_of, stages_of
 from hsc.evaluation.table import write_columns
+from hsc.files import read_json
 from hsc.metrics.info import MetricInfo
 from hsc.metrics.own import read_own_metrics
 from hsc.sweeps.sweep_file import Metric, Sweep
@@ -50,7 +50,7 @@ def read_outcome(run: Path, metric: Metric) -> Outcome:
     validations = read_validations(run / stages[-1])
     measured = [values for values in validations if math.isfinite(values.get(metric.name, math.nan))]
     best = min(measured, key=lambda values: metric.loss(values[metric.name]), default={})
-    reused = [name for name in stages if _json(run / name / DONE).get("reused_from")]
+    reused = [name for name in stages if read_json(run / name / DONE).get("reused_from")]
     return Outcome(
         finished=(run / DONE).exists() and bool(best),
         history=[values[metric.name] for values in measured],
@@ -105,20 +105,27 @@ def why_unfinished(run: Path, metric: Metric) -> str:
 
 @dataclass(frozen=True)
 class Result:
-    """A trial with its outcome, and its loss by the sweep's metric (None: it has no value; less is better)."""
+    """A trial with its outcome. losses: the sweep's metric at each validation so far; less is better."""
 
     trial: Trial
-    outcome: Outcome
-    loss: float | None
+    outcome: Outcome = field(default_factory=Outcome)
+    losses: list[float] = field(default_factory=list)
+
+    @property
+    def loss(self) -> float | None:
+        """The best so far; None where there is none."""
+        return min(self.losses, default=None)
+
+
+def read_result(sweep: Sweep, folder: SweepFolder, trial: Trial) -> Result:
+    """A trial with what its run folder holds so far."""
+    outcome = read_outcome(folder.run(trial), sweep.metric)
+    return Result(trial, outcome, list(map(sweep.metric.loss, outcome.history)))
 
 
 def read_results(sweep: Sweep, folder: SweepFolder) -> list[Result]:
     """All trials, the best first, those without a value last."""
-    results = []
-    for trial in folder.load():
-        outcome = read_outcome(folder.run(trial), sweep.metric)
-        value = outcome.value(sweep.metric)
-        results.append(Result(trial, outcome, None if value is None else sweep.metric.loss(value)))
+    results = [read_result(sweep, folder, trial) for trial in folder.load()]
     return sorted(results, key=lambda one: (one.loss is None, one.loss, one.trial.number))
 
 
@@ -171,13 +178,6 @@ def _number(text: Any) -> float:
         return float(text)
     except (TypeError, ValueError):
         return math.nan
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        return json.loads(file.read_text())
-    except (OSError, ValueError):
-        return {}
 
 
 def _flat(value: Any) -> Any:

@@ -16,8 +16,8 @@ from hsc.files import claim_folder, refuse_overwriting, try_lock, write_atomical
 from hsc.sweeps.command import checked
 from hsc.sweeps.controller import Controller
 from hsc.sweeps.launchers import Launcher, Processes, RayCluster, end_leftover
-from hsc.sweeps.results import read_outcome
-from hsc.sweeps.search import Known, grid_size, propose
+from hsc.sweeps.results import Result, read_outcome
+from hsc.sweeps.search import grid_size, propose
 from hsc.sweeps.sweep_file import Sweep, read_sweep
 from hsc.sweeps.trials import SweepFolder, Trial, unfinished
 
@@ -110,11 +110,11 @@ def preview(sweep: Sweep, settings: Settings) -> list[str]:
     """
     check(sweep, settings)
     number = min(planned(sweep, settings), MOST_SHOWN if sweep.method != "bayes" else 1)
-    known: list[Known] = []
+    known: list[Result] = []
     lines = []
     while len(known) < number and (values := propose(sweep, known)) is not None:
         lines.append(shlex.join(checked(sweep, values)))
-        known.append(Known(Trial(len(known), values), []))
+        known.append(Result(Trial(len(known), values)))
     return [*lines, f"{planned(sweep, settings)} trials by {sweep.method}; best {sweep.metric.name} wins"]
 
 

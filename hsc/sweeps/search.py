@@ -10,12 +10,12 @@ import logging
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hsc.sweeps.parameters import Parameter
+from hsc.sweeps.results import Result
 from hsc.sweeps.sweep_file import Hyperband, Sweep
 from hsc.sweeps.trials import Trial
 
@@ -25,19 +25,7 @@ if TYPE_CHECKING:
 RANDOM_FIRST = 5  # trials before a Gaussian process says anything
 
 
-@dataclass(frozen=True)
-class Known:
-    """A trial as the search sees it. history: its losses (less is better) so far."""
-
-    trial: Trial
-    history: list[float]
-
-    @property
-    def best(self) -> float | None:
-        return min(self.history, default=None)
-
-
-def propose(sweep: Sweep, known: Sequence[Known]) -> dict[str, Any] | None:
+def propose(sweep: Sweep, known: Sequence[Result]) -> dict[str, Any] | None:
     """The next trial's values by parameter; None when a grid is used up."""
     if sweep.method == "grid":
         return _next_of_grid(sweep, known)
@@ -57,24 +45,24 @@ def grid_size(sweep: Sweep) -> int | None:
     return math.prod(len(parameter.choices or []) for parameter in sweep.parameters)
 
 
-def to_stop(hyperband: Hyperband, known: Sequence[Known]) -> list[Trial]:
+def to_stop(hyperband: Hyperband, known: Sequence[Result]) -> list[Trial]:
     """The running trials that have fallen behind, by W&B's rule: at the last band a trial has reached, its best loss so
     far (strict: its loss there) is above the best 1/eta of what all trials, running or over, had at that band.
     """
-    histories = [one.history for one in known if one.history]
+    histories = [one.losses for one in known if one.losses]
     stopped = []
     for one in known:
-        reached = [band for band in hyperband.bands if band <= len(one.history)]
+        reached = [band for band in hyperband.bands if band <= len(one.losses)]
         if one.trial.state != "running" or not reached:
             continue
         losses = sorted(history[reached[-1] - 1] for history in histories if len(history) >= reached[-1])
-        own = one.history[reached[-1] - 1] if hyperband.strict else min(one.history)
+        own = one.losses[reached[-1] - 1] if hyperband.strict else min(one.losses)
         if own > losses[int(1 / hyperband.eta * len(losses))]:
             stopped.append(one.trial)
     return stopped
 
 
-def _most_promising(sweep: Sweep, known: Sequence[Known], seed: int) -> list[Any]:
+def _most_promising(sweep: Sweep, known: Sequence[Result], seed: int) -> list[Any]:
     """Values of the sweep's searched parameters: a Gaussian process over the trials so far finds where improvement is
     most expected.
 
@@ -90,9 +78,9 @@ def _most_promising(sweep: Sweep, known: Sequence[Known], seed: int) -> list[Any
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler = optuna.samplers.GPSampler(seed=seed, n_startup_trials=RANDOM_FIRST, deterministic_objective=True)
     study = optuna.create_study(direction="minimize", sampler=sampler)
-    worst = max((one.best for one in known if one.best is not None), default=0.0)
+    worst = max((one.loss for one in known if one.loss is not None), default=0.0)
     for one in known:
-        loss = one.best if one.best is not None and one.trial.over else worst
+        loss = one.loss if one.loss is not None and one.trial.over else worst
         places = {p.name: _place(p, one.trial.values[p.name]) for p in sweep.searched}
         study.add_trial(optuna.trial.create_trial(params=places, distributions=spaces, value=loss))
     suggested = study.ask(spaces).params
@@ -132,7 +120,7 @@ def _unordered(parameter: Parameter) -> list[Any] | None:
     return parameter.settings.get("values")
 
 
-def _next_of_grid(sweep: Sweep, known: Sequence[Known]) -> dict[str, Any] | None:
+def _next_of_grid(sweep: Sweep, known: Sequence[Result]) -> dict[str, Any] | None:
     names = [parameter.name for parameter in sweep.parameters]
     tried = {_fingerprint(one.trial.values) for one in known}
     for point in itertools.product(*(parameter.choices or [] for parameter in sweep.parameters)):

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pytorch_lightning.utilities import rank_zero_only
 
@@ -18,7 +17,7 @@ from hsc import config as configuration
 from hsc.config import Config
 from hsc.data.sets import first_set
 from hsc.errors import HscError
-from hsc.files import try_lock, write_atomically
+from hsc.files import read_json, try_lock, write_atomically
 from hsc.progress import duration, status
 from hsc.released import CODEC, PRIOR
 from hsc.slurm import requeue_when_preempted
@@ -146,18 +145,11 @@ def _finish(config: Config, folder: Path, finished: dict[str, Path]) -> None:
         if config.stages[name].quantises or config.stages[name].module != "codec"
     }
     done = {"stages": config.run, "files": {file: export.key for file, export in exports.items()}}
-    if _read_json(folder / DONE) == done and all((folder / file).exists() for file in exports):
+    if read_json(folder / DONE) == done and all((folder / file).exists() for file in exports):
         return
     for file, export in exports.items():
         export.write(folder / file)
     write_atomically(folder / DONE, json.dumps(done).encode())
-
-
-def _read_json(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text())
-    except (OSError, ValueError):
-        return None
 
 
 def run_folder(config: Config) -> tuple[Config, Path]:
@@ -191,7 +183,7 @@ def run_lock(folder: Path, experiment: str, waiting: Callable[[], None]) -> Iter
     path = folder / LOCK
     lock, told, before = try_lock(path), False, None
     while lock is None:
-        other = _experiment_in(path)
+        other = read_json(path).get("experiment")  # None while the holder is about to say so
         # Seen twice: at first it may be what a killed process has left there, which the new holder is about to replace.
         if other not in (None, experiment) and other == before:
             raise HscError(
@@ -210,11 +202,3 @@ def run_lock(folder: Path, experiment: str, waiting: Callable[[], None]) -> Iter
         os.ftruncate(lock, 0)
     finally:
         os.close(lock)
-
-
-def _experiment_in(lock: Path) -> str | None:
-    """What the holder of the lock trains; None while it is about to say so."""
-    try:
-        return json.loads(lock.read_text())["experiment"]
-    except (OSError, ValueError, KeyError):
-        return None

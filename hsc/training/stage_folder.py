@@ -23,7 +23,7 @@ import torch
 from pytorch_lightning.utilities import rank_zero_only
 
 from hsc.errors import HscError
-from hsc.files import try_lock, write_atomically
+from hsc.files import read_json, try_lock, write_atomically
 from hsc.training.loggers import LOG
 from hsc.training.stage_identity import StageIdentity
 from hsc.training.trainer import process_group_is_pending
@@ -40,23 +40,13 @@ Answer = TypeVar("Answer")
 
 def is_done(folder: Path, key: str) -> bool:
     """Whether the folder holds the stage with this key, finished."""
-    return (folder / WEIGHTS).exists() and key_in(folder / DONE) == key == key_in(folder / KEY)
-
-
-def key_in(file: Path) -> str | None:
-    """The key in a stage's `key.json` or `done.json`; None where there is none."""
-    try:
-        return json.loads(file.read_text())["key"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    done, held = (read_json(folder / file).get("key") for file in (DONE, KEY))
+    return (folder / WEIGHTS).exists() and done == key == held
 
 
 def identity_in(folder: Path) -> StageIdentity | None:
     """Of the stage that is, or was, trained in the folder; None where it is not known."""
-    try:
-        return StageIdentity.from_json(json.loads((folder / KEY).read_text())["identity"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    return StageIdentity.from_json(read_json(folder / KEY).get("identity"))
 
 
 def write_identity(folder: Path, identity: StageIdentity) -> None:
@@ -205,8 +195,5 @@ def _entry(runs: Path, identity: StageIdentity) -> Path:
 
 
 def _finished(entry: Path, identity: StageIdentity) -> Path | None:
-    try:
-        folder = Path(os.path.normpath(entry.parent / json.loads(entry.read_text())["folder"]))
-    except (OSError, ValueError, KeyError):
-        return None
+    folder = Path(os.path.normpath(entry.parent / str(read_json(entry).get("folder"))))
     return folder if is_done(folder, identity.key) and identity_in(folder) == identity else None

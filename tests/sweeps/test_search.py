@@ -4,13 +4,14 @@ import numpy as np
 from test_sweep_files import VALID
 
 from hsc.sweeps.importance import correlation, explained
-from hsc.sweeps.search import Known, propose, to_stop
+from hsc.sweeps.results import Result
+from hsc.sweeps.search import propose, to_stop
 from hsc.sweeps.sweep_file import parse_sweep
 from hsc.sweeps.trials import Trial
 
 
-def known_of(histories, state="running") -> list[Known]:
-    return [Known(Trial(number, {}, state=state), history) for number, history in enumerate(histories)]
+def known_of(histories, state="running") -> list[Result]:
+    return [Result(Trial(number, {}, state=state), losses=history) for number, history in enumerate(histories)]
 
 
 def hyperband(**settings):
@@ -23,7 +24,7 @@ def test_a_grid_has_every_point_once_and_an_end():
     content = VALID | {"method": "grid", "parameters": {"a": {"values": [1, 2]}, "b": {"min": 0, "max": 2}}}
     sweep, known = parse_sweep(content, "x"), []
     while (values := propose(sweep, known)) is not None:
-        known.append(Known(Trial(len(known), values), []))
+        known.append(Result(Trial(len(known), values)))
     points = [(one.trial.values["a"], one.trial.values["b"]) for one in known]
     assert points == [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)]
 

@@ -24,7 +24,7 @@ SWEEP = {
 def test_a_metric_that_trained_a_trial_is_marked(folder: SweepFolder, judges: list[str], mark: str) -> None:
     sweep, trial = parse_sweep(SWEEP, "toy"), Trial(0, {"x": 1}, state="finished")
     best = {"val/all/lpips": 0.25, "val/all/bpp": 0.1, "val/all/psnr": 20.0}
-    results = [Result(trial, Outcome(True, [0.5, 0.25], best, images=[8, 16]), 0.25)]
+    results = [Result(trial, Outcome(True, [0.5, 0.25], best, images=[8, 16]), [0.5, 0.25])]
     card = {"judges": judges}
     weights_file.save(folder.run(trial) / "codec.safetensors", {"some": torch.zeros(1)}, "codec", {}, card)
     trained = trained_on(folder, results)
@@ -50,7 +50,7 @@ def test_a_judge_of_the_users_own_has_its_own_direction_and_mark(folder: SweepFo
     weights_file.save(run / "codec.safetensors", {"some": torch.zeros(1)}, "codec", {}, card)
     outcome = read_outcome(run, sweep.metric)
     assert (outcome.best["val/all/my:Own"], outcome.images) == (0.7, [8, 16])
-    results = [Result(trial, outcome, -0.7)]
+    results = [Result(trial, outcome, [-0.7])]
     assert distortions(results) == ["my:Own"]
     trained = trained_on(folder, results)
     (curve,) = rate_curves(results, trained)
