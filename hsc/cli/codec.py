@@ -28,6 +28,7 @@ Model = Annotated[
     typer.Option(metavar="MODEL", help="A released name, a run folder or a weights file; default: the shipped codec."),
 ]
 Device = Annotated[str, typer.Option(metavar="DEVICE", help="Where the networks run: auto, cpu, cuda, cuda:1, …")]
+Layers = Annotated[int | None, typer.Option(min=1, metavar="K", help="Only the first K layers; default: all.")]
 Output = Annotated[
     str | None,
     typer.Option(
@@ -49,9 +50,7 @@ def encode(
         ),
     ],
     output: Output = None,
-    layers: Annotated[
-        int | None, typer.Option(min=1, metavar="K", help="Only the first K layers; default: all.")
-    ] = None,
+    layers: Layers = None,
     quality: Annotated[
         float | None,
         typer.Option(
@@ -148,9 +147,7 @@ def decode(
         ),
     ],
     output: Output = None,
-    layers: Annotated[
-        int | None, typer.Option(min=1, metavar="K", help="Only the first K layers; default: all.")
-    ] = None,
+    layers: Layers = None,
     native: Annotated[bool, typer.Option("--native", help="Keep the model's own size, not the original's.")] = False,
     side: Annotated[
         int | None, typer.Option(min=8, max=8192, metavar="S", help="Pixels on a side; default: the original's.")
