@@ -3,9 +3,7 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hostile_files import mutated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -132,23 +130,6 @@ def test_any_bytes_are_a_container_or_a_clear_error(data):
     except HscError:
         return
     assert container.header.version == 1 or not container.chunks or data.startswith(write(*container[:2]))
-
-
-def test_ten_thousand_mutations_pass_unnoticed_as_rarely_as_a_16_bit_checksum_allows():
-    generator = np.random.default_rng(0)
-    header = Header(model_id=0x1234, quality=3, width=128, height=128)
-    chunks = [generator.bytes(size) for size in (21, 34, 55)]
-    whole = write(header, chunks)
-    silent = 0
-    for _ in range(10_000):
-        try:
-            container = read(mutated(whole, generator))
-        except HscError:
-            continue
-        genuine = container.header == header and container.chunks == chunks[: len(container.chunks)]
-        silent += bool(container.chunks) and not genuine
-    # A chunk read from altered bytes fits its checksum with probability 2^-16: 0.15 expected, 3 or more once in 2,000.
-    assert silent <= 2
 
 
 @pytest.mark.parametrize(

@@ -57,15 +57,6 @@ def test_the_set_says_that_it_is_generated(tmp_path, weights):
     assert note == "generated faces: generator, seed 7, truncation 0.7\n"
 
 
-def test_truncation_draws_towards_the_average_and_size_resizes(tmp_path, weights):
-    sample(tmp_path / "average.zip", 3, Recipe(1, (0, 0)), weights, size=8)
-    sample(tmp_path / "varied.zip", 3, Recipe(1, (1, 1)), weights, size=8)
-    average, varied = pixels(tmp_path / "average.zip"), pixels(tmp_path / "varied.zip")
-    assert average.shape == (3, 8, 8, 3)
-    assert average.std(0).max() == 0
-    assert varied.std(0).max() > 0
-
-
 def styles(path):
     with zipfile.ZipFile(path) as archive, archive.open(".generated-styles.npy") as file:
         return np.load(file, allow_pickle=False)
@@ -130,8 +121,3 @@ def test_an_unreadable_generator_leaves_no_file(tmp_path):
     with pytest.raises(HscError, match=r"weights\.pt"):
         sample(tmp_path / "faces.zip", 1, Recipe(), tmp_path / "weights.pt")
     assert not (tmp_path / "faces.zip").exists()
-
-
-def test_an_imported_generator(shared_dir, tmp_path):
-    sample(tmp_path / "faces.zip", 2, Recipe(), shared_dir / "fixtures" / "stylegan2-64-rosinality.pt")
-    assert pixels(tmp_path / "faces.zip").shape == (2, 64, 64, 3)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hsc.errors import HscError
-from hsc.judges import families_in, judge_names, load_judge
+from hsc.judges import families_in, load_judge
 
 MINE = """
 from hsc.judges import Judge
@@ -87,9 +87,3 @@ def test_what_a_file_says_of_judges_runs_nothing(tmp_path: Path, monkeypatch: py
     monkeypatch.syspath_prepend(tmp_path)
     card = {"judges": ["psnr:Own", "os:abort", "no such judge", "ms_ssim"], "judge_families": ["mine"]}
     assert families_in(card) == {"pixels", "mine"}
-
-
-def test_names_are_those_of_the_metrics() -> None:
-    assert {"lpips.alex", "lpips.vgg", "dists", "dlib", "dlib68", "facemesh", "vgg16", "inception"} <= set(
-        judge_names()
-    )

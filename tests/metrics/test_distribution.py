@@ -68,15 +68,6 @@ def test_frechet_equals_torchmetrics_and_the_matrix_root(two_sets):
     assert ours == pytest.approx(by_root.item(), rel=1e-9)
 
 
-def test_frechet_equals_torch_fidelity(two_sets):
-    pytest.importorskip("torch_fidelity")
-    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
-
-    theirs = fid_statistics_to_metric(*(fid_features_to_statistics(values) for values in two_sets), verbose=False)
-    ours = frechet_distance(*(statistics(values).moments for values in two_sets))
-    assert ours == pytest.approx(theirs["frechet_inception_distance"], rel=1e-3)
-
-
 def test_frechet_of_a_set_and_itself_is_zero_even_with_fewer_images_than_features():
     values = features(10, 3)
     moments = statistics(values).moments

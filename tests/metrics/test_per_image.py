@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hsc.metrics.per_image import PerImage, PerImageMean, image_keys
-from hsc.metrics.rate import BitsPerPixel
+from hsc.metrics.rate import BitsPerPixel, SymbolCounts
 
 
 def names(count: int) -> list[str]:
@@ -44,14 +44,6 @@ def test_means_are_float64():
     assert mean.compute()["value"].item() == (2**30 + 1) / 2
 
 
-def test_reset_forgets():
-    mean = PerImageMean("value")
-    mean.update(["a"], torch.tensor([1.0]))
-    mean.reset()
-    mean.update(["b"], torch.tensor([3.0]))
-    assert mean.compute()["value"].item() == 3
-
-
 def test_without_images_there_is_no_mean():
     mean = PerImageMean("value")
     mean.update([], torch.empty(0))
@@ -79,3 +71,10 @@ def test_a_rate_that_nobody_knows_is_left_out():
     unknown = torch.full((2,), torch.nan)
     rate.update(["a", "b"], unknown, unknown, torch.zeros(2), 64)
     assert rate.compute() == {}
+
+
+def test_counts_of_symbols_clip_at_the_ends_and_count_repeated_images_once():
+    counts = SymbolCounts(limit=2)
+    counts.update(["a", "b"], torch.tensor([[[0, 0], [1, -9]], [[2, 0], [7, -1]]]))
+    counts.update(["a"], torch.tensor([[[0.0, 0.0], [1.0, -9.0]]]))
+    assert counts.compute().tolist() == [1, 1, 3, 1, 2]

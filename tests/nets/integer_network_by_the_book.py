@@ -16,6 +16,21 @@ def normalise(x: list[int]) -> list[int]:
     return [(a << 18) // length for a in x]
 
 
+def attend(
+    exponentials: list[int], heads: int, query: list[int], known: list[tuple[list[int], list[int]]]
+) -> list[int]:
+    """The values of what is known, (key, value) each, by how its keys fit the query."""
+    size = len(query) // heads
+    attended = []
+    for first in range(0, len(query), size):
+        part = slice(first, first + size)
+        scores = [sum(q * k for q, k in zip(query[part], key[part], strict=True)) for key, _ in known]
+        weights = [exponentials[min(max(scores) - score >> 15, 8191)] for score in scores]
+        for column in zip(*(value[part] for _, value in known), strict=True):
+            attended.append(sum(w * v for w, v in zip(weights, column, strict=True)) // sum(weights))
+    return attended
+
+
 class Network:
     """`state`: the stored integers as nested lists by name; `rows`: of each layer; `quality`: a byte."""
 
@@ -49,24 +64,12 @@ class Network:
             added.append([(a[width : 2 * width], a[2 * width :]) for a in qkv])
             known = self.memory[index] + added[-1]
             for t, x in enumerate(stream):
-                attended = self.attend(qkv[t][:width], known)
+                attended = attend(self.state["exponentials"], self.heads, qkv[t][:width], known)
                 x = self.clamp([a + b for a, b in zip(x, linear(self.linear_of(f"{name}.out"), attended), strict=True)])
                 hidden = [max(a, 0) for a in linear(self.linear_of(f"{name}.up"), normalise(x))]
                 down = linear(self.linear_of(f"{name}.down"), hidden)
                 stream[t] = self.clamp([a + b for a, b in zip(x, down, strict=True)])
         return stream, added
-
-    def attend(self, query: list[int], known: list[tuple[list[int], list[int]]]) -> list[int]:
-        size = len(query) // self.heads
-        attended = []
-        for first in range(0, len(query), size):
-            part = slice(first, first + size)
-            scores = [sum(q * k for q, k in zip(query[part], key[part], strict=True)) for key, _ in known]
-            indices = [min(max(scores) - score >> 15, 8191) for score in scores]
-            weights = [self.state["exponentials"][index] for index in indices]
-            for column in zip(*(value[part] for _, value in known), strict=True):
-                attended.append(sum(w * v for w, v in zip(weights, column, strict=True)) // sum(weights))
-        return attended
 
     def predict(self, layer: int, num_classes: int) -> tuple[list[list[int]], list[list[int]]]:
         queries = [

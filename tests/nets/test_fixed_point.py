@@ -11,8 +11,12 @@ from hypothesis import strategies as st
 
 from hsc.errors import HscError
 from hsc.nets.fixed_point import (
+    EXP_BITS,
+    EXP_RANGE,
+    EXP_STEPS,
     NORM_BITS,
     IntegerLinear,
+    attend,
     epsilon,
     normalise,
     stream_limit,
@@ -52,3 +56,18 @@ def test_a_malformed_shift_is_refused():
     state = layer.state_dict() | {"shift": torch.tensor(64)}
     with pytest.raises(HscError, match="shift"):
         layer.load_state_dict(state)
+
+
+@pytest.mark.parametrize("blind", [0, 2])
+def test_attention_is_exact_where_some_queries_do_not_see_the_others_keys(blind: int):
+    """11 keys, of which the last 3 are the queries' own; the first `blind` queries do not see those of the others."""
+    generator = torch.Generator().manual_seed(2)
+    query, keys, values = (torch.randint(-(2**14), 2**14, (6, n, 8), generator=generator) for n in (3, 11, 11))
+    exponentials = np.round(np.exp(-np.arange(EXP_RANGE * EXP_STEPS) / EXP_STEPS) * 2**EXP_BITS)
+    found = attend(*(integers.double().numpy() for integers in (query, keys, values)), exponentials, blind)
+    for image, of_image in enumerate(found):
+        known = list(zip(keys[image].tolist(), values[image].tolist(), strict=True))
+        for place, attended in enumerate(of_image):
+            seen = known[: 8 + blind] if place < blind else known
+            expected = book.attend(exponentials.astype(int).tolist(), 1, query[image, place].tolist(), seen)
+            assert attended.tolist() == expected

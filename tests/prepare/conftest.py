@@ -44,7 +44,7 @@ def album(portrait: Callable[[str], Image.Image], tmp_path_factory: pytest.TempP
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise
     bert.rotate(90).save(root / "bert/turned.jpg", exif=exif, quality=95)
-    portrait("male-06.jpg").filter(ImageFilter.GaussianBlur(4)).save(root / "bert/blurred.jpg")
+    portrait("male-06.jpg").filter(ImageFilter.GaussianBlur(4)).save(root / "bert/<i>blurred.jpg")
     Image.new("RGB", (300, 200), "grey").save(root / "carl/wall.png")
     (root / "carl/torn.jpg").write_bytes((root / "anna/1.jpg").read_bytes()[:3000])
     (root / "carl/notes.txt").write_text("no picture")
