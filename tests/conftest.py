@@ -46,6 +46,20 @@ def browser() -> Iterator:
 
 
 @pytest.fixture
+def ray_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple]:
+    """A Ray cluster of two nodes of one processor each on this machine, and its second node."""
+    ray = pytest.importorskip("ray", reason="needs Ray: pip install 'hsc[ray]'")
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    node = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+    cluster = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
+    yield cluster, cluster.add_node(**node)
+    ray.shutdown()
+    cluster.shutdown()
+
+
+@pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder in place of the user's (HSC_CACHE), weights included."""
     monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))

@@ -1,8 +1,11 @@
 """Commands of hsc and scripts in the test's own process, and programs beside tests for what needs their own."""
 
 import runpy
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,9 +16,18 @@ from hsc.cli import main
 
 def run_hsc(*words: object) -> int:
     """The exit status of `hsc WORDS`."""
+    before = signal.getsignal(signal.SIGTERM)  # which commands answer in their own way
     with pytest.raises(SystemExit) as end:
         main(list(map(str, words)))
+    signal.signal(signal.SIGTERM, before)
     return int(end.value.code or 0)
+
+
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 300) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"no {what} after {seconds} s"
+        time.sleep(0.02)
 
 
 def definitions(script: str) -> SimpleNamespace:

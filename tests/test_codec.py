@@ -54,10 +54,12 @@ def test_decoder_reads_what_the_encoder_wrote(codec: Codec, quality: int):
 
 @pytest.mark.usefixtures("in_float32")
 def test_pictures_are_those_the_encoder_expects(codec: Codec):
-    coded = coded_faces(codec)
+    coded, before = coded_faces(codec), torch.zeros(5, 3, SIZE, SIZE)
     for layers in (1, 2, 3):
         decompressed = torch.stack(codec.decompress(coded.files, layers))
         torch.testing.assert_close(decompressed, shown(codec, coded, layers), rtol=1e-4, atol=1e-4)
+        assert not torch.allclose(decompressed, before, atol=1e-3), "each layer changes the picture"
+        before = decompressed
 
 
 @pytest.mark.usefixtures("in_float32")
@@ -86,14 +88,7 @@ def test_fewer_layers_are_a_byte_prefix(codec: Codec):
     assert (lengths[:, 1:] > lengths[:, :-1]).all()
 
 
-def test_each_layer_changes_the_picture(codec: Codec):
-    (data,) = codec.compress(faces(1))
-    basic, middle, enhanced = (codec.decompress([data], layers)[0] for layers in (1, 2, 3))
-    assert not torch.allclose(basic, middle, atol=1e-3)
-    assert not torch.allclose(middle, enhanced, atol=1e-3)
-
-
-@pytest.mark.parametrize("side", [SIZE, 48, 50, 16, 1, 2041])
+@pytest.mark.parametrize("side", [SIZE, 50, 1, 2041])
 def test_size_in_the_file(one_codec: Codec, side: int):
     (data,) = one_codec.compress(faces(1, side))
     assert one_codec.decompress([data])[0].shape == (3, side, side)
@@ -142,13 +137,6 @@ def test_every_truncation_decodes_what_is_whole_or_says_so(one_codec: Codec):
             with pytest.warns(DamagedFile, match=f"layer {whole + 1}"):
                 (seen,) = one_codec.decompress([torn])
         torch.testing.assert_close(seen, pictures[whole - 1], rtol=1e-4, atol=1e-4)
-
-
-def test_a_file_of_another_model_is_refused(one_codec: Codec):
-    other, _ = tiny_codec(seed=1)
-    (data,) = other.compress(faces(1))
-    with pytest.raises(HscError, match=rf"made by model {other.model_id:04x}.*tiny \({one_codec.model_id:04x}\)"):
-        one_codec.decompress([data])
 
 
 @pytest.mark.parametrize("part", ["gain", "heads", "generator", "mean_w", "entropy"])

@@ -33,11 +33,6 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture
-def faces(tmp_path: Path) -> Path:
-    return write_pictures(tmp_path / "faces", 8)
-
-
 def workers_of_killed(program: Path, *arguments: str) -> list[int]:
     """Numbers of the workers that the program had when it killed itself."""
     ended = subprocess.run([sys.executable, program, *arguments], stdout=subprocess.PIPE, text=True, timeout=120)
@@ -62,15 +57,9 @@ def assert_gone(pids: list[int]) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_loader_processes(faces: Path, tmp_path: Path):
-    program = tmp_path / "program.py"
-    program.write_text(READS_IMAGES)
-    assert_gone(workers_of_killed(program, str(faces)))
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize("how", ["fork", "spawn", "forkserver"])
-def test_busy_workers(tmp_path: Path, how: str):
-    program = tmp_path / "program.py"
-    program.write_text(IS_BUSY)
-    assert_gone(workers_of_killed(program, how))
+@pytest.mark.parametrize("how", ["loader", "fork", "spawn", "forkserver"])
+def test_workers(tmp_path: Path, how: str):
+    """Those of a loader of images, and busy ones however they were started."""
+    program, faces = tmp_path / "program.py", write_pictures(tmp_path / "faces", 8)
+    program.write_text(READS_IMAGES if how == "loader" else IS_BUSY)
+    assert_gone(workers_of_killed(program, str(faces) if how == "loader" else how))

@@ -86,16 +86,6 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path, by_link: bool):
     assert target.is_symlink() == by_link
 
 
-def test_an_open_descriptor_is_written_to(tmp_path: Path):
-    reading, writing = os.pipe()
-    (tmp_path / "stdout").symlink_to(f"/proc/self/fd/{writing}")
-    files.write_atomically(tmp_path / "stdout", b"through")
-    os.close(writing)
-    with open(reading, "rb") as pipe:
-        assert pipe.read() == b"through"
-    assert (tmp_path / "stdout").is_symlink()
-
-
 @pytest.mark.parametrize("force", [False, True])
 @pytest.mark.parametrize("name", ["face", "link", "hard", "sub/../face", "folder-link/face"])
 def test_no_input_is_written_over_by_any_of_its_names(tmp_path: Path, name: str, force: bool):

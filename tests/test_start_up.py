@@ -6,9 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from pictures import write_pictures
 
 from hsc.cli.memory import keep_freed_memory
 
@@ -31,13 +30,20 @@ def test_the_command_line_and_the_package_import_nothing_slow():
     assert not packages & {"torch", "numpy", "PIL", "omegaconf", *SLOW}
 
 
+def after_command(*words: str) -> str:
+    """The program that runs `hsc WORDS` well."""
+    return f"from hsc.cli import main\ntry: main({list(words)})\nexcept SystemExit as ended: assert not ended.code"
+
+
+def test_the_help_of_a_verb_and_a_look_at_the_machine_import_nothing_slow():
+    assert not imported(after_command("train", "--help")) & {"torch", "numpy", *SLOW}
+    large = {"pytorch_lightning", "torchmetrics", "torchvision", "wandb", "lpips"}
+    assert not imported(after_command("doctor")) & large
+
+
 def test_encoding_imports_nothing_slow_but_torch(tmp_path: Path):
-    face = tmp_path / "face.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(face)
-    packages = imported(
-        "from hsc.cli import main\n"
-        f"try: main(['encode', {str(face)!r}])\nexcept SystemExit as ended: assert not ended.code"
-    )
+    (face,) = write_pictures(tmp_path / "faces", 1, 64).iterdir()
+    packages = imported(after_command("encode", str(face)))
     assert face.with_suffix(".hsc").exists()
     assert "torch" in packages
     assert not packages & SLOW

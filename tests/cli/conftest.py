@@ -1,16 +1,18 @@
 """The command line, called as the shell calls it but in this process."""
 
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import torch
+from programs import run_hsc
 from tiny_model import EXPERIMENT, tiny_codec
 
-from hsc.cli import main
+from hsc.checkpoints import save_generator
 from hsc.codec_file import save
 from hsc.config import model_from_dict
+from hsc.nets.stylegan2 import StyleGAN2
 
 
 class Ended(NamedTuple):
@@ -20,21 +22,30 @@ class Ended(NamedTuple):
     out: str
     err: str
 
+    def assert_refused(self, *words: object) -> None:
+        """Status 1, nothing on standard output, and one line on standard error with these words."""
+        assert (self.status, self.out) == (1, ""), self
+        assert self.err.startswith("hsc: ")
+        assert self.err.count("\n") == 1
+        for word in words:
+            assert str(word) in self.err
+
+    def assert_wrong_usage(self, words: str) -> None:
+        assert self.status == 2, self
+        assert words in " ".join(self.err.replace("│", " ").split())
+
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Ended]]:
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
     """`run("encode", path, "--bytes", 80)` → Ended."""
     monkeypatch.delenv("HSC_DEBUG", raising=False)
-    before = signal.getsignal(signal.SIGTERM)
 
-    def call(*arguments: object) -> Ended:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
+    def call(*words: object) -> Ended:
+        status = run_hsc(*words)
         written = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), written.out, written.err)
+        return Ended(status, written.out, written.err)
 
-    yield call
-    signal.signal(signal.SIGTERM, before)
+    return call
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +55,12 @@ def codec_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("codec") / "tiny.safetensors"
     save(path, codec, entropy, {"bytes_per_face": [22, 24, 26, 28]})
     return path
+
+
+@pytest.fixture
+def prior(tmp_path: Path) -> Path:
+    """A generator of one's own, of 32×32 pixels."""
+    torch.manual_seed(0)
+    generator = StyleGAN2([8, 8, 8, 8], z_dim=8, w_dim=8, mapping_layers=2)
+    save_generator(tmp_path / "prior.safetensors", generator)
+    return tmp_path / "prior.safetensors"

@@ -38,15 +38,6 @@ def tensor(path: Path) -> torch.Tensor:
     return to_tensor(load_image(path))[None]
 
 
-def fails(ended, *words: str) -> None:
-    """Status 1, and one line on standard error with these words."""
-    assert ended.status == 1, ended
-    assert ended.err.startswith("hsc: ")
-    assert ended.err.count("\n") == 1
-    for word in words:
-        assert word in ended.err
-
-
 def test_encode_writes_what_the_codec_makes_and_says_how_much(run, codec, codec_file: Path, face: Path, tmp_path: Path):
     ended = run("encode", face, "--model", codec_file)
     (expected,) = codec.compress(tensor(face))
@@ -56,11 +47,8 @@ def test_encode_writes_what_the_codec_makes_and_says_how_much(run, codec, codec_
     assert ended.out == f"{made}: {len(expected)} bytes, {8 * len(expected) / 64**2:.4f} bpp\n"
 
 
-@pytest.mark.parametrize("quality", [0, 1.2, 3])
-def test_layers_make_prefixes_at_the_quality_asked_for(
-    run, codec_file: Path, face: Path, tmp_path: Path, quality: float
-):
-    files = []
+def test_layers_make_prefixes_at_the_quality_asked_for(run, codec_file: Path, face: Path, tmp_path: Path):
+    files, quality = [], 1.2
     for layers in (1, 2, 3):
         out = tmp_path / f"{layers}.hsc"
         run("encode", face, "-o", out, "--layers", layers, "--quality", quality, "--model", codec_file)
@@ -75,14 +63,14 @@ def test_layers_make_prefixes_at_the_quality_asked_for(
 def test_bytes_are_used_up_and_never_exceeded(run, codec, codec_file: Path, face: Path, tmp_path: Path):
     sizes = [len(codec.compress(tensor(face), position / 85)[0]) for position in range(256)]
     assert min(sizes) < max(sizes), "else there is nothing to choose"
-    for limit in range(min(sizes), max(sizes) + 2):
+    for limit in (min(sizes), (min(sizes) + max(sizes)) // 2, max(sizes) + 1):
         out = tmp_path / f"{limit}.hsc"
         assert run("encode", face, "-o", out, "--bytes", limit, "--model", codec_file).status == 0
         position = json.loads(run("inspect", out, "--json").out)["quality_byte"]
         assert out.stat().st_size == sizes[position] <= limit
         assert sizes[position] >= 0.95 * max(size for size in sizes if size <= limit)
     out = tmp_path / "none.hsc"
-    fails(run("encode", face, "-o", out, "--bytes", min(sizes) - 1, "--model", codec_file), f"has {min(sizes)};")
+    run("encode", face, "-o", out, "--bytes", min(sizes) - 1, "--model", codec_file).assert_refused(f"has {min(sizes)}")
     assert not out.exists()
 
 
@@ -98,8 +86,7 @@ def test_decode_gives_the_stored_size_or_the_models(run, codec, codec_file: Path
     assert run("decode", coded, "-o", native, "--side", "40", "--model", codec_file).status == 0
     assert Image.open(native).size == (40, 40)
     both = run("decode", coded, "-o", native, "--side", "40", "--native", "--model", codec_file)
-    assert both.status == 2
-    assert "--native and --side exclude each other" in both.err
+    both.assert_wrong_usage("--native and --side exclude each other")
     assert run("decode", coded, "--model", codec_file).status == 0
     assert (tmp_path / "face.decoded.png").exists()
 
@@ -121,7 +108,7 @@ def test_a_torn_file_decodes_with_a_warning_unless_strict(run, codec_file: Path,
     run("encode", face, "--model", codec_file)
     run("decode", coded, "--layers", 2, "-o", tmp_path / "two.png", "--model", codec_file)
     coded.write_bytes(coded.read_bytes()[:-1])
-    fails(run("decode", coded, "-o", out, "--strict", "--model", codec_file), "layer 3")
+    run("decode", coded, "-o", out, "--strict", "--model", codec_file).assert_refused("layer 3")
     assert not out.exists()
     ended = run("decode", coded, "-o", out, "--model", codec_file)
     assert ended.status == 0
@@ -159,19 +146,19 @@ def test_nothing_of_anybody_else_is_written_over(run, codec_file: Path, face: Pa
     coded, other = tmp_path / "face.hsc", tmp_path / "other.png"
     picture(1).save(other)
     before = face.read_bytes(), other.read_bytes()
-    fails(run("encode", face, "-o", face, "--force", "--model", codec_file), "input and output are the same file")
-    fails(run("encode", face, "-o", other, "--model", codec_file), str(other), "--force")
-    fails(run("encode", face, "-o", codec_file, "--force", "--model", codec_file), "input and output are the same")
+    run("encode", face, "-o", face, "--force", "--model", codec_file).assert_refused("are the same file")
+    run("encode", face, "-o", other, "--model", codec_file).assert_refused(other, "--force")
+    run("encode", face, "-o", codec_file, "--force", "--model", codec_file).assert_refused("are the same file")
     for _ in range(2):  # what the verb wrote before may be written again
         assert run("encode", face, "-o", coded, "--model", codec_file).status == 0
-    fails(run("decode", coded, "-o", coded, "--model", codec_file), "input and output are the same file")
-    fails(run("decode", tmp_path, "-o", tmp_path, "--model", codec_file), str(face), "--force")
+    run("decode", coded, "-o", coded, "--model", codec_file).assert_refused("input and output are the same file")
+    run("decode", tmp_path, "-o", tmp_path, "--model", codec_file).assert_refused(face, "--force")
     assert (face.read_bytes(), other.read_bytes()) == before
     assert run("encode", face, "-o", other, "--force", "--model", codec_file).status == 0
     assert other.read_bytes() == coded.read_bytes()
 
 
-@pytest.mark.parametrize("ending", ["png", "jpg", "webp", "tif"])
+@pytest.mark.parametrize("ending", ["png", "jpg", "tif"])
 def test_decoded_pictures_may_be_decoded_again(run, codec_file: Path, face: Path, tmp_path: Path, ending: str):
     run("encode", face, "--model", codec_file)
     for _ in range(2):
@@ -221,38 +208,38 @@ def test_pictures_that_cannot_be_coded_are_refused(run, codec_file: Path, tmp_pa
     wide, broken = tmp_path / "wide.png", tmp_path / "broken.png"
     picture(0, 64, 48).save(wide)
     broken.write_bytes(b"\x89PNG\r\n\x1a\n")
-    fails(run("encode", wide, "--model", codec_file), str(wide), "64x48", "crop")
-    fails(run("encode", broken, "--model", codec_file), str(broken))
-    fails(run("encode", tmp_path / "nowhere.png", "--model", codec_file), "no such file")
-    fails(run("encode", wide, "--model", tmp_path / "nowhere"), "no weights")
+    run("encode", wide, "--model", codec_file).assert_refused(wide, "64x48", "crop")
+    run("encode", broken, "--model", codec_file).assert_refused(broken)
+    run("encode", tmp_path / "nowhere.png", "--model", codec_file).assert_refused("no such file")
+    run("encode", wide, "--model", tmp_path / "nowhere").assert_refused("no weights")
     assert not list(tmp_path.glob("*.hsc"))
 
 
-def test_a_file_of_another_model_is_refused(run, codec_file: Path, face: Path, tmp_path: Path):
+def test_a_file_of_another_model_is_refused(run, codec, codec_file: Path, face: Path, tmp_path: Path):
     coded = tmp_path / "face.hsc"
     run("encode", face, "--model", codec_file)
     content = bytearray(coded.read_bytes())
     content[1] ^= 1
     coded.write_bytes(content)
-    fails(run("decode", coded, "--model", codec_file), str(coded), "--model")
+    ids = (f"made by model {read(bytes(content)).header.model_id:04x}", f"tiny ({codec.model_id:04x})")
+    run("decode", coded, "--model", codec_file).assert_refused(coded, *ids, "--model")
 
 
 @pytest.mark.parametrize("option", [("--quality", 4), ("--layers", 4)])
 def test_what_the_model_does_not_have_is_wrong_usage(run, codec_file: Path, face: Path, option: tuple):
-    ended = run("encode", face, *option, "--model", codec_file)
-    assert ended.status == 2
-    assert f"{option[0]} goes from" in ended.err
+    run("encode", face, *option, "--model", codec_file).assert_wrong_usage(f"{option[0]} goes from")
 
 
 def test_a_device_that_is_not_there_is_named(run, codec_file: Path, face: Path):
     assert run("encode", face, "--device", "cpu", "--model", codec_file).status == 0
     for verb, file in (("encode", face), ("decode", face.with_suffix(".hsc"))):
-        fails(run(verb, file, "--device", "cuda:99", "--model", codec_file), "no device 'cuda:99'", "there is: cpu")
+        ended = run(verb, file, "--device", "cuda:99", "--model", codec_file)
+        ended.assert_refused("no device 'cuda:99'", "there is: cpu")
 
 
 def test_an_output_of_no_known_kind_is_refused(run, codec_file: Path, face: Path, tmp_path: Path):
     run("encode", face, "--model", codec_file)
-    fails(run("decode", tmp_path / "face.hsc", "-o", tmp_path / "out.xyz", "--model", codec_file), "'.xyz'")
+    run("decode", tmp_path / "face.hsc", "-o", tmp_path / "out.xyz", "--model", codec_file).assert_refused("'.xyz'")
 
 
 class Killed(Exception):
@@ -347,7 +334,7 @@ def test_a_file_of_a_released_codec_names_it(run, codec, codec_file: Path, face:
     with torch.no_grad():
         codec.networks.generator.mean_w.add_(1)
     monkeypatch.setattr(hsc, "load", lambda *_: codec)
-    fails(run("decode", coded), str(coded), "made by theirs", "--model theirs")
+    run("decode", coded).assert_refused(coded, "made by theirs", "--model theirs")
 
 
 def test_a_file_that_is_too_long_is_not_read(run, codec_file: Path, tmp_path: Path):
@@ -355,6 +342,5 @@ def test_a_file_that_is_too_long_is_not_read(run, codec_file: Path, tmp_path: Pa
     with huge.open("wb") as file:
         file.write(b"\xb1\0\0\0\x10")
         file.truncate(1 << 40)  # a terabyte of zeros that takes no room on the disk
-    for verb in ("decode", "inspect"):
-        ended = run(verb, huge, *(("--model", codec_file) if verb == "decode" else ()))
-        fails(ended, str(huge), "longer than any .hsc file")
+    for command in (("decode", huge, "--model", codec_file), ("inspect", huge)):
+        run(*command).assert_refused(huge, "longer than any .hsc file")

@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from hsc.cli.exits import tidy_exits
 from hsc.errors import HscError
@@ -49,13 +50,6 @@ def test_debug_keeps_the_traceback(monkeypatch: pytest.MonkeyPatch):
         raise HscError("the file is torn")
 
 
-def test_ctrl_c_is_130(capsys: pytest.CaptureFixture[str]):
-    with pytest.raises(SystemExit) as ended, tidy_exits():
-        raise KeyboardInterrupt
-    assert ended.value.code == 130
-    assert "Traceback" not in capsys.readouterr().err
-
-
 def test_ctrl_c_is_130_even_where_lightning_answers_it():
     def train() -> None:
         try:
@@ -68,17 +62,10 @@ def test_ctrl_c_is_130_even_where_lightning_answers_it():
     assert ended.value.code == 130
 
 
-def test_sigterm_is_143_even_where_lightning_answers_it():
-    from pytorch_lightning.utilities.exceptions import SIGTERMException
-
+@pytest.mark.parametrize("end", [SIGTERMException(), SystemExit(143)])
+def test_sigterm_is_143_whoever_answers_it(end: SystemExit):
     with pytest.raises(SystemExit) as ended, tidy_exits():
-        raise SIGTERMException
-    assert ended.value.code == 143
-
-
-def test_a_status_of_its_own_is_kept():
-    with pytest.raises(SystemExit) as ended, tidy_exits():
-        sys.exit(143)
+        raise end
     assert ended.value.code == 143
 
 

@@ -6,21 +6,6 @@ import pytest
 from pictures import write_pictures
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")]
-ray = pytest.importorskip("ray", reason="needs Ray: pip install 'hsc[ray]'")
-
-
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch):
-    """Two nodes of one processor each, so that two workers run on two nodes."""
-    from ray.cluster_utils import Cluster
-
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    started.add_node(num_cpus=1)
-    ray.init(address=started.address, log_to_driver=False, logging_level="error")
-    yield started
-    ray.shutdown()
-    started.shutdown()
 
 
 @pytest.fixture
@@ -37,7 +22,10 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.hsc")}
 
 
-def test_two_nodes_write_the_bytes_of_one_machine(run, cluster, codec_file: Path, faces: Path, tmp_path: Path):
+def test_two_nodes_write_the_bytes_of_one_machine(run, ray_cluster, codec_file: Path, faces: Path, tmp_path: Path):
+    import ray
+
+    ray.init(address=ray_cluster[0].address, log_to_driver=False, logging_level="error")
     here = run("encode", faces, "-o", tmp_path / "here", "--model", codec_file)
     there = run("encode", faces, "-o", tmp_path / "there", "--model", codec_file, "--on", "ray")
     actors = ray._private.state.actors().values()

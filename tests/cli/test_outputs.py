@@ -8,52 +8,30 @@ import pytest
 import torch
 from PIL import Image
 
-from hsc.checkpoints import export_generator, import_generator, is_imported, save_generator
+from hsc.checkpoints import export_generator, import_generator, is_imported
 from hsc.files import zip_made_here
-from hsc.nets.stylegan2 import StyleGAN2
 
 
-@pytest.fixture(scope="module")
-def generator() -> StyleGAN2:
-    torch.manual_seed(0)
-    return StyleGAN2([8, 8, 8], z_dim=16, w_dim=16, mapping_layers=2).eval()
-
-
-@pytest.fixture
-def prior(generator: StyleGAN2, tmp_path: Path) -> Path:
-    """A trained generator of one's own."""
-    save_generator(tmp_path / "prior.safetensors", generator)
-    return tmp_path / "prior.safetensors"
-
-
-def refused(ended, *words: str) -> None:
-    assert (ended.status, ended.out) == (1, "")
-    assert ended.err.count("\n") == 1
-    for word in words:
-        assert word in ended.err
-
-
-def commands(prior: Path, tmp_path: Path) -> dict[str, tuple]:
-    """Verbs that write one file, given without its name."""
-    return {
-        "import": ("prior", "import", prior),
-        "export": ("prior", "export", prior),
-        "sample": ("prior", "sample", prior),
-        "data-sample": ("data", "sample", "--count", 1, "--generator", prior),
-    }
-
-
-@pytest.mark.parametrize("verb", ["import", "export", "sample", "data-sample"])
-def test_inputs_and_foreign_files_stay_and_own_ones_are_replaced(run, prior: Path, tmp_path: Path, verb: str):
-    command = commands(prior, tmp_path)[verb]
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (("prior", "import"), "out.pt"),
+        (("prior", "export"), "out.pt"),
+        (("prior", "sample"), "out.png"),
+        (("data", "sample", "--count", 1, "--generator"), "out.zip"),
+    ],
+)
+def test_inputs_and_foreign_files_stay_and_own_ones_are_replaced(
+    run, prior: Path, tmp_path: Path, command: tuple, name: str
+):
+    command, out = (*command, prior), tmp_path / name
     (tmp_path / "link").symlink_to(prior)
     os.link(prior, tmp_path / "hard")
     before = prior.read_bytes()
-    for name in (prior, tmp_path / "link", tmp_path / "hard"):
-        refused(run(*command, name, "--force"), "input and output are the same file")
-    out = tmp_path / {"sample": "out.png", "data-sample": "out.zip"}.get(verb, "out.pt")
+    for same in (prior, tmp_path / "link", tmp_path / "hard"):
+        run(*command, same, "--force").assert_refused("input and output are the same file")
     out.write_bytes(b"precious")
-    refused(run(*command, out), str(out), "--force")
+    run(*command, out).assert_refused(str(out), "--force")
     assert (prior.read_bytes(), out.read_bytes()) == (before, b"precious")
     assert run(*command, out, "--force").status == 0
     assert run(*command, out).status == 0, "its own"
@@ -84,14 +62,14 @@ def test_prepare_replaces_neither_its_source_nor_files_of_others(run, tmp_path: 
     before = photographs.read_bytes()
     (tmp_path / "link.zip").symlink_to(photographs)
     for out in (photographs, tmp_path / "link.zip"):
-        refused(run("data", "prepare", photographs, out, "--size", 32, "--force"), "same file")
+        run("data", "prepare", photographs, out, "--size", 32, "--force").assert_refused("same file")
     for name in ("faces.zip", "faces.html", "faces.manifest.jsonl"):
         (tmp_path / name).write_bytes(b"precious\n")
-        refused(run("data", "prepare", photographs, tmp_path / "faces.zip", "--size", 32), name, "--force")
+        run("data", "prepare", photographs, tmp_path / "faces.zip", "--size", 32).assert_refused(name, "--force")
         assert (tmp_path / name).read_bytes() == b"precious\n"
         (tmp_path / name).unlink()
     long = tmp_path / f"{'x' * 250}.zip"
-    refused(run("data", "prepare", photographs, long, "--size", 32), "too long a name")
+    run("data", "prepare", photographs, long, "--size", 32).assert_refused("too long a name")
     assert photographs.read_bytes() == before
 
 
@@ -102,13 +80,13 @@ def test_results_of_evaluations_and_comparisons_have_folders_of_their_own(run, c
     Image.new("RGB", (32, 32)).save(faces / "a.png")
     (tmp_path / "link").symlink_to(faces)
     for inside in (faces, faces / "results", tmp_path / "link"):
-        refused(run("evaluate", codec_file, "--data", faces, "--out", inside), "among the inputs")
+        run("evaluate", codec_file, "--data", faces, "--out", inside).assert_refused("among the inputs")
     assert os.listdir(faces) == ["a.png"]
     (out / "results.json").write_text("precious")
-    refused(run("evaluate", codec_file, "--data", faces, "--out", out), "results.json", "--force")
+    run("evaluate", codec_file, "--data", faces, "--out", out).assert_refused("results.json", "--force")
     shutil.copy(faces / "a.png", out / "own figure.png")
-    refused(run("compare", out, "--out", out), "own figure.png", "--force")
-    refused(run("evaluate", codec_file, "--data", faces, "--out", out / "results.json"), "is a file")
+    run("compare", out, "--out", out).assert_refused("own figure.png", "--force")
+    run("evaluate", codec_file, "--data", faces, "--out", out / "results.json").assert_refused("is a file")
     assert (out / "results.json").read_text() == "precious"
     assert sorted(os.listdir(out)) == ["own figure.png", "results.json"]
 
@@ -119,8 +97,8 @@ def test_a_sweep_replaces_neither_its_file_nor_those_of_others(run, tmp_path: Pa
     sweep.write_text("program: true\nmethod: grid\nmetric: {name: x}\nparameters: {a: {values: [1]}}\n")
     monkeypatch.setattr("hsc.sweeps.run.check", lambda sweep, settings: None)
     before = sweep.read_text()
-    refused(run("sweep", sweep, "--dir", tmp_path, "--force"), "same file")
+    run("sweep", sweep, "--dir", tmp_path, "--force").assert_refused("same file")
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "index.html").write_text("precious")
-    refused(run("sweep", sweep, "--dir", tmp_path / "site"), "index.html", "--force")
+    run("sweep", sweep, "--dir", tmp_path / "site").assert_refused("index.html", "--force")
     assert (sweep.read_text(), os.listdir(tmp_path / "site")) == (before, ["index.html"])

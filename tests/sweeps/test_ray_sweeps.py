@@ -4,27 +4,16 @@ import threading
 import time
 
 import pytest
-from test_local_sweeps import attempts, best_of, hsc, states
+from programs import run_hsc
+from test_local_sweeps import attempts, best_of, states
 
 from hsc.errors import HscError
 from hsc.sweeps.launchers import room
 
-ray = pytest.importorskip("ray")
-
-
-@pytest.fixture
-def cluster():
-    from ray.cluster_utils import Cluster
-
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 80 * 2**20})
-    yield made
-    ray.shutdown()
-    made.shutdown()
-
 
 @pytest.mark.slow
-def test_a_lost_node_costs_no_trial(cluster, write_sweep, folder):
-    second = cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
+def test_a_lost_node_costs_no_trial(ray_cluster, write_sweep, folder):
+    cluster, second = ray_cluster
     file = write_sweep({"x": {"values": [0.0, 0.3, 0.9]}, "steps": {"value": 30}, "slow": {"value": 0.2}})
     lost = threading.Event()
 
@@ -39,7 +28,7 @@ def test_a_lost_node_costs_no_trial(cluster, write_sweep, folder):
     thread = threading.Thread(target=lose_the_second_node)
     thread.start()
     try:
-        assert hsc("sweep", file, "--dir", folder.path, "--on", "ray", "--address", cluster.address) == 0
+        assert run_hsc("sweep", file, "--dir", folder.path, "--on", "ray", "--address", cluster.address) == 0
     finally:
         thread.join()
     assert lost.is_set()

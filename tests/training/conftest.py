@@ -2,6 +2,8 @@
 
 import multiprocessing
 from collections.abc import Callable
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -64,19 +66,47 @@ def against_projected(experiment: Experiment) -> Callable[[str], list[str]]:
 
 
 @pytest.fixture(scope="session")
-def train_in_process() -> Callable[..., int]:
-    """`train_in_process(experiment, "key=value", …, kill=(stage, batch, signal))` → exit status of `hsc train`.
-
-    The processes fork from a server that has imported everything and computed nothing.
-    """
+def forkserver() -> ForkServerContext:
+    """Its processes fork from one that has imported everything and computed nothing."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["hsc.cli", "hsc.training"])
+    return context
+
+
+@pytest.fixture(scope="session")
+def start_training(forkserver: ForkServerContext) -> Callable[..., BaseProcess]:
+    """`start_training(experiment, "key=value", …, kill=(stage, batch, signal))` → the process of `hsc train`."""
+
+    def start(experiment: Experiment, *overrides: str, **how: Any) -> BaseProcess:
+        process = forkserver.Process(target=hsc_train, args=(str(experiment.file), *overrides), kwargs=how)
+        process.start()
+        return process
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def train_in_process(start_training: Callable[..., BaseProcess]) -> Callable[..., int]:
+    """As `start_training`, but it gives the exit status."""
 
     def run(experiment: Experiment, *overrides: str, **how: Any) -> int:
-        process = context.Process(target=hsc_train, args=(str(experiment.file), *overrides), kwargs=how)
-        process.start()
+        process = start_training(experiment, *overrides, **how)
         process.join(300)
         assert process.exitcode is not None, "still training after five minutes"
         return process.exitcode
+
+    return run
+
+
+@pytest.fixture
+def said_in_training(train_in_process: Callable[..., int], tmp_path: Path) -> Callable[..., str]:
+    """As `start_training`, but it gives what was printed; the exit status must be `status`."""
+
+    def run(experiment: Experiment, *overrides: str, status: int = 0, **how: Any) -> str:
+        said = tmp_path / "said"
+        said.unlink(missing_ok=True)
+        ended = train_in_process(experiment, *overrides, output=str(said), **how)
+        assert ended == status, said.read_text()
+        return said.read_text()
 
     return run

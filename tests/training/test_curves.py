@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from tiny_experiment import Experiment
+from tiny_model import LAYERS
 from wandb_run import read_wandb_run
 
 pytestmark = pytest.mark.slow
@@ -17,7 +18,9 @@ def windows(new_experiment: Callable, train_in_process: Callable[..., int]) -> E
     """The experiment once more, to W&B, in windows of four steps: `prior` has five, `basic` three, `joint` six."""
     experiment = new_experiment()
     words = [f"defaults.log_every={EVERY}", "logging.wandb=offline", "defaults.monitor=val/enhanced/psnr"]
-    assert train_in_process(experiment, *words) == 0
+    said = experiment.runs.with_name("said")
+    assert train_in_process(experiment, *words, output=str(said)) == 0, said.read_text()
+    assert "wandb:" not in said.read_text()
     return experiment
 
 
@@ -40,6 +43,11 @@ def test_one_wandb_run_goes_through_all_stages(windows: Experiment):
     assert not any("trainer/global_step" in row for row in run.history)
     assert [row["samples_seen"] for row in run.history if "train/objective" in row] == [16, 20, 32, 48, 56]
     assert {run.axes[name] for name in ("train/*", "val/*")} == {"samples_seen"}
+    names = set().union(*run.history)
+    assert {f"val/{layer}/{measure}" for layer in LAYERS for measure in ("psnr", "bytes", "bpp")} <= names
+    assert any(name.startswith("val/samples") for name in names)
+    assert run.config["name"] == "tiny"
+    assert run.config["stages"]["joint"]["steps"] == 6
 
 
 def test_the_summary_is_the_best_validation_of_the_last_stage(windows: Experiment):

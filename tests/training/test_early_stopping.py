@@ -10,11 +10,8 @@ import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
 
-from hsc.callbacks import PerceptualCallback
 from hsc.config import Config, ModelConfig
 from hsc.errors import HscError
-from hsc.judges import Judge
-from hsc.metrics.measures import Perceptual
 from hsc.released import DEFAULT_MODEL
 from hsc.training.callbacks import EarlyStop
 from hsc.training.weights import with_model_of
@@ -63,39 +60,16 @@ def test_values_that_are_no_numbers_are_no_best(tmp_path: Path):
     assert (stop.best, stop.waited) == ({"val/enhanced/dists": 2.0}, 1)
 
 
-class Alike(Judge):
-    name, family, kind, higher_is_better = "alike", "none", "perceptual", True
-
-    def forward(self, reference: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-        return 1 / (1 + (reference - image).abs().mean((1, 2, 3)))
-
-
-class Apart(Alike):
-    name, higher_is_better = "apart", False
-
-
-@pytest.mark.parametrize(("judge", "best"), [(Alike(), 3), (Apart(), 1)])
-def test_a_judge_of_ones_own_says_which_way_is_better(tmp_path: Path, judge: Judge, best: float):
-    trainer, name = Validated(nn.Linear(1, 1)), "val/basic/my_judges:Own"
-    measuring = PerceptualCallback({"my_judges:Own": judge})
-    measuring.measure = Perceptual({"my_judges:Own": judge})
-    trainer.callbacks.append(measuring)
-    stop = EarlyStop(tmp_path, name, patience=3)
-    for value in (2.0, 3.0, 1.0):
-        trainer.validate(stop, name, value)
-    stop.load_best(trainer.module)
-    assert trainer.module.weight.item() == best
-
-
-def test_a_value_that_nobody_describes_is_not_taken_for_a_distance(tmp_path: Path):
-    trainer = Validated(nn.Linear(1, 1))
-    with pytest.raises(HscError, match=r"whether more of 'val/mine' is better is not known: .*higher_is_better"):
-        trainer.validate(EarlyStop(tmp_path, "val/mine", 1), "val/mine", 1.0)
-
-
-def test_an_unknown_value_is_named(tmp_path: Path):
-    with pytest.raises(HscError, match=r"does not report 'val/y'; it reports val/x"):
-        Validated(nn.Linear(1, 1)).validate(EarlyStop(tmp_path, "val/y", 1), "val/x", 1.0)
+@pytest.mark.parametrize(
+    ("logged", "said"),
+    [
+        ("val/mine", r"whether more of 'val/mine' is better is not known: .*higher_is_better"),
+        ("val/x", r"does not report 'val/mine'; it reports val/x"),
+    ],
+)
+def test_a_value_that_nobody_describes_or_reports_is_named(tmp_path: Path, logged: str, said: str):
+    with pytest.raises(HscError, match=said):
+        Validated(nn.Linear(1, 1)).validate(EarlyStop(tmp_path, "val/mine", 1), logged, 1.0)
 
 
 def test_networks_come_from_the_weights():

@@ -18,7 +18,7 @@ STAGES = {
         "quantise": "none",
         "styles": 1.0,
         "losses": {key: {"l2": 0} for key in ("basic", "middle", "enhanced")},
-        "steps": 100,
+        "steps": 60,
         "batch_size": 8,
         "learning_rate": 0.01,
     },

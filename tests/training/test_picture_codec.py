@@ -87,7 +87,7 @@ def test_one_file_two_pictures(trained: Any) -> None:
 
 
 def test_the_full_size_learns_from_large_and_small_faces(
-    trained: Any, faces: Path, tmp_path: Path, train_in_process: Callable[..., int]
+    trained: Any, faces: Path, tmp_path: Path, said_in_training: Callable[..., str]
 ) -> None:
     large = tmp_path / "large.zip"
     with zipfile.ZipFile(faces) as small, zipfile.ZipFile(large, "w") as archive:
@@ -102,10 +102,7 @@ def test_the_full_size_learns_from_large_and_small_faces(
     stage |= {"adversarial": {"weight": 0.1}}
     file = tmp_path / "mixed.yaml"
     file.write_text(yaml.safe_dump(content | {"stages": {"mixed": stage}, "run": ["mixed"]}))
-    said = tmp_path / "said"
-    assert train_in_process(trained._replace(file=file, runs=tmp_path / "runs"), output=str(said)) == 0, (
-        said.read_text()
-    )
+    said_in_training(trained._replace(file=file, runs=tmp_path / "runs"))
     before, after = trained.weights("full"), load_file(tmp_path / "runs" / "tiny" / "mixed" / "weights.safetensors")
     assert any(not torch.equal(value, after[name]) for name, value in before.items() if ".full_layers." in name)
 

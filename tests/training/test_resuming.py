@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -45,12 +45,8 @@ def same_result(experiment, uninterrupted) -> Callable[[str], None]:
     return compare
 
 
-def held_by(checkpoint: Path) -> dict[str, torch.Tensor]:
-    return torch.load(checkpoint, weights_only=True)["state_dict"]
-
-
 def batches_in(checkpoint: Path) -> int:
-    return int(held_by(checkpoint)["batches_seen"])
+    return int(torch.load(checkpoint, weights_only=True)["state_dict"]["batches_seen"])
 
 
 @pytest.mark.parametrize(("stage", "batch"), [("prior", 4), ("joint", 2), ("joint", 5)])
@@ -78,34 +74,29 @@ def test_kill_9_during_validation(experiment, uninterrupted, train: Callable, sa
     assert validations(experiment) == validations(uninterrupted), "the one that was cut off is made up"
 
 
-@pytest.mark.parametrize("stage", ["prior", "joint"])
-def test_kill_9_between_the_last_step_and_the_weights(train: Callable, same_result: Callable, stage: str):
+@pytest.mark.parametrize(
+    ("stage", "number", "status"), [("prior", signal.SIGKILL, KILLED), ("joint", signal.SIGTERM, TERMINATED)]
+)
+def test_a_signal_between_the_last_step_and_the_weights(
+    train: Callable, same_result: Callable, stage: str, number: int, status: int
+):
     """The weights are the average, as if nothing had happened."""
-    assert train(stage, kill_before_weights=signal.SIGKILL) == KILLED
+    assert train(stage, kill_before_weights=number) == status
     assert train(stage) == 0
     same_result(stage)
 
 
-def test_sigterm_saves_the_step_and_says_143(experiment, train: Callable, same_result: Callable, tmp_path: Path):
-    assert train("prior", kill=("prior", 1, signal.SIGTERM)) == TERMINATED
-    assert batches_in(experiment.folder() / "prior" / "last.ckpt") == 1  # though checkpoints are due every other step
+@pytest.mark.parametrize(("stage", "during", "batch"), [("prior", "kill", 1), ("joint", "kill_validation", 3)])
+def test_sigterm_saves_the_step_and_says_143(
+    experiment, train: Callable, same_result: Callable, tmp_path: Path, stage: str, during: str, batch: int
+):
+    """Though a checkpoint is due every other step alone; also during a validation."""
     said = tmp_path / "said"
-    assert train("prior", output=str(said)) == 0
-    assert "prior: resumes from" in said.read_text()
-    same_result("prior")
-
-
-def test_sigterm_during_validation_says_143_and_loses_no_step(experiment, train: Callable, same_result: Callable):
-    assert train("joint", kill_validation=("joint", 3, signal.SIGTERM)) == TERMINATED
-    assert batches_in(experiment.folder() / "joint" / "last.ckpt") == 3
-    assert train("joint") == 0
-    same_result("joint")
-
-
-def test_sigterm_between_training_and_weights_says_143(train: Callable, same_result: Callable):
-    assert train("joint", kill_before_weights=signal.SIGTERM) == TERMINATED
-    assert train("joint") == 0
-    same_result("joint")
+    assert train(stage, **{during: (stage, batch, signal.SIGTERM)}) == TERMINATED
+    assert batches_in(experiment.folder() / stage / "last.ckpt") == batch
+    assert train(stage, output=str(said)) == 0
+    assert f"{stage}: resumes from" in said.read_text()
+    same_result(stage)
 
 
 def test_images_read_by_worker_processes(train: Callable, same_result: Callable):
@@ -187,23 +178,14 @@ main(["train", "none.yaml"])
     assert "".join(path.read_text() for path in tmp_path.glob("asked")) == asked
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        "stages.joint.accumulate=2",
-        "stages.joint.train=[encoder, gain, entropy, heads, generator, discriminator]",
-    ],
-)
-def test_with_other_settings_it_resumes_as_exactly(experiment, uninterrupted, train: Callable, setting: str):
+EVERYTHING = "[encoder, gain, entropy, heads, generator, discriminator]"
+
+
+@pytest.mark.parametrize("setting", ["stages.joint.accumulate=2", f"stages.joint.train={EVERYTHING}"])
+def test_with_other_settings_it_resumes_as_exactly(experiment, train: Callable, setting: str):
     """Steps in parts; a discriminator, whose augmentation adapts."""
-    weights = []
-    for kill in (None, ("joint", 3, signal.SIGKILL)):
-        shutil.rmtree(experiment.runs, ignore_errors=True)
-        if kill:
-            assert train("joint", setting, kill=kill) == KILLED
-        assert train("joint", setting) == 0
-        weights.append(experiment.weights("joint"))
-    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+    killed, whole = weights_of_killed_and_whole(experiment, "joint", lambda **how: train("joint", setting, **how))
+    assert all(torch.equal(value, whole[name]) for name, value in killed.items())
 
 
 @pytest.mark.parametrize("stage", ["prior", "joint"])
@@ -211,17 +193,22 @@ def test_a_projected_discriminator_resumes_as_exactly(
     experiment, train_in_process: Callable[..., int], against_projected: Callable[[str], list[str]], stage: str
 ):
     words = against_projected(stage)
-    weights = []
+    killed, whole = weights_of_killed_and_whole(
+        experiment, stage, lambda **how: train_in_process(experiment, *words, **how)
+    )
+    assert any(name.startswith("decoder.discriminator.heads.") for name in killed)
+    assert "decoder.discriminator.channels0" in killed
+    assert not any("features" in name or "_blocks" in name for name in killed)
+    assert all(torch.equal(value, whole[name]) for name, value in killed.items())
+    (released,) = experiment.folder().glob("*.safetensors")
+    assert not any("discriminator" in name for name in load_file(released))
+
+
+def weights_of_killed_and_whole(experiment, stage: str, run: Callable[..., int]) -> Iterator[dict[str, torch.Tensor]]:
+    """A stage's weights after a run that was killed behind a checkpoint and resumed, and after one that was not."""
     for kill in ((stage, 4, signal.SIGKILL), None):
         shutil.rmtree(experiment.runs, ignore_errors=True)
         if kill:
-            assert train_in_process(experiment, *words, kill=kill) == KILLED
-            assert "decoder.discriminator.channels0" in held_by(experiment.folder() / stage / "last.ckpt")
-        assert train_in_process(experiment, *words) == 0
-        weights.append(experiment.weights(stage))
-    assert any(name.startswith("decoder.discriminator.heads.") for name in weights[0])
-    assert "decoder.discriminator.channels0" in weights[0]
-    assert not any("features" in name or "_blocks" in name for name in weights[0])
-    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
-    (released,) = experiment.folder().glob("*.safetensors")
-    assert not any("discriminator" in name for name in load_file(released))
+            assert run(kill=kill) == KILLED
+        assert run() == 0
+        yield experiment.weights(stage)

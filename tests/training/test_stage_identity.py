@@ -143,8 +143,8 @@ def test_it_is_kept_as_json(identity_of):
     assert StageIdentity.from_json(None) is None
 
 
-def test_a_missing_loss_is_an_error_that_names_the_command(experiment, tmp_path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("HSC_CACHE", str(tmp_path / "empty"))
+@pytest.mark.usefixtures("cache")
+def test_a_missing_loss_is_an_error_that_names_the_command(experiment):
     judges._load.cache_clear()  # others may have loaded it
     words = ["stages.joint.losses.enhanced.faceres=1"]
     with pytest.raises(HscError, match=r"stages\.joint\.losses: faceres not available.*`hsc weights fetch faceres`"):
@@ -176,22 +176,22 @@ def test_settings_that_do_not_count_change_no_bit(experiment, uninterrupted, tra
 
 
 @pytest.mark.slow
-def test_more_steps_go_on_where_the_rate_stays(experiment, train_in_process: Callable[..., int], tmp_path: Path):
+def test_more_steps_go_on_where_the_rate_stays(
+    experiment, train_in_process: Callable[..., int], said_in_training: Callable[..., str]
+):
     """Bit for bit as if there had been so many from the start; else one line says why it starts over."""
-    said = tmp_path / "said"
     alone = ["run=[basic]", "stages.basic.init=fresh"]
     steady = [*alone, "stages.basic.final_rate=1"]
     assert train_in_process(experiment, *steady, "stages.basic.steps=7", "name=whole") == 0
     assert train_in_process(experiment, *steady, "stages.basic.steps=3") == 0
     shutil.rmtree(experiment.runs / ".stages")
-    assert train_in_process(experiment, *steady, "stages.basic.steps=7", output=str(said)) == 0
+    said = said_in_training(experiment, *steady, "stages.basic.steps=7")
     folder = experiment.folder() / "basic"
-    assert f"basic: resumes from {folder / 'last.ckpt'} after 3 of 7 steps" in said.read_text()
+    assert f"basic: resumes from {folder / 'last.ckpt'} after 3 of 7 steps" in said
     whole, made = experiment.weights("basic", "whole"), experiment.weights("basic")
     assert all(torch.equal(value, whole[name]) for name, value in made.items())
     assert experiment.done("basic")["samples_seen"] == 28
     assert (folder.with_name("basic.old1") / "done.json").exists()
     assert train_in_process(experiment, *alone, "stages.basic.steps=3") == 0
-    assert train_in_process(experiment, *alone, "stages.basic.steps=4", output=str(said)) == 0
     line = "basic: steps (3 → 4) changed, and it starts over, since its learning rate has fallen"
-    assert line in said.read_text()
+    assert line in said_in_training(experiment, *alone, "stages.basic.steps=4")

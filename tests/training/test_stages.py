@@ -12,7 +12,6 @@ import torch
 import yaml
 from PIL import Image
 from tiny_model import LAYERS, ROWS, SIZE
-from wandb_run import read_wandb_run
 
 import hsc
 from hsc.checkpoints import weights_file
@@ -31,16 +30,9 @@ def copy(experiment, uninterrupted):
 
 
 @pytest.fixture
-def lines_of(train_in_process: Callable[..., int], tmp_path: Path) -> Callable[..., list[str]]:
+def lines_of(said_in_training: Callable[..., str]) -> Callable[..., list[str]]:
     """`lines_of(experiment, "key=value", …)` trains and gives what was printed, but for progress."""
-
-    def run(experiment, *overrides: str) -> list[str]:
-        said = tmp_path / "said"
-        said.unlink(missing_ok=True)
-        assert train_in_process(experiment, *overrides, output=str(said)) == 0, said.read_text()
-        return [line for line in said.read_text().splitlines() if " | " not in line]
-
-    return run
+    return lambda *words: [line for line in said_in_training(*words).splitlines() if " | " not in line]
 
 
 @pytest.mark.slow
@@ -153,7 +145,6 @@ def test_a_crash_between_two_renames_loses_nothing(copy, lines_of: Callable[...,
     ("start", "fresh"),
     [
         ("stage:prior", True),
-        ("prior.safetensors", True),
         ("codec.safetensors", False),
         ("basic/weights.safetensors", False),
     ],
@@ -192,16 +183,16 @@ def test_fresh_means_fresh(copy, lines_of: Callable[..., list[str]]):
     assert not any("starts from" in line for line in lines)
 
 
-def test_weights_of_another_shape_are_named(experiment, tmp_path: Path):
-    name = "encoder.net.stem.weight"
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("encoder.net.stem.weight", r"other.*stem\.weight is \(8, 3, 3, 3\) there and \(16, 3, 3, 3\) in this model"),
+        ("unknown", "holds nothing that this model could start from"),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(experiment, tmp_path: Path, name: str, said: str):
     weights_file.save(tmp_path / "other.safetensors", {name: torch.zeros(8, 3, 3, 3)}, "stage", {})
-    with pytest.raises(HscError, match=rf"other.*{name} is \(8, 3, 3, 3\) there and \(16, 3, 3, 3\) in this model"):
-        train([experiment.file], [f"stages.basic.init={tmp_path / 'other.safetensors'}", "run=[basic]"])
-
-
-def test_weights_of_something_else_are_refused(experiment, tmp_path: Path):
-    weights_file.save(tmp_path / "other.safetensors", {"unknown": torch.zeros(1)}, "stage", {})
-    with pytest.raises(HscError, match="holds nothing that this model could start from"):
+    with pytest.raises(HscError, match=said):
         train([experiment.file], [f"stages.basic.init={tmp_path / 'other.safetensors'}", "run=[basic]"])
 
 
@@ -228,25 +219,6 @@ def test_mistakes_in_the_last_stage_stop_the_run_before_the_first(
     monkeypatch.setattr("hsc.training.run.run_stage", too_late)
     with pytest.raises(HscError, match=message):
         train([experiment.file], [override])
-
-
-@pytest.mark.slow
-def test_offline_wandb_holds_the_run(copy, train_in_process: Callable[..., int], tmp_path: Path):
-    """One W&B run for all stages, with the configuration, the axis and the best values."""
-    shutil.rmtree(copy.folder() / "joint")
-    said = tmp_path / "said"
-    assert train_in_process(copy, "logging.wandb=offline", "logging.project=faces", output=str(said)) == 0
-    assert "wandb:" not in said.read_text()
-    run = read_wandb_run(copy.folder())
-    names = set().union(*run.history)
-    assert {f"val/{layer}/{measure}" for layer in LAYERS for measure in MEASURES} <= names
-    assert {"train/objective", "samples_seen"} <= names
-    assert any(name.startswith("val/samples") for name in names)
-    assert [step["samples_seen"] for step in run.history if "val/basic/bpp" in step] == [44, 56]
-    assert run.config["name"] == "tiny"
-    assert run.config["stages"]["joint"]["steps"] == 6
-    psnr = [step["val/enhanced/psnr"] for step in run.history if "val/enhanced/psnr" in step]
-    assert run.summary["val/enhanced/psnr"] == pytest.approx(max(psnr))
 
 
 @pytest.mark.slow

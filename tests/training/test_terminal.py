@@ -12,7 +12,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from fcntl import ioctl
 from io import StringIO
-from pathlib import Path
 
 import pyte
 import pytest
@@ -88,11 +87,10 @@ def test_a_terminal_shows_a_bar_and_tables_and_what_to_do_next(experiment, train
 
 
 @pytest.mark.slow
-def test_a_file_gets_lines_and_no_bars(experiment, train_in_process: Callable[..., int], tmp_path: Path):
-    said = tmp_path / "said"
-    assert train_in_process(experiment, *ONLY_JOINT, output=str(said)) == 0
-    lines = said.read_text().splitlines()
-    assert "\x1b" not in said.read_text()
+def test_a_file_gets_lines_and_no_bars(experiment, said_in_training: Callable[..., str]):
+    said = said_in_training(experiment, *ONLY_JOINT)
+    assert "\x1b" not in said
+    lines = said.splitlines()
     progress = [line for line in lines if line.startswith("joint · 1 of 1 | ")]
     assert any(" | validating" in line for line in progress)
     assert any(re.search(r" \| 9/9 \| objective .* bpp .* l2 .*run ends in", line) for line in progress), progress
@@ -101,10 +99,8 @@ def test_a_file_gets_lines_and_no_bars(experiment, train_in_process: Callable[..
 
 
 @pytest.mark.slow
-def test_quiet_leaves_only_the_run_folder(experiment, train_in_process: Callable[..., int], tmp_path: Path):
-    said = tmp_path / "said"
-    assert train_in_process(experiment, *ONLY_JOINT, "--quiet", output=str(said)) == 0
-    assert said.read_text() == f"run folder: {experiment.folder()}\n"
+def test_quiet_leaves_only_the_run_folder(experiment, said_in_training: Callable[..., str]):
+    assert said_in_training(experiment, *ONLY_JOINT, "--quiet") == f"run folder: {experiment.folder()}\n"
 
 
 @pytest.mark.slow
@@ -112,13 +108,11 @@ def test_quiet_leaves_only_the_run_folder(experiment, train_in_process: Callable
     ("number", "status", "told"), [(signal.SIGINT, 130, "finishes this step and saves"), (signal.SIGTERM, 143, "")]
 )
 def test_being_stopped_says_what_was_saved_and_how_to_go_on(
-    experiment, train_in_process: Callable[..., int], tmp_path: Path, number: int, status: int, told: str
+    experiment, said_in_training: Callable[..., str], number: int, status: int, told: str
 ):
-    said = tmp_path / "said"
-    assert train_in_process(experiment, *ONLY_JOINT, kill=("joint", 4, number), output=str(said)) == status
+    text = said_in_training(experiment, *ONLY_JOINT, kill=("joint", 4, number), status=status)
     checkpoint = experiment.folder() / "joint" / "last.ckpt"
     assert int(torch.load(checkpoint, weights_only=True)["state_dict"]["batches_seen"]) == 4
-    text = said.read_text()
     assert told in text
     assert f"joint: saved after 4 of 9 steps, in {checkpoint}\n" in text
     assert "Traceback" not in text
@@ -127,12 +121,10 @@ def test_being_stopped_says_what_was_saved_and_how_to_go_on(
 
 
 @pytest.mark.slow
-def test_ctrl_c_during_validation_ends_at_once(experiment, train_in_process: Callable[..., int], tmp_path: Path):
-    said = tmp_path / "said"
-    stop = ("joint", 3, signal.SIGINT)
-    assert train_in_process(experiment, *ONLY_JOINT, kill_validation=stop, output=str(said)) == 130
-    assert "go on with: hsc train" in said.read_text()
-    assert "joint · 1 of 1, step 3" not in said.read_text()
+def test_ctrl_c_during_validation_ends_at_once(experiment, said_in_training: Callable[..., str]):
+    said = said_in_training(experiment, *ONLY_JOINT, kill_validation=("joint", 3, signal.SIGINT), status=130)
+    assert "go on with: hsc train" in said
+    assert "joint · 1 of 1, step 3" not in said
 
 
 def console() -> Console:

@@ -1,7 +1,8 @@
-"""`hsc train` in a process of its own, which can be told where to die."""
+"""`hsc train` in a process of its own, which can be told where to die; and one that holds a run's lock."""
 
 import os
 import sys
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import hsc.data.dataset as dataset_room
 import hsc.training.stage as stage_room
 from hsc.cli import main
 from hsc.modules.base import TrainableModule
+from hsc.training.run import run_lock
 
 
 def hsc_train(
@@ -43,6 +45,12 @@ def hsc_train(
     if uncached:
         dataset_room.CACHE_BYTES = 0
     main(["train", file, *overrides])
+
+
+def hold_run_lock(folder: Path, experiment: str, holds: Event, ends: Event) -> None:
+    with run_lock(folder, experiment, print):
+        holds.set()
+        ends.wait()
 
 
 def _send(owner: Any, method: str, stage: str, batch: int, number: int) -> None:
