@@ -183,7 +183,7 @@ def test_standard_streams(codec_file: Path, face: Path, tmp_path: Path):
     script = f"""hsc() {{ "{sys.executable}" -c 'import hsc.cli; hsc.cli.main()' "$@"; }}
         cat "{face}" | hsc encode - --model "{codec_file}" | tee coded | hsc decode - -o - --model "{codec_file}" > out
         hsc inspect - < coded"""
-    ended = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    ended = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert "size      64x64" in ended.stdout
     assert ended.stderr.count("\n") == 2, "one line of each verb"
     assert hsc.load(codec_file).decode([(tmp_path / "coded").read_bytes()]).damage == [None]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
-from random_faces import RandomFaces, batch_of, features
+from random_faces import RandomFaces, features
 from torch.utils.data import DataLoader
 
 from hsc.modules.base import TrainableModule
@@ -29,12 +29,6 @@ class Gradients(pl.Callback):
                 if parameter.grad is not None and id(parameter) in held
             }
         )
-
-
-@pytest.fixture
-def first_batch() -> dict:
-    """What the first step of `fit` is of."""
-    return batch_of(0)
 
 
 @pytest.fixture

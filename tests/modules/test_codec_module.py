@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from random_faces import batch_of
 from tiny_model import LAYERS, ROWS, SIZE, tiny_config
 
 from hsc.losses import load_losses
@@ -76,12 +77,10 @@ def test_every_prefix_of_every_image_or_one_each():
 def test_objective_by_hand(fit: Callable):
     """The logged objective is rate plus distortion of the batch that was trained on."""
     codec = module(prefixes="all", log_every=1, quantise="round")
-    config = tiny_config(prefixes="all", log_every=1, quantise="round")
-    twin = CodecModule(config, config.stages["only"], load_losses(["l2"]))
-    twin.load_state_dict(codec.state_dict())
+    twin = module(prefixes="all", log_every=1, quantise="round")
     fit(codec)
     logged = {name: float(value) for name, value in codec.trainer.callback_metrics.items()}
-    images = torch.rand(4, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    images = batch_of(0)["image"]
     quality = torch.randint(2, (4,), generator=twin.step_generator())
     with torch.no_grad():
         coded = twin.entropy(twin.encoder(images), quality, "round")
@@ -99,9 +98,7 @@ def test_objective_by_hand(fit: Callable):
 
 @pytest.mark.parametrize("quantise", ["none", "round"])
 @pytest.mark.parametrize("tasks", [{}, {"l2": 1.0}])
-def test_distance_of_styles_by_hand(
-    fit: Callable, first_batch: dict, quantise: str, tasks: dict, monkeypatch: pytest.MonkeyPatch
-):
+def test_distance_of_styles_by_hand(fit: Callable, quantise: str, tasks: dict, monkeypatch: pytest.MonkeyPatch):
     """Of every prefix that is decoded; images are drawn only where a task looks at them."""
     settings = {
         "quantise": quantise,
@@ -121,7 +118,7 @@ def test_distance_of_styles_by_hand(
     assert gradients["encoder.net.heads.2.linear.weight"] > 0
     assert bool(drawn) == bool(tasks)
     logged = {name: float(value) for name, value in codec.trainer.callback_metrics.items()}
-    images, known = first_batch["image"], first_batch["styles"]
+    images, known = batch_of(0)["image"], batch_of(0)["styles"]
     quality = torch.randint(2, (4,), generator=twin.step_generator())
     with torch.no_grad():
         latents, total = twin.encoder(images), 0.0
@@ -139,8 +136,7 @@ def test_distance_of_styles_by_hand(
 
 
 def test_rounding_begins_after_its_share_of_the_steps(fit: Callable):
-    config = tiny_config(steps=4, round_after=0.5)
-    codec = CodecModule(config, config.stages["only"], load_losses(["l2"]))
+    codec = module(steps=4, round_after=0.5)
     used, forward = [], codec.entropy.forward
     codec.entropy.forward = lambda *a: used.append(a[2]) or forward(*a)
     fit(codec, batches=4)
