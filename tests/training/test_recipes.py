@@ -15,7 +15,7 @@ from hsc.nets.mobile_stylegan import MobileStyleGAN
 from hsc.nets.stylegan2 import StyleGAN2
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-CHANNELS = [4] * 9
+CHANNELS = [8] * 9
 LOSSES = ("landmarks", "lpips", "lpips_128", "identity")  # whose judges are slow, or not at every hand
 
 
@@ -41,8 +41,8 @@ def test_ffhq1024_takes_a_few_steps(tmp_path: Path) -> None:
         f"model.encoder.channels={CHANNELS}",
         "model.encoder.pyramid_channels=16",
         "defaults.batch_size=1",
-        "stages.inversion.steps=1",
-        "stages.joint.steps=1",
+        "stages.inversion.steps=2",
+        "stages.joint.steps=2",
         *(f"defaults.losses.{layer}.lpips_128=0" for layer in ("basic", "middle", "enhanced")),
         "defaults.losses.enhanced.lpips=0",
         "judges={identity: none, landmarks: none, perceptual: [psnr], distribution: none}",
