@@ -1,5 +1,6 @@
 """Fixtures every test may use."""
 
+import builtins
 import os
 import signal
 from collections import Counter
@@ -52,6 +53,7 @@ def ray_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple]:
     from ray.cluster_utils import Cluster
 
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setattr(builtins, "print", print)  # which Ray replaces
     node = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
     cluster = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
     yield cluster, cluster.add_node(**node)

@@ -135,11 +135,11 @@ def test_memory_follows_pixels(codec: Codec, tmp_path: Path, monkeypatch: pytest
     for owner, verb in ((images, "load_image"), (codec, "analyse"), (codec, "synthesise")):
         inner = getattr(owner, verb)
 
-        def noted(*given, inner=inner, verb=verb):
+        def noted(*given, inner=inner, verb=verb, **named):
             events.append(
                 verb if verb == "load_image" else f"{verb} {len(given[0] if verb == 'analyse' else given[1])}"
             )
-            return inner(*given)
+            return inner(*given, **named)
 
         monkeypatch.setattr(owner, verb, noted, raising=False)
     files = codec.compress(paths)

@@ -9,7 +9,8 @@ import torch
 from hsc import config as configuration
 from hsc.config import Config
 from hsc.sweeps.command import command, experiment
-from hsc.sweeps.search import Known, propose
+from hsc.sweeps.results import Result
+from hsc.sweeps.search import propose
 from hsc.sweeps.sweep_file import read_sweep
 from hsc.sweeps.trials import Trial
 from hsc.training.judge_independence import check_judge_independence
@@ -56,7 +57,7 @@ def trials(path: Path, folder: Path) -> Iterable[Config]:
         config = experiment(command(sweep, values, folder))
         assert config is not None
         yield config
-        known.append(Known(Trial(len(known), values), []))
+        known.append(Result(Trial(len(known), values)))
 
 
 def build(config: Config) -> None:
