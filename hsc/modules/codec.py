@@ -233,14 +233,15 @@ class CodecModule(AdversarialModule):
             for k in range(len(prefixes[0]))
         ]
         quality = quality[torch.cat(list(chosen))]
+        heads, generator = self.decoder.heads, self.decoder.generator
         if draw and not self._linear:
-            full = self.stage.decode_with == "full"
-            styles, images = self.decoder.heads.draw(self.decoder.generator, latents, quality, full)
+            styles, images = heads.draw(generator, latents, quality, full=self.stage.decode_with == "full")
+        elif draw:
+            styles = self.decoder.styles(latents, quality)
+            images = enlarged(_picture_heads(heads).picture(latents), self.size)
         else:
             styles = self.decoder.styles(latents, quality)
             images = styles.new_zeros(len(styles), 3, 0, 0)
-            if draw:
-                images = enlarged(_picture_heads(self.decoder.heads).picture(latents), self.size)
         sizes = [len(index) for index in chosen]
         return list(zip(styles.split(sizes), images.float().split(sizes), strict=True))
 
