@@ -195,5 +195,5 @@ def _entry(runs: Path, identity: StageIdentity) -> Path:
 
 
 def _finished(entry: Path, identity: StageIdentity) -> Path | None:
-    folder = Path(os.path.normpath(entry.parent / str(read_json(entry).get("folder"))))
+    folder = Path(os.path.normpath(entry.parent / str(read_json(entry).get("folder", ""))))
     return folder if is_done(folder, identity.key) and identity_in(folder) == identity else None
