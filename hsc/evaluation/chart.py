@@ -1,23 +1,29 @@
-"""The page's charts, of curves and of bars: what its scripts draw, and the same numbers as CSV and pgfplots for papers.
-
-Both texts are kept in one piece per line, so that the page can leave out the lines its reader has hidden.
-"""
+"""A chart of curves: what its panels show, and how each curve looks. Scripts draw it on pages (`page_data`), Matplotlib
+(`figures`) and LaTeX (`pgfplots`) on paper."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from hsc.evaluation.bdrate import on_front
-from hsc.evaluation.figures import LAYER_STYLES, MARKERS, Style, points, styles
-from hsc.evaluation.results import COUNTS, Curve
-from hsc.evaluation.table import TRAINED_NOTE, TRAINED_ON, Table, csv_text, latex_text
+from hsc.evaluation.results import COUNTS, GENERATED, Curve
+from hsc.evaluation.table import TRAINED_NOTE, TRAINED_ON, csv_text
 
-LAYER_COLOURS = ("#0072B2", "#009E73", "#D55E00", "#8C6BB1")
-PGFPLOTS_END = "\\end{axis}\n\\end{tikzpicture}\n"
-_MARKS = ("*", "square*", "diamond*", "triangle*", "triangle*, mark options={rotate=180}", "+", "star", "x")
-_DASHES = ("densely dotted", "densely dashed", "solid", "dashdotted")  # for `LAYER_STYLES`
+# Okabe and Ito's colours without black and yellow: told apart by colour-blind eyes, on white and on dark.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#8A8A8A")
+MARKERS = "osD^vP*X<>"  # in Matplotlib's words
+DASHES = {"dotted": (1, 1.2), "dashed": (5, 1.5), "solid": (), "dashdotted": (5, 1.2, 1, 1.2)}  # in line widths
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a curve is drawn, the same in every panel. marker: one of `MARKERS`. line: a key of `DASHES`."""
+
+    colour: str
+    marker: str
+    line: str
+    width: float
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class Panel:
 @dataclass(frozen=True)
 class Chart:
     """views: titles of the horizontal axis, of which one is shown at a time. pixels: of an image, where rates are also
-    shown as bytes. logarithmic: whether the horizontal axis begins so."""
+    shown as bytes. logarithmic: whether the horizontal axis begins so. warning: what stands over it on paper."""
 
     names: Sequence[str]
     styles: Sequence[Style]
@@ -72,53 +78,18 @@ class Chart:
     panels: Sequence[Panel]
     pixels: int | None = None
     logarithmic: bool = True
+    warning: str = ""
 
     @property
     def first(self) -> int:
         """The panel to begin with: the first whose metric trained nothing that is shown."""
         return next((place for place, panel in enumerate(self.panels) if not panel.trained_on), 0)
 
-    def data(self) -> dict[str, Any]:
-        """For chart.js, which says what is in it."""
-        return {
-            "views": dict(self.views),
-            "pixels": self.pixels,
-            "curves": [_style(name, style) for name, style in zip(self.names, self.styles, strict=True)],
-            "metrics": [
-                {
-                    "name": panel.name,
-                    "axis": panel.title,
-                    "trained_on": [number for number in range(len(self.names)) if panel.marks(number)],
-                    "points": {
-                        view: [[] if line is None else _points(line) for line in lines]
-                        for view, lines in panel.lines.items()
-                    },
-                    "csv": {view: self._csv(panel, view) for view in panel.lines},
-                    "pgfplots": {view: self._pgfplots(panel, view) for view in panel.lines},
-                }
-                for panel in self.panels
-            ],
-        }
-
-    def csv(self, panel: Panel, view: str) -> str:
-        """One row per point, of all lines."""
-        parts = self._csv(panel, view)
-        return "".join([parts["head"], *parts["curves"]])
-
-    def pgfplots(self, panel: Panel, view: str) -> str:
-        """A `tikzpicture` of all lines, with intervals as error bars."""
-        parts = self._pgfplots(panel, view)
-        return "".join([parts["log" if self.logarithmic else "linear"], *parts["curves"], parts["end"]])
-
-    def _csv(self, panel: Panel, view: str) -> dict[str, Any]:
+    def csv(self, panel: Panel, view: str) -> list[str]:
+        """The header, and of every line its points, one row each; empty for a line that is not there."""
         head = csv_text([["curve", "point", self.views[view], panel.axis, "low", "high", "trained_on"]])
         named = zip(self.names, panel.lines[view], strict=True)
-        return {"head": head, "curves": ["" if line is None else csv_text(_rows(name, line)) for name, line in named]}
-
-    def _pgfplots(self, panel: Panel, view: str) -> dict[str, Any]:
-        drawn = zip(self.names, self.styles, panel.lines[view], strict=True)
-        heads = {mode: _axis(mode, self.views[view], panel.title) for mode in ("log", "linear")}
-        return heads | {"curves": [_addplot(*one) for one in drawn], "end": PGFPLOTS_END}
+        return [head, *("" if line is None else csv_text(_rows(name, line)) for name, line in named)]
 
 
 def rate_chart(views: Mapping[str, Sequence[Curve]], metrics: Sequence[str]) -> Chart:
@@ -139,58 +110,43 @@ def rate_chart(views: Mapping[str, Sequence[Curve]], metrics: Sequence[str]) -> 
         {count: f"Bits per pixel, {COUNTS[count]}" for count in views},
         panels,
         sizes.pop() if len(sizes) == 1 else None,
+        warning=GENERATED if any(curve.generated for curve in curves) else "",
     )
+
+
+def styles(curves: Sequence[Curve]) -> list[Style]:
+    """A colour for every codec; its layers differ by line and marker, and stand out by width."""
+    codecs, lines = list(dict.fromkeys(curve.codec for curve in curves)), list(DASHES)
+    depth: dict[str, int] = {}
+    chosen = []
+    for curve in curves:
+        number, layer = codecs.index(curve.codec), depth.get(curve.codec, 0)
+        depth[curve.codec] = layer + 1
+        colour = COLOURS[number % len(COLOURS)]
+        if curve.layer:
+            chosen.append(Style(colour, MARKERS[layer % 3], lines[layer % len(lines)], 1.9))
+        else:
+            chosen.append(Style(colour, MARKERS[(3 + number) % len(MARKERS)], "solid", 1.0))
+    return chosen
 
 
 def _line(curve: Curve, metric: str) -> Line | None:
-    shown, said = points(curve, metric), curve.info(metric)
-    if not len(shown.bpp):
+    places, said = curve.measured(metric), curve.info(metric)
+    if not len(places):
         return None
-    bounds = None
-    if shown.low is not None and shown.high is not None and np.isfinite([shown.low, shown.high]).all():
-        bounds = shown.low, shown.high
-    texts = []
-    for number, (place, bpp, value) in enumerate(zip(shown.place, shown.bpp, shown.value, strict=True)):
+    x, y = curve.bpp[places], said.scale * curve.values[metric][places]
+    bounds = [said.scale * of[metric][places] for of in (curve.low, curve.high) if metric in of]
+    low, high = bounds if len(bounds) == 2 and np.isfinite(bounds).all() else (None, None)
+    trained_on = metric in curve.trained_on
+    names, texts = [curve.point_name(place) for place in places], []
+    for number, (name, bpp) in enumerate(zip(names, x, strict=True)):
         size = f", {bpp * curve.pixels / 8:.1f} bytes" if curve.pixels else ""
-        lines = [curve.point_name(place), f"{bpp:.4f} bpp{size}"]
-        lines.append(f"{said.label}: {said.show(value)} {said.unit}".rstrip())
-        if bounds is not None:
-            lines.append("95 %: " + " to ".join(said.show(of[number]) for of in bounds))
-        if metric in curve.trained_on:
-            lines.append(TRAINED_NOTE)
-        texts.append("\n".join(filter(None, lines)))
-    low, high = (None, None) if bounds is None else (said.scale * of for of in bounds)
-    return Line(
-        shown.bpp,
-        said.scale * shown.value,
-        [curve.point_name(place) for place in shown.place],
-        texts,
-        low,
-        high,
-        on_front(said, shown.bpp, shown.value) if curve.labels else None,
-        metric in curve.trained_on,
-    )
-
-
-def _style(name: str, style: Style) -> dict[str, Any]:
-    lengths = () if isinstance(style.line, str) else style.line[1]
-    return {
-        "name": name,
-        "colour": style.colour,
-        "dash": " ".join(f"{1.6 * style.width * length:.1f}" for length in lengths),
-        "width": style.width,
-        "marker": MARKERS.index(style.marker),
-    }
-
-
-def _points(line: Line) -> list[dict[str, Any]]:
-    columns = {"x": line.x, "y": line.y, "low": line.low, "high": line.high}
-    listed = []
-    for number, text in enumerate(line.texts):
-        point = {name: float(f"{column[number]:.6g}") for name, column in columns.items() if column is not None}
-        joined = line.front is None or bool(line.front[number])
-        listed.append(point | {"joined": joined, "text": text})
-    return listed
+        lines = [name, f"{bpp:.4f} bpp{size}", f"{said.label}: {y[number]:.{said.decimals}f} {said.unit}".rstrip()]
+        if low is not None and high is not None:
+            lines.append(f"95 %: {low[number]:.{said.decimals}f} to {high[number]:.{said.decimals}f}")
+        texts.append("\n".join(filter(None, [*lines, TRAINED_NOTE if trained_on else ""])))
+    front = on_front(said, x, curve.values[metric][places]) if curve.labels else None
+    return Line(x, y, names, texts, low, high, front, trained_on)
 
 
 def _rows(name: str, line: Line) -> list[list[str]]:
@@ -200,90 +156,3 @@ def _rows(name: str, line: Line) -> list[list[str]]:
         numbers = ["" if column is None else f"{column[number]:.6g}" for column in columns]
         rows.append([name, point, *numbers, "yes" if line.trained_on else "no"])
     return rows
-
-
-def _axis(mode: str, across: str, up: str) -> str:
-    options = [
-        "width=\\linewidth",
-        "height=.66\\linewidth",
-        f"xmode={mode}",
-        "log ticks with fixed point",
-        f"xlabel={{{latex_text(across)}}}",
-        f"ylabel={{{latex_text(up)}}}",
-        "grid=major",
-        "legend style={at={(0.5,-0.2)}, anchor=north, legend columns=3, draw=none, font=\\small}",
-        "error bars/y dir=both",
-        "error bars/y explicit",
-    ]
-    return pgfplots_head(options)
-
-
-def pgfplots_head(options: Sequence[str]) -> str:
-    """The begin of a `tikzpicture` whose axis has these options; `PGFPLOTS_END` ends it."""
-    comment = "% \\usepackage{pgfplots} \\pgfplotsset{compat=1.18}\n"
-    return f"{comment}\\begin{{tikzpicture}}\n\\begin{{axis}}[\n  " + ",\n  ".join(options) + ",\n]\n"
-
-
-def pgfplots_colour(colour: str) -> str:
-    """A colour such as #0072B2."""
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    return f"{{rgb,255:red,{red};green,{green};blue,{blue}}}"
-
-
-def _addplot(name: str, style: Style, line: Line | None) -> str:
-    if line is None:
-        return ""
-    options = [
-        f"color={pgfplots_colour(style.colour)}",
-        _DASHES[LAYER_STYLES.index(style.line)] if line.front is None else "only marks",
-        f"mark={_MARKS[MARKERS.index(style.marker) % len(_MARKS)]}",
-    ]
-    coordinates = []
-    for number, (x, y) in enumerate(zip(line.x, line.y, strict=True)):
-        text = f"({x:.6g},{y:.6g})"
-        if line.low is not None and line.high is not None:
-            text += f" += (0,{line.high[number] - y:.4g}) -= (0,{y - line.low[number]:.4g})"
-        coordinates.append(text)
-    label = latex_text(name + (TRAINED_ON if line.trained_on else ""))
-    body = "\n  ".join(coordinates)
-    return f"\\addplot[{', '.join(options)}] coordinates {{\n  {body}\n}};\n\\addlegendentry{{{label}}}\n"
-
-
-def layer_bars(table: Table) -> dict[str, Any]:
-    """A bar for each row of a table as `layer_table` gives it, for bars.js, which says what is in it."""
-    names = table.header
-    layers = names[1 : names.index("whole file")]
-    colours = [LAYER_COLOURS[place % len(LAYER_COLOURS)] for place in range(len(layers))]
-    rows = [
-        {"name": row[0].text, "bytes": [round(cell.value or 0.0, 2) for cell in row[1 : len(layers) + 1]]}
-        for row in table.rows
-    ]
-    return {
-        "title": table.title,
-        "layers": [{"name": name, "colour": colour} for name, colour in zip(layers, colours, strict=True)],
-        "rows": rows,
-        "pgfplots": _stacked_bars(layers, colours, rows),
-    }
-
-
-def _stacked_bars(layers: list[str], colours: list[str], rows: list[dict[str, Any]]) -> str:
-    """A `tikzpicture` of stacked bars."""
-    names = [latex_text(row["name"]) for row in rows]
-    options = [
-        "xbar stacked",
-        "width=\\linewidth",
-        "xmin=0",
-        "xlabel={Bytes per face}",
-        f"ytick={{{','.join(map(str, range(len(rows))))}}}",
-        f"yticklabels={{{','.join(f'{{{name}}}' for name in names)}}}",
-        "y dir=reverse",
-        "legend style={at={(0.5,-0.2)}, anchor=north, legend columns=-1, draw=none, font=\\small}",
-    ]
-    plots = []
-    for layer, (name, colour) in enumerate(zip(layers, colours, strict=True)):
-        coordinates = " ".join(f"({row['bytes'][layer]:g},{place})" for place, row in enumerate(rows))
-        plots.append(
-            f"\\addplot[draw=none, fill={pgfplots_colour(colour)}] coordinates {{{coordinates}}};\n"
-            f"\\addlegendentry{{{latex_text(name)}}}\n"
-        )
-    return pgfplots_head(options) + "".join(plots) + PGFPLOTS_END

@@ -21,8 +21,10 @@ from hsc.evaluation.comparison_tables import (
     time_table,
 )
 from hsc.evaluation.face_pictures import faces_data, read_face_pictures
-from hsc.evaluation.figures import draw, png, svg
-from hsc.evaluation.report import View, build_page, file_name
+from hsc.evaluation.figures import write_figure
+from hsc.evaluation.page_data import file_name
+from hsc.evaluation.pgfplots import chart_pieces
+from hsc.evaluation.report import View, build_page
 from hsc.evaluation.results import COUNTS, GENERATED, Curve, counted, read_about, read_results
 from hsc.evaluation.runs import FROM_TRAINING, read_runs
 from hsc.evaluation.table import Table
@@ -60,7 +62,7 @@ def compare(results: Sequence[str | Path], out: str | Path, reference: str | Non
     out, warnings = Path(out), warnings_about(curves)
     chart = rate_chart({view.count: view.curves for view in views}, metrics)
     for panel in chart.panels:
-        _write_figure(out, chart, panel, views[0])
+        _write_panel(out, chart, panel, count)
     layers = [layer_table(prefixes) for prefixes in _layered(curves)]
     _write_tables(out, [*views[0].every_table, *layers], warnings)
     pictures = [kept for path in results if (kept := read_face_pictures(Path(path))) is not None]
@@ -196,13 +198,12 @@ def _place(curve: Curve) -> str:
     return curve.source.resolve().parent.name if curve.source.name == "results.json" else curve.source.stem
 
 
-def _write_figure(out: Path, chart: Chart, panel: Panel, view: View) -> None:
+def _write_panel(out: Path, chart: Chart, panel: Panel, count: str) -> None:
     """One metric's figure, and its numbers for papers."""
-    figure, stem = draw(panel.name, view.curves), file_name(panel.name)
-    write_atomically(out / f"{stem}.svg", svg(figure).encode())
-    write_atomically(out / f"{stem}.png", png(figure))
-    write_atomically(out / f"{stem}.csv", chart.csv(panel, view.count).encode())
-    write_atomically(out / f"{stem}.tex", chart.pgfplots(panel, view.count).encode())
+    stem = file_name(panel.name)
+    write_figure(chart, panel, count, out / stem)
+    write_atomically(out / f"{stem}.csv", "".join(chart.csv(panel, count)).encode())
+    write_atomically(out / f"{stem}.tex", "".join(chart_pieces(chart, panel, count, chart.logarithmic)).encode())
 
 
 def _write_tables(out: Path, tables: Sequence[Table], warnings: Sequence[str]) -> None:

@@ -1,13 +1,12 @@
 """The tables of a comparison: BD-rates, values at one rate, differences, Pareto fronts, times, bytes of layers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from hsc.evaluation.bdrate import Delta, bd_metric, bd_rate, in_noise, on_front
+from hsc.evaluation.bdrate import bd_metric, bd_rate, in_noise, on_front
 from hsc.evaluation.bootstrap import CONFIDENCE, bootstrap_interval, interval_of
-from hsc.evaluation.figures import points
 from hsc.evaluation.results import COUNTS, Curve
 from hsc.evaluation.table import TRAINED_NOTE, Cell, Column, Table
 from hsc.metrics.info import MetricInfo
@@ -15,6 +14,7 @@ from hsc.metrics.info import MetricInfo
 NOTHING = "–"
 ON_FRONT = "★"
 INTERVALS = f"{100 * CONFIDENCE:.0f} % intervals"
+MS_SSIM_IN_DB = MetricInfo("ms_ssim", "MS-SSIM", True, "dB", 2)  # as its BD-metric is
 
 
 def metric_column(info: MetricInfo) -> Column:
@@ -33,7 +33,10 @@ def delta_table(curves: Sequence[Curve], reference: Curve, metrics: Sequence[str
     else:
         name, title = "bd_metric", f"BD-metric against {against}: mean difference at equal rate"
     pairs = [(reference, curve) for curve in curves if curve is not reference]
-    return _deltas(name, title, pairs, [reference.info(metric) for metric in metrics], of_rate)
+    infos = [reference.info(metric) for metric in metrics]
+    if not of_rate:
+        infos = [MS_SSIM_IN_DB if info.name == MS_SSIM_IN_DB.name else info for info in infos]
+    return _deltas(name, title, pairs, infos, of_rate)
 
 
 def layers_table(before: Sequence[Curve], after: Sequence[Curve], metrics: Sequence[str]) -> Table:
@@ -55,6 +58,7 @@ def _deltas(
 ) -> Table:
     """A row for every (reference, test); `ranked`: they compete with each other."""
     rows, refusals, overlaps, intervals = [], [], [], False
+    show = {info.name: _percent if of_rate else _signed(info) for info in infos}
     for reference, curve in pairs:
         cells, shared = [Cell(curve.name)], []
         for info in infos:
@@ -68,15 +72,12 @@ def _deltas(
             if delta.overlap is not None:
                 shared.append(f"{info.label} {delta.overlap:.0%}")
             trained_on = metric in curve.trained_on or metric in reference.trained_on
-            cells.append(_delta_cell(delta, info, of_rate, trained_on))
+            cells.append(_cell(delta.value, (delta.low, delta.high), show[metric], trained_on))
             intervals |= delta.low is not None
         rows.append(cells)
         if shared:
             overlaps.append(f"{curve.name}: {', '.join(shared)}.")
-    if of_rate:
-        columns = [Column(info.label, False) for info in infos]
-    else:
-        columns = [Column("MS-SSIM (dB) ↑", True) if info.name == "ms_ssim" else metric_column(info) for info in infos]
+    columns = [Column(info.label, False) if of_rate else metric_column(info) for info in infos]
     if not ranked:
         columns = [Column(column.title) for column in columns]
     if overlaps:
@@ -101,8 +102,7 @@ def difference_table(before: Sequence[Curve], after: Sequence[Curve], metrics: S
             return None
         for place in range(len(new.bpp)):
             more = (new.bpp[place] / old.bpp[place] - 1) * 100
-            bits = Cell(f"{more:+z.1f} %".replace("-", "−"), more) if np.isfinite(more) else Cell(NOTHING)
-            cells = [Cell(f"{new.layer}, {new.point_name(place)}"), bits]
+            cells = [Cell(f"{new.layer}, {new.point_name(place)}"), _cell(more, None, _percent, False)]
             rows.append([*cells, *(_difference_cell(old, new, metric, place) for metric in metrics)])
     columns = [Column("layer"), Column("bits"), *(Column(after[0].info(metric).title) for metric in metrics)]
     codecs = f"{after[0].codec} less {before[0].codec}"
@@ -118,18 +118,13 @@ def _difference_cell(before: Curve, after: Curve, metric: str, place: int) -> Ce
     one, other = before.images_of, after.images_of
     assert one is not None
     assert other is not None
-    info = after.info(metric)
-    trained = metric in {*before.trained_on, *after.trained_on}
+    show, trained = _signed(after.info(metric)), metric in {*before.trained_on, *after.trained_on}
     if metric not in one.values or metric not in other.values:  # of sets, not of single images
-        value = float(after.values[metric][place] - before.values[metric][place])
-        return Cell(_signed(value, info, of_rate=False), value, trained_on=trained)
+        return _cell(after.values[metric][place] - before.values[metric][place], None, show, trained)
     differences = other.values[metric][place] - one.values[metric][place]
     finite = differences[np.isfinite(differences)]
-    if not len(finite):
-        return Cell(NOTHING)
-    mean, low, high = bootstrap_interval(finite)
-    bounds = _bounds(*(_signed(bound, info, of_rate=False) for bound in (low, high)))
-    return Cell(_signed(mean, info, of_rate=False), mean, bounds, trained)
+    mean, *bounds = bootstrap_interval(finite) if len(finite) else (None, None, None)
+    return _cell(mean, bounds, show, trained)
 
 
 def equal_rate_table(curves: Sequence[Curve], metrics: Sequence[str], bpp: float) -> Table:
@@ -140,7 +135,15 @@ def equal_rate_table(curves: Sequence[Curve], metrics: Sequence[str], bpp: float
     """
     rows, elsewhere, intervals = [], [], False
     for curve in curves:
-        cells = [_value_cell(curve, metric, bpp) for metric in metrics]
+        cells = [
+            _cell(
+                value_at(curve, metric, bpp),
+                interval_at(curve, metric, bpp),
+                curve.info(metric).show,
+                metric in curve.trained_on,
+            )
+            for metric in metrics
+        ]
         intervals |= any(cell.interval for cell in cells)
         if any(cell.value is not None for cell in cells):
             rows.append([Cell(curve.name), *cells])
@@ -173,12 +176,8 @@ def quality_table(curve: Curve, metrics: Sequence[str]) -> Table:
 
 
 def _point_cell(curve: Curve, metric: str, place: int) -> Cell:
-    value = float(curve.values[metric][place])
-    if not np.isfinite(value):
-        return Cell(NOTHING)
-    show, bounds = curve.info(metric).show, [of[metric] for of in (curve.low, curve.high) if metric in of]
-    interval = _bounds(*(show(of[place]) for of in bounds)) if len(bounds) == 2 else ""
-    return Cell(show(value), value, interval, metric in curve.trained_on)
+    bounds = [of[metric][place] if metric in of else None for of in (curve.low, curve.high)]
+    return _cell(curve.values[metric][place], bounds, curve.info(metric).show, metric in curve.trained_on)
 
 
 def front_table(curve: Curve, metrics: Sequence[str]) -> Table:
@@ -240,11 +239,11 @@ def layer_table(prefixes: Sequence[Curve]) -> Table:
 
 def value_at(curve: Curve, metric: str, bpp: float) -> float | None:
     """The metric at a rate, None outside the curve's measured range."""
-    shown = points(curve, metric)
-    tolerance = 1e-9
-    if not len(shown.bpp) or not shown.bpp[0] * (1 - tolerance) <= bpp <= shown.bpp[-1] * (1 + tolerance):
+    places, tolerance = curve.measured(metric), 1e-9
+    rates = curve.bpp[places]
+    if not len(rates) or not rates[0] * (1 - tolerance) <= bpp <= rates[-1] * (1 + tolerance):
         return None
-    return float(np.interp(np.log(bpp), np.log(shown.bpp), shown.value))
+    return float(np.interp(np.log(bpp), np.log(rates), curve.values[metric][places]))
 
 
 def interval_at(curve: Curve, metric: str, bpp: float) -> tuple[float, float] | None:
@@ -273,36 +272,23 @@ def _interpolated(x: float, places: np.ndarray, values: np.ndarray) -> np.ndarra
     return y0 + share * (y1 - y0)
 
 
-def _value_cell(curve: Curve, metric: str, bpp: float) -> Cell:
-    value, trained = value_at(curve, metric, bpp), metric in curve.trained_on
-    if value is None:
+def _cell(
+    value: float | None, bounds: Sequence[float | None] | None, show: Callable[[float], str], trained_on: bool
+) -> Cell:
+    """A value with its interval, where both bounds are known; a dash for what is not finite."""
+    if value is None or not np.isfinite(value):
         return Cell(NOTHING)
-    show, bounds = curve.info(metric).show, interval_at(curve, metric, bpp)
-    return Cell(show(value), value, _bounds(*map(show, bounds)) if bounds else "", trained)
+    ends = [show(bound).removesuffix(" %") for bound in bounds or () if bound is not None]
+    return Cell(show(value), float(value), f"[{', '.join(ends)}]" if len(ends) == 2 else "", trained_on)
 
 
-def _bounds(low: str, high: str) -> str:
-    return f"[{low}, {high}]"
+def _percent(change: float) -> str:
+    return f"{change:+z.1f} %".replace("-", "−")
 
 
-def _delta_cell(delta: Delta, info: MetricInfo, of_rate: bool, trained_on: bool) -> Cell:
-    if delta.value is None:
-        return Cell(NOTHING)
-    text = _signed(delta.value, info, of_rate)
-    if delta.low is None or delta.high is None:
-        return Cell(text, delta.value, trained_on=trained_on)
-    low, high = (_signed(bound, info, of_rate).removesuffix(" %") for bound in (delta.low, delta.high))
-    return Cell(text, delta.value, _bounds(low, high), trained_on)
-
-
-def _signed(value: float, info: MetricInfo, of_rate: bool) -> str:
-    if of_rate:
-        text = f"{value:+z.1f} %"
-    elif info.name == "ms_ssim":
-        text = f"{value:+z.2f}"
-    else:
-        text = f"{info.scale * value:+z.{info.decimals}f}"
-    return text.replace("-", "−")
+def _signed(info: MetricInfo) -> Callable[[float], str]:
+    """How changes of a metric are shown."""
+    return lambda change: f"{info.scale * change:+z.{info.decimals}f}".replace("-", "−")
 
 
 def _trained_note(curves: Sequence[Curve], metrics: Sequence[str], ranked: bool = False) -> list[str]:

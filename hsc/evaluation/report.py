@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from hsc.evaluation.chart import LAYER_COLOURS, Chart, layer_bars
-from hsc.evaluation.figures import Style
+from hsc.evaluation.chart import DASHES, Chart, Style
+from hsc.evaluation.page_data import LAYER_COLOURS, bars_data, chart_data, table_data
 from hsc.evaluation.results import COUNTS, Curve
 from hsc.evaluation.table import Table
 
@@ -77,8 +77,8 @@ def build_page(
     }
     tables = {f"{view.count}-{table.name}": table for view in views for table in view.every_table}
     data = {
-        "charts": {"curves": chart.data()},
-        "figures": {table.name: layer_bars(table) | {"name": file_name(table.name)} for table in layers},
+        "charts": {"curves": chart_data(chart)},
+        "figures": {table.name: bars_data(table) for table in layers},
         "tables": table_data({**tables, **{table.name: table for table in layers}}),
         "faces": {**faces, "layer_colours": LAYER_COLOURS} if faces else None,
     }
@@ -147,21 +147,9 @@ def table_part(key: str, table: Table) -> str:
     return f'<div class="sortable" data-table="{html.escape(key)}">{grid}{notes}{_saving(TABLES)}</div>'
 
 
-def table_data(tables: Mapping[str, Table]) -> dict[str, dict[str, str]]:
-    """What the page saves of each table, by the key it has there."""
-    return {
-        key: {"name": file_name(table.name), "csv": table.csv(), "tex": table.latex()} for key, table in tables.items()
-    }
-
-
 def breakable(text: str) -> str:
     """Text as HTML whose long names, such as stages.joint.learning_rate, may be broken between their parts."""
     return re.sub(r"(?<=[^\W\d])([./_:-]+)(?=[^\W\d])", r"\1<wbr>", html.escape(text))
-
-
-def file_name(name: str) -> str:
-    """A name as part of a file's."""
-    return re.sub(r"[^\w.@-]", "-", name)
 
 
 def template(name: str) -> str:
@@ -201,7 +189,7 @@ def section(name: str, title: str, content: str) -> str:
 
 
 def _chip(name: str, style: Style) -> str:
-    dash = "" if isinstance(style.line, str) else " ".join(f"{3 * length:.1f}" for length in style.line[1])
+    dash = " ".join(f"{3 * length:.1f}" for length in DASHES[style.line])
     line = f'<line x1="0" x2="30" y1="6" y2="6" stroke="{style.colour}" stroke-width="3" stroke-dasharray="{dash}"/>'
     swatch = f'<svg viewBox="0 0 30 12" aria-hidden="true">{line}</svg>'
     box = f'<input type="checkbox" value="{html.escape(name)}" checked>'

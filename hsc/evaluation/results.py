@@ -71,6 +71,12 @@ class Curve:
         """The names in `values` that measure quality."""
         return [name for name in self.values if name in self.described or is_quality(name)]
 
+    def measured(self, metric: str) -> np.ndarray:
+        """Places of the points that have the metric, by rising rate."""
+        values = self.values.get(metric, np.full(len(self.bpp), np.nan))
+        order = np.argsort(self.bpp, kind="stable")
+        return order[(np.isfinite(values) & np.isfinite(self.bpp) & (self.bpp > 0))[order]]
+
     def info(self, metric: str) -> MetricInfo:
         """What is known of a metric. Raises HscError where nothing tells which way is better."""
         found = self.described.get(metric) or metric_info(metric)

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hsc.evaluation.chart import Chart, Line, Panel
-from hsc.evaluation.figures import COLOURS, MARKERS, Style
+from hsc.evaluation.chart import COLOURS, MARKERS, Chart, Line, Panel, Style
 from hsc.evaluation.results import Curve
 from hsc.evaluation.runs import metrics_that_trained, read_card
 from hsc.metrics.info import MetricInfo, is_quality, metric_info, sort_key
@@ -77,7 +76,7 @@ def learning_chart(sweep: Sweep, results: Sequence[Result], trained: Collection[
         texts = [f"{said}\n{point}\n{label}: {value:.4g}" for point, value in zip(points, values, strict=True)]
         lines.append(Line(images, values, points, texts, trained_on=marked))
     styles = [
-        Style(COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)], "-", 2.2 if place == 0 else 1.1)
+        Style(COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)], "solid", 2.2 if place == 0 else 1.1)
         for place in range(len(shown))
     ]
     panel = Panel(sweep.metric.name, label, {"images": lines})

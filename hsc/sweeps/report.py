@@ -10,16 +10,15 @@ from importlib.resources import files
 from pathlib import Path
 
 from hsc.evaluation.chart import Chart, rate_chart
-from hsc.evaluation.figures import draw, png, svg
+from hsc.evaluation.figures import write_figure
+from hsc.evaluation.page_data import chart_data, file_name, table_data
 from hsc.evaluation.report import (
     PICTURES,
     SCRIPTS,
     chart_part,
     figure_part,
-    file_name,
     fill_page,
     section,
-    table_data,
     table_part,
     template,
 )
@@ -130,7 +129,7 @@ def build_page(
         "SECTIONS": "".join(sections),
     }
     data = {
-        "charts": {"learning": learning.data()} | ({"rates": rates.data()} if rates else {}),
+        "charts": {"learning": chart_data(learning)} | ({"rates": chart_data(rates)} if rates else {}),
         "figures": {"parallel": parallel_coordinates(sweep, results)} if learning.names else {},
         "tables": table_data(tables),
     }
@@ -142,12 +141,10 @@ def _write_figures(folder: SweepFolder, results: Sequence[Result], trained: Coll
     curves, metrics = rate_curves(results, trained), distortions(results)
     if not metrics:
         return None
-    for metric in metrics:
-        figure = draw(metric, curves)
-        stem = folder.path / f"rate_distortion_{file_name(metric)}"
-        write_atomically(stem.with_name(f"{stem.name}.svg"), svg(figure).encode())
-        write_atomically(stem.with_name(f"{stem.name}.png"), png(figure))
-    return rate_chart({"files": curves}, metrics)
+    chart = rate_chart({"files": curves}, metrics)
+    for panel in chart.panels:
+        write_figure(chart, panel, "files", folder.path / f"rate_distortion_{file_name(panel.name)}")
+    return chart
 
 
 def _link_best(folder: SweepFolder, chosen: Result) -> None:

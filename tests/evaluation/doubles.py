@@ -127,7 +127,7 @@ def use_judges(monkeypatch) -> None:
 
 def leave_undrawn(monkeypatch) -> None:
     """Let `compare` write no figure files."""
-    monkeypatch.setattr("hsc.evaluation.compare._write_figure", lambda *_: None)
+    monkeypatch.setattr("hsc.evaluation.compare.write_figure", lambda *_: None)
 
 
 def write_smooth_pictures(path: Path, count: int) -> Path:

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from hsc.errors import HscError
 from hsc.evaluation.bootstrap import bootstrap_interval
-from hsc.evaluation.chart import rate_chart
+from hsc.evaluation.chart import rate_chart, styles
 from hsc.evaluation.compare import (
     changes_between,
     compare,
@@ -35,7 +35,7 @@ from hsc.evaluation.comparison_tables import (
     layers_table,
     value_at,
 )
-from hsc.evaluation.figures import draw, png, points, styles, svg
+from hsc.evaluation.figures import draw, png, svg
 from hsc.evaluation.results import COUNTS, Curve, counted, read_about, read_results, write_results
 from hsc.evaluation.rows import ImageValues
 from hsc.evaluation.table import Cell, Column, Table
@@ -99,14 +99,20 @@ def compared(tmp_path_factory) -> Path:
     return page.parent
 
 
+def drawn(metric: str, curves: list[Curve]):
+    """The figure of one metric over the rate."""
+    chart = rate_chart({curves[0].count: curves}, [metric])
+    return draw(chart, chart.panels[0], curves[0].count)
+
+
 METRICS = ("lpips", "ms_ssim", "psnr", ACCURACY)  # in the order of the page
 
 
 def test_every_metric_has_its_drawings(compared):
     for metric in METRICS:
         root = ET.parse(compared / f"{metric}.svg").getroot()
-        drawn = [node.get("id") for node in root.iter() if (node.get("id") or "").startswith("curve-")]
-        assert len(drawn) == {"psnr": 5, "ms_ssim": 1}.get(metric, 4)
+        lines = [node.get("id") for node in root.iter() if (node.get("id") or "").startswith("curve-")]
+        assert len(lines) == {"psnr": 5, "ms_ssim": 1}.get(metric, 4)
         with Image.open(compared / f"{metric}.png") as picture:
             assert picture.size[0] > 1500
     assert not (compared / "encode_seconds.svg").exists()
@@ -243,7 +249,7 @@ def test_tables_page_and_drawings_count_coded_pictures_alone(tmp_path, undrawn):
     assert "| ours all | +0.0 % |" not in texts["files"]
     assert "| jpeg | – |" in texts["pictures"]
     assert "– coded pictures alone are not counted for both" in texts["pictures"]
-    assert "coded pictures alone" in svg(draw("lpips", [counted(ours, "pictures")]))
+    assert "coded pictures alone" in svg(drawn("lpips", [counted(ours, "pictures")]))
 
 
 def test_coded_pictures_that_nobody_counted_are_refused(tmp_path, undrawn):
@@ -416,16 +422,15 @@ def test_reader_is_warned_of_generated_faces_and_of_different_images():
 
 
 def test_generated_faces_are_named_in_every_title():
-    assert "generated faces: flattering, not comparable" in svg(draw("psnr", [curve("a", generated=True), curve("b")]))
-    assert "generated" not in svg(draw("psnr", [curve("a")]))
+    assert "generated faces: flattering, not comparable" in svg(drawn("psnr", [curve("a", generated=True), curve("b")]))
+    assert "generated" not in svg(drawn("psnr", [curve("a")]))
 
 
 def test_drawing_is_reproducible_and_skips_missing_points(curves):
     curves[0].values["psnr"][[1, 3]] = np.nan
-    assert svg(draw("psnr", curves)) == svg(draw("psnr", curves))
-    assert png(draw("psnr", curves)) == png(draw("psnr", curves))
-    shown = points(curves[0], "psnr")
-    assert shown.place.tolist() == [0, 2, 4]
+    assert svg(drawn("psnr", curves)) == svg(drawn("psnr", curves))
+    assert png(drawn("psnr", curves)) == png(drawn("psnr", curves))
+    assert curves[0].measured("psnr").tolist() == [0, 2, 4]
 
 
 def test_layers_share_a_colour_and_differ_by_line(curves):

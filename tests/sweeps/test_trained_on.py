@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from hsc.checkpoints import weights_file
+from hsc.evaluation.page_data import chart_data
 from hsc.metrics.info import MetricInfo
 from hsc.metrics.own import write_own_metrics
 from hsc.sweeps.figures import distortions, learning_chart, rate_curves, trained_on
@@ -33,7 +34,7 @@ def test_a_metric_that_trained_a_trial_is_marked(folder: SweepFolder, judges: li
     assert [cell.marked for cell in table.rows[0]][:4] == ["000", "finished", "1", f"0.25{mark}"]
     assert bool(table.notes) == bool(mark)
     assert not {"pictures", "reused"} & set(table.header)  # of which there are none
-    assert learning_chart(sweep, results, trained).data()["metrics"][0]["trained_on"] == ([0] if mark else [])
+    assert chart_data(learning_chart(sweep, results, trained))["metrics"][0]["trained_on"] == ([0] if mark else [])
     assert rate_curves(results, trained)[0].trained_on == (["lpips"] if mark else [])
 
 
