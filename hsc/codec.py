@@ -31,7 +31,7 @@ from hsc.config import ModelConfig
 from hsc.devices import computes_bfloat16
 from hsc.errors import HscError
 from hsc.images import Picture, pictures_at_once, resize, to_tensors
-from hsc.layer_coder import CodedLayer, DecodedLayer, LayerCoder
+from hsc.layer_coder import CodedLayer, LayerCoder
 from hsc.nets.build import bands, image_size
 from hsc.nets.encoder import PyramidEncoder
 from hsc.nets.entropy import EntropyTransformer
@@ -83,7 +83,7 @@ class Coded(NamedTuple):
     @property
     def symbols(self) -> list[Tensor]:
         """int64 [N, rows, dim] of each layer that was coded, on the CPU."""
-        return [layer.symbols for layer in self.layers]
+        return [layer.decoded.symbols for layer in self.layers]
 
     def bits(self, layers: int) -> Tensor:
         """[N] ideal bits of the first `layers` layers."""
@@ -220,9 +220,10 @@ class Codec(nn.Module):
             True
         """
         self._check_layers(layers)
-        single, prepared = self.prepare(faces, value_range)
+        single, given = to_tensors(faces, value_range)
+        small = ((self._at_own_size(face[None])[0], (face.shape[-1], face.shape[-2])) for face in given)
         files = []
-        for batch in batches(prepared, pictures_at_once(self.size)):
+        for batch in batches(small, pictures_at_once(self.size)):
             pictures, sizes = zip(*batch, strict=True)
             latents = self.analyse(torch.stack(pictures))[:layers]
             files += self.encode(latents, quality, bytes=bytes, sizes=sizes).files
@@ -274,19 +275,6 @@ class Codec(nn.Module):
                     warnings.warn(DamagedFile(f"file {index}: {damage}; decoded the layers before"), stacklevel=2)
             pictures += self.pictures(decoded, native, side)
         return pictures[0] if single else pictures
-
-    def prepare(
-        self, faces: Picture | Sequence[Picture], value_range: tuple[float, float] | None = None
-    ) -> tuple[bool, Iterator[tuple[Tensor, tuple[int, int]]]]:
-        """What `compress` takes → whether it is a single picture, and for each [3, size, size] in [-1, 1] at the
-        codec's own size, and its (width, height). Paths are read when their turn comes.
-
-        Raises HscError as `compress` does.
-        """
-        single, pictures = to_tensors(faces, value_range)
-        return single, (
-            (self._at_own_size(picture[None])[0], (picture.shape[-1], picture.shape[-2])) for picture in pictures
-        )
 
     def analyse(self, faces: Tensor) -> list[Tensor]:
         """The first step of `compress`: pictures [N, 3, S, S] in [-1, 1] → latents, one [N, rows, dim] a layer.
@@ -362,28 +350,21 @@ class Codec(nn.Module):
             HscError: As `decompress`.
         """
         self._check_layers(layers)
-        done: list[CodedLayer | DecodedLayer] = []
+        chunks: list[list[bytes]]
+        damage: list[str | None]
         if isinstance(files, Coded):
-            position, headers = files.position, files.headers
-            damage: list[str | None] = [None] * len(headers)
-            chunks: list[list[bytes]] = []
-            done += files.layers[:layers]
-            held = [len(done)] * len(files.files)
+            known, headers, position = [one.decoded for one in files.layers[:layers]], files.headers, files.position
+            chunks, held, damage = [[]] * len(headers), [len(known)] * len(headers), [None] * len(headers)
         else:
-            containers = [self._open(file, strict) for file in files]
+            known, containers = [], [self._open(file, strict) for file in files]
             headers, damage = [one.header for one in containers], [one.damage for one in containers]
             chunks = [one.chunks[:layers] for one in containers]
             held = [len(own) for own in chunks]
             position = torch.tensor([self._qualities.position_of(header) for header in headers])
-        progress = done[-1].progress if done else self._coder.begin(position)
-        for layer in range(len(done), len(self.layers)):
-            # What a file lacks is as good as empty.
-            sent = [own[layer] if layer < len(own) else b"" for own in chunks]
-            done.append(self._coder.decode(progress, sent, position))
-            progress = done[-1].progress
+        decoded = self._coder.decode(chunks, position, known)
         return Decoded(
-            [layer.latents for layer in done],
-            [layer.symbols for layer in done],
+            [layer.latents for layer in decoded],
+            [layer.symbols for layer in decoded],
             self._coder.quality(position),
             [(header.width, header.height) for header in headers],
             held,
@@ -462,10 +443,7 @@ class Codec(nn.Module):
         return resize(faces.to(self.device).float(), self.size)
 
     def _encode_at(self, latents: Sequence[Tensor], position: Tensor, sizes: Sequence[tuple[int, int]]) -> Coded:
-        progress, coded = self._coder.begin(position), []
-        for layer in latents:
-            coded.append(self._coder.encode(progress, layer, position))
-            progress = coded[-1].progress
+        coded = self._coder.encode(latents, position)
         headers = [
             Header(self.model_id, where, width, height)
             for where, (width, height) in zip(position.tolist(), sizes, strict=True)

@@ -10,7 +10,14 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from hsc.config.schema import MOBILE_STYLEGAN_OWN_LAYERS, MOBILE_STYLEGAN_ROWS, Config, ModelConfig, StageConfig
+from hsc.config.schema import (
+    LARGEST_LINEAR_PATH,
+    MOBILE_STYLEGAN_OWN_LAYERS,
+    MOBILE_STYLEGAN_ROWS,
+    Config,
+    ModelConfig,
+    StageConfig,
+)
 from hsc.config.validation import unknown
 from hsc.errors import HscError
 
@@ -157,7 +164,7 @@ def check_model(model: ModelConfig) -> None:
         _check_mobile_stylegan(model)
     elif generator.full:
         raise HscError("config: model.generator.full: only a mobilestylegan draws two sizes; leave it out")
-    sides = [0, *(side for side in generator.resolutions if side >= SMALLEST_LINEAR_PATH)]
+    sides = [0, *(side for side in generator.resolutions if SMALLEST_LINEAR_PATH <= side <= LARGEST_LINEAR_PATH)]
     if model.linear_path not in sides:
         raise HscError(
             f"config: model.linear_path: must be one of {', '.join(map(str, sides))} (not {model.linear_path})"

@@ -46,6 +46,7 @@ Sets = Annotated[Any, _texts("a folder, a zip")]
 MOBILE_STYLEGAN_ROWS = 16
 # The last before a smaller size's image head, which learn with it; those before serve all sizes.
 MOBILE_STYLEGAN_OWN_LAYERS = 2
+LARGEST_LINEAR_PATH = 128  # pixels on a side: components of larger faces take gigabytes, and are no better
 
 
 class Section:
@@ -135,7 +136,7 @@ class ModelConfig(Section):
     """Weight of a bit per pixel for each quality, from the fewest bytes (quality 0) to the most."""
     heads_hidden: Width = 256
     """Hidden width of the decoder heads."""
-    linear_path: Annotated[int, Range(0, 2048)] = 0
+    linear_path: Annotated[int, Range(0, LARGEST_LINEAR_PATH)] = 0
     """Side of the linear path's picture: latents start as principal components of faces this small, from which a
     mobilestylegan draws; 0: no such path."""
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)

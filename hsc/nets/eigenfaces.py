@@ -17,7 +17,6 @@ from hsc.nets.planes import emphasis, from_planes, mirror_pairs, numbers_of_plan
 
 STEP = 0.012  # what one latent's unit moves of the weighted picture, root mean square, in units of images in [-1, 1]
 OVERSAMPLING = 32  # components computed beyond those wanted, which makes the last of these exact
-LARGEST_SQUARE = 128  # pixels: of larger pictures the second moments would take more than 2 GB
 
 
 class Components(nn.Module):
@@ -114,72 +113,42 @@ def principal_components(
     [count]. Where there are fewer components than `count`, zeros follow.
 
     Of faces and their mirror images every component is symmetric or antisymmetric, so that each kind is found by itself
-    among half the numbers. Memory does not grow with the number of images up to pictures of LARGEST_SQUARE pixels.
+    among half the numbers. Memory does not grow with the number of images.
     """
     left, right = mirror_pairs(side)
     total = torch.zeros(len(weights), dtype=torch.float64)
-    kinds = {sign: _SecondMoments() if side <= LARGEST_SQUARE else _Rows() for sign in (1, -1)}
+    moments = {sign: torch.zeros(len(left), len(left), dtype=torch.float64) for sign in (1, -1)}
     seen = 0
     for batch in images:
         planes = to_planes(batch, side).double()
         total, seen = total + planes.sum(0), seen + len(planes)
-        for sign, kind in kinds.items():
-            kind.add((planes[:, left] + sign * planes[:, right]) / math.sqrt(2))
+        for sign in moments:
+            vectors = (planes[:, left] + sign * planes[:, right]) / math.sqrt(2)
+            moments[sign] += vectors.t() @ vectors
     mean = total / seen
     mean[left] = mean[right] = (mean[left] + mean[right]) / 2
-    wanted = min(count + OVERSAMPLING, len(left), seen)
-    found = [
-        kind.leading(wanted, (mean[left] + sign * mean[right]) / math.sqrt(2), weights[left])
-        for sign, kind in kinds.items()
-    ]
+    wanted, scale = min(count + OVERSAMPLING, len(left), seen), torch.outer(weights[left], weights[left])
+    found = []
+    for sign, moment in moments.items():
+        middle = (mean[left] + sign * mean[right]) / math.sqrt(2)
+        found.append(_leading((moment / seen - torch.outer(middle, middle)) * scale, wanted))
     variances = torch.cat([values for values, _ in found])
     basis = variances.new_zeros(len(weights), len(variances))
     basis[left] = torch.cat([vectors for _, vectors in found], 1) / math.sqrt(2)
-    basis[right] = torch.cat([sign * vectors for sign, (_, vectors) in zip(kinds, found, strict=True)], 1) / math.sqrt(
-        2
-    )
+    mirrored = [sign * vectors for sign, (_, vectors) in zip(moments, found, strict=True)]
+    basis[right] = torch.cat(mirrored, 1) / math.sqrt(2)
     first = variances.argsort(descending=True, stable=True)[:count]
     missing = (0, count - len(first))
     deviations = variances[first].clamp_min(0).sqrt()
     return mean.float(), F.pad(basis[:, first], missing).float(), F.pad(deviations, missing).float()
 
 
-class _SecondMoments:
-    """Vectors by their second moments [numbers, numbers], however many they are."""
-
-    def __init__(self) -> None:
-        self._sum, self._count = torch.zeros((), dtype=torch.float64), 0
-
-    def add(self, vectors: Tensor) -> None:
-        self._sum, self._count = self._sum + vectors.t() @ vectors, self._count + len(vectors)
-
-    def leading(self, wanted: int, mean: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Variances [wanted] and directions [numbers, wanted] of the vectors about their mean, times weights."""
-        covariance = (self._sum / self._count - torch.outer(mean, mean)) * torch.outer(weights, weights)
-        if 2 * wanted < len(covariance):
-            return _sketched(covariance, wanted)
-        variances, directions = torch.linalg.eigh(covariance)  # sketching half of them or more would take longer
+def _leading(covariance: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
+    """The largest eigenvalues [wanted] and their directions [numbers, wanted]."""
+    if 2 * wanted >= len(covariance):  # sketching half of them or more would take longer
+        variances, directions = torch.linalg.eigh(covariance)
         return variances.flip(0)[:wanted], directions.flip(1)[:, :wanted]
-
-
-class _Rows:
-    """Vectors of more numbers than there is memory for the products of, kept themselves."""
-
-    def __init__(self) -> None:
-        self._rows: list[Tensor] = []
-
-    def add(self, vectors: Tensor) -> None:
-        self._rows.append(vectors.float())
-
-    def leading(self, wanted: int, mean: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        rows = torch.cat(self._rows).sub_(mean.float()).mul_(weights)
-        singular, vectors = _sketched(rows, wanted)
-        return singular.double().square() / len(rows), vectors.double()
-
-
-def _sketched(matrix: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
-    """The largest singular values and their right vectors."""
     with torch.random.fork_rng():
         torch.manual_seed(0)  # for the sketch that the decomposition starts from
-        _, singular, vectors = torch.svd_lowrank(matrix, wanted, niter=4)
-    return singular, vectors
+        _, variances, directions = torch.svd_lowrank(covariance, wanted, niter=4)
+    return variances, directions

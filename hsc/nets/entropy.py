@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from hsc.nets.levels import at_quality
 
 LOG_SCALE_RANGE = (math.log(0.08), math.log(32.0))
+EPSILON = 1e-6  # what norms add to the mean of squares
 
 
 class Parameters(NamedTuple):
@@ -65,7 +66,7 @@ class EntropyTransformer(nn.Module):
             nn.Parameter(torch.randn(rows, dim, width) / math.sqrt(dim)) for rows, dim in bands
         )
         self.blocks = nn.ModuleList(TransformerBlock(width, heads) for _ in range(depth))
-        self.norm = RMSNorm(width)
+        self.norm = nn.RMSNorm(width, EPSILON)
         self.mean_out = nn.ParameterList(self._output(rows, dim, width) for rows, dim in bands)
         self.scale_out = nn.ParameterList(self._output(rows, dim, width) for rows, dim in bands)
         self.mean_bias = nn.ParameterList(nn.Parameter(torch.zeros(rows, dim)) for rows, dim in bands)
@@ -117,10 +118,10 @@ class TransformerBlock(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.norm0 = RMSNorm(width)
+        self.norm0 = nn.RMSNorm(width, EPSILON)  # no mean to subtract: it folds into the next matrix except a root
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
-        self.norm1 = RMSNorm(width)
+        self.norm1 = nn.RMSNorm(width, EPSILON)
         self.up = nn.Linear(width, 4 * width)
         self.down = nn.Linear(4 * width, width)
         with torch.no_grad():
@@ -137,14 +138,3 @@ class TransformerBlock(nn.Module):
         x = x + self.out(attended.transpose(1, 2).reshape(n, tokens, width))
         x = x + self.down(F.relu(self.up(self.norm1(x))))
         return x, keys, values
-
-
-class RMSNorm(nn.Module):
-    """x ÷ root mean square(x) · weight: no mean to subtract, so it folds into the next matrix except a square root."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * (x.square().mean(-1, keepdim=True) + 1e-6).rsqrt() * self.weight

@@ -12,12 +12,10 @@ from hsc.data.module import FaceDataModule
 from hsc.images import pictures_at_once
 from hsc.modules.base import TrainableModule
 from hsc.modules.codec import CodecModule
-from hsc.nets.eigenfaces import LARGEST_SQUARE, latent_scale, principal_components
+from hsc.nets.eigenfaces import latent_scale, principal_components
 from hsc.nets.entropy import LOG_SCALE_RANGE, EntropyTransformer
-from hsc.nets.planes import numbers_of_planes
 from hsc.progress import progress
 
-HELD_BYTES = 2**31  # of planes of pictures whose second moments are not held instead
 BATCH = 250
 COMPONENTS = "decoder.heads.eigen.components."
 
@@ -40,7 +38,7 @@ def start_as_eigenfaces(module: TrainableModule, data: FaceDataModule) -> None:
     assert encoder.eigen is not None
     side, components = encoder.eigen.side, encoder.eigen.components
     mean, basis, deviations = principal_components(
-        _decomposed_faces(data, side), side, len(components.weight), components.emphasis
+        _decomposed_faces(data), side, len(components.weight), components.emphasis
     )
     components.set_to(mean, basis)
     for head in encoder.heads:
@@ -49,12 +47,10 @@ def start_as_eigenfaces(module: TrainableModule, data: FaceDataModule) -> None:
     _spread(module.entropy.net, deviations / latent_scale(side))
 
 
-def _decomposed_faces(data: FaceDataModule, side: int) -> Iterator[Tensor]:
-    """All training faces, or of large pictures as many as memory holds."""
+def _decomposed_faces(data: FaceDataModule) -> Iterator[Tensor]:
     dataset = data.dataset("train")
-    most = len(dataset) if side <= LARGEST_SQUARE else HELD_BYTES // (4 * numbers_of_planes(side))
-    with progress(min(most, len(dataset)), "faces decomposed") as advance:
-        for images in training_faces(dataset, most, data.workers):
+    with progress(len(dataset), "faces decomposed") as advance:
+        for images in training_faces(dataset, len(dataset), data.workers):
             yield images
             advance(len(images))
 

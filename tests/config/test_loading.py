@@ -61,6 +61,7 @@ def test_the_resolved_config_loads_to_itself(experiment: Path, tmp_path: Path) -
         ("run=[]", "run: lists no stage"),
         ("model.layers.basic.rows=4", "model.layers: their rows add up to 11, but a 64² stylegan2 has 10"),
         ("model.linear_path=48", "model.linear_path: must be one of 0, 8, 16, 32, 64 (not 48)"),
+        ("model.linear_path=256", "model.linear_path: must be from 0 to 128 (not 256)"),
         ("model.lambdas=[0.1,0.2]", "model.lambdas: must fall"),
         ("stages.first.layers=[middle]", "stages.first.layers: ['middle'] is no prefix"),
         ("stages.first.train=[image_head]", "a 'codec' stage has no part 'image_head'"),

@@ -14,7 +14,7 @@ from hsc.checkpoints import weights_file
 from hsc.data.module import FaceDataModule
 from hsc.modules.codec import CodecModule
 from hsc.nets.eigenfaces import STEP, principal_components
-from hsc.nets.planes import emphasis, from_planes, numbers_of_planes, to_planes
+from hsc.nets.planes import emphasis, from_planes, to_planes
 from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
 
 
@@ -56,11 +56,7 @@ def test_it_decodes_what_the_components_hold_and_says_how_much_they_vary(
     torch.testing.assert_close(known, (deviations / (STEP * 3**0.5 * SIZE)).clamp(0.08, 32), rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("too_large", [False, True])
-def test_all_faces_are_decomposed_as_far_as_memory_goes(
-    data: FaceDataModule, monkeypatch: pytest.MonkeyPatch, too_large: bool
-) -> None:
-    """Of pictures that are too large, as many as are allowed."""
+def test_all_faces_are_decomposed(data: FaceDataModule, monkeypatch: pytest.MonkeyPatch) -> None:
     decomposed: list[Tensor] = []
 
     def spy(images: Iterable[Tensor], *arguments: Any) -> Any:
@@ -69,11 +65,8 @@ def test_all_faces_are_decomposed_as_far_as_memory_goes(
 
     monkeypatch.setattr("hsc.training.eigenfaces.BATCH", 6)
     monkeypatch.setattr("hsc.training.eigenfaces.principal_components", spy)
-    if too_large:
-        monkeypatch.setattr("hsc.training.eigenfaces.LARGEST_SQUARE", SIZE // 2)
-        monkeypatch.setattr("hsc.training.eigenfaces.HELD_BYTES", 4 * numbers_of_planes(SIZE) * 13)
     start_as_eigenfaces(fresh_module(), data)
-    assert [len(batch) for batch in decomposed] == ([6, 6, 1] if too_large else [6] * 6 + [4])
+    assert [len(batch) for batch in decomposed] == [6] * 6 + [4]
 
 
 @torch.no_grad()
