@@ -126,9 +126,9 @@ def _judges() -> Iterator[Finding]:
     from hsc.judges.weights import status
 
     needs: dict[str, list[str]] = {}
-    for weight in status():
-        for name in weight.enables.split(", "):
-            needs.setdefault(name, []).extend([] if weight.present else [f"{weight.name}: {weight.remedy}"])
+    for row in status():
+        for name in row.file.enables:
+            needs.setdefault(name, []).extend([] if row.present else [f"{row.file.name}: {row.remedy}"])
     for name, missing in needs.items():
         topic = f"judge {name}" if name.partition(":")[0] in judge_names() else name
         yield Finding(topic, not missing, "weights missing" if missing else "weights present", "; ".join(missing))

@@ -26,11 +26,11 @@ def weights(context: typer.Context) -> None:
         return
     from hsc.judges.weights import status
 
-    for weight in status():
-        mark = "present" if weight.present else "MISSING"
-        typer.echo(f"{weight.name:<24}{mark:<9}{weight.megabytes:6.1f} MB  for {weight.enables}")
-        typer.echo(f"{'':<33}source: {weight.source}; licence: {weight.licence}")
-        typer.echo(f"{'':<33}{weight.place}" if weight.present else f"{'':<33}-> {weight.remedy}")
+    for row in status():
+        mark, enables = "present" if row.present else "MISSING", ", ".join(row.file.enables)
+        typer.echo(f"{row.file.name:<24}{mark:<9}{row.file.megabytes:6.1f} MB  for {enables}")
+        typer.echo(f"{'':<33}source: {row.file.source}; licence: {row.file.licence}")
+        typer.echo(f"{'':<33}{row.place}" if row.present else f"{'':<33}-> {row.remedy}")
 
 
 @app.command()

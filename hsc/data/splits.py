@@ -20,7 +20,7 @@ from hsc.errors import HscError
 Spec = str | Sequence[str]
 
 _RANGE = re.compile(r"(.*?)(\d+)-\1(\d+)")
-_SHARE = re.compile(r"(\d+(?:\.\d+)?)%")
+SHARE = re.compile(r"(\d+(?:\.\d+)?)%")
 
 
 def split_names(names: Sequence[str], specs: Mapping[str, Spec]) -> dict[str, list[str]]:
@@ -61,7 +61,7 @@ def select_names(names: Sequence[str], spec: Spec, from_top: bool = False) -> li
 
 
 def _matching(names: Sequence[str], part: str, from_top: bool) -> set[str]:
-    if share := _SHARE.fullmatch(part):
+    if share := SHARE.fullmatch(part):
         return _share(names, float(share[1]) / 100, from_top)
     if any(sign in part for sign in "*?["):
         return {name for name in names if fnmatch.fnmatchcase(name, part)}
@@ -75,15 +75,16 @@ def _matching(names: Sequence[str], part: str, from_top: bool) -> set[str]:
 def _share(names: Sequence[str], share: float, from_top: bool) -> set[str]:
     if share > 1:
         raise HscError(f"{share:.0%} is more than everything: give at most 100%")
+    places = {name: hashed_place(_without_suffix(name)) for name in names}  # whatever an image's format
     if from_top:
         # Rounded: 1 - 0.9 is a little less than 0.1, and complements must not overlap.
-        return {name for name in names if _position(name) >= round(1 - share, 12)}
-    return {name for name in names if _position(name) < round(share, 12)}
+        return {name for name in names if places[name] >= round(1 - share, 12)}
+    return {name for name in names if places[name] < round(share, 12)}
 
 
-def _position(name: str) -> float:
-    """A fixed place in [0, 1) for a name, whatever its image format."""
-    digest = hashlib.sha256(_without_suffix(name).encode()).digest()
+def hashed_place(name: str) -> float:
+    """A fixed place in [0, 1) for a name."""
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
     # 53 bits: a float64 holds them all, so the result is never rounded up to 1.
     return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
 

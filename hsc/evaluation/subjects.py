@@ -8,7 +8,7 @@ images [N, 3, H, W] ──code(points)──▶ for every point and layer: real 
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from hsc.errors import HscError
 from hsc.evaluation.anchors import Anchor, AnchorResult
 from hsc.evaluation.rows import WHOLE
 from hsc.files import LONGEST_NAME
-from hsc.images import resize, to_uint8
+from hsc.images import resize, to_tensor, to_uint8
 
 if TYPE_CHECKING:
     from hsc.codec import Codec
@@ -133,7 +133,7 @@ class LayeredSubject:
         return Coded(
             layer,
             [quality] * len(names),
-            as_eight_bit(resize(decoded, images.shape[-1])).to(images.device),
+            _shown(to_uint8(resize(decoded, images.shape[-1])), images.device),
             [path.stat().st_size for path in paths],
             [payload_bytes(file) for file in files],
             bits,
@@ -181,7 +181,7 @@ class AnchorSubject:
                 Coded(
                     WHOLE,
                     list(qualities),
-                    from_uint8(np.stack([result.decoded for result in results])).to(images.device),
+                    _shown([result.decoded for result in results], images.device),
                     [result.file_bytes for result in results],
                     [result.slice_bytes for result in results],
                     [None] * len(results),
@@ -228,14 +228,9 @@ def anchor_pool() -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def as_eight_bit(images: Tensor) -> Tensor:
-    """Round [N, 3, H, W] in [-1, 1] to the 256 values a picture file holds."""
-    return images.detach().float().add(1).mul(127.5).round().clamp(0, 255).div(127.5).sub(1)
-
-
-def from_uint8(pictures: np.ndarray) -> Tensor:
-    """uint8 [N, H, W, 3] → [N, 3, H, W] in [-1, 1]."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
+def _shown(pictures: Iterable[np.ndarray], device: torch.device) -> Tensor:
+    """N pictures, uint8 [H, W, 3] → [N, 3, H, W] in [-1, 1]."""
+    return torch.stack(list(map(to_tensor, pictures))).to(device)
 
 
 def _file_of(name: str) -> Path:

@@ -24,16 +24,15 @@ from hsc.judges.weight_table import TABLE, Package, WeightFile
 class WeightStatus(NamedTuple):
     """A row of `hsc weights`."""
 
-    name: str
-    present: bool
-    enables: str
-    source: str
-    licence: str
-    megabytes: float
+    file: WeightFile
     place: Path
     """where it is, or where it would be"""
     remedy: str
     """what to do when it is not there; empty when it is"""
+
+    @property
+    def present(self) -> bool:
+        return not self.remedy
 
 
 def folder() -> Path:
@@ -70,16 +69,11 @@ def locate_pack(name: str) -> Path:
 
 def status() -> list[WeightStatus]:
     """One row for every file in the table; reads and checks those that are present."""
-    rows = []
-    for name, weight in TABLE.items():
-        genuine = _genuine_places(weight)
-        place = genuine[0] if genuine else _places(weight)[-1]
-        remedy = "" if genuine else _remedy(weight)
-        enables = ", ".join(weight.enables)
-        rows.append(
-            WeightStatus(name, bool(genuine), enables, weight.source, weight.licence, weight.megabytes, place, remedy)
-        )
-    return rows
+    found = [(weight, _genuine_places(weight)) for weight in TABLE.values()]
+    return [
+        WeightStatus(weight, genuine[0], "") if genuine else WeightStatus(weight, _places(weight)[-1], _remedy(weight))
+        for weight, genuine in found
+    ]
 
 
 def fetch(names: Iterable[str] | None = None, progress: Callable[[str], None] | None = None) -> list[Path]:

@@ -109,15 +109,12 @@ def means(logits_real: Tensor, logits_fake: Tensor) -> dict[str, Tensor]:
 class AdversarialModule(TrainableModule):
     """Base of modules whose generator learns against a discriminator where their stage says so.
 
-    Subclasses have a `decoder`, which holds it beside the generator (`hsc.modules.decoder`).
-
     Two players have an optimiser each, so an adversarial stage optimises manually, and Lightning counts two steps a
     batch; any other stage leaves it to Lightning. In each micro-batch `add_gradients` adds those of the generator's
     side, whose total includes `generator_loss`, and `add_discriminator_gradients` the discriminator's. After the last
     one `update` lets the generator's side step, and `update_discriminator` the discriminator.
     """
 
-    decoder: Any
     augmentation: Tensor
 
     def __init__(self, config: Config, stage: StageConfig, losses: Mapping[str, Loss], samples_before: int = 0) -> None:
@@ -130,7 +127,7 @@ class AdversarialModule(TrainableModule):
     @property
     def discriminator(self) -> nn.Module:
         """Of an adversarial stage."""
-        return self.decoder.discriminator
+        raise NotImplementedError
 
     @cached_property
     def adversary(self) -> Adversary:

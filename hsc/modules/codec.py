@@ -64,6 +64,11 @@ class CodecModule(AdversarialModule):
             **self.discriminator_part(),
         }
 
+    @property
+    def discriminator(self) -> nn.Module:
+        assert self.decoder.discriminator is not None
+        return self.decoder.discriminator
+
     def _full_part(self) -> dict[str, nn.Module]:
         """Behind the generator, whose part it is: what comes last decides whether it learns."""
         generator = self.decoder.generator

@@ -48,6 +48,10 @@ class PriorModule(AdversarialModule):
     def generator(self) -> Generator:
         return self.decoder["generator"]
 
+    @property
+    def discriminator(self) -> nn.Module:
+        return self.decoder["discriminator"]
+
     def parts(self) -> Mapping[str, nn.Module]:
         return {
             "generator": self.generator.synthesis_network,

@@ -86,10 +86,10 @@ def test_weights_lists_source_licence_and_remedy(run, bare: Path):
 
     ended = run("weights")
     assert (ended.status, ended.err) == (0, "")
-    for weight in status():
-        assert f"{weight.name} " in ended.out
-        assert weight.licence in ended.out
-        assert (str(weight.place) if weight.present else weight.remedy) in ended.out
+    for row in status():
+        assert f"{row.file.name} " in ended.out
+        assert row.file.licence in ended.out
+        assert (str(row.place) if row.present else row.remedy) in ended.out
     assert "MISSING" in ended.out
     assert "present" in ended.out
 

@@ -150,7 +150,7 @@ def test_what_cannot_be_fetched_says_where_it_goes(shelf: Path, cache: Path) -> 
 
 def test_status_tells_present_from_missing(shelf: Path, cache: Path) -> None:
     weights.fetch(["plain"])
-    rows = {row.name: row for row in weights.status()}
+    rows = {row.file.name: row for row in weights.status()}
     assert rows["plain"].present
     assert rows["plain"].place == cache / "weights" / "plain.dat"
     assert rows["plain"].remedy == ""

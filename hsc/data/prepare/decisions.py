@@ -1,13 +1,13 @@
 """What becomes of each face: near-duplicates are skipped, the others get a split by identity and a name."""
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from hsc.data.prepare.settings import SHARE, Settings
+from hsc.data.prepare.settings import Settings
+from hsc.data.splits import SHARE, hashed_place
 
 TRAIN = "train"
 
@@ -62,20 +62,15 @@ def splits(identities: Iterable[str], settings: Settings) -> dict[str, str]:
     rest = sorted(set(identities))
     chosen: dict[str, str] = {}
     for split, wanted in (("test", settings.test), ("validation", settings.validation)):
-        ranked = sorted(rest, key=lambda identity: _position(split, identity))
+        places = {identity: hashed_place(f"{split}\0{identity}") for identity in rest}  # others in each split
+        ranked = sorted(rest, key=places.__getitem__)
         if share := SHARE.fullmatch(wanted):
-            taken = [identity for identity in ranked if _position(split, identity) < float(share[1]) / 100]
+            taken = [identity for identity in ranked if places[identity] < float(share[1]) / 100]
         else:
             taken = ranked[: int(wanted)]
         chosen |= dict.fromkeys(taken, split)
         rest = [identity for identity in rest if identity not in chosen]
     return chosen | dict.fromkeys(rest, TRAIN)
-
-
-def _position(split: str, identity: str) -> float:
-    """A fixed place in [0, 1) for an identity, another one for each split."""
-    digest = hashlib.sha256(f"{split}\0{identity}".encode("utf-8", "surrogateescape")).digest()
-    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
 
 
 class Names:

@@ -1,14 +1,13 @@
 """What is asked of `hsc data prepare`; together with the photographs it decides every byte of the result."""
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
+from hsc.data.splits import SHARE
 from hsc.errors import HscError
 
 Faces = Literal["largest", "all"]
 Format = Literal["jpg", "webp", "png"]
-SHARE = re.compile(r"(\d+(?:\.\d+)?)%")
 
 
 @dataclass(frozen=True)

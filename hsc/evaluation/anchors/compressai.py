@@ -5,6 +5,7 @@ string behind its length, and the size of the hyperlatents.
 """
 
 import struct
+from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -52,22 +53,22 @@ class CompressAIAnchor(Anchor):
     def decode(self, file: bytes, shape: tuple[int, int]) -> np.ndarray:
         import torch
 
-        strings, position = [], 1 + _SHAPE.size
-        while position < len(file):
-            (length,) = _LENGTH.unpack_from(file, position)
-            position += _LENGTH.size + length
-            strings.append([file[position - length : position]])
+        strings, shape_of_hyperlatents = [[string] for string in _strings(file)], _SHAPE.unpack_from(file, 1)
         with torch.inference_mode():
-            decoded = _network(self.name, file[0]).decompress(strings, torch.Size(_SHAPE.unpack_from(file, 1)))
+            decoded = _network(self.name, file[0]).decompress(strings, torch.Size(shape_of_hyperlatents))
         pixels: np.ndarray = (decoded["x_hat"][0] * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
         return pixels[: shape[0], : shape[1]]
 
     def slice_bytes(self, file: bytes) -> int:
-        count, position = 0, 1 + _SHAPE.size
-        while position < len(file):
-            (length,) = _LENGTH.unpack_from(file, position)
-            count, position = count + length, position + _LENGTH.size + length
-        return count
+        return sum(map(len, _strings(file)))
+
+
+def _strings(file: bytes) -> Iterator[bytes]:
+    position = 1 + _SHAPE.size
+    while position < len(file):
+        (length,) = _LENGTH.unpack_from(file, position)
+        position += _LENGTH.size + length
+        yield file[position - length : position]
 
 
 class Hyperprior(CompressAIAnchor):
