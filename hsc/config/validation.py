@@ -2,8 +2,9 @@
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import cache, reduce
+from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -31,7 +32,8 @@ def build(kind: type[AnyConfig], values: Any, what: str = "config") -> AnyConfig
         if key in (names := RETIRED.get(section, {})):
             told = f"is called {names[key]} now" if names[key] else "is no longer a field; remove it"
             raise HscError(f"{what}: {path_of(place)}: {told}")
-        raise HscError(f"{what}: {unknown('key', key, _fields(section), above)}")
+        known = [field.name for field in fields(section) if field.init]
+        raise HscError(f"{what}: {unknown('key', key, known, above)}")
     raise HscError(f"{what}: {path_of(place)}: {_complaint(found)}")
 
 
@@ -91,9 +93,6 @@ def _complaint(found: Any) -> str:
 def _below(kind: Any, part: str | int) -> Any:
     """The type of what has the key or place `part` in a dataclass, a mapping or a list; Any where there is no such."""
     if is_dataclass(kind):
-        return get_type_hints(kind).get(str(part), Any)
+        found = get_type_hints(kind).get(str(part), Any)
+        return get_args(found)[0] if NoneType in get_args(found) else found
     return (get_args(kind) or (Any,))[-1]
-
-
-def _fields(section: Any) -> list[str]:
-    return [name for name in get_type_hints(section) if not name.startswith("_")]

@@ -21,7 +21,7 @@ class FaceDataModule(pl.LightningDataModule):
     """Training and validation faces.
 
     path: folder or zip, looked up here and then in HSC_DATA, or several, of which all but the first train whole.
-    size: pixels of training images. judge_size: pixels of validation images, None for their own size.
+    size: pixels of training images; validation images keep their own.
     train, validation: specs (see `hsc.data.splits`) of the first set that must not overlap; validation None trains
     without looking.
     batch_size: images a training step, over all processes together. validation_limit: the first so many, None for all.
@@ -41,7 +41,6 @@ class FaceDataModule(pl.LightningDataModule):
         self,
         path: Sets,
         size: int,
-        judge_size: int | None = None,
         train: Spec = "95%",
         validation: Spec | None = "5%",
         batch_size: int = 32,
@@ -56,7 +55,7 @@ class FaceDataModule(pl.LightningDataModule):
         full_size: int = 0,
     ):
         super().__init__()
-        self.path, self.size, self.judge_size = path, size, judge_size
+        self.path, self.size = path, size
         self.specs = {"train": train} | ({} if validation is None else {"validation": validation})
         self.batch_size, self.validation_limit, self.flips = batch_size, validation_limit, flips
         self.workers, self.skip_broken, self.landmarker, self.seed = workers, skip_broken, landmarker, seed
@@ -79,14 +78,14 @@ class FaceDataModule(pl.LightningDataModule):
         return self._faces[split]
 
     def dataset(self, split: str) -> FaceDataset:
-        """`train` at the training size with landmarks, or `validation` at the judges' size."""
+        """`train` at the training size with landmarks, or `validation` at the images' own size."""
         if split not in self._datasets:
             faces = self.faces(split)
             styles = faces.styles(self.styles) if self.styles else None
             if split == "train" and self._any_large(faces):
                 dataset = FaceDataset(faces, self.full_size, styles=styles, small_size=self.size)
             else:
-                dataset = FaceDataset(faces, self.size if split == "train" else self.judge_size, styles=styles)
+                dataset = FaceDataset(faces, self.size if split == "train" else None, styles=styles)
             if split == "train" and self.landmarker is not None:
                 dataset.add_landmarks(self.landmarker, self.workers)
             self._datasets[split] = dataset

@@ -94,8 +94,8 @@ class Controller:
             if (how := process.ended()) is not None:
                 del self.live[number]
                 self._ended(self.trials[number], how)
-        if self.sweep.hyperband:
-            for trial in to_stop(self.sweep.hyperband, self._results()):
+        if self.sweep.early_terminate:
+            for trial in to_stop(self.sweep.early_terminate, self._results()):
                 self._stop_early(trial)
 
     def _tell(self) -> None:

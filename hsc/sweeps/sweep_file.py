@@ -2,34 +2,34 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import yaml
+from pydantic import BeforeValidator, Field
 
-from hsc.config.ranges import shown
+from hsc.config.ranges import Range
+from hsc.config.schema import Count, Section
+from hsc.config.validation import build
 from hsc.errors import HscError
 from hsc.sweeps.parameters import Parameter, read_parameters
 
-METHODS = ("grid", "random", "bayes")
-KEYS = {
-    "name", "description", "project", "entity", "method", "metric", "parameters", "command", "program", "run_cap",
-    "early_terminate",
-}  # fmt: skip
-HYPERBAND_KEYS = {"type", "min_iter", "max_iter", "s", "eta", "strict"}
 MOST_BANDS = 100
 LARGEST_GRID = 10**6
-LARGEST_COUNT = 10**9
 UNREADABLE_BY_TRAIN = ("${args_no_equals}", "${args_json}", "${args_append_hydra}", "${args_override_hydra}")
 
 
-@dataclass(frozen=True)
-class Metric:
+@dataclass
+class Metric(Section):
     """What a sweep improves: the best value that each trial reaches."""
 
     name: str
-    maximize: bool
+    goal: Literal["minimize", "maximize"] = "minimize"
+
+    @property
+    def maximize(self) -> bool:
+        return self.goal == "maximize"
 
     @property
     def quality(self) -> str:
@@ -41,31 +41,49 @@ class Metric:
         return -value if self.maximize else value
 
 
-@dataclass(frozen=True)
-class Hyperband:
-    """Early stopping. bands: numbers of values of the metric after which a trial is compared with all others.
+@dataclass
+class Hyperband(Section):
+    """Early stopping at `bands`, numbers of values of the metric after which a trial is compared with all others.
 
     To go on, its best value (strict: its value at the band) must be among the best 1/eta of theirs there.
     """
 
-    bands: tuple[int, ...]
-    eta: float
-    strict: bool
+    type: Literal["hyperband"]
+    min_iter: Count | None = None
+    max_iter: Count | None = None
+    s: Count | None = None
+    eta: Annotated[float, Range(1, 1000, above=True)] = 3.0
+    strict: bool = True
+
+    @property
+    def bands(self) -> tuple[int, ...]:
+        """In rising order; none where neither `min_iter` nor `max_iter` and `s` are given."""
+        if self.max_iter is not None and self.s is not None:
+            steps = [self.max_iter / self.eta**power for power in range(1, min(self.s, MOST_BANDS) + 1)]
+            return tuple(sorted(int(step) for step in steps if step >= 1))
+        if self.min_iter is None:
+            return ()
+        # Beyond what any trial reaches, further bands change nothing.
+        powers = range(min(MOST_BANDS, math.ceil(math.log(1e9, self.eta))))
+        return tuple(int(self.min_iter * self.eta**power) for power in powers)
 
 
-@dataclass(frozen=True)
-class Sweep:
+@dataclass
+class Sweep(Section):
     """A sweep file. content: all of it, as W&B takes it."""
 
-    name: str
-    method: str
+    method: Literal["grid", "random", "bayes"]
     metric: Metric
-    parameters: list[Parameter]
-    command: list[str] | None
-    program: str | None
-    run_cap: int | None
-    hyperband: Hyperband | None
-    content: Mapping[str, Any]
+    parameters: Annotated[Any, BeforeValidator(read_parameters)]  # list[Parameter]
+    name: str | None = None
+    description: str | None = None
+    project: str | None = None
+    entity: str | None = None
+    command: Annotated[list[str], Field(min_length=1)] | None = None
+    program: str | None = None
+    run_cap: Count | None = None
+    early_terminate: Hyperband | None = None
+    content: Mapping[str, Any] = field(default_factory=dict, init=False)
 
     @property
     def searched(self) -> list[Parameter]:
@@ -98,33 +116,17 @@ def parse_sweep(content: Any, name: str) -> Sweep:
     """A sweep from the content of its file; `name` is for files that give none."""
     if not isinstance(content, Mapping):
         raise HscError("sweep: the file must hold a mapping of keys, such as `method: grid`")
-    if unknown := content.keys() - KEYS:
-        raise HscError(
-            f"sweep: unknown key {', '.join(map(str, sorted(unknown, key=str)))} (known: {', '.join(sorted(KEYS))})"
-        )
-    for key in ("name", "project", "entity", "program"):
-        if not isinstance(content.get(key), str | int | None):
-            raise HscError(f"sweep: {key}: must be text, such as my-sweep")
-    if content.get("method") not in METHODS:
-        raise HscError(f"sweep: method: {content.get('method')!r} is none of {', '.join(METHODS)}")
-    if not isinstance(content.get("parameters"), Mapping) or not content["parameters"]:
-        raise HscError("sweep: parameters: names nothing to try")
-    command = content.get("command")
-    if command is not None and not (isinstance(command, list) and command):
-        raise HscError("sweep: command: must be a list of words, such as [hsc, train, FILE, '${args}']")
-    if not command and not content.get("program"):
+    if content.get("metric") is None:
+        raise HscError("sweep: metric: say what to improve, such as {name: val/enhanced/lpips, goal: minimize}")
+    sweep = build(Sweep, dict(content), "sweep")
+    sweep.name, sweep.content = sweep.name or name, content
+    if not sweep.command and not sweep.program:
         raise HscError("sweep: give command: [hsc, train, FILE, '${args}'], or a program")
-    sweep = Sweep(
-        name=str(content.get("name") or name),
-        method=content["method"],
-        metric=_metric(content.get("metric")),
-        parameters=read_parameters(content["parameters"]),
-        command=None if command is None else [str(word) for word in command],
-        program=content.get("program"),
-        run_cap=_count("run_cap", content["run_cap"]) if content.get("run_cap") is not None else None,
-        hyperband=_hyperband(content["early_terminate"]) if content.get("early_terminate") else None,
-        content=content,
-    )
+    if sweep.early_terminate and not sweep.early_terminate.bands:
+        raise HscError(
+            "sweep: early_terminate: leaves no value after which a trial could be stopped; give min_iter, or a larger "
+            "max_iter with s"
+        )
     _check_method(sweep)
     _check_macros(sweep)
     return sweep
@@ -159,46 +161,5 @@ def _check_method(sweep: Sweep) -> None:
         raise HscError(f"sweep: parameters: method {sweep.method} needs one that is not constant")
 
 
-def _metric(content: Any) -> Metric:
-    if not isinstance(content, Mapping) or not content.get("name"):
-        raise HscError("sweep: metric: say what to improve, such as {name: val/enhanced/lpips, goal: minimize}")
-    if content.get("goal", "minimize") not in ("minimize", "maximize"):
-        raise HscError(f"sweep: metric.goal: {content['goal']!r} is neither minimize nor maximize")
-    if unknown := content.keys() - {"name", "goal"}:
-        raise HscError(
-            f"sweep: metric: {', '.join(sorted(map(str, unknown)))} only works on W&B's own server; leave it out"
-        )
-    return Metric(str(content["name"]), content.get("goal") == "maximize")
-
-
-def _hyperband(content: Any) -> Hyperband:
-    if not isinstance(content, Mapping) or content.get("type") != "hyperband":
-        raise HscError("sweep: early_terminate.type: must be hyperband")
-    if unknown := content.keys() - HYPERBAND_KEYS:
-        raise HscError(f"sweep: early_terminate: unknown key {', '.join(sorted(map(str, unknown)))}")
-    eta = content.get("eta", 3)
-    if not isinstance(eta, int | float) or isinstance(eta, bool) or not 1 < eta <= 1000:
-        raise HscError(f"sweep: early_terminate.eta: must be a number above 1 and up to 1000 (not {shown(eta)})")
-    if not isinstance(content.get("strict", True), bool):
-        raise HscError(f"sweep: early_terminate.strict: must be true or false (not {shown(content['strict'])})")
-    if "max_iter" in content:
-        last, count = _count("early_terminate.max_iter", content["max_iter"]), content.get("s")
-        steps = [last / eta**power for power in range(1, min(_count("early_terminate.s", count), MOST_BANDS) + 1)]
-        bands = sorted(int(step) for step in steps if step >= 1)
-    else:
-        first = _count("early_terminate.min_iter", content.get("min_iter"))
-        # Beyond what any trial reaches, further bands change nothing.
-        bands = [int(first * eta**power) for power in range(min(MOST_BANDS, math.ceil(math.log(1e9, eta))))]
-    if not bands:
-        raise HscError("sweep: early_terminate: leaves no value after which a trial could be stopped")
-    return Hyperband(tuple(bands), float(eta), bool(content.get("strict", True)))
-
-
 def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _count(key: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST_COUNT:
-        raise HscError(f"sweep: {key}: must be a whole number from 1 to {LARGEST_COUNT} (not {shown(value)})")
-    return value

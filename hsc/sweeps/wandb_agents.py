@@ -26,8 +26,7 @@ def run(sweep: Sweep, agents: int, count: int | None, say: Callable[[str], None]
     checked(sweep, first)
     if os.environ.get("WANDB_MODE") in ("offline", "disabled") or not wandb.login(prompt=False):
         raise HscError("no W&B account: run `wandb login` first, or use --on local, which needs none")
-    project = str(sweep.content.get("project") or DEFAULT_PROJECT)
-    entity = sweep.content.get("entity")
+    project, entity = sweep.project or DEFAULT_PROJECT, sweep.entity
     identity = wandb.sweep(dict(sweep.content), entity=entity, project=project)
     join = agent_command(identity, project, entity or wandb.Api().default_entity, count)
     say(f"more agents, here or on any host with hsc, this folder's files and the data: {shlex.join(join)}")

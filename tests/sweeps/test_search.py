@@ -15,7 +15,7 @@ def known_of(histories, state="running") -> list[Result]:
 
 
 def hyperband(**settings):
-    found = parse_sweep(VALID | {"early_terminate": {"type": "hyperband", **settings}}, "x").hyperband
+    found = parse_sweep(VALID | {"early_terminate": {"type": "hyperband", **settings}}, "x").early_terminate
     assert found is not None
     return found
 

@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import math
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from hsc.errors import HscError
 from hsc.sweeps.command import command, experiment
 from hsc.sweeps.parameters import DISTRIBUTIONS, nested, read_parameters
 from hsc.sweeps.run import Settings, preview
-from hsc.sweeps.sweep_file import KEYS, parse_sweep, read_sweep
+from hsc.sweeps.sweep_file import Sweep, parse_sweep, read_sweep
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 VALID = {
@@ -43,7 +44,7 @@ def test_a_trial_that_hsc_train_would_refuse_is_refused_before_it_starts(monkeyp
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"method": "hill"}, "method"),
+        ({"method": "hill"}, "sweep: method: must be grid, random or bayes"),
         ({"metric": None}, "what to improve"),
         ({"metric": {"name": "loss", "goal": "up"}}, "metric.goal"),
         ({"parameters": {}}, "parameters"),
@@ -56,12 +57,12 @@ def test_a_trial_that_hsc_train_would_refuse_is_refused_before_it_starts(monkeyp
         ({"parameters": {"x": {"distribution": "log_uniform_values", "min": 0, "max": 1}}}, "above 0"),
         ({"method": "grid"}, "needs values"),
         ({"program": None}, "command"),
-        ({"command": "hsc train"}, "list of words"),
+        ({"command": "hsc train"}, "command: must be a list, such as"),
         ({"run_cap": 0}, "run_cap"),
         ({"early_terminate": {"type": "hyperband"}}, "min_iter"),
         ({"early_terminate": {"type": "hyperband", "min_iter": 1, "eta": 1}}, "eta"),
         ({"early_terminate": {"type": "hyperband", "max_iter": 2, "s": 1, "eta": 3}}, "leaves no value"),
-        ({"paramters": {}}, "unknown key paramters"),
+        ({"paramters": {}}, "sweep: unknown key 'paramters', did you mean 'parameters'"),
         ({"parameters": {"x": {"values": [1, 2], "probabilities": 0.5}}}, "parameters.x: probabilities: give each"),
         ({"parameters": {"x": {"values": [1, 2], "probabilities": ["a", "b"]}}}, "parameters.x: probabilities: give"),
         ({"parameters": {1: {"value": 1}, "x": 2}}, "parameters.x: write"),
@@ -73,7 +74,8 @@ def test_a_trial_that_hsc_train_would_refuse_is_refused_before_it_starts(monkeyp
         ({"parameters": {"x": {"distribution": "int_uniform", "min": 0.5, "max": 3}}}, "x: int_uniform needs whole"),
         ({"method": "grid", "parameters": {"x": {"min": 0, "max": 10**12}}}, "a grid of more than"),
         ({"program": ["a"]}, "program: must be text"),
-        ({"metric": {"name": "loss", 1: 2, "x": 3}}, "metric: 1, x only works"),
+        ({"metric": {"name": "loss", "target": 3}}, r"unknown key 'metric.target' \(known: name, goal\)"),
+        ({"early_terminate": {"type": "hyperband", "eto": 3}}, "unknown key 'early_terminate.eto', did you mean"),
         ({"early_terminate": {"type": "hyperband", "min_iter": True}}, "early_terminate.min_iter: must be a whole"),
         ({"early_terminate": {"type": "hyperband", "min_iter": 1, "eta": math.nan}}, "early_terminate.eta"),
     ],
@@ -113,7 +115,7 @@ yaml_values = st.recursive(
 )  # fmt: skip
 
 
-@given(yaml_values, st.sampled_from([*sorted(KEYS), "parameters", "parameters"]), st.sampled_from(["grid", "random"]))
+@given(yaml_values, st.sampled_from([field.name for field in fields(Sweep)]), st.sampled_from(["grid", "random"]))
 def test_nothing_but_a_sweep_or_a_clear_error_comes_of_a_file(content, key, method):
     with contextlib.suppress(HscError):
         preview(parse_sweep(VALID | {"method": method} | {key: content}, "x"), Settings(count=2))
