@@ -28,7 +28,7 @@ def build(kind: type[AnyConfig], values: Any, what: str = "config") -> AnyConfig
     place = [part for part in found["loc"] if part != "[key]"]
     if found["type"] == "unexpected_keyword_argument":
         *above, key = place
-        section = reduce(_below, above, kind)
+        section: Any = reduce(_below, above, kind)
         if key in (names := RETIRED.get(section, {})):
             told = f"is called {names[key]} now" if names[key] else "is no longer a field; remove it"
             raise HscError(f"{what}: {path_of(place)}: {told}")

@@ -2,7 +2,7 @@
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hsc.errors import HscError
 from hsc.evaluation.chart import DASHES, Chart, Line, Panel, Style
@@ -41,7 +41,7 @@ def draw(chart: Chart, panel: Panel, view: str) -> "Figure":
         from matplotlib.figure import Figure  # pyplot's global list of figures would keep every one alive
 
         figure = Figure(figsize=(6.3, 4.2), layout="constrained")
-        axes = figure.add_subplot()
+        axes: Any = figure.add_subplot()
         for number, (name, style, line) in enumerate(zip(chart.names, chart.styles, panel.lines[view], strict=True)):
             if line is not None:
                 _draw_line(axes, f"curve-{number}", name, style, line)

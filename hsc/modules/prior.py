@@ -8,7 +8,7 @@ z ──mapping──▶ w, mixed ──generator──▶ generated faces ─�
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -46,7 +46,7 @@ class PriorModule(AdversarialModule):
 
     @property
     def generator(self) -> Generator:
-        return self.decoder["generator"]
+        return cast(Generator, self.decoder["generator"])
 
     @property
     def discriminator(self) -> nn.Module:

@@ -75,7 +75,7 @@ class Sweep(Section):
     method: Literal["grid", "random", "bayes"]
     metric: Metric
     parameters: Annotated[Any, BeforeValidator(read_parameters)]  # list[Parameter]
-    name: str | None = None
+    name: Annotated[str, BeforeValidator(lambda name: name or "")] = ""
     description: str | None = None
     project: str | None = None
     entity: str | None = None
