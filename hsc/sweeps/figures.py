@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -91,8 +90,7 @@ def _label(metric: str, own: Mapping[str, MetricInfo]) -> tuple[str, float]:
     return (f"{known.title}, up to {layer}", known.scale) if known else (metric, 1.0)
 
 
-@dataclass(frozen=True)
-class Axis:
+class Axis(NamedTuple):
     """One upright line of the parallel coordinates. places: of each trial, 0 (bottom) to 1, None where it has none."""
 
     title: str

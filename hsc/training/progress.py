@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytorch_lightning as pl
@@ -67,13 +66,26 @@ class TimeEstimate:
         return images / self.images_per_second + validations * self._validation_seconds
 
 
-class RunProgress:
-    """Shows what is being done, from a run's first stage to its end. A run has a `title` for what it is at, such as
-    "joint · 4 of 4", and an `estimate` of its end.
+class RunOutput:
+    """What the stages of a run, one after the other, report to: a display of what is being done and when all will be,
+    and `loggers`, beside which each stage has a CSV file of its own. `title`: of the present stage, such as "joint · 4
+    of 4".
     """
 
-    def __init__(self, estimate: TimeEstimate, shown: Display) -> None:
-        self.estimate, self.title, self._display = estimate, "", shown
+    def __init__(self, config: Config, terminal: Terminal, shown: Display) -> None:
+        self.run, self.estimate, self.title = config.run, TimeEstimate(config), ""
+        self.loggers: Sequence[Logger] = ()
+        self._terminal, self._display = terminal, shown
+        self._validated: dict[str, float] = {}
+
+    def begin(self, stage: str) -> None:
+        """From now on progress is of this stage."""
+        self.title = f"{stage} · {self.run.index(stage) + 1} of {len(self.run)}"
+        self.doing("reading the data")
+
+    def callbacks(self, stage: str) -> list[pl.Callback]:
+        """Show steps and validations of the stage that has begun."""
+        return [StageProgress(self, stage), ValidationTable(self._terminal, self.title, self._validated)]
 
     def doing(self, what: str) -> None:
         """Something that takes a while, and whose end is not known."""
@@ -95,22 +107,22 @@ class RunProgress:
 
 
 @contextmanager
-def run_progress(estimate: TimeEstimate, terminal: Terminal, silent: bool = False) -> Iterator[RunProgress]:
+def run_output(config: Config, terminal: Terminal, silent: bool = False) -> Iterator[RunOutput]:
     """Of a run; it shows nothing where it is to be silent or quiet, nor in processes after the first."""
     with Display() if silent or not terminal.shows_news else display(terminal.errors) as shown:
-        yield RunProgress(estimate, shown)
+        yield RunOutput(config, terminal, shown)
 
 
 class StageProgress(StepCallback, ProgressBar):
-    """Tells a `RunProgress` of a stage's steps and validations.
+    """Tells a `RunOutput` of a stage's steps and validations.
 
     Beside the bar stand objective, rate and one distortion of the last layer: means since the last log point, as they
     are logged; until the first one what there is so far, for which the device is waited for now and then.
     """
 
-    def __init__(self, progress: RunProgress, stage: str) -> None:
+    def __init__(self, output: RunOutput, stage: str) -> None:
         super().__init__()
-        self._progress, self._stage = progress, stage
+        self._output, self._stage = output, stage
         self._shown = True
         self._values: dict[str, float] = {}
         self._logged = False
@@ -125,14 +137,14 @@ class StageProgress(StepCallback, ProgressBar):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, TrainableModule)
-        self._progress.estimate.begin(self._stage, pl_module.step)
+        self._output.estimate.begin(self._stage, pl_module.step)
         self._peeked = time.monotonic()
 
     def on_step_end(self, trainer: pl.Trainer, module: TrainableModule) -> None:
         if self._shown:
-            self._progress.estimate.stepped(module.step)
+            self._output.estimate.stepped(module.step)
             self._look_at(trainer, module)
-            self._progress.stepped(module.step, module.stage.steps, self._values)
+            self._output.stepped(module.step, module.stage.steps, self._values)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self._validation_began = time.monotonic()
@@ -145,11 +157,11 @@ class StageProgress(StepCallback, ProgressBar):
         self._tell_validation(batch_idx + 1)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self._progress.estimate.validated(time.monotonic() - self._validation_began)
+        self._output.estimate.validated(time.monotonic() - self._validation_began)
 
     def _tell_validation(self, batch: int) -> None:
         if self._shown and not self.trainer.sanity_checking:
-            self._progress.validating(batch, self._batches)
+            self._output.validating(batch, self._batches)
 
     def _look_at(self, trainer: pl.Trainer, module: TrainableModule) -> None:
         now = time.monotonic()
@@ -176,30 +188,3 @@ def headline(values: Mapping[str, float], layer: str) -> dict[str, float]:
         shown["bpp"] = rate
     chosen = min(own, key=lambda name: not name.startswith("lpips"), default=None)
     return shown if chosen is None else shown | {chosen: own[chosen]}
-
-
-@dataclass
-class RunOutput:
-    """What the stages of a run, one after the other, report to. `run`: their names, in order."""
-
-    run: Sequence[str]
-    terminal: Terminal
-    progress: RunProgress
-    loggers: Sequence[Logger] = ()
-    """beside which each stage has a CSV file of its own"""
-    _validated: dict[str, float] = field(default_factory=dict)
-
-    def begin(self, stage: str) -> None:
-        """From now on progress is of this stage."""
-        self.progress.title = self._title(stage)
-        self.progress.doing("reading the data")
-
-    def callbacks(self, stage: str) -> list[pl.Callback]:
-        """Show steps and validations of a stage."""
-        return [
-            StageProgress(self.progress, stage),
-            ValidationTable(self.terminal, self._title(stage), self._validated),
-        ]
-
-    def _title(self, stage: str) -> str:
-        return f"{stage} · {self.run.index(stage) + 1} of {len(self.run)}"

@@ -24,7 +24,7 @@ from hsc.slurm import requeue_when_preempted
 from hsc.training.export import Export
 from hsc.training.judge_independence import check_judge_independence, check_reporters
 from hsc.training.loggers import WANDB_ID, check_loggers, run_loggers
-from hsc.training.progress import RunOutput, TimeEstimate, run_progress
+from hsc.training.progress import RunOutput, run_output
 from hsc.training.stage import check_stage, run_stage
 from hsc.training.stage_folder import DONE, WEIGHTS
 from hsc.training.terminal import Terminal, Verbosity, say
@@ -54,13 +54,11 @@ def train(files: Sequence[str | Path], overrides: Sequence[str] = (), verbosity:
         with status("checking data and losses") if terminal.shows_news else nullcontext():
             experiment = _check_stages(config)
         config, folder = run_folder(config)
-        with run_progress(TimeEstimate(config), terminal, shows_no_bar(config)) as progress:
-            output = RunOutput(config.run, terminal, progress)
-            with run_lock(folder, experiment, lambda: say(f"waits for the same training in {folder}")):
-                if is_fast_dev_run(config):
-                    _fast_dev_run(config, folder, output)
-                else:
-                    _train(config, folder, output)
+        with (
+            run_output(config, terminal, shows_no_bar(config)) as output,
+            run_lock(folder, experiment, lambda: say(f"waits for the same training in {folder}")),
+        ):
+            (_fast_dev_run if is_fast_dev_run(config) else _train)(config, folder, output)
         for line in _summary(config, folder, time.monotonic() - began):
             say(line)
     return folder
@@ -78,9 +76,9 @@ def _fast_dev_run(config: Config, folder: Path, output: RunOutput) -> None:
 
 def _train(config: Config, folder: Path, output: RunOutput) -> None:
     _keep_config(config, folder)
-    with run_loggers(config, folder) as loggers:
-        finished = _train_stages(config, folder, replace(output, loggers=loggers))
-    output.progress.doing("writing the results")
+    with run_loggers(config, folder) as output.loggers:
+        finished = _train_stages(config, folder, output)
+    output.doing("writing the results")
     _finish(config, folder, finished)
 
 

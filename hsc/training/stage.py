@@ -130,7 +130,7 @@ class _Stage:
         checkpoint, steps_before = self._checkpoint_to_resume(work) or (None, 0)
         self._begin(work, checkpoint)
         pl.seed_everything(config.seed, verbose=False)
-        self.output.progress.doing("preparing networks")
+        self.output.doing("preparing networks")
         module = MODULES[stage.module](config, stage, stage_losses(config, name), self.samples_before)
         if checkpoint is not None:
             say(f"{name}: resumes from {checkpoint} after {steps_before} of {stage.steps} steps")
@@ -141,7 +141,7 @@ class _Stage:
         loggers = [stage_log(work), *self.output.loggers]
         reports, shown = [*report_callbacks(config, name), best], self.output.callbacks(name)
         trainer = build_trainer(config, name, work, loggers, reports, shown)
-        self.output.progress.doing("loading images and judges")
+        self.output.doing("loading images and judges")
         trainer.fit(module, self.data, ckpt_path=checkpoint, weights_only=True)
         # Lightning validates neither between its intervals nor when it resumes without a step left.
         if not stage.patience and (stage.steps % min(stage.validate_every, stage.steps) or steps_before == stage.steps):

@@ -21,7 +21,7 @@ from tiny_model import tiny_config
 
 from hsc.metrics.info import MetricInfo
 from hsc.progress import Bar, Lines
-from hsc.training.progress import RunProgress, TimeEstimate, headline
+from hsc.training.progress import RunOutput, TimeEstimate, headline
 from hsc.training.terminal import Terminal, say, validation_table
 
 COLUMNS, ROWS = 120, 60
@@ -134,7 +134,7 @@ def console() -> Console:
 def test_at_80_columns_nothing_of_the_bar_is_cut():
     screen = console()
     with Bar(screen) as bar:
-        run = RunProgress(TimeEstimate(tiny_config()), bar)
+        run = RunOutput(tiny_config(), Terminal(), bar)
         run.title = "enhanced · 3 of 4"
         run.estimate.images_per_second = 0.01
         run.stepped(250, 1000, {"objective": 0.7131, "bpp": 0.04101, "lpips_128": 0.31})
@@ -147,7 +147,7 @@ def test_at_80_columns_nothing_of_the_bar_is_cut():
 def test_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     now = 0.0
     monkeypatch.setattr("time.monotonic", lambda: now)
-    run = RunProgress(TimeEstimate(tiny_config()), Lines())
+    run = RunOutput(tiny_config(), Terminal(), Lines())
     run.title = "only · 1 of 1"
     for step in range(1, 31):
         now += 1
