@@ -8,31 +8,12 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from hsc import die_with_parent
 from hsc.errors import HscError
 
 GRACE = 60.0  # seconds to save and end after SIGTERM
-
-
-class Running(Protocol):
-    """A started command."""
-
-    identity: dict
-
-    def ended(self) -> str | None: ...
-    def stop(self) -> None: ...
-    def kill(self) -> None: ...
-
-
-class Launcher(Protocol):
-    """Where trials run. slots: how many at a time."""
-
-    slots: int
-
-    def start(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> Running: ...
-    def close(self) -> None: ...
 
 
 class Process:
@@ -146,6 +127,10 @@ class RayCluster:
 
         if self._ours:
             ray.shutdown()
+
+
+Running = Process | RemoteProcess
+Launcher = Processes | RayCluster
 
 
 def gpu_share(slot: int, slots: int, gpus: Sequence[str]) -> Sequence[str]:
