@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 import hsc
+from hsc.codec import Codec
 from hsc.data.faces import Faces, open_faces, without_broken
 from hsc.data.pictures import readable
 from hsc.data.splits import Spec, select_names
@@ -29,21 +30,18 @@ from hsc.evaluation.set_distances import SetDistances, columns_of, people_of
 from hsc.evaluation.subjects import AnchorSubject, LayeredSubject, SizedAnchorSubject, Subject, anchor_pool
 from hsc.evaluation.summary import summarise, write_layer_gains
 from hsc.evaluation.table import write_columns
+from hsc.judges import Judge, families_in
 from hsc.metrics.cache import remembered
 from hsc.metrics.measures import measure_of
 from hsc.metrics.own import own_metrics
 from hsc.progress import duration, progress
-
-if TYPE_CHECKING:
-    from hsc.codec import Codec
-    from hsc.judges import Judge
 
 OUTPUTS = ("results.json", "per_image.*", "layer_gains.csv", "journal.jsonl", "files", "faces", "features")
 JUDGES = ("lpips.alex", "lpips.vgg", "dists", "ms_ssim", "psnr", "dlib", "dlib68", "vgg16")
 
 
 def evaluate(
-    codec: "Codec | str | Path | None",
+    codec: Codec | str | Path | None,
     data: str | Path,
     out: str | Path,
     anchors: Sequence[str] = (),
@@ -163,14 +161,12 @@ def _reached(subjects: Sequence[Subject], rows: Sequence[Row]) -> tuple[list[Sub
     return [subject for subject in subjects if subject.points], kept
 
 
-def _trained_with(reported: Sequence[tuple[str, "Judge"]], card: Mapping[str, Any]) -> list[str]:
+def _trained_with(reported: Sequence[tuple[str, Judge]], card: Mapping[str, Any]) -> list[str]:
     """The metrics of the judges that trained a codec, as its card says, and of every judge that shares a backbone with
     one of them.
 
     reported: every metric, with the judge that told it.
     """
-    from hsc.judges import families_in
-
     judges, families = card.get("judges", ()), families_in(card)
     return [metric for metric, judge in reported if judge.name in judges or judge.family in families]
 

@@ -3,20 +3,18 @@
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from hsc.codec import Codec
 from hsc.data.faces import Faces
 from hsc.data.sets import first_set
 from hsc.data.splits import Spec, select_names
 from hsc.errors import HscError
 from hsc.evaluation.runs import run_config
-
-if TYPE_CHECKING:
-    from hsc.codec import Codec
-    from hsc.judges import Judge
+from hsc.judges import Judge
 
 T = TypeVar("T")
 
@@ -37,7 +35,7 @@ def leave_out(name: str, reason: str) -> None:
     print(f"leaving out {name}: {reason}", file=sys.stderr)
 
 
-def load_judges(names: Sequence[str], images: int, device: torch.device) -> tuple[list["Judge"], list["Judge"]]:
+def load_judges(names: Sequence[str], images: int, device: torch.device) -> tuple[list[Judge], list[Judge]]:
     """Those of single images, and those of sets, which need many images."""
     from hsc.judges import NotAvailable, load_judge
     from hsc.metrics.distribution import MINIMUM_IMAGES
@@ -57,7 +55,7 @@ def whole_bytes(at_bytes: Sequence[float], at_bpp: Sequence[float], image: Tenso
     return sorted({int(size) for size in (*at_bytes, *(bpp * pixels / 8 for bpp in at_bpp))})
 
 
-def own_split(codec: "Codec | None", model: object, faces: Faces) -> Spec | None:
+def own_split(codec: Codec | None, model: object, faces: Faces) -> Spec | None:
     """The images of a data set that the codec was validated on, None for all, with a word on standard error on which.
 
     model: what the codec was loaded from.
@@ -82,7 +80,7 @@ def own_split(codec: "Codec | None", model: object, faces: Faces) -> Spec | None
     return split
 
 
-def validation_split(codec: "Codec | None", model: object, data: Path) -> Spec | None:
+def validation_split(codec: Codec | None, model: object, data: Path) -> Spec | None:
     """The split of `data` that the codec was validated on; None where nothing tells, or for another data set.
 
     It is read from the codec's card (`data`, `validation`), else from the config of the run folder `model`.

@@ -9,7 +9,6 @@ import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,12 +16,11 @@ from torch import Tensor
 
 from hsc.errors import HscError
 from hsc.files import write_atomically
+from hsc.judges import Judge
+from hsc.metrics.cache import RememberedAnswers
+from hsc.metrics.distribution import FeatureSet, FeatureStatistics, distances_of_halves, distribution_distances
+from hsc.metrics.identity import verification_scores
 from hsc.metrics.info import distance_names, result_column
-
-if TYPE_CHECKING:
-    from hsc.judges import Judge
-    from hsc.metrics.cache import RememberedAnswers
-    from hsc.metrics.distribution import FeatureSet
 
 FALSE_ACCEPTS = 0.01  # the rate at which the true accept rate is read
 Part = tuple[str, Sequence[str]]  # of a set of images: where its features are kept, and the images' names
@@ -35,7 +33,7 @@ class SetDistances:
     """
 
     def __init__(
-        self, judges: Sequence["Judge"], folder: Path, answers: Mapping[str, "RememberedAnswers"] | None = None
+        self, judges: Sequence[Judge], folder: Path, answers: Mapping[str, RememberedAnswers] | None = None
     ) -> None:
         self.judges = list(judges)
         self.folder = folder
@@ -66,46 +64,36 @@ class SetDistances:
 
     def floor(self, originals: Sequence[Part]) -> dict[str, float]:
         """The distances between two halves of the originals: what is not clearly larger says nothing."""
-        from hsc.metrics.distribution import distances_of_halves
-
         values: dict[str, float] = {}
         for judge in self.judges:
             if judge.kind == "features":
                 values |= zip(columns_of(judge), distances_of_halves(self._features(judge, originals)), strict=True)
         return values
 
-    def _distances(self, judge: "Judge", originals: Sequence[Part], decoded: Sequence[Part]) -> tuple[float, ...]:
-        from hsc.metrics.distribution import distribution_distances
-
+    def _distances(self, judge: Judge, originals: Sequence[Part], decoded: Sequence[Part]) -> tuple[float, ...]:
         return distribution_distances(self._features(judge, originals), self._features(judge, decoded))
 
-    def _people_told_apart(
-        self, judge: "Judge", originals: Sequence[Part], decoded: Sequence[Part]
-    ) -> tuple[float, ...]:
-        from hsc.metrics.identity import verification_scores
-
+    def _people_told_apart(self, judge: Judge, originals: Sequence[Part], decoded: Sequence[Part]) -> tuple[float, ...]:
         probes, references = (torch.from_numpy(np.concatenate(self._load(judge, of))) for of in (decoded, originals))
         people = people_of([name for _, names in originals for name in names])
         scores = verification_scores(probes, references, people, getattr(judge, "threshold", None), FALSE_ACCEPTS)
         return scores.auc, torch.nan if scores.accuracy is None else scores.accuracy, scores.tar, scores.identified
 
-    def _features(self, judge: "Judge", parts: Sequence[Part]) -> "FeatureSet":
-        from hsc.metrics.distribution import FeatureStatistics
-
+    def _features(self, judge: Judge, parts: Sequence[Part]) -> FeatureSet:
         loaded = self._load(judge, parts)
         statistics = FeatureStatistics(loaded[0].shape[1])
         for (_, names), features in zip(parts, loaded, strict=True):
             statistics.update(names, torch.from_numpy(features))
         return statistics.compute()
 
-    def _load(self, judge: "Judge", parts: Sequence[Part]) -> list[np.ndarray]:
+    def _load(self, judge: Judge, parts: Sequence[Part]) -> list[np.ndarray]:
         return [np.load(self._file(judge, place), allow_pickle=False) for place, _ in parts]
 
-    def _file(self, judge: "Judge", place: str) -> Path:
+    def _file(self, judge: Judge, place: str) -> Path:
         return self.folder / judge.name.replace(":", "-") / f"{place}.npy"
 
 
-def columns_of(judge: "Judge") -> tuple[str, ...]:
+def columns_of(judge: Judge) -> tuple[str, ...]:
     """What a judge's values of sets are called in result files."""
     if judge.kind == "recogniser":
         names = ("auc", "accuracy", "tar", "identified")

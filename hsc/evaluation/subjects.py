@@ -13,21 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from hsc.codec import Codec
 from hsc.coding.container import read
 from hsc.errors import HscError
 from hsc.evaluation.anchors import Anchor, AnchorResult
 from hsc.evaluation.rows import WHOLE
 from hsc.files import LONGEST_NAME
 from hsc.images import resize, to_tensor, to_uint8
-
-if TYPE_CHECKING:
-    from hsc.codec import Codec
 
 
 @dataclass
@@ -74,7 +72,7 @@ class LayeredSubject:
     by_size = False
     at_once = 1
 
-    def __init__(self, codec: "Codec", folder: Path, qualities: Sequence[int] | None, probe: Tensor) -> None:
+    def __init__(self, codec: Codec, folder: Path, qualities: Sequence[int] | None, probe: Tensor) -> None:
         """`folder` receives the files; `probe` [1, 3, H, W] is coded to tell this codec from others of its name.
 
         Raises HscError for a quality that the codec does not have.
