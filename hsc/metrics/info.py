@@ -72,11 +72,6 @@ _METRICS = {
         MetricInfo("fid", "FID", decimals=2, judge="inception"),
         MetricInfo("kid", "KID", decimals=4, judge="inception"),
         MetricInfo("frechet", "Fréchet distance", decimals=2),
-    )
-}
-_COSTS = {
-    info.name: info
-    for info in (
         MetricInfo("bytes", "bytes", decimals=1, is_cost=True),
         MetricInfo("bpp", "Rate", unit="bits per pixel", decimals=4, is_cost=True),
         MetricInfo("bpp_estimated", "Estimated rate", unit="bits per pixel", decimals=4, is_cost=True),
@@ -117,8 +112,8 @@ def column_name(judge: str) -> str:
 def metric_info(metric: str) -> MetricInfo | None:
     """What is known of a metric such as `identity_accuracy.dlib@500`, or of a rate; None where nothing is."""
     metric = canonical_name(metric)
-    if metric in _METRICS or metric in _COSTS:
-        return _METRICS.get(metric) or _COSTS[metric]
+    if metric in _METRICS:
+        return _METRICS[metric]
     base, judge, gallery = _parts(metric)
     known = _METRICS.get(base)
     if known is None or not judge:
@@ -176,7 +171,8 @@ def _parts(metric: str) -> tuple[str, str, str]:
     if on_features := _ON_FEATURES.fullmatch(metric):
         return on_features[1], on_features[2], ""
     base, _, detail = metric.partition(".")
-    if base not in _METRICS or _METRICS[base].judge:  # a module of a user's may be called psnr
+    known = _METRICS.get(base)
+    if known is None or known.judge or known.is_cost:  # a module of a user's may be called psnr
         return metric, "", ""
     judge, _, gallery = detail.partition("@")
     return base, judge, gallery

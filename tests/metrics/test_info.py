@@ -36,7 +36,7 @@ def test_names_of_logs_and_files_lead_to_one_description(name: str, label: str, 
 
 
 def test_a_module_called_like_a_metric_is_not_that_metric():
-    for name in ("psnr.judges:Mine", "lpips.mine", "encode_seconds", "image", ""):
+    for name in ("psnr.judges:Mine", "bytes.judges:Mine", "lpips.mine", "encode_seconds", "image", ""):
         assert metric_info(name) is None
     assert not is_quality("bpp")
     assert metric_info("bpp").is_better(0.1, 0.2)
