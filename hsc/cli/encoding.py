@@ -2,11 +2,11 @@
 
 import functools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hsc.cli.files import Job, attempt
+from hsc.cli.files import Job, Outcomes, Spread, attempt
 from hsc.errors import HscError
 from hsc.files import is_stream
 
@@ -74,9 +74,7 @@ class Worker:
         return number, [found for _, found in attempt(jobs, lambda part: encode_batch(self.codec, self.settings, part))]
 
 
-def in_cluster(
-    codec: "Codec", model: str, settings: Settings
-) -> Callable[[list[list[Job]]], Iterator[list[tuple[Job, Encoded | HscError]]]]:
+def in_cluster(codec: "Codec", model: str, settings: Settings) -> Spread[Encoded]:
     """As `hsc.cli.files.in_threads`, on the cluster that RAY_ADDRESS names or that runs here, else one of this machine.
 
     Nodes read pictures and model from the paths that the caller sees; results come back and are written by the caller.
@@ -90,7 +88,7 @@ def in_cluster(
 
     place = str(Path(model).resolve()) if Path(model).exists() and model else model
 
-    def spread(batches: list[list[Job]]) -> Iterator[list[tuple[Job, Encoded | HscError]]]:
+    def spread(batches: list[list[Job]]) -> Iterator[Outcomes[Encoded]]:
         if not batches:
             return
         if not ray.is_initialized():

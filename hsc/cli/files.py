@@ -36,6 +36,12 @@ class Job(NamedTuple):
     target: Path
 
 
+Outcomes = list[tuple[Job, T | HscError]]
+"""Jobs with their results, or with what is wrong with them."""
+Spread = Callable[[list[list[Job]]], Iterator[Outcomes[T]]]
+"""Works on batches, wherever that is, and answers batch by batch."""
+
+
 class Naming(NamedTuple):
     """What results are called: the ending of a file, of one that lies beside its source, and of a folder."""
 
@@ -116,15 +122,12 @@ def output_folder(source: Path, output: str | None, naming: Naming) -> Path:
 
 
 def run_batches(
-    jobs: Sequence[Job],
-    spread: Callable[[list[list[Job]]], Iterator[list[tuple[Job, T | HscError]]]],
-    label: str,
-    finished: Container[Job] = (),
+    jobs: Sequence[Job], spread: Spread[T], label: str, finished: Container[Job] = ()
 ) -> Iterator[tuple[Job, T]]:
     """Yield each job with its result, batch by batch, with progress on standard error.
 
-    `spread` works on batches, wherever that is; see `in_threads`. Batches whose jobs are all among `finished` are
-    passed over. Others are done whole: results of networks may depend on what else is in a batch.
+    Batches whose jobs are all among `finished` are passed over. Others are done whole: results of networks may depend
+    on what else is in a batch.
 
     A file that fails is reported on standard error and the others go on; at the end HscError counts the failures.
     A single job's failure is raised itself.
@@ -205,18 +208,15 @@ def _state(source: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def in_threads(
-    work: Callable[[list[Job]], list[T]],
-) -> Callable[[list[list[Job]]], Iterator[list[tuple[Job, T | HscError]]]]:
+def in_threads(work: Callable[[list[Job]], list[T]]) -> Spread[T]:
     """`work` on a few batches at a time, answered in order: one is read or coded while another is in the networks."""
 
-    def spread(batches: list[list[Job]]) -> Iterator[list[tuple[Job, T | HscError]]]:
-        return in_order(ThreadPoolExecutor(THREADS), lambda batch: attempt(batch, work), batches, THREADS + 1)
+    return lambda batches: in_order(
+        ThreadPoolExecutor(THREADS), lambda batch: attempt(batch, work), batches, THREADS + 1
+    )
 
-    return spread
 
-
-def attempt(batch: list[Job], work: Callable[[list[Job]], list[T]]) -> list[tuple[Job, T | HscError]]:
+def attempt(batch: list[Job], work: Callable[[list[Job]], list[T]]) -> Outcomes[T]:
     """The whole batch at once or, when that fails, file by file to tell the bad ones from the good."""
     try:
         return list(zip(batch, work(batch), strict=True))
