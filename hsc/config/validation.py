@@ -83,7 +83,7 @@ def _complaint(found: Any) -> str:
         limits = found["ctx"]
         bound = f"at least {limits['min_length']}" if kind == "too_short" else f"at most {limits['max_length']}"
         return f"must have {bound} entries (not {limits['actual_length']})"
-    if kind.startswith("string_"):
+    if kind.startswith("string_") or kind == "invalid_key":
         return f"must be text (not {shown(value)})"
     if kind.startswith("bool_"):
         return f"must be true or false (not {shown(value)})"

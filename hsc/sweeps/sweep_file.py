@@ -74,7 +74,7 @@ class Sweep(Section):
 
     method: Literal["grid", "random", "bayes"]
     metric: Metric
-    parameters: Annotated[Any, BeforeValidator(read_parameters)]  # list[Parameter]
+    parameters: Annotated[list[Parameter], BeforeValidator(read_parameters)]
     name: Annotated[str, BeforeValidator(lambda name: name or "")] = ""
     description: str | None = None
     project: str | None = None

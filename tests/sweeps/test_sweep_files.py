@@ -75,6 +75,7 @@ def test_a_trial_that_hsc_train_would_refuse_is_refused_before_it_starts(monkeyp
         ({"method": "grid", "parameters": {"x": {"min": 0, "max": 10**12}}}, "a grid of more than"),
         ({"program": ["a"]}, "program: must be text"),
         ({"metric": {"name": "loss", "target": 3}}, r"unknown key 'metric.target' \(known: name, goal\)"),
+        ({"metric": {"name": "loss", 1: 2}}, r"sweep: metric\[1\]: must be text"),
         ({"early_terminate": {"type": "hyperband", "eto": 3}}, "unknown key 'early_terminate.eto', did you mean"),
         ({"early_terminate": {"type": "hyperband", "min_iter": True}}, "early_terminate.min_iter: must be a whole"),
         ({"early_terminate": {"type": "hyperband", "min_iter": 1, "eta": math.nan}}, "early_terminate.eta"),
