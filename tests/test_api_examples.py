@@ -12,7 +12,7 @@ from hsc import codec_file
 from hsc.codec import Codec
 from hsc.images import to_pil
 
-VERBS = ("compress", "decompress", "prepare", "analyse", "encode", "decode", "synthesise", "pictures")
+VERBS = ("compress", "decompress", "analyse", "encode", "decode", "synthesise", "pictures")
 
 
 def test_a_codec_has_these_verbs_and_no_others():
