@@ -286,7 +286,7 @@ class Codec(nn.Module):
             small = self._at_own_size(faces).contiguous(memory_format=torch.channels_last)
             latents: list[Tensor] = self.encoder(small)
         if not torch.stack([layer.isfinite().all() for layer in latents]).all():  # asks the device once
-            raise HscError("the encoder gives no finite numbers: an image holds NaN, or training went astray")
+            raise HscError("the encoder's output is not finite: an image contains NaN, or training has diverged")
         return latents
 
     @torch.no_grad()
@@ -317,7 +317,7 @@ class Codec(nn.Module):
         if bytes is None:
             return self._encode_at(latents, self._qualities.positions(quality, count), sizes)
         if quality is not None:
-            raise HscError("quality and bytes exclude each other; give one of them")
+            raise HscError("quality and bytes cannot be combined; give one of them")
         tried: list[Coded] = []
 
         def size_of(positions: np.ndarray) -> np.ndarray:
@@ -463,7 +463,7 @@ class Codec(nn.Module):
             raise OtherModel(header.model_id, f"{self.name} ({self.model_id:04x})")
         qualities = self._qualities
         if qualities.position_of(header) > qualities.last_position or len(container.chunks) > len(self.layers):
-            raise HscError(f"the file's header does not fit model {self.name}; it was altered")
+            raise HscError(f"the file's header does not match model {self.name}; it has been altered")
         if strict and container.damage:
             raise HscError(container.damage)
         if not container.chunks:
@@ -481,7 +481,7 @@ def _content(file: Any) -> bytes:
         return read_file(Path(file))
     if isinstance(file, bytes | bytearray | memoryview):
         return bytes(file)
-    raise HscError(f"a {type(file).__name__} is no .hsc file: give bytes or a path")
+    raise HscError(f"a {type(file).__name__} is not an .hsc file: give bytes or a path")
 
 
 def batches(items: Iterable[T], count: int) -> Iterator[list[T]]:

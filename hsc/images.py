@@ -58,7 +58,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """
     if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
         kind = "floats" if image.mode == "F" else "integers"
-        raise HscError(f"32-bit {kind} do not say what white is; save it with 8 or 16 bits")
+        raise HscError(f"32-bit {kind} have no defined white level; save it with 8 or 16 bits")
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255
         return Image.fromarray((np.asarray(upright).clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
@@ -153,10 +153,10 @@ def _one_tensor(picture: Picture, value_range: tuple[float, float] | None) -> Te
         return _from_array(picture)
     if isinstance(picture, Tensor):
         if picture.ndim != 3:
-            raise HscError(f"a tensor of shape {tuple(picture.shape)} is no picture: give [3, H, W] or [N, 3, H, W]")
+            raise HscError(f"a tensor of shape {tuple(picture.shape)} is not an image: give [3, H, W] or [N, 3, H, W]")
         return _from_tensor(picture[None], value_range)[0]
     raise HscError(
-        f"a {type(picture).__name__} is no picture: give a PIL image, a path, a uint8 array [H, W, 3] or a tensor "
+        f"a {type(picture).__name__} is not an image: give a PIL image, a path, a uint8 array [H, W, 3] or a tensor "
         "[3, H, W]"
     )
 
@@ -164,7 +164,7 @@ def _one_tensor(picture: Picture, value_range: tuple[float, float] | None) -> Te
 def _from_array(picture: np.ndarray) -> Tensor:
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] != 3 or 0 in picture.shape:
         raise HscError(
-            f"an array of {picture.dtype} {list(picture.shape)} is no picture: give uint8 [H, W, 3], or a tensor "
+            f"an array of {picture.dtype} {list(picture.shape)} is not an image: give uint8 [H, W, 3], or a tensor "
             "[3, H, W]"
         )
     return to_tensor(picture)
@@ -174,20 +174,21 @@ def _from_tensor(pictures: Tensor, value_range: tuple[float, float] | None) -> T
     """[N, 3, H, W] in [-1, 1]."""
     if pictures.shape[1] != 3 or 0 in pictures.shape[1:]:
         raise HscError(
-            f"a tensor of shape {list(pictures.shape[1:])} is no picture: give colours first, [3, H, W] or [N, 3, H, W]"
+            f"a tensor of shape {list(pictures.shape[1:])} is not an image: give the colour channels first, "
+            "[3, H, W] or [N, 3, H, W]"
         )
     if pictures.dtype == torch.uint8:
         return pictures.float().div_(127.5).sub_(1)
     if not pictures.is_floating_point():
-        raise HscError(f"a tensor of {pictures.dtype} is no picture: give uint8, or floats in [-1, 1]")
+        raise HscError(f"a tensor of {pictures.dtype} is not an image: give uint8, or floats in [-1, 1]")
     if len(pictures) == 0:
         return pictures.float()
     low, high = (float(value) for value in torch.aminmax(pictures.detach()))
     black, white = value_range or (-1.0, 1.0)
     if not black - BEYOND <= low <= high <= white + BEYOND:  # nor is NaN
         raise HscError(
-            f"a tensor with values from {low:.4g} to {high:.4g} is no picture in [{black:g}, {white:g}]: scale it, or "
-            "say what it is in with value_range=(black, white)"
+            f"a tensor with values from {low:.4g} to {high:.4g} is not an image in [{black:g}, {white:g}]: scale it, "
+            "or say what it is in with value_range=(black, white)"
         )
     if value_range is None and low >= 0:
         raise HscError(

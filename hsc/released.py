@@ -45,5 +45,5 @@ def find_weights(name: str | Path) -> Path:
 def _fetched(name: str) -> Path:
     place = files.weights_dir() / f"{name}.safetensors"
     if not place.is_file():
-        raise HscError(f"{name} is not here: run `hsc weights fetch {name}`, or put {place.name} at {place}")
+        raise HscError(f"{name} is missing: run `hsc weights fetch {name}`, or put {place.name} at {place}")
     return place

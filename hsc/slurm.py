@@ -39,9 +39,7 @@ def requeue() -> None:
     except OSError as error:
         failed = str(error)
     if failed:
-        print(
-            f"job {job} was not requeued ({failed}): submit it again, and training goes on", file=sys.stderr, flush=True
-        )
+        print(f"job {job} was not requeued ({failed}): submit it again to resume training", file=sys.stderr, flush=True)
     else:
         print(f"job {job} is requeued", flush=True)
 

@@ -130,7 +130,9 @@ def test_a_config_that_cannot_work_is_an_error(saved: tuple[Codec, Path], change
 def test_weights_of_another_kind_are_refused(saved: tuple[Codec, Path]):
     _, path = saved
     rewritten(path, kind="stage")
-    with pytest.raises(HscError, match=r"^.*mine\.safetensors: holds weights of kind 'stage' where 'codec' is needed"):
+    with pytest.raises(
+        HscError, match=r"^.*mine\.safetensors: contains weights of kind 'stage' where 'codec' is needed"
+    ):
         hsc.load(path)
 
 

@@ -84,18 +84,18 @@ def test_pictures_of_several_sizes_go_together(codec: Codec):
         (EXPECTED * 127.5, "value_range"),
         (EXPECTED / 2 + 0.5, r"in \[0, 1\] or a bright one"),
         (torch.full((3, 8, 8), torch.nan), "values from nan"),
-        (TENSOR.long(), r"torch\.int64 is no picture: give uint8, or floats"),
-        (TENSOR.permute(1, 2, 0), "colours first"),
-        (TENSOR[0], r"shape \(32, 32\) is no picture"),
-        (TENSOR[None, None], "is no picture"),
-        (TENSOR[:1], "colours first"),
-        (TENSOR[:, :0, :0], "is no picture"),
-        (PIXELS.astype(np.float32), r"float32 \[32, 32, 3\] is no picture: give uint8"),
+        (TENSOR.long(), r"torch\.int64 is not an image: give uint8, or floats"),
+        (TENSOR.permute(1, 2, 0), "colour channels first"),
+        (TENSOR[0], r"shape \(32, 32\) is not an image"),
+        (TENSOR[None, None], "is not an image"),
+        (TENSOR[:1], "colour channels first"),
+        (TENSOR[:, :0, :0], "is not an image"),
+        (PIXELS.astype(np.float32), r"float32 \[32, 32, 3\] is not an image: give uint8"),
         (PIXELS.transpose(2, 0, 1), r"give uint8 \[H, W, 3\]"),
-        (PIXELS[..., 0], "is no picture"),
-        (None, "a NoneType is no picture: give a PIL image"),
-        ([TENSOR, 3], "a int is no picture"),
-        (b"bytes", "a bytes is no picture"),
+        (PIXELS[..., 0], "is not an image"),
+        (None, "a NoneType is not an image: give a PIL image"),
+        ([TENSOR, 3], "a int is not an image"),
+        (b"bytes", "a bytes is not an image"),
         ("nowhere.png", r"nowhere\.png: no such file"),
         (TENSOR[:, :16], "32x16 is not square.*`hsc encode --align`"),
     ],
@@ -108,7 +108,7 @@ def test_what_is_no_picture_is_refused(codec: Codec, picture, message: str):
 
 def test_a_file_must_be_bytes_or_a_path(codec: Codec):
     for wrong in (3, [None]):
-        with pytest.raises(HscError, match=r"is no \.hsc file: give bytes or a path"):
+        with pytest.raises(HscError, match=r"is not an \.hsc file: give bytes or a path"):
             codec.decompress(wrong)
 
 

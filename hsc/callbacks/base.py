@@ -138,7 +138,7 @@ class JudgeCallback(MeasureCallback):
         super().setup(trainer, pl_module, stage)
         for other in trainer.callbacks:  # type: ignore[attr-defined]  # set by a connector
             if type(other) is type(self) and other is not self and other.measures == self.measures:
-                raise HscError(f"two callbacks measure {self.measures}, and their values would be mixed: keep one")
+                raise HscError(f"two callbacks measure {self.measures} under the same names: remove one")
         if self.judge is None:
             try:
                 self.judge = find_judge(self.judge_or_name, trainer.strategy.root_device)

@@ -152,7 +152,9 @@ def _generator_tensors(held: weights_file.WeightsFile, name: str) -> Mapping[str
     if held.kind == "codec" and inside and "mapping_network.fc0.weight" not in inside:
         raise HscError(f"{name}: a codec, whose generator has no mapping network; give a prior, such as prior128")
     if not inside:
-        raise HscError(f"{name}: holds weights of kind {held.kind[:_SHOWN]!r} without a generator; give another file")
+        raise HscError(
+            f"{name}: contains weights of kind {held.kind[:_SHOWN]!r} without a generator; give another file"
+        )
     return inside
 
 

@@ -63,8 +63,8 @@ def find(content: Any, name: str) -> Found:
     if "synthesis.input.freqs" in state:
         raise HscError(f"{name}: a StyleGAN3 generator; hsc needs a StyleGAN2 one")
     raise HscError(
-        f"{name}: holds no StyleGAN2 generator; give NVlabs' .pkl, rosinality's or pSp's .pt, MobileStyleGAN's .ckpt "
-        "or wheel, or hsc's file"
+        f"{name}: contains no StyleGAN2 generator; give NVlabs' .pkl, rosinality's or pSp's .pt, MobileStyleGAN's "
+        ".ckpt or wheel, or hsc's file"
     )
 
 
@@ -121,7 +121,7 @@ def tensors_of(network: Any, name: str) -> dict[str, Tensor]:
 
 def _collect(network: Any, prefix: str, found: dict[str, Any], seen: set[int], name: str) -> None:
     if id(network) in seen:
-        raise HscError(f"{name}: a network that holds one part twice; hsc reads no such generators")
+        raise HscError(f"{name}: a network with a duplicated part; hsc cannot read such generators")
     seen.add(id(network))
     attributes = _attributes(network)
     passing = attributes.get("_non_persistent_buffers_set") or ()
@@ -160,7 +160,7 @@ def without_filters(state: Mapping[str, Tensor], ending: str, gain: float, name:
             continue
         if value.shape != expected.shape or not torch.allclose(value.float(), expected, atol=1e-6):
             raise HscError(
-                f"{name}: {key[-60:]!r} is not the filter [1, 3, 3, 1]; hsc reads StyleGAN2's own filter only"
+                f"{name}: {key[-60:]!r} is not the filter [1, 3, 3, 1]; hsc only supports StyleGAN2's own filter"
             )
     return {key: value for key, value in state.items() if not key.endswith(ending)}
 

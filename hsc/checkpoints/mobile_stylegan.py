@@ -95,7 +95,7 @@ def from_author(student: State, mapping: State, name: str) -> State:
     Raises HscError for tensors that are missing, and for the later variant that does not modulate its up-sampling.
     """
     if "layers.0.up.modulation.weight" not in student:
-        raise HscError(f"{name}: a MobileStyleGAN whose up-sampling has no style, which hsc does not read")
+        raise HscError(f"{name}: a MobileStyleGAN whose upsampling has no style, which hsc does not support")
     random = torch.Generator().manual_seed(0)
     try:
         # The image heads below the last one taught the network and are no part of the finished one.
@@ -211,7 +211,7 @@ def _balanced(parts: State, name: str) -> State:
                 state[f"{ours}.noise"] = parts.pop(f"{key}.noise")[0, 0]
             moved = 1.0
     except (KeyError, IndexError, RuntimeError, ValueError) as error:
-        raise HscError(f"{name}: a MobileStyleGAN whose tensors do not fit each other; give another file") from error
+        raise HscError(f"{name}: a MobileStyleGAN with inconsistent tensors; give another file") from error
     if parts:
         raise HscError(f"{name}: {min(parts)[:60]!r} is no part of a MobileStyleGAN of 1024²")
     return state

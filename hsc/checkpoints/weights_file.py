@@ -187,5 +187,5 @@ def _about(path: Path, metadata: Mapping[str, str], kind: str | None) -> dict[st
     if not texts:
         raise HscError(f"{path}: its description is damaged; fetch or write it again")
     if kind is not None and held != kind:
-        raise HscError(f"{path}: holds weights of kind {held[:40]!r} where {kind!r} is needed; give another file")
+        raise HscError(f"{path}: contains weights of kind {held[:40]!r} where {kind!r} is needed; give another file")
     return about

@@ -25,7 +25,7 @@ class Decoded(NamedTuple):
 
 Model = Annotated[
     str,
-    typer.Option(metavar="MODEL", help="A released name, a run folder or a weights file; default: the shipped codec."),
+    typer.Option(metavar="MODEL", help="A released name, a run folder or a weights file; default: ffhq128."),
 ]
 Device = Annotated[str, typer.Option(metavar="DEVICE", help="Where the networks run: auto, cpu, cuda, cuda:1, …")]
 Layers = Annotated[int | None, typer.Option(min=1, metavar="K", help="Only the first K layers; default: all.")]
@@ -35,7 +35,7 @@ Output = Annotated[
         "-o",
         "--output",
         metavar="OUT",
-        help="File or folder (FOLDER/ is made) to write, - for standard output; default: beside the input.",
+        help="Output file or folder (FOLDER/ is created), - for standard output; default: beside the input.",
     ),
 ]
 
@@ -92,11 +92,11 @@ def encode(
       hsc encode faces/ -o coded/ --on ray
     """
     if quality is not None and limit is not None:
-        raise typer.BadParameter("--quality and --bytes exclude each other")
+        raise typer.BadParameter("--quality and --bytes cannot be combined")
     if keep_crop and not align:
-        raise typer.BadParameter("--keep-crop keeps what --align cuts out: give both")
+        raise typer.BadParameter("--keep-crop saves the crop made by --align: give both")
     if keep_crop and place == "ray":
-        raise typer.BadParameter("--keep-crop works here, not --on ray")
+        raise typer.BadParameter("--keep-crop cannot be combined with --on ray")
     import hsc
     from hsc.coding.container import is_coded
     from hsc.data.pictures import pictures_among
@@ -114,7 +114,7 @@ def encode(
     if check and (warning := alignment_warning([job.source for job in jobs])):
         warn(warning)
     if place == "ray" and is_stream(source):
-        raise typer.BadParameter("--on ray reads files that every node sees, no stream")
+        raise typer.BadParameter("--on ray needs files that every node can read, not a stream")
     if place == "ray":
         spread = in_cluster(codec, model, settings)
     else:
@@ -180,7 +180,7 @@ def decode(
     codec = hsc.load(model, device)
     _check_range("--layers", layers, 1, len(codec.layers))
     if native and side:
-        raise typer.BadParameter("--native and --side exclude each other")
+        raise typer.BadParameter("--native and --side cannot be combined")
     settings = {"decode": [layers, native, strict, side], "model": codec.model_id}
 
     drawing = Lock()  # one picture at a time: a header may ask for many pixels
@@ -203,7 +203,7 @@ def decode(
                 warn(f"{job.source}: {decoded.damage}; decoded from the layers before that")
             if layers and decoded.held < layers and not decoded.damage:
                 there = ", ".join(codec.layers[: decoded.held])
-                warn(f"{job.source}: holds no more than {there}; decoded that")
+                warn(f"{job.source}: has only {there}; decoded that")
             finished.add(job, ())
             files.tell(job, f"{decoded.width}x{decoded.height}")
 

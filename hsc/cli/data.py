@@ -27,13 +27,14 @@ def data() -> None:
 def prepare(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="Photographs: a folder, a zip or a tar.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="OUT.zip, or OUT for a folder of WebDataset shards.")],
-    size: Annotated[int, typer.Option(min=8, max=4096, metavar="S", help="Side of the crops, pixels.")],
+    size: Annotated[int, typer.Option(min=8, max=4096, metavar="S", help="Side of the crops in pixels.")],
     faces: Annotated[
-        Literal["largest", "all"], typer.Option(metavar="WHICH", help="Of each photograph: largest or all.")
+        Literal["largest", "all"],
+        typer.Option(metavar="WHICH", help="Faces to take from each photograph: largest or all."),
     ] = "largest",
     kind: Annotated[
         Literal["jpg", "webp", "png"],
-        typer.Option("--format", metavar="KIND", help="Of the crops: jpg, webp or png."),
+        typer.Option("--format", metavar="KIND", help="Image format: jpg, webp or png."),
     ] = "jpg",
     min_side: Annotated[
         float, typer.Option(min=0, metavar="PX", help="Skip faces whose crop is smaller in the photograph.")
@@ -43,14 +44,18 @@ def prepare(
     ] = 30.0,
     max_turn: Annotated[
         float,
-        typer.Option(min=0, metavar="T", help="Skip turned heads: nose from midpoint of the eyes, in eye distances."),
+        typer.Option(
+            min=0, metavar="T", help="Skip turned heads: nose offset from the midpoint of the eyes, in eye distances."
+        ),
     ] = 0.7,
     max_nod: Annotated[
         float, typer.Option(min=0, metavar="N", help="Skip heads looking far up or down; 0.5: keep all.")
     ] = 0.4,
     max_distance: Annotated[
         int,
-        typer.Option(min=-1, max=255, metavar="BITS", help="Skip near-duplicates by their perceptual hash; -1: keep."),
+        typer.Option(
+            min=-1, max=255, metavar="BITS", help="Skip near-duplicates: differing bits of perceptual hashes; -1: keep."
+        ),
     ] = 24,
     validation: Annotated[
         str, typer.Option(metavar="N|P%", help="People for validation: how many, or a share by a hash of their names.")
@@ -88,7 +93,7 @@ def prepare(
 
 @app.command()
 def examples(
-    out: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write; it is created.")],
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write, created if missing.")],
     size: Annotated[int, typer.Option(min=8, metavar="S", help="Side in pixels.")] = 256,
     force: Force = False,
 ) -> None:
@@ -104,7 +109,7 @@ def examples(
     from hsc.data.examples import write_examples
 
     written = write_examples(out, size, force)
-    typer.echo(f"{out}: {len(written)} example faces (AI-made portraits, CC0)")
+    typer.echo(f"{out}: {len(written)} example faces (AI-generated portraits, CC0)")
 
 
 @app.command()
@@ -116,7 +121,7 @@ def sample(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="A generator's file or name; default: the prior that comes with hsc.",
+            help="A generator's file or name; default: prior128.",
         ),
     ] = None,
     truncation: Annotated[

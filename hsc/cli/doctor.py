@@ -31,7 +31,7 @@ def doctor() -> None:
     Example:
       hsc doctor
     """
-    with status("looking at what is here"):
+    with status("checking this machine"):
         findings = list(_core())
         runs = all(finding.works for finding in findings)
         for check in (_accelerator, _wandb, _data, _codecs, _judges, _anchors) if runs else ():
@@ -42,7 +42,7 @@ def doctor() -> None:
         if finding.remedy:
             typer.echo(f"{'':<{width + 9}}-> {finding.remedy}")
     if not runs:
-        raise HscError("hsc cannot run here until the lines marked MISSING are fixed")
+        raise HscError("hsc cannot run until the lines marked MISSING are fixed")
 
 
 def _core() -> Iterator[Finding]:
@@ -68,7 +68,7 @@ def _accelerator() -> Iterator[Finding]:
         names = ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
         yield Finding("gpu", True, f"{names}, CUDA {torch.version.cuda}")
     else:
-        yield Finding("gpu", True, "none: everything runs on the CPU, training just takes longer")
+        yield Finding("gpu", True, "none: everything runs on the CPU, but training is slower")
 
 
 def _wandb() -> Iterator[Finding]:
@@ -94,7 +94,7 @@ def _data() -> Iterator[Finding]:
 
     folder = data_dir()
     if folder is None or not folder.is_dir():
-        remedy = "export HSC_DATA=FOLDER, or try things on generated faces: hsc data sample faces.zip --count 500"
+        remedy = "export HSC_DATA=FOLDER, or use generated faces: hsc data sample faces.zip --count 500"
         yield Finding("data", False, f"no folder of faces ({folder or 'HSC_DATA is not set'})", remedy)
     else:
         sets = sorted(path.name for path in folder.iterdir() if path.suffix == ".zip" or path.is_dir())

@@ -126,7 +126,7 @@ def alignment_warning(sources: list[Path]) -> str | None:
             odd.append(source)
     if not odd:
         return None
-    remedy = "the codec expects faces as FFHQ aligns them: --align finds and crops the face"
+    remedy = "the codec expects faces aligned as in FFHQ: --align finds and crops the face"
     if len(sources) == 1:
         return f"{odd[0]} does not look like an aligned face; {remedy}"
     return (

@@ -26,7 +26,7 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="NAMES",
-            help="Which images, as in a config: a range of names, a glob, a share. By default those the model was "
+            help="Images to use: a range of names, a glob or a percentage. Default: those the model was "
             "validated on, where it says which, else all.",
         ),
     ] = None,

@@ -126,8 +126,8 @@ def run_batches(
 ) -> Iterator[tuple[Job, T]]:
     """Yield each job with its result, batch by batch, with progress on standard error.
 
-    Batches whose jobs are all among `finished` are passed over. Others are done whole: results of networks may depend
-    on what else is in a batch.
+    Batches whose jobs are all among `finished` are skipped. Others are processed completely: results of networks may
+    depend on what else is in a batch.
 
     A file that fails is reported on standard error and the others go on; at the end HscError counts the failures.
     A single job's failure is raised itself.
@@ -245,7 +245,7 @@ def _kind_of_picture(target: Path) -> str:
     ending = target.suffix.lower() or (".png" if is_stream(target) else "")
     kind = Image.registered_extensions().get(ending)
     if kind is None or kind not in Image.SAVE:
-        raise HscError(f"{target}: no kind of picture ends in '{target.suffix}'; name the output .png, .jpg or .webp")
+        raise HscError(f"{target}: '{target.suffix}' is not an image format; name the output .png, .jpg or .webp")
     return kind
 
 
@@ -256,7 +256,7 @@ def made_here(picture: Path) -> bool:
     try:
         with Image.open(picture) as image:
             return image.getexif().get(_SOFTWARE) == "hsc"
-    except Exception:  # whatever Pillow makes of a file that is no picture
+    except Exception:  # whatever Pillow makes of a file that is not an image
         return False
 
 

@@ -64,7 +64,7 @@ def sweep(
             typer.echo(line)
     elif on == "wandb":
         if file is None:
-            raise typer.BadParameter("W&B keeps its sweeps itself: start another agent with the command it printed")
+            raise typer.BadParameter("W&B manages its own sweeps: start another agent with the command that it printed")
         wandb_agents.run(read_sweep(file), settings.jobs, count, say)
     else:
         try:
@@ -73,7 +73,7 @@ def sweep(
             else:
                 place = run.resume(resume or Path(), count, jobs, say)
         except KeyboardInterrupt:
-            say(f"interrupted; continue with: hsc sweep --resume {resume or folder or 'runs/sweeps/NAME'}")
+            say(f"interrupted; resume with: hsc sweep --resume {resume or folder or 'runs/sweeps/NAME'}")
             raise
         if not report(place):
             raise typer.Exit(FAILED)

@@ -41,7 +41,7 @@ def train(
         raise typer.BadParameter("name an experiment file, for example: hsc train experiments/quickstart.yaml")
 
     if verbose and quiet:
-        raise typer.BadParameter("--verbose and --quiet exclude each other")
+        raise typer.BadParameter("--verbose and --quiet cannot be combined")
     if not verbose:
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # DDP's remarks; torch reads this as it is imported
     with _saying_how_to_go_on(arguments):
@@ -63,7 +63,7 @@ def _saying_how_to_go_on(arguments: list[str]) -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit):
         if os.environ.get("LOCAL_RANK", "0") == "0":
             command = shlex.join(["hsc", "train", *arguments])
-            warn(f"interrupted; finished stages and what was saved are kept; go on with: {command}")
+            warn(f"interrupted; finished stages and checkpoints are kept; resume with: {command}")
         raise
 
 

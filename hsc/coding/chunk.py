@@ -62,7 +62,7 @@ def decode_chunk(payload: bytes, classes: ArrayLike, table: FrequencyTable) -> N
         raise HscError("damaged chunk: a symbol is too large; get the file again")
     symbols = unfold(np.array(folded, dtype=np.int64))
     if encode_chunk(symbols, classes, table) != payload:
-        raise HscError("damaged chunk: its length does not fit what it holds; get the file again")
+        raise HscError("damaged chunk: its length does not match its content; get the file again")
     return symbols
 
 

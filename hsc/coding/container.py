@@ -104,7 +104,7 @@ def read(data: bytes) -> Container:
         end = position + length
         if length < 0 or end + _CRC_BYTES > len(data):
             return Container(
-                header, chunks, f"layer {number} is truncated or followed by foreign bytes; get the file again"
+                header, chunks, f"layer {number} is truncated or followed by extra bytes; get the file again"
             )
         checksum = crc_hqx(data[start:end], checksum)
         if checksum != int.from_bytes(data[end : end + _CRC_BYTES]):
@@ -150,10 +150,10 @@ def _parse_header(data: bytes) -> tuple[Header, int]:
     if end > _FIXED_BYTES:
         width, height = (int.from_bytes(data[place : place + 2]) for place in (_FIXED_BYTES, _FIXED_BYTES + 2))
     if width == 0 or height == 0:
-        raise HscError("the header is damaged: it gives a picture without pixels; get the file again")
+        raise HscError("the header is damaged: the picture has no pixels; get the file again")
     header = Header(int.from_bytes(data[1:3]), data[3], width, height, version)
     if version == VERSION and _header_bytes(header) != data[:end]:
-        raise HscError("the header is damaged: it gives its size the long way; get the file again")
+        raise HscError("the header is damaged: its size is not in the shortest form; get the file again")
     return header, end
 
 

@@ -47,18 +47,18 @@ USED: dict[str, tuple[Callable[[StageConfig], bool], str]] = {
         for field in OF_STYLEGAN2
     },
     **{
-        f"adversarial.{field}": (lambda stage: stage.module == "prior", "only prior stages draw faces at random")
+        f"adversarial.{field}": (lambda stage: stage.module == "prior", "only prior stages sample random faces")
         for field in OF_PRIORS
     },
     **{
-        field: (lambda stage: stage.module != "prior", "a prior stage learns from its discriminator alone")
+        field: (lambda stage: stage.module != "prior", "a prior stage is trained by its discriminator alone")
         for field in ("losses", "layer_weights")
     },
     "quantise": (lambda stage: stage.module == "codec", "only codec stages quantise"),
-    "layers": (lambda stage: stage.module == "codec", "only codec stages train some layers"),
+    "layers": (lambda stage: stage.module == "codec", "only codec stages can train a subset of the layers"),
     "round_after": (
         lambda stage: stage.module == "codec" and stage.quantise == "noise",
-        "only codec stages with quantise: noise go over to rounding",
+        "only codec stages with quantise: noise switch to rounding",
     ),
     "prefixes": (lambda stage: stage.quantises, "a stage without quantisation decodes all layers"),
     "init_full": (lambda stage: stage.module == "codec", "only codec stages train the generator's full size"),
@@ -130,16 +130,14 @@ def _check_names(config: Config) -> None:
     if any(part in ("", ".", "..") or "\0" in part for part in config.name.split("/")):
         raise HscError(f"config: name: must be the name of a folder in `runs` (not {config.name!r})")
     if not config.run:
-        raise HscError(
-            "config: run: lists no stage; name the stages to train, such as run: [basic, middle, enhanced, joint]"
-        )
+        raise HscError("config: run: is empty; name the stages to train, such as run: [basic, middle, enhanced, joint]")
     for place, name in enumerate(config.run):
         if name not in config.stages:
             raise HscError(f"config: run: {unknown('stage', name, list(config.stages))}")
         if name in config.run[:place]:
             raise HscError(f"config: run: names stage {name!r} twice")
         if not _FOLDER_NAME.fullmatch(name):
-            raise HscError(f"config: stages: {name!r} cannot name a folder; use letters, digits, '-', '_' and '.'")
+            raise HscError(f"config: stages: {name!r} cannot be a folder name; use letters, digits, '-', '_' and '.'")
 
 
 def check_model(model: ModelConfig) -> None:
@@ -163,7 +161,7 @@ def check_model(model: ModelConfig) -> None:
     if generator.architecture == "mobilestylegan":
         _check_mobile_stylegan(model)
     elif generator.full:
-        raise HscError("config: model.generator.full: only a mobilestylegan draws two sizes; leave it out")
+        raise HscError("config: model.generator.full: only a mobilestylegan has two sizes; leave it out")
     sides = [0, *(side for side in generator.resolutions if SMALLEST_LINEAR_PATH <= side <= LARGEST_LINEAR_PATH)]
     if model.linear_path not in sides:
         raise HscError(
@@ -194,9 +192,9 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
         raise HscError(f"config: {_where(config, name, key)}: {why}")
 
     if not stage.train:
-        refuse("train", "names no part; a stage must train something")
+        refuse("train", "is empty; a stage must train at least one part")
     if set(stage.train) == {"discriminator"}:
-        refuse("train", "names the discriminator alone; it learns beside a part that makes images")
+        refuse("train", "contains only the discriminator; add a part that generates images")
     for part in stage.train:
         if part not in TRAINABLE[stage.module]:
             refuse("train", f"a {stage.module!r} stage has no part {part!r}")
@@ -204,7 +202,7 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
         refuse("module", "only codec stages have a linear path; leave model.linear_path 0")
     names = list(config.model.layers)
     if stage.layers != names[: len(stage.layers)]:
-        refuse("layers", f"{stage.layers} is no prefix of the model's layers {names}")
+        refuse("layers", f"{stage.layers} is not a prefix of the model's layers {names}")
     for key in ("losses", "layer_weights"):
         for layer in getattr(stage, key):
             if layer not in names:
@@ -217,12 +215,12 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
     if stage.decode_with == "linear" and not config.model.linear_path:
         refuse("decode_with", "the model has no linear path; set model.linear_path")
     if stage.module == "image_head" and config.model.generator.architecture != "mobilestylegan":
-        refuse("module", "image heads are of a mobilestylegan; set model.generator.architecture")
+        refuse("module", "only a mobilestylegan has image heads; set model.generator.architecture")
     if stage.needs_styles and stage.data.flips:
-        refuse("data.flips", "a mirrored face is not what its W+ draws; set it to false")
+        refuse("data.flips", "a mirrored face does not match its W+; set it to false")
     if stage.batch_size % (config.devices * stage.accumulate):
         times = f" × accumulate={stage.accumulate}" if stage.accumulate > 1 else ""
-        refuse("batch_size", f"{stage.batch_size} is no multiple of devices={config.devices}{times}")
+        refuse("batch_size", f"{stage.batch_size} is not a multiple of devices={config.devices}{times}")
     if stage.is_adversarial:
         blocks = len(config.model.generator.resolutions) - 1
         size = config.model.generator.resolutions[-1]
@@ -231,7 +229,9 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
         if stage.adversarial.freeze_blocks > blocks:
             refuse("adversarial.freeze_blocks", f"the discriminator has {blocks} blocks; freeze 0 to {blocks}")
         if stage.compile and stage.module == "prior" and stage.adversarial.path_weight:
-            refuse("compile", "path lengths need second derivatives, which compiled networks have not; set one to 0")
+            refuse(
+                "compile", "path lengths need second derivatives, which compiled networks lack; set one of them to 0"
+            )
 
 
 def _check_tasks(stage: StageConfig, model: ModelConfig, refuse: Callable[[str, str], None]) -> None:

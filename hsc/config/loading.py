@@ -92,8 +92,8 @@ def _check_stage_names(files: Sequence[Tree], words: Tree) -> None:
 def _refuse_hydra(trees: Sequence[Tree]) -> None:
     if any(isinstance(tree.get("defaults"), list) for tree in trees):
         raise HscError(
-            "config: defaults: holds what every stage inherits, such as {batch_size: 16}, and no list of files as "
-            "Hydra's does; give the files on the command line: hsc train FIRST.yaml SECOND.yaml"
+            "config: defaults: holds the fields that every stage inherits, such as {batch_size: 16}, not a list of "
+            "files as in Hydra; give the files on the command line: hsc train FIRST.yaml SECOND.yaml"
         )
 
 
@@ -109,7 +109,7 @@ def _read_yaml(file: str | Path) -> Tree:
         content = OmegaConf.load(file)
         tree = _plain(OmegaConf.to_container(content))
     except FileNotFoundError as error:
-        raise HscError(f"{file}: no such file; experiments/ holds the ones that come with hsc") from error
+        raise HscError(f"{file}: no such file; those that come with hsc are in experiments/") from error
     except OSError as error:
         raise HscError(f"{file}: cannot be read ({error.strerror or error})") from error
     except AssertionError:  # OmegaConf's, of a file that holds a text and nothing else
@@ -184,7 +184,7 @@ def _plain(value: Any) -> Any:
 
 def _one_line(error: BaseException) -> str:
     if isinstance(error, RecursionError):
-        return "something in it holds itself"
+        return "it contains itself"
     if isinstance(error, YAMLError):
         return " ".join(str(error).split())
     return str(error).partition("\n")[0]

@@ -30,7 +30,7 @@ def build(kind: type[AnyConfig], values: Any, what: str = "config") -> AnyConfig
         *above, key = place
         section: Any = reduce(_below, above, kind)
         if key in (names := RETIRED.get(section, {})):
-            told = f"is called {names[key]} now" if names[key] else "is no longer a field; remove it"
+            told = f"has been renamed to {names[key]}" if names[key] else "has been removed; delete it"
             raise HscError(f"{what}: {path_of(place)}: {told}")
         known = [field.name for field in fields(section) if field.init]
         raise HscError(f"{what}: {unknown('key', key, known, above)}")

@@ -116,5 +116,5 @@ class _Bounded:
 
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= MAX_MEMBER_BYTES:
-            raise HscError(f"{self._path}: a header claims {size:,} bytes; no honest tool makes such archives")
+            raise HscError(f"{self._path}: a header claims {size:,} bytes; the archive is malformed")
         return self._file.read(size)

@@ -118,7 +118,7 @@ def open_faces(path: str | Path, split: Spec | None = None) -> Faces:
     """The faces of a folder (with its subfolders), a zip, tar shards or a set that hsc draws (`hsc.data.places`), or
     those that `split` selects (`hsc.data.splits`).
 
-    Other files are passed over, with a line on standard error where they are not hidden. Raises HscError when the path
+    Other files are skipped, with a line on standard error where they are not hidden. Raises HscError when the path
     is missing, no archive, encrypted, or holds no images.
     """
     found = resolve_data(path)
@@ -147,7 +147,7 @@ def without_broken(faces: Faces) -> Faces:
             write_to_cache(known, json.dumps(sorted(broken)).encode())
     if len(broken | refused) == len(faces):
         raise HscError(f"{faces.path}: none of the {len(faces)} images can be read; make the data set again")
-    for names, what in ((broken, "broken images"), (refused, "images that the file system does not give")):
+    for names, what in ((broken, "broken images"), (refused, "unreadable images")):
         if names:
             shown = ", ".join(sorted(names)[:5]) + (", …" if len(names) > 5 else "")
             say_once(f"{faces.path}: leaving out {len(names)} {what}: {shown}")

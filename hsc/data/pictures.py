@@ -34,13 +34,13 @@ def pictures_among(names: Iterable[str], holder: Path) -> list[str]:
     if heic and not _heic_is_read():
         pictures = [name for name in pictures if _suffix(name) not in HEIC_SUFFIXES]
         s = "s" if len(heic) > 1 else ""
-        say_once(f"{holder}: {len(heic)} HEIC photograph{s} passed over: pip install pillow-heif")
+        say_once(f"{holder}: {len(heic)} HEIC photograph{s} skipped: pip install pillow-heif")
     if not pictures:
         raise HscError(f"{holder}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
     if strangers:
         shown = ", ".join(strangers[:_SHOWN]) + (", …" if len(strangers) > _SHOWN else "")
-        what = "files that are no pictures" if len(strangers) > 1 else "file that is no picture"
-        say_once(f"{holder}: {len(strangers)} {what} passed over: {shown}")
+        what = "files that are not images" if len(strangers) > 1 else "file that is not an image"
+        say_once(f"{holder}: {len(strangers)} {what} skipped: {shown}")
     return pictures
 
 
@@ -64,7 +64,7 @@ def files_below(root: Path) -> dict[str, Path]:
             status = os.stat(root / inside)
             entries = list(os.scandir(root / inside))
         except OSError as error:
-            say_once(f"{root / inside}: cannot be listed ({error.strerror}), passed over")
+            say_once(f"{root / inside}: cannot be listed ({error.strerror}), skipped")
             continue
         here = (status.st_dev, status.st_ino)
         if here in above:

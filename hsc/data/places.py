@@ -28,22 +28,20 @@ def resolve_data(path: str | Path) -> Path:
         if candidate.exists():
             return candidate
     tried = " or ".join(str(candidate) for candidate in candidates)
-    raise HscError(
-        f"no faces at {tried}: set HSC_DATA to the folder that holds them, or take generated:600, faces that hsc draws"
-    )
+    raise HscError(f"no faces at {tried}: set HSC_DATA to their folder, or use generated:600, faces that hsc generates")
 
 
 def _generated(name: str) -> Path:
     """The file is called as the set is, so that results and cards name the set."""
     count = name.removeprefix(GENERATED)
     if not (count.isascii() and count.isdecimal() and int(count)):
-        raise HscError(f"{name}: give the number of faces to draw, such as generated:600")
+        raise HscError(f"{name}: give the number of faces, such as generated:600")
     prior = find_weights(DEFAULT_PRIOR)
 
     def draw() -> Callable[[BinaryIO], None]:
         from hsc.data.sample import Recipe, drawing
 
-        print(f"{name}: drawing faces with {DEFAULT_PRIOR}, once; they are kept in {cache_dir()}", file=sys.stderr)
+        print(f"{name}: generating faces with {DEFAULT_PRIOR}; they are kept in {cache_dir()}", file=sys.stderr)
         return drawing(int(count), Recipe(), prior)
 
     return cached_file(f"generated/{sha256(prior)[:16]}/{name}", draw)

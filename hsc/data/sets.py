@@ -102,7 +102,7 @@ def _without(faces: Faces, held_out: Faces) -> Faces:
     if not shared:
         return faces
     if len(shared) == len(faces):
-        raise HscError(f"{faces.path}: holds nothing but validation images of {held_out.path}: leave it out")
+        raise HscError(f"{faces.path}: contains only validation images of {held_out.path}: leave it out")
     say_once(
         f"{faces.path}: leaving out {len(shared)} validation images of {held_out.path}: {min(shared)}"
         + (", …" if len(shared) > 1 else "")

@@ -133,7 +133,7 @@ class ShardSource:
     processes are those of `hsc.data.sampler`; a stream read from front to back can promise none of the three exactly.
     Only the bytes of the pictures asked for are read: shards may lie on a network file system and outgrow memory and
     local disks. The index costs one header's read a member. The notes (`.json`, `.cls`, `.txt`) that make samples of
-    pictures are passed over. Raises HscError for compressed shards, which have no places, and for members that no
+    pictures are skipped. Raises HscError for compressed shards, which have no places, and for members that no
     honest tool makes.
     """
 
@@ -186,7 +186,7 @@ class ShardSource:
                     name = prefix + readable(member.name)
                     refuse_unsafe_member(shard, member.name, member.size, name in self._places)
                     if not member.isreg() or member.issparse():
-                        raise HscError(f"{shard}: {member.name}: is no plain file; make the shard again from files")
+                        raise HscError(f"{shard}: {member.name}: is not a plain file; make the shard again from files")
                     self._places[name] = Place(number, member.offset_data, member.size)
                     self._states[name] = f"{member.size}-{member.offset_data}-{whole.st_size}-{whole.st_mtime_ns}"
         except (tarfile.TarError, OSError, EOFError) as error:

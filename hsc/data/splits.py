@@ -74,7 +74,7 @@ def _matching(names: Sequence[str], part: str, from_top: bool) -> set[str]:
 
 def _share(names: Sequence[str], share: float, from_top: bool) -> set[str]:
     if share > 1:
-        raise HscError(f"{share:.0%} is more than everything: give at most 100%")
+        raise HscError(f"{share:.0%} is too large: give at most 100%")
     places = {name: hashed_place(_without_suffix(name)) for name in names}  # whatever an image's format
     if from_top:
         # Rounded: 1 - 0.9 is a little less than 0.1, and complements must not overlap.

@@ -143,7 +143,9 @@ def warnings_about(curves: Sequence[Curve]) -> list[str]:
     keys = {curve.data_key for curve in curves}
     if len(keys) > 1:
         known = (
-            "not all curves say which images they were measured on" if "" in keys else "curves are of different images"
+            "not all curves say which images they were measured on"
+            if "" in keys
+            else "curves were measured on different images"
         )
         warnings.append(f"{known[0].upper()}{known[1:]}: compare them with care")
     if len({curve.images for curve in curves if curve.images}) > 1:

@@ -86,7 +86,7 @@ def _deltas(
         shared_with = references.pop() if len(references) == 1 else "its counterpart"
         overlaps[0] = f"Range of {what} shared with {shared_with} ÷ the shorter range. {overlaps[0]}"
     notes = _trained_note([curve for pair in pairs for curve in pair], [info.name for info in infos], ranked)
-    brackets = f"In brackets {INTERVALS}: both curves from the same images, drawn again and again." if intervals else ""
+    brackets = f"In brackets {INTERVALS}, from resampling the images, identically for both curves." if intervals else ""
     curves = list({curve.name: curve for pair in pairs for curve in pair}.values())
     details = _refusal_notes(refusals) + _noise_notes(curves, infos) + overlaps
     return Table(name, title, [Column("codec"), *columns], rows, notes, brackets, details)
@@ -193,7 +193,7 @@ def front_table(curve: Curve, metrics: Sequence[str]) -> Table:
             cells = [_front_cell(curve, metric, place, bool(front[place])) for metric, front in fronts.items()]
             rows.append([Cell(curve.labels[place]), Cell(f"{curve.bpp[place]:.4f}", float(curve.bpp[place])), *cells])
     columns = [Column("trial"), Column("bpp"), *(metric_column(curve.info(metric)) for metric in fronts)]
-    note = f"{ON_FRONT} No trial of the {len(curve.labels)} is as good for fewer bits, or better for as many."
+    note = f"{ON_FRONT} No trial of the {len(curve.labels)} is as good at fewer bits, or better at the same bits."
     notes = [note, *_trained_note([curve], metrics)]
     return Table(f"front_{curve.name}", f"Pareto front of {curve.name}", columns, rows, notes)
 
@@ -211,7 +211,7 @@ def time_table(curves: Sequence[Curve]) -> Table | None:
     for curve in timed:
         means = [1000 * float(np.nanmean(curve.values[name])) for name in columns]
         rows.append([Cell(curve.name), *(Cell(f"{mean:.1f}", mean) for mean in means)])
-    note = "Wall times as result files have them: machines, batches and whether a program had to start may differ."
+    note = "Wall times from the result files; machines, batch sizes and process start-up may differ."
     header = [Column("codec"), Column("encode", False), Column("decode", False)]
     return Table("times", "Milliseconds per image", header, rows, [note]) if rows else None
 
@@ -231,7 +231,7 @@ def layer_table(prefixes: Sequence[Curve]) -> Table:
     columns = [Column(prefixes[0].codec), *map(Column, [*names, "whole file"])]
     columns += [Column("ideal")] if ideal is not None and pixels else []
     note = (
-        "Mean bytes of a face. The first layer carries the file's header; each layer its length and checksum. "
+        "Mean bytes per face. The first layer includes the file's header; each layer its length and checksum. "
         "“Ideal” is what the entropy model's probabilities come to."
     )
     return Table(f"layers_{prefixes[0].codec}", f"Bytes of each layer of {prefixes[0].codec}", columns, rows, [note])

@@ -23,7 +23,7 @@ from hsc.metrics.info import MetricInfo, canonical_name, is_quality, metric_info
 
 PLAIN = ("layer", "qualities", "targets", "images", "pixels", "data_key", "generated", "trained_on")  # kept as they are
 COUNTS = {"files": "whole files", "pictures": "coded pictures alone"}  # which bytes rates count
-GENERATED = "generated faces: flattering, not comparable"
+GENERATED = "generated faces: biased, not comparable"
 
 
 @dataclass

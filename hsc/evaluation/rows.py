@@ -48,7 +48,7 @@ class RowJournal:
     """The rows that an evaluation has measured.
 
     Each is kept with a key that covers everything its numbers depend on (codec, images, judges), so rows of another
-    model in the same folder are passed over, not mistaken.
+    model in the same folder are skipped, not mistaken.
     """
 
     def __init__(self, path: Path) -> None:

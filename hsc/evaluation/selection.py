@@ -67,7 +67,7 @@ def own_split(codec: Codec | None, model: object, faces: Faces) -> Spec | None:
             select_names(faces.names, split)
         except HscError as error:
             print(
-                f"measuring all of {path.name}: it lacks the images the codec was validated on ({error})",
+                f"measuring all of {path.name}: it does not contain the images the codec was validated on ({error})",
                 file=sys.stderr,
             )
             return None

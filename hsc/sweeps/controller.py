@@ -108,7 +108,7 @@ class Controller:
             f"{self.trials[number].name} {standing(self._run(self.trials[number]), self.sweep.metric)}"
             for number in sorted(self.live)
         ]
-        self.say(f"{over}{f' of {self.cap}' if self.cap else ''} trials are over; {'; '.join(running)}{self._best()}")
+        self.say(f"{over}{f' of {self.cap}' if self.cap else ''} trials have ended; {'; '.join(running)}{self._best()}")
 
     def _best(self) -> str:
         metric, found = self.sweep.metric, best(self._results())
@@ -158,7 +158,7 @@ class Controller:
         trial.attempts[-1].ended = "stopped early"
         trial.attempts[-1].seconds = round(time.time() - trial.attempts[-1].started, 1)
         self.folder.save(trial)
-        self.say(f"{trial.name} stopped early: others do better after {len(self._outcome(trial).history)} validations")
+        self.say(f"{trial.name} stopped early: others are better after {len(self._outcome(trial).history)} validations")
 
     def _stop_all(self) -> None:
         """Ctrl-C, SIGTERM, an error: let running trials save and end; they are resumed where the sweep is."""

@@ -145,7 +145,7 @@ def room(resources: Mapping[str, float], cpus: float, gpus: float) -> int:
     wanted = {"CPU": cpus, "GPU": gpus}
     counts = [int(resources.get(name, 0) / amount) for name, amount in wanted.items() if amount]
     if not counts:
-        raise HscError("--on ray: a trial takes something: give --cpus or --gpus")
+        raise HscError("--on ray: a trial needs resources: give --cpus or --gpus")
     if min(counts) < 1:
         raise HscError(
             f"--on ray: the cluster has {resources.get('CPU', 0):g} processors and {resources.get('GPU', 0):g} GPUs, "

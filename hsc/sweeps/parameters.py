@@ -126,7 +126,7 @@ def _read_parameter(path: tuple[str, ...], settings: dict[Any, Any]) -> Paramete
         raise HscError(f"{where}: distribution {distribution!r} is none of {', '.join(DISTRIBUTIONS)}")
     known = DISTRIBUTIONS[distribution]
     if wrong := settings.keys() - known.keys():
-        raise HscError(f"{where}: {distribution} has no {', '.join(sorted(wrong))} (it has {', '.join(known)})")
+        raise HscError(f"{where}: {distribution} does not take {', '.join(sorted(wrong))} (it has {', '.join(known)})")
     missing = [key for key, default in known.items() if default is None and key not in settings]
     if missing:
         raise HscError(f"{where}: {distribution} needs {', '.join(missing)}")
@@ -157,7 +157,7 @@ def _check(where: str, distribution: str, settings: Mapping[str, Any]) -> None:
             if not _is_plain(value):
                 raise HscError(f"{where}: {key}: put dates and the like in quotes")
         elif key != "probabilities" and not _is_number(value):
-            raise HscError(f"{where}: {key}: {shown(value)} is no number (YAML wants 1.0e-3, not 1e-3)")
+            raise HscError(f"{where}: {key}: {shown(value)} is not a number (YAML needs 1.0e-3, not 1e-3)")
     if distribution == "int_uniform" and not all(type(settings[key]) is int for key in ("min", "max")):
         raise HscError(f"{where}: int_uniform needs whole numbers for min and max")
     if "min" in settings and settings["min"] >= settings["max"]:

@@ -33,12 +33,12 @@ from hsc.sweeps.sweep_file import Sweep
 from hsc.sweeps.trials import SweepFolder
 
 PARALLEL_HINT = (
-    '<p class="hint">A line is a trial, from blue (best) to orange (worst). Point at a line or a row to find the trial '
-    "everywhere.</p>"
+    '<p class="hint">One line per trial, from blue (best) to orange (worst). Point at a line or a row to highlight '
+    "the trial everywhere.</p>"
 )
 IMPORTANCE_HINT = (
     '<p class="hint">The share of the metric\'s variance that a hyperparameter explains by itself, beyond chance (ε²), '
-    "and its rank correlation with the loss, negative where larger values make better trials.</p>"
+    "and its rank correlation with the loss, negative if larger values give better trials.</p>"
 )
 PICTURES_HINT = (
     '<p class="hint">Of the last validation: the original and each layer, one row per face. They lie beside this page, '

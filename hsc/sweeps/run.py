@@ -85,14 +85,14 @@ def opened(place: SweepFolder) -> tuple[Sweep, dict]:
     try:
         kept = json.loads((place.path / "sweep.json").read_text())
     except (OSError, ValueError) as error:
-        raise HscError(f"{place.path}: holds no sweep; begin one with: hsc sweep FILE --dir {place.path}") from error
+        raise HscError(f"{place.path}: contains no sweep; start one with: hsc sweep FILE --dir {place.path}") from error
     return read_sweep(place.path / "sweep.yaml"), kept
 
 
 def check(sweep: Sweep, settings: Settings) -> None:
     """Raises HscError for a sweep without end, or whose first trial could not work."""
     if sweep.run_cap is None and settings.count is None and grid_size(sweep) is None:
-        raise HscError(f"sweep: method {sweep.method} has no end; give run_cap in the file, or --count N")
+        raise HscError(f"sweep: method {sweep.method} never ends; give run_cap in the file, or --count N")
     first = propose(sweep, [])
     assert first is not None  # a sweep without values is refused when it is read
     checked(sweep, first)
@@ -150,7 +150,7 @@ def _alone(place: SweepFolder) -> Iterator[None]:
     """Two controllers of one sweep would start every trial twice."""
     lock = try_lock(place.path / "lock")
     if lock is None:
-        raise HscError(f"{place.path}: another hsc sweep is at work there")
+        raise HscError(f"{place.path}: another hsc sweep is running there")
     try:
         yield
     finally:

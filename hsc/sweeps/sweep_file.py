@@ -101,15 +101,13 @@ def read_sweep(path: str | Path) -> Sweep:
     try:
         content = yaml.safe_load(Path(path).read_text())
     except OSError as error:
-        raise HscError(f"{path}: no such sweep file; sweeps/ holds the ones that come with hsc") from error
+        raise HscError(f"{path}: no such sweep file; those that come with hsc are in sweeps/") from error
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise HscError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from error
     try:
         return parse_sweep(content, Path(path).stem)
     except RecursionError as error:
-        raise HscError(
-            f"{path}: something in it holds itself (an anchor such as &a that is used below itself)"
-        ) from error
+        raise HscError(f"{path}: it contains itself (an anchor such as &a that is used below itself)") from error
 
 
 def parse_sweep(content: Any, name: str) -> Sweep:
@@ -117,7 +115,7 @@ def parse_sweep(content: Any, name: str) -> Sweep:
     if not isinstance(content, Mapping):
         raise HscError("sweep: the file must hold a mapping of keys, such as `method: grid`")
     if content.get("metric") is None:
-        raise HscError("sweep: metric: say what to improve, such as {name: val/enhanced/lpips, goal: minimize}")
+        raise HscError("sweep: metric: name what to improve, such as {name: val/enhanced/lpips, goal: minimize}")
     sweep = build(Sweep, dict(content), "sweep")
     sweep.name, sweep.content = sweep.name or name, content
     if not sweep.command and not sweep.program:
@@ -145,7 +143,7 @@ def _check_macros(sweep: Sweep) -> None:
                 )
     for word in words:
         if "train" in words and word in UNREADABLE_BY_TRAIN:
-            raise HscError(f"sweep: command: hsc train reads no {word}; write ${{args}} or ${{args_json_file}}")
+            raise HscError(f"sweep: command: hsc train does not support {word}; write ${{args}} or ${{args_json_file}}")
 
 
 def _check_method(sweep: Sweep) -> None:

@@ -94,7 +94,7 @@ class StageCheckpoints(StepCallback):
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
         if self._received or self._validating:
             raise KeyboardInterrupt
-        say(f"{self.stage}: finishes this step and saves; Ctrl-C again ends at once")
+        say(f"{self.stage}: finishing this step and saving; press Ctrl-C again to exit at once")
         self._received = self._interrupted = True
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
@@ -151,7 +151,7 @@ def newest_checkpoint(folder: Path) -> tuple[Path, int] | None:
             return place, steps
         aside = place.with_name(f"{place.name}.damaged")
         rank_zero_only(os.replace)(place, aside)
-        say(f"{folder.name}: {place} is damaged and set aside as {aside.name}; goes on from what was saved before it")
+        say(f"{folder.name}: {place} is damaged and was renamed to {aside.name}; continuing from the one before")
     return None
 
 
@@ -198,7 +198,9 @@ def _diverged(trainer: pl.Trainer, module: TrainableModule, name: str, what: str
         lower.append(f"adversarial.learning_rate (now {stage.adversarial.learning_rate:g})")
     advice = f"lower {' or '.join(lower)}" + ("" if stage.grad_clip else ", or set grad_clip to 1, which is 0 now")
     kept = next((folder / file for file in (LAST, PREVIOUS) if (folder / file).exists()), None)
-    rest = f"{kept} is from before, and the same command goes on from it" if kept else "no checkpoint was saved before"
+    rest = (
+        f"{kept} was saved before that; the same command resumes from it" if kept else "no checkpoint was saved before"
+    )
     return HscError(f"{name}: {what}: {advice}; {rest}")
 
 

@@ -51,8 +51,8 @@ def check_judge_independence(config: Config) -> None:
             family = load_judge(reporter).family
             if family in taught_by:
                 raise HscError(
-                    f"config: judges.{key}: {reporter!r} is of the family ({family}) of the judge that trains "
-                    f"{taught_by[family]!r}, so it cannot also report; name another, or none"
+                    f"config: judges.{key}: {reporter!r} is of the same family ({family}) as the judge of the "
+                    f"loss {taught_by[family]!r}, so it cannot report; name another, or none"
                 )
 
 

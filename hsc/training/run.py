@@ -56,7 +56,7 @@ def train(files: Sequence[str | Path], overrides: Sequence[str] = (), verbosity:
         config, folder = run_folder(config)
         with (
             run_output(config, terminal, shows_no_bar(config)) as output,
-            run_lock(folder, experiment, lambda: say(f"waits for the same training in {folder}")),
+            run_lock(folder, experiment, lambda: say(f"waiting for the same training in {folder}")),
         ):
             (_fast_dev_run if is_fast_dev_run(config) else _train)(config, folder, output)
         for line in _summary(config, folder, time.monotonic() - began):
@@ -98,7 +98,7 @@ def _summary(config: Config, folder: Path, seconds: float) -> list[str]:
     """What has come of a run, and the command that looks at it."""
     lines = [f"finished after {duration(seconds)}"]
     if is_fast_dev_run(config):
-        return [*lines, "fast_dev_run: every stage trains and validates; nothing of it is kept"]
+        return [*lines, "fast_dev_run: every stage trains and validates; nothing is kept"]
     codec, prior = folder / CODEC, folder / PRIOR
     lines += [f"{file.stem}: {file}" for file in (codec, prior) if file.exists()]
     if codec.exists():
@@ -185,7 +185,7 @@ def run_lock(folder: Path, experiment: str, waiting: Callable[[], None]) -> Iter
         # Seen twice: at first it may be what a killed process has left there, which the new holder is about to replace.
         if other not in (None, experiment) and other == before:
             raise HscError(
-                f"another training works in {folder}: give this one a name= of its own, or wait until that one ends"
+                f"another training is using {folder}: give this one a different name=, or wait until that one ends"
             )
         if other == experiment and not told:
             waiting()

@@ -107,7 +107,9 @@ class _Stage:
     def run(self) -> None:
         """Bring back an earlier result, or reuse another run's, or train."""
         runs, key = Path(self.config.runs), self.identity.key
-        with claim(runs, self.identity, lambda: say(f"{self.name}: waits for another run that trains it")) as finished:
+        with claim(
+            runs, self.identity, lambda: say(f"{self.name}: waiting for another run that is training it")
+        ) as finished:
             if not process_group_is_pending():
                 earlier = from_first_process(lambda: restore_earlier(self.folder, key))
                 if earlier is not None:
@@ -133,7 +135,7 @@ class _Stage:
         self.output.doing("preparing networks")
         module = MODULES[stage.module](config, stage, stage_losses(config, name), self.samples_before)
         if checkpoint is not None:
-            say(f"{name}: resumes from {checkpoint} after {steps_before} of {stage.steps} steps")
+            say(f"{name}: resuming from {checkpoint} after {steps_before} of {stage.steps} steps")
         else:
             set_starting_weights(config, name, module, self.start, self.data)
         selection = choose_selection(config, name)
@@ -181,7 +183,7 @@ class _Stage:
         if work != self.folder:
             if checkpoint is None:
                 why = _what_is_new(self.identity, identity_in(self.folder))
-                say(f"{self.name}: {why}; {self.folder} stays as it is until the new one in {work.name} is finished")
+                say(f"{self.name}: {why}; {self.folder} is kept until the new one in {work.name} is finished")
             else:
                 copy_log(self.folder, work)
         write_identity(work, self.identity)
@@ -193,7 +195,7 @@ def _what_is_new(identity: StageIdentity, earlier: StageIdentity | None) -> str:
         return "trained by another version of hsc"
     changed = f"{identity.changes_from(earlier)} changed"
     if identity.prolongs(earlier):
-        return f"{changed}, and it starts over, since {identity.why_not_steady or 'its last checkpoint is gone'}"
+        return f"{changed}, so it starts over: {identity.why_not_steady or 'its last checkpoint is gone'}"
     return changed
 
 
@@ -202,7 +204,7 @@ def _clear(folder: Path, why: str) -> None:
     """Rename a folder whose unfinished stage is not wanted now."""
     aside = set_aside(folder)
     if aside is not None:
-        say(f"{folder.name}: {why}; what was unfinished is kept in {aside}")
+        say(f"{folder.name}: {why}; the unfinished stage is kept in {aside}")
 
 
 def _replace_result(work: Path, folder: Path) -> None:
@@ -224,10 +226,10 @@ def check_stage(config: Config, name: str) -> str:
     for reason in missing_losses(config, name).values():
         if not config.allow_missing_losses:
             raise HscError(
-                f"config: stages.{name}.losses: {reason}; or train without it, which makes another codec: "
+                f"config: stages.{name}.losses: {reason}; or train without it, which gives a different codec: "
                 "allow_missing_losses=true"
             )
-        rank_zero_warn(f"{name}: trains without a loss: {reason}")
+        rank_zero_warn(f"{name}: training without a loss: {reason}")
     stage = config.stages[name]
     if stage.is_adversarial and stage.adversarial.discriminator == "projected":
         weights.locate("lite0")

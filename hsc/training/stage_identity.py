@@ -84,9 +84,9 @@ class StageIdentity:
         if self.best is not None:
             return "it keeps its best weights"
         if self.stage["final_rate"] != 1:
-            return "its learning rate has fallen (with final_rate: 1 it would go on)"
+            return "its learning rate has decayed (with final_rate: 1 it could continue)"
         if self.stage.get("round_after", 1.0) < 1:
-            return "it has gone over to rounding (with round_after: 1 it would go on)"
+            return "it has switched to rounding (with round_after: 1 it could continue)"
         return ""
 
     def prolongs(self, other: "StageIdentity") -> bool:

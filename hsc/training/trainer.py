@@ -37,7 +37,7 @@ SET_BY_HSC = {
     "precision": "set defaults.precision",
     "logger": "set logging.loggers",
     "callbacks": "list them under callbacks, beside trainer",
-    "plugins": "hsc writes its checkpoints with one of its own",
+    "plugins": "hsc writes checkpoints itself",
     "default_root_dir": "set runs and name",
     "max_steps": "set defaults.steps",
     "min_steps": "set defaults.steps",
@@ -53,7 +53,7 @@ SET_BY_HSC = {
     "overfit_batches": "hsc's sampler resumes exactly and has no epochs; set defaults.data.train",
     "use_distributed_sampler": "hsc's sampler shares images out to the processes itself",
     "reload_dataloaders_every_n_epochs": "hsc's sampler resumes exactly and has no epochs",
-    "barebones": "it leaves out what hsc needs; set fast_dev_run or profiler",
+    "barebones": "it disables parts that hsc needs; set fast_dev_run or profiler",
 }
 REFUSED_CALLBACKS: Mapping[type, str] = {
     lightning_callbacks.GradientAccumulationScheduler: "hsc counts its steps by the batch; set defaults.accumulate",
@@ -209,7 +209,7 @@ def _class(path: str) -> type[pl.Callback]:
         raise HscError(f"config: callbacks: {path!r}: must be package.module.Class")
     kind = import_class(f"{module}:{name}", "callback")
     if not (isinstance(kind, type) and issubclass(kind, pl.Callback)):
-        raise HscError(f"config: callbacks: {path}: is no pytorch_lightning.Callback")
+        raise HscError(f"config: callbacks: {path}: is not a pytorch_lightning.Callback")
     return kind
 
 

@@ -41,7 +41,7 @@ def with_model_of(config: Config) -> Config:
         raise HscError(f"config: model_of: {path} does not describe its networks; write them under model:")
     model = model_from_dict(weights_file.describe(path).config)
     if config.model not in (ModelConfig(), model):
-        raise HscError("config: model_of and model: exclude each other; leave out one of them")
+        raise HscError("config: model_of and model: cannot be combined; leave out one of them")
     taken = replace(config, model=model)
     check(taken)
     return taken
@@ -77,16 +77,16 @@ def set_starting_weights(
         fresh = load_start(module, start)
         if config.stages[name].adversarial.freeze_blocks and "decoder.discriminator" in fresh:
             raise HscError(
-                f"config: stages.{name}.adversarial.freeze_blocks: {start} holds no discriminator to keep; start from "
+                f"config: stages.{name}.adversarial.freeze_blocks: {start} contains no discriminator; start from "
                 "NVlabs' .pkl, rosinality's training checkpoint or a prior stage's weights.safetensors, or set it to 0"
             )
-        say(f"{name}: starts from {start}" + (f"; new: {', '.join(fresh)}" if fresh else ""))
+        say(f"{name}: starting from {start}" + (f"; new: {', '.join(fresh)}" if fresh else ""))
     if (full := config.stages[name].init_full) is not None:
         assert isinstance(module, CodecModule)
         load_full_size(module, find_weights(full))
-        say(f"{name}: the full size starts from {full}")
+        say(f"{name}: the full size is initialised from {full}")
     if config.model.linear_path and not (start is not None and holds_eigenfaces(start, module)):
-        say(f"{name}: latents start as principal components of the training faces")
+        say(f"{name}: latents are initialised as principal components of the training faces")
         start_as_eigenfaces(module, data)
 
 
@@ -112,7 +112,7 @@ def load_start(module: nn.Module, path: Path) -> list[str]:
     for name in misfits:
         del common[name]
     if not common:
-        raise HscError(f"{path}: holds nothing that this model could start from")
+        raise HscError(f"{path}: contains no weights that this model could start from")
     module.load_state_dict({name: value.to(own[name].dtype) for name, value in common.items()}, strict=False)
     ignored: tuple[str, ...] = (*COUNTERS, "entropy.gain")
     if isinstance(module, CodecModule):  # has no use for it, and codec files do not hold it
@@ -129,7 +129,7 @@ def load_full_size(module: CodecModule, path: Path) -> None:
     """
     generator, given = module.decoder.generator, load_generator(path)
     if not isinstance(generator, MobileStyleGAN) or not isinstance(given, MobileStyleGAN):
-        raise HscError(f"{path}: is no mobilestylegan, which alone draws two sizes")
+        raise HscError(f"{path}: is not a mobilestylegan; only those have two sizes")
     try:
         generator.take_full_size(given)
     except (RuntimeError, KeyError) as error:

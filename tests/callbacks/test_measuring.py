@@ -85,7 +85,7 @@ def test_other_perceptual_judges_go_on_without_the_missing_one(validate, monkeyp
 
 
 def test_an_unknown_judge_is_an_error(validate):
-    with pytest.raises(HscError, match="no judge is called 'dlip'"):
+    with pytest.raises(HscError, match="unknown judge 'dlip'"):
         validate(BlurCodec(), [IdentityAccuracyCallback("dlip")])
 
 

@@ -272,7 +272,7 @@ REFUSALS = [  # what is put in place of some tensors, or nothing, and what is sa
     ({"mapping.fc0.weight": None}, "without its first layers"),
     ({"synthesis.b4.conv1.weight": torch.tensor(1.0)}, "without its first layers"),
     ({"synthesis.b4.const": None, "synthesis.input.freqs": torch.zeros(4, 2)}, "a StyleGAN3 generator"),
-    ({"synthesis.b4.const": None, "features.0.weight": torch.zeros(1)}, "holds no StyleGAN2 generator"),
+    ({"synthesis.b4.const": None, "features.0.weight": torch.zeros(1)}, "contains no StyleGAN2 generator"),
 ]
 
 
@@ -295,7 +295,7 @@ def test_wrong_content_is_named(tmp_path: Path, changes: dict[str, Tensor | None
 @pytest.mark.parametrize("content", [[1, 2], {"state_dict": None}, {"g_ema": 3}, torch.zeros(2), None])
 def test_checkpoints_of_something_else(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "x.pt")
-    with pytest.raises(HscError, match="holds no StyleGAN2 generator"):
+    with pytest.raises(HscError, match="contains no StyleGAN2 generator"):
         load_generator(tmp_path / "x.pt")
 
 

@@ -63,7 +63,7 @@ def test_checkpoints_of_the_author(tmp_path: Path, form: str) -> None:
 def test_of_the_author_without_a_style_for_up_sampling(tmp_path: Path) -> None:
     student = {key: value for key, value in STUDENT.items() if ".up." not in key}
     torch.save({"student": student, "mapping_net": MAPPING}, tmp_path / "mobile.ckpt")
-    with pytest.raises(HscError, match="whose up-sampling has no style"):
+    with pytest.raises(HscError, match="whose upsampling has no style"):
         load_generator(tmp_path / "mobile.ckpt")
 
 

@@ -105,7 +105,7 @@ def test_a_tensor_is_never_divided(divided: tuple[dict[str, torch.Tensor], list[
 
 
 def test_other_kind_is_named(file: Path) -> None:
-    with pytest.raises(HscError, match="holds weights of kind 'generator' where 'codec' is needed"):
+    with pytest.raises(HscError, match="contains weights of kind 'generator' where 'codec' is needed"):
         weights_file.load(file, "codec")
 
 

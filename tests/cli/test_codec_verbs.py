@@ -86,7 +86,7 @@ def test_decode_gives_the_stored_size_or_the_models(run, codec, codec_file: Path
     assert run("decode", coded, "-o", native, "--side", "40", "--model", codec_file).status == 0
     assert Image.open(native).size == (40, 40)
     both = run("decode", coded, "-o", native, "--side", "40", "--native", "--model", codec_file)
-    both.assert_wrong_usage("--native and --side exclude each other")
+    both.assert_wrong_usage("--native and --side cannot be combined")
     assert run("decode", coded, "--model", codec_file).status == 0
     assert (tmp_path / "face.decoded.png").exists()
 

@@ -86,7 +86,7 @@ def test_mistakes_are_one_line(run, codec_file: Path, faces: Path, tmp_path: Pat
         (("evaluate", codec_file, "--data", tmp_path / "nowhere", *out), "nowhere"),
         (("evaluate", tmp_path / "nowhere", "--data", faces, *out), "no weights"),
         (("evaluate", codec_file, "--data", faces, "--anchors", "bogus", *out), "bogus"),
-        (("evaluate", codec_file, "--data", faces, "--judges", "bogus", *out), "no judge is called 'bogus'"),
+        (("evaluate", codec_file, "--data", faces, "--judges", "bogus", *out), "unknown judge 'bogus'"),
         (("evaluate", codec_file, "--data", faces, "--qualities", "0,9", *out), "has no quality 9"),
         (("compare", tmp_path / "nowhere", *out), "nowhere"),
     ):

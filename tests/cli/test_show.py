@@ -74,8 +74,8 @@ def test_what_cannot_be_shown_is_one_line(run, codec_file: Path, faces: list[Pat
         ((tmp_path / "wide.png",), "not square"),
         ((tmp_path / "nowhere.png",), "no such file"),
         ((faces[0], "-o", faces[0]), "same file"),
-        ((faces[0], "--anchors", "bogus"), "there is no anchor"),
-        ((faces[0], "-o", tmp_path / "layers.txt"), "no kind of picture"),
+        ((faces[0], "--anchors", "bogus"), "unknown anchor"),
+        ((faces[0], "-o", tmp_path / "layers.txt"), "is not an image format"),
     ):
         out = () if "-o" in words else ("-o", tmp_path / "out.png")
         anchors = () if "--anchors" in words else ("--anchors", "")

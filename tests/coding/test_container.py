@@ -146,7 +146,7 @@ def test_any_bytes_are_a_container_or_a_clear_error(data):
         (b"\xb1\0\0\0\0\0\0\0", "without pixels"),
         (b"\xb2\0\0\0\0\0\0", "inside its header"),
         (b"\xb2\0\0\0\0\0\0\0\x09", "without pixels"),
-        (b"\xb2\0\0\0\0\0\x10\0\x10", "long way"),
+        (b"\xb2\0\0\0\0\0\x10\0\x10", "shortest form"),
     ],
 )
 def test_what_is_no_readable_hsc_file_is_refused(data, message):

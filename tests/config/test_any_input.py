@@ -95,7 +95,7 @@ def test_any_file_and_any_word(text: str, word: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("defaults:\n  - base\n  - model: big\n", "Hydra's does; give the files on the command line"),
+        ("defaults:\n  - base\n  - model: big\n", "in Hydra; give the files on the command line"),
         ("defaults:\n", "config: defaults: is empty; write its keys below it, or leave it out"),
         ("model:\n", "config: model: is empty"),
         ("stages: {joint: {data: }}\n", "config: stages.joint.data: is empty"),

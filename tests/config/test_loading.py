@@ -58,12 +58,12 @@ def test_the_resolved_config_loads_to_itself(experiment: Path, tmp_path: Path) -
         ("run=[thirst]", "run: unknown stage 'thirst', did you mean 'first'?"),
         ("run=[first,first]", "run: names stage 'first' twice"),
         ("stages.frist.steps=4000", "unknown stage 'frist', did you mean 'first'?"),
-        ("run=[]", "run: lists no stage"),
+        ("run=[]", "run: is empty"),
         ("model.layers.basic.rows=4", "model.layers: their rows add up to 11, but a 64² stylegan2 has 10"),
         ("model.linear_path=48", "model.linear_path: must be one of 0, 8, 16, 32, 64 (not 48)"),
         ("model.linear_path=256", "model.linear_path: must be from 0 to 128 (not 256)"),
         ("model.lambdas=[0.1,0.2]", "model.lambdas: must fall"),
-        ("stages.first.layers=[middle]", "stages.first.layers: ['middle'] is no prefix"),
+        ("stages.first.layers=[middle]", "stages.first.layers: ['middle'] is not a prefix"),
         ("stages.first.train=[image_head]", "a 'codec' stage has no part 'image_head'"),
         ("defaults.batch_size=0", "config: defaults.batch_size: must be from 1 to 65536 (not 0)"),
         ("stages.first.precision=16-mixed", "stages.first.precision: must be auto, 32-true or bf16-mixed (not"),
@@ -107,7 +107,7 @@ def test_a_key_by_its_former_name_is_refused_with_the_new_one(experiment: Path, 
 
 @pytest.mark.parametrize("key", ["stages.first.distillation", "model.layers.enhanced.grid"])
 def test_a_key_that_is_gone_is_refused(experiment: Path, key: str) -> None:
-    with pytest.raises(HscError, match=rf"{key}: is no longer a field; remove it"):
+    with pytest.raises(HscError, match=rf"{key}: has been removed; delete it"):
         config.load([experiment], [f"{key}=1"])
 
 
@@ -143,7 +143,7 @@ ONLY_CODEC_STAGES = "stages.second.module: only codec stages have a linear path;
     ("words", "message"),
     [
         (["model.generator.architecture=stylegan3"], "must be stylegan2 or mobilestylegan (not stylegan3)"),
-        (["model.generator.full=[8,8,8,8,8,8]"], "only a mobilestylegan draws two sizes"),
+        (["model.generator.full=[8,8,8,8,8,8]"], "only a mobilestylegan has two sizes"),
         ([ARCHITECTURE, CONST], "their rows add up to 10, but a 128² mobilestylegan has 16"),
         ([ARCHITECTURE, CONST, ROWS], "5 widths, but the generator has 6 resolutions"),
         ([ARCHITECTURE, ROWS, WIDTHS], "model.generator.input"),

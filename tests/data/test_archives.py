@@ -48,7 +48,7 @@ def test_links_and_devices_in_tars_are_refused(tmp_path: Path, kind: bytes) -> N
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
         archive.addfile(tar_member("a.jpg"))
         archive.addfile(tar_member("b.jpg", 0, kind, "/etc/passwd"))
-    assert_refused(tmp_path / "a.tar", "is a link or a device|is no plain file")
+    assert_refused(tmp_path / "a.tar", "is a link or a device|is not a plain file")
 
 
 def test_links_in_zips_are_refused(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_clutter_is_ignored_and_other_files_are_passed_over_with_a_line(tmp_path
     clutter = {"__MACOSX/a/._1.png": b"x", ".DS_Store": b"x", "a/.hidden.txt": b"x", "empty/": b""}
     found = read(write_zip(tmp_path / "a.zip", {"b.jpg": b"1"} | clutter | {"read.me": b""}))
     assert found.names == ["b.jpg"]
-    assert capsys.readouterr().err == f"{tmp_path}/a.zip: 1 file that is no picture passed over: read.me\n"
+    assert capsys.readouterr().err == f"{tmp_path}/a.zip: 1 file that is not an image skipped: read.me\n"
 
 
 @pytest.mark.parametrize("read", READERS)

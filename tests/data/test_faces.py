@@ -129,7 +129,7 @@ def test_what_the_file_system_refuses_is_left_out_and_asked_for_again(tmp_path, 
 
         patched.setattr(Faces, "load", refused)
         assert without_broken(open_faces(folder)).names == ["0.png", "2.png"]
-    assert "leaving out 2 images that the file system does not give: 1.png, 4.png" in capsys.readouterr().err
+    assert "leaving out 2 unreadable images: 1.png, 4.png" in capsys.readouterr().err
     assert without_broken(open_faces(folder)).names == ["0.png", "1.png", "2.png"]
     (folder / "nowhere").write_bytes(plain(4))
     assert "4.png" in without_broken(open_faces(folder)).names

@@ -45,7 +45,7 @@ def test_a_folder_that_cannot_be_listed_costs_a_line(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(os, "scandir", refusing)
     assert list(files_below(tmp_path)) == ["a.png"]
-    assert capsys.readouterr().err == f"{tmp_path}/locked: cannot be listed (Permission denied), passed over\n"
+    assert capsys.readouterr().err == f"{tmp_path}/locked: cannot be listed (Permission denied), skipped\n"
 
 
 def test_names_are_told_apart_and_lead_to_their_files(tmp_path: Path):
@@ -63,7 +63,7 @@ def test_what_is_passed_over_is_said_once(tmp_path: Path, capsys):
     names = ["b.JPG", "a.png", "._a.png", ".DS_Store", "__MACOSX/c.png", "Thumbs.db", "LICENSE.txt", "x/1", "y/2"]
     for _ in range(2):
         assert pictures_among(names, tmp_path) == ["a.png", "b.JPG"]
-    line = f"{tmp_path}: 4 files that are no pictures passed over: LICENSE.txt, Thumbs.db, x/1, …\n"
+    line = f"{tmp_path}: 4 files that are not images skipped: LICENSE.txt, Thumbs.db, x/1, …\n"
     assert capsys.readouterr().err == line
 
 
@@ -73,6 +73,6 @@ def test_heic_counts_where_it_can_be_read_and_is_named_where_not(tmp_path: Path,
     assert pictures_among(names, tmp_path) == ["IMG_1.HEIC", "a.jpg"]
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     assert pictures_among(names, tmp_path) == ["a.jpg"]
-    assert capsys.readouterr().err == f"{tmp_path}: 1 HEIC photograph passed over: pip install pillow-heif\n"
+    assert capsys.readouterr().err == f"{tmp_path}: 1 HEIC photograph skipped: pip install pillow-heif\n"
     with pytest.raises(HscError, match="holds no images"):
         pictures_among(["IMG_1.HEIC"], tmp_path)

@@ -72,10 +72,10 @@ def test_another_prior_draws_anew(tmp_path, prior, monkeypatch):
 
 def test_generated_faces_without_a_cache(prior, no_cache, capsys):
     assert len(open_faces("generated:2")) == 2
-    assert "going on without the cache" in capsys.readouterr().err
+    assert "continuing without the cache" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("count", ["", "0", "-1", "6e2", "²"])
 def test_a_number_of_faces_must_be_one(prior, count):
-    with pytest.raises(HscError, match=r"give the number of faces to draw, such as generated:600"):
+    with pytest.raises(HscError, match=r"give the number of faces, such as generated:600"):
         resolve_data(f"generated:{count}")

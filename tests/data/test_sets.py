@@ -100,7 +100,7 @@ def test_validation_images_in_another_set_are_left_out_with_a_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"{other}: leaving out 2 validation images of {main}: p.png, …"
     copy = write_set(tmp_path / "copy.zip", {"p.png": noise(9)})
-    with pytest.raises(HscError, match=r"copy\.zip: holds nothing but validation images of .*main\.zip: leave it out"):
+    with pytest.raises(HscError, match=r"copy\.zip: contains only validation images of .*main\.zip: leave it out"):
         split_sets([main, copy], SPECS)
     assert len(split_sets([main, copy], {"train": "*"})["train"]) == 2
 

@@ -188,7 +188,7 @@ def test_unknown_quality_and_unknown_anchor_are_refused():
         JPEG().encode_decode(np.zeros((8, 8, 3), np.uint8), 0)
     with pytest.raises(HscError, match="choose from vvc"):
         load_anchor("h264")
-    with pytest.raises(HscError, match="no anchor: make it a subclass"):
+    with pytest.raises(HscError, match="not an anchor: make it a subclass"):
         load_anchor("hsc.errors:HscError")
 
 

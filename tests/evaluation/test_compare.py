@@ -414,7 +414,7 @@ def test_the_page_begins_with_a_rate_that_another_codec_reaches(tmp_path, undraw
 def test_reader_is_warned_of_generated_faces_and_of_different_images():
     assert warnings_about([curve("a"), curve("b")]) == []
     (warning,) = warnings_about([curve("a", generated=True), curve("b")])
-    assert warning == "a: generated faces: flattering, not comparable"
+    assert warning == "a: generated faces: biased, not comparable"
     warnings = warnings_about([curve("a"), curve("b", data_key="others", images=50)])
     assert "different images" in warnings[0]
     assert "different numbers of images" in warnings[1]
@@ -422,7 +422,7 @@ def test_reader_is_warned_of_generated_faces_and_of_different_images():
 
 
 def test_generated_faces_are_named_in_every_title():
-    assert "generated faces: flattering, not comparable" in svg(drawn("psnr", [curve("a", generated=True), curve("b")]))
+    assert "generated faces: biased, not comparable" in svg(drawn("psnr", [curve("a", generated=True), curve("b")]))
     assert "generated" not in svg(drawn("psnr", [curve("a")]))
 
 

@@ -345,7 +345,7 @@ def test_generated_faces_are_said_to_flatter(codec, tmp_path, judges):
         archive.writestr(".generated-faces", b"")
     evaluate(codec, pictures, tmp_path / "out", judges=("psnr",), qualities=[0])
     content = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert "generated faces: flattering, not comparable" in content["description"]
+    assert "generated faces: biased, not comparable" in content["description"]
     assert all(curve.generated for curve in read_results(tmp_path / "out"))
 
 
@@ -364,7 +364,7 @@ def test_a_folder_as_people_have_them_is_measured(codec, pictures, tmp_path, jud
     assert len(list((tmp_path / "out" / "files").rglob("*.hsc"))) == 23 * 3
     said = capsys.readouterr().err
     assert "leaving out 1 broken images: 004.png" in said
-    assert "passed over: LICENSE.txt" in said
+    assert "skipped: LICENSE.txt" in said
 
 
 def test_images_of_different_sizes_are_refused(codec, pictures, tmp_path, judges):

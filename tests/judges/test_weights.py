@@ -144,7 +144,7 @@ def test_what_cannot_be_fetched_says_where_it_goes(shelf: Path, cache: Path) -> 
     place = cache / "weights" / "own.pth"
     with pytest.raises(HscError, match=re.escape(f"own cannot be fetched: put own.pth (of its authors) at {place}")):
         weights.fetch(["own"])
-    with pytest.raises(HscError, match="no weights are called 'nett'; there are: net, plain, own"):
+    with pytest.raises(HscError, match="unknown weights 'nett'; there are: net, plain, own"):
         weights.fetch(["nett"])
 
 

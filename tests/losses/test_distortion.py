@@ -132,7 +132,7 @@ def test_a_users_own_term_is_named_by_its_path(my_losses, originals) -> None:
 
 def test_an_unknown_term_lists_those_there_are() -> None:
     named = "l1, l2, lpips, lpips_128, lpips_vgg, dists, dists_lite0, landmarks, identity, faceres and arcface"
-    with pytest.raises(HscError, match=f"no loss is called 'ssim'; there are {named}"):
+    with pytest.raises(HscError, match=f"unknown loss 'ssim'; there are {named}"):
         load_losses(["ssim"])
 
 

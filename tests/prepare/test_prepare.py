@@ -120,7 +120,7 @@ def test_other_settings_begin_anew(tmp_path: Path):
     aligned = Aligned({"source": "a.jpg", "faces": []}, [])
     with WorkJournal(tmp_path, "these", gives) as journal:
         journal.append(aligned)
-        with pytest.raises(HscError, match="another process works in"):
+        with pytest.raises(HscError, match="another process is using"):
             WorkJournal(tmp_path, "these", gives)
     with WorkJournal(tmp_path, "these", gives) as journal:
         assert (journal.done, [record["source"] for record in journal.records()]) == (1, ["a.jpg"])

@@ -70,10 +70,10 @@ def test_a_line_now_and_then_says_how_far_the_sweep_is(write_sweep, folder, monk
     monkeypatch.setattr(controller, "SECONDS_BETWEEN_NEWS", 0.05)
     file = write_sweep({"x": {"values": [0.3, 0.4]}, "steps": {"value": 6}, "slow": {"value": 0.05}})
     assert run_hsc("sweep", file, "--dir", folder.path) == 0
-    news = [line for line in capsys.readouterr().out.splitlines() if "trials are over" in line]
-    assert any(line.startswith("0 of 2 trials are over; 000 in only (1 of 1), val/only/lpips ") for line in news)
+    news = [line for line in capsys.readouterr().out.splitlines() if "trials have ended" in line]
+    assert any(line.startswith("0 of 2 trials have ended; 000 in only (1 of 1), val/only/lpips ") for line in news)
     assert any(
-        "1 of 2 trials are over; 001" in line and "best so far 000: val/only/lpips 0.02" in line for line in news
+        "1 of 2 trials have ended; 001" in line and "best so far 000: val/only/lpips 0.02" in line for line in news
     )
 
 

@@ -45,5 +45,5 @@ def test_room_counts_the_scarcer_resource():
     assert room({"CPU": 3}, 1, 0) == 3
     with pytest.raises(HscError, match="too few"):
         room({"CPU": 8}, 1, 1)
-    with pytest.raises(HscError, match="takes something"):
+    with pytest.raises(HscError, match="needs resources"):
         room({"CPU": 8}, 0, 0)

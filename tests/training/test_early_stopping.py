@@ -78,6 +78,6 @@ def test_networks_come_from_the_weights():
     model = with_model_of(config).model
     assert (model.linear_path, list(model.layers)) == (64, ["basic", "middle", "enhanced"])
     assert with_model_of(replace(config, model=model)).model == model
-    with pytest.raises(HscError, match="exclude each other"):
+    with pytest.raises(HscError, match="cannot be combined"):
         with_model_of(replace(config, model=ModelConfig(heads_hidden=8)))
     assert with_model_of(SimpleNamespace(model_of=None)).model_of is None

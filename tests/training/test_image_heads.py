@@ -109,9 +109,12 @@ def test_a_smaller_size_learns_to_draw_the_same_faces(experiment: Path, large: P
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("defaults.data.flips=true", "a mirrored face is not what its W+ draws"),
+        ("defaults.data.flips=true", "a mirrored face does not match its W+"),
         ("stages.head.train=[heads]", "has no part 'heads'"),
-        ("model.generator={architecture: stylegan2, channels: [8, 8, 8, 8, 8]}", "image heads are of a mobilestylegan"),
+        (
+            "model.generator={architecture: stylegan2, channels: [8, 8, 8, 8, 8]}",
+            "only a mobilestylegan has image heads",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused(

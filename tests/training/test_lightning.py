@@ -126,7 +126,7 @@ def test_fast_dev_run_goes_through_all_stages_and_keeps_nothing(new_experiment: 
     assert "basic: starts from" in out
     assert "joint · 3 of 3, step 1 of 6:" in out
     assert "pictures:" not in out, "they are not kept"
-    assert out.splitlines()[-1] == "fast_dev_run: every stage trains and validates; nothing of it is kept"
+    assert out.splitlines()[-1] == "fast_dev_run: every stage trains and validates; nothing is kept"
 
 
 def configured(trainer: dict | None = None, callback: str = "", **arguments) -> Config:
@@ -154,7 +154,7 @@ def test_flags_that_hsc_needs_are_refused_with_what_says_the_same():
         ({}, "pytorch_lightning.callbacks.Nothing", "cannot import the callback"),
         ({}, "no_such_module.Nothing", "cannot import the callback"),
         ({}, "nothing", "must be package.module.Class"),
-        ({}, "torch.nn.Linear", "torch.nn.Linear: is no pytorch_lightning.Callback"),
+        ({}, "torch.nn.Linear", "torch.nn.Linear: is not a pytorch_lightning.Callback"),
         ({}, "pytorch_lightning.callbacks.EarlyStopping", "monitor"),
     ],
 )

@@ -30,7 +30,7 @@ def holder(tmp_path: Path, forkserver: ForkServerContext) -> Iterator[tuple[Base
 
 def test_another_experiment_is_refused_until_the_first_is_dead(holder, tmp_path: Path):
     process, _ = holder
-    refused = pytest.raises(HscError, match=rf"another training works in {tmp_path}: give this one a name= of its own")
+    refused = pytest.raises(HscError, match=rf"another training is using {tmp_path}: give this one a different name=")
     with refused, run_lock(tmp_path, "b", lambda: pytest.fail("waits")):
         pytest.fail("trains")
     assert process.is_alive()
@@ -69,11 +69,13 @@ def test_a_second_start_waits_and_another_experiment_is_turned_away(
     config = (folder / "config.yaml").read_bytes()
     second = start_training(experiment, *words, "defaults.log_every=5", output=str(said))
     other = start_training(experiment, *words, "seed=2", output=str(refusal))
-    wait_for(lambda: said.exists() and f"waits for the same training in {folder}\n" in said.read_text(), "second start")
+    wait_for(
+        lambda: said.exists() and f"waiting for the same training in {folder}\n" in said.read_text(), "second start"
+    )
     other.join(200)
     assert other.exitcode == 1
     assert refusal.read_text() == (
-        f"hsc: another training works in {folder}: give this one a name= of its own, or wait until that one ends\n"
+        f"hsc: another training is using {folder}: give this one a different name=, or wait until that one ends\n"
     )
     assert (folder / "config.yaml").read_bytes() == config
     assert first.is_alive()

@@ -187,7 +187,7 @@ def test_fresh_means_fresh(copy, lines_of: Callable[..., list[str]]):
     ("name", "said"),
     [
         ("encoder.net.stem.weight", r"other.*stem\.weight is \(8, 3, 3, 3\) there and \(16, 3, 3, 3\) in this model"),
-        ("unknown", "holds nothing that this model could start from"),
+        ("unknown", "contains no weights that this model could start from"),
     ],
 )
 def test_weights_that_do_not_fit_are_named(experiment, tmp_path: Path, name: str, said: str):
@@ -204,7 +204,7 @@ def test_weights_that_do_not_fit_are_named(experiment, tmp_path: Path, name: str
         ("stages.joint.init=nowhere", "no weights 'nowhere'"),
         ("stages.joint.data.path=nowhere.zip", "nowhere.zip"),
         ("stages.joint.data.train=90-99", "90-99"),
-        ("stages.joint.losses.basic={sharpness: 1}", "no loss is called 'sharpness'"),
+        ("stages.joint.losses.basic={sharpness: 1}", "unknown loss 'sharpness'"),
         ("stages.joint.betas=[0.9]", "betas"),
         ("stages.basic.quantise=none", r"stages\.basic\.layers: a stage without quantisation"),
         ("stages.prior.layers=[basic]", r"stages\.prior\.layers: a stage without quantisation"),

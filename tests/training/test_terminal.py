@@ -105,7 +105,7 @@ def test_quiet_leaves_only_the_run_folder(experiment, said_in_training: Callable
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("number", "status", "told"), [(signal.SIGINT, 130, "finishes this step and saves"), (signal.SIGTERM, 143, "")]
+    ("number", "status", "told"), [(signal.SIGINT, 130, "finishing this step and saving"), (signal.SIGTERM, 143, "")]
 )
 def test_being_stopped_says_what_was_saved_and_how_to_go_on(
     experiment, said_in_training: Callable[..., str], number: int, status: int, told: str

@@ -45,7 +45,7 @@ class Aligner:
         """
         faces = self._find(image)
         if not faces:
-            raise HscError("no face is found: give a picture of one from the front, upright, not too small")
+            raise HscError("no face found: give an upright, frontal picture of one that is not too small")
         corners = recipe_corners(faces[0].landmarks)
         own = min(MAX_OWN_SIZE, max(8, round(side_of(corners) / 8) * 8))
         return cut_out(image, corners, size or own)

@@ -76,7 +76,7 @@ def _thumbnail(crop: bytes) -> str:
     try:
         image = load_image(io.BytesIO(crop), "a crop")
     except HscError as error:
-        raise HscError(f"the half-done work is damaged ({error}); remove its folder and run again") from error
+        raise HscError(f"the unfinished work is damaged ({error}); remove its folder and run again") from error
     buffer = io.BytesIO()
     image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS).save(buffer, "JPEG", quality=80)
     return base64.b64encode(buffer.getvalue()).decode()

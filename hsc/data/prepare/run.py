@@ -167,8 +167,8 @@ class _Finisher:
     def _nothing_kept(self) -> str:
         for record in self._journal.records():
             for _, face, _ in faces_of(record):
-                return f"no face is kept ({record['source']}: {face['skipped']}); loosen the threshold"
-        return f"no face is found in {len(self._photographs)} photographs of {self._photographs.path}"
+                return f"no face was kept ({record['source']}: {face['skipped']}); loosen the threshold"
+        return f"no face was found in {len(self._photographs)} photographs of {self._photographs.path}"
 
 
 def _line(entry: dict[str, Any]) -> bytes:

@@ -28,7 +28,7 @@ class WorkJournal:
         self._gives = gives
         lock = try_lock(folder / LOCK)
         if lock is None:
-            raise HscError(f"another process works in {folder}: wait for it, or write to another file")
+            raise HscError(f"another process is using {folder}: wait for it, or write to another file")
         self._lock = lock
         self._journal = Journal(folder / JOURNAL, key)
         self._crops = open(folder / CROPS, "a+b")  # noqa: SIM115  closed by close()

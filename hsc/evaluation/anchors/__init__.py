@@ -29,8 +29,8 @@ def _find(name: str) -> type[Anchor]:
     if name in ANCHORS:
         return ANCHORS[name]
     if ":" not in name:
-        raise HscError(f"there is no anchor '{name}': choose from {', '.join(ANCHORS)}, or give package.module:Class")
+        raise HscError(f"unknown anchor '{name}': choose from {', '.join(ANCHORS)}, or give package.module:Class")
     found = import_class(name, "anchor")
     if not (isinstance(found, type) and issubclass(found, Anchor)):
-        raise HscError(f"{name} is no anchor: make it a subclass of hsc.evaluation.anchors.Anchor")
+        raise HscError(f"{name} is not an anchor: make it a subclass of hsc.evaluation.anchors.Anchor")
     return found

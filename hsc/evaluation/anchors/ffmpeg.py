@@ -107,7 +107,7 @@ def _convert(content: bytes, reading: list[str], writing: list[str]) -> bytes:
         finished = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
         if finished.returncode == 0:
             return target.read_bytes()
-    said = finished.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+    said = finished.stderr.decode(errors="replace").strip().splitlines() or ["it printed nothing"]
     raise HscError(f"ffmpeg failed ({said[-1]}); the command was: {' '.join(command)}")
 
 
