@@ -103,6 +103,9 @@ class Measuring:
     def _seconds_of_judges(self, probe: Batch, originals: Tensor, decoded: Tensor) -> float:
         started = time.perf_counter()
         measure_all(self.measures, probe.places, originals, decoded)
+        with torch.no_grad():
+            for judge in self.distances.judges:
+                judge(decoded)
         return time.perf_counter() - started
 
     def load(self, names: Sequence[str]) -> Tensor:

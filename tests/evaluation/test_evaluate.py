@@ -8,6 +8,7 @@ import sys
 import zipfile
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -326,6 +327,27 @@ def test_distances_of_sets_need_many_images(codec, pictures, tmp_path, judges, m
     again = json.loads((out / "results.json").read_text())
     for before, after in zip(first["entries"], again["entries"], strict=True):
         assert after["results"]["kid_colours"] == before["results"]["kid_colours"]
+
+
+def test_the_expected_time_counts_judges_of_sets(pictures, tmp_path, judges, monkeypatch, capsys):
+    from hsc import judges as judges_room
+    from hsc.evaluation import measuring
+    from hsc.metrics import distribution
+
+    clock = [0.0]
+
+    class Slow(Colours):
+        """Takes ten seconds for a picture."""
+
+        def forward(self, image):
+            clock[0] += 10 * len(image)
+            return super().forward(image)
+
+    monkeypatch.setattr(measuring, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr(judges_room, "load_judge", lambda name, device="cpu": Slow())
+    monkeypatch.setattr(distribution, "MINIMUM_IMAGES", 24)
+    evaluate(None, pictures, tmp_path / "out", anchors=("jpeg",), judges=("colours",))
+    assert "measuring 24 faces with jpeg at 7 qualities: about 28 min" in capsys.readouterr().err
 
 
 def test_the_documented_anchor_is_found_and_measured(pictures, tmp_path, judges, monkeypatch):
