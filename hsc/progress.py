@@ -153,6 +153,16 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def number_of(count: int, noun: str) -> str:
+    """
+    >>> number_of(1, "quality"), number_of(2, "quality"), number_of(0, "face")
+    ('1 quality', '2 qualities', '0 faces')
+    """
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count} {noun[:-1]}ies" if noun.endswith("y") else f"{count} {noun}s"
+
+
 def _on_terminal() -> bool:
     # A bar that is there already has standard error: lines go above it, where a second bar would break it.
     return sys.stderr.isatty() and not hasattr(sys.stderr, "rich_proxied_file")

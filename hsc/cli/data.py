@@ -7,6 +7,7 @@ import typer
 
 from hsc.cli.codec import Device
 from hsc.cli.files import Force
+from hsc.progress import number_of
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -85,7 +86,8 @@ def prepare(
     )
     report = make(source, out, settings, workers, force)
     kept = ", ".join(f"{split} {count}" for split, count in report.splits.items())
-    typer.echo(f"{out}: {sum(report.splits.values())} faces of {report.photographs} photographs ({kept})")
+    made, photographs = number_of(sum(report.splits.values()), "face"), number_of(report.photographs, "photograph")
+    typer.echo(f"{out}: {made} of {photographs} ({kept})")
     if report.skipped:
         typer.echo("skipped: " + ", ".join(f"{reason} {count}" for reason, count in report.skipped.items()))
     typer.echo(f"{report.manifest}\n{report.sheet}")

@@ -16,7 +16,7 @@ from hsc.errors import HscError
 from hsc.files import STDIN, STDOUT, is_stream, refuse_overwriting, write_atomically
 from hsc.journal import Journal
 from hsc.parallel import in_order
-from hsc.progress import progress
+from hsc.progress import number_of, progress
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -147,7 +147,7 @@ def run_batches(
                     warn(str(_naming(job.source, result)))
             advance(len(outcomes))
     if failures:
-        raise HscError(f"{failures} of {total} files failed; the reasons are above")
+        raise HscError(f"{failures} of {number_of(total, 'file')} failed; the reasons are above")
 
 
 class Finished:

@@ -114,7 +114,7 @@ def sample(
     from hsc.devices import find_device
     from hsc.images import to_uint8
     from hsc.nets.generator import images_at_a_time
-    from hsc.progress import progress
+    from hsc.progress import number_of, progress
     from hsc.released import find_weights
 
     weights = find_weights(file)
@@ -132,7 +132,7 @@ def sample(
                 faces += [*to_uint8(F.interpolate(generator.synthesis(ws).float(), side, mode="area"))]
                 advance(len(ws))
     write_picture(out, Image.fromarray(_grid(faces, len(faces) // count if sheet else None)))
-    typer.echo(f"{out}: {len(faces)} faces of {side}x{side}")
+    typer.echo(f"{out}: {number_of(len(faces), 'face')} of {side}x{side}")
 
 
 def _sheet_styles(generator: "Generator", sheet: Sheet, z: "Tensor", truncation: float) -> "Tensor":

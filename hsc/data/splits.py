@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from hsc.errors import HscError
+from hsc.progress import number_of
 
 Spec = str | Sequence[str]
 
@@ -39,8 +40,8 @@ def split_names(names: Sequence[str], specs: Mapping[str, Spec]) -> dict[str, li
     for split, selected in chosen.items():
         for name in selected:
             if (other := owner.setdefault(name, split)) != split:
-                shared = len(set(selected) & set(chosen[other]))
-                raise HscError(f"{other} and {split} share {shared} images ({name}, …): make their specs disjoint")
+                shared = number_of(len(set(selected) & set(chosen[other])), "image")
+                raise HscError(f"{other} and {split} share {shared} ({name}, …): make their specs disjoint")
     return chosen
 
 

@@ -10,6 +10,7 @@ from hsc.evaluation.bootstrap import CONFIDENCE, bootstrap_interval, interval_of
 from hsc.evaluation.results import COUNTS, Curve
 from hsc.evaluation.table import TRAINED_NOTE, Cell, Column, Table
 from hsc.metrics.info import MetricInfo
+from hsc.progress import number_of
 
 NOTHING = "–"
 ON_FRONT = "★"
@@ -171,7 +172,7 @@ def quality_table(curve: Curve, metrics: Sequence[str]) -> Table:
         rows.append([*cells, *(_point_cell(curve, metric, place) for metric in measured)])
     columns = [Column("point"), *([Column("bytes")] if curve.pixels else []), Column("bpp")]
     columns += [Column(curve.info(metric).title) for metric in measured]
-    title = f"{curve.name}, means over {curve.images} faces" if curve.images else curve.name
+    title = f"{curve.name}, means over {number_of(curve.images, 'face')}" if curve.images else curve.name
     return Table(f"points_{curve.name}", title, columns, rows, _trained_note([curve], measured))
 
 

@@ -34,7 +34,7 @@ from hsc.judges import Judge, families_in
 from hsc.metrics.cache import remembered
 from hsc.metrics.measures import measure_of
 from hsc.metrics.own import own_metrics
-from hsc.progress import duration, progress
+from hsc.progress import duration, number_of, progress
 
 OUTPUTS = ("results.json", "per_image.*", "layer_gains.csv", "journal.jsonl", "files", "faces", "features")
 JUDGES = ("lpips.alex", "lpips.vgg", "dists", "ms_ssim", "psnr", "dlib", "dlib68", "vgg16")
@@ -134,9 +134,10 @@ def _announce(measuring: Measuring, subjects: Sequence[Subject]) -> None:
     ladders = []
     for subject in subjects:
         layers = f" of {len(subject.layers)} layers" if len(subject.layers) > 1 else ""
-        ladders.append(f"{subject.name} at {len(subject.points)} {'sizes' if subject.by_size else 'qualities'}{layers}")
+        points = number_of(len(subject.points), "size" if subject.by_size else "quality")
+        ladders.append(f"{subject.name} at {points}{layers}")
     images = sum(len(batch.names) for batch in measuring.batches)
-    words = f"measuring {images} faces with {', '.join(ladders)}: about {duration(seconds)}"
+    words = f"measuring {number_of(images, 'face')} with {', '.join(ladders)}: about {duration(seconds)}"
     print(words, file=sys.stderr, flush=True)
 
 
@@ -149,7 +150,10 @@ def _reached(subjects: Sequence[Subject], rows: Sequence[Row]) -> tuple[list[Sub
         if count == images[codec, target]:
             leave_out(f"{codec}, {target}", "its smallest files are larger")
         else:
-            print(f"{codec}, {target}: for {count} images its smallest, larger files stand in", file=sys.stderr)
+            print(
+                f"{codec}, {target}: for {number_of(count, 'image')} its smallest, larger files stand in",
+                file=sys.stderr,
+            )
     for subject in subjects:
         if subject.by_size:
             subject.points = tuple(

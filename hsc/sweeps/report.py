@@ -25,6 +25,7 @@ from hsc.evaluation.report import (
 from hsc.evaluation.runs import stages_of
 from hsc.evaluation.table import TRAINED_NOTE, Cell, Column, Table
 from hsc.files import write_atomically
+from hsc.progress import number_of
 from hsc.sweeps.figures import distortions, learning_chart, parallel_coordinates, rate_curves, trained_on
 from hsc.sweeps.importance import importances
 from hsc.sweeps.results import Result, best, read_results, rows, write_tables
@@ -121,8 +122,8 @@ def build_page(
     parts = {
         "TITLE": html.escape(f"Sweep {sweep.name}"),
         "LEAD": html.escape(
-            f"{len(results)} trials by {sweep.method}, the best first. The {goal} {sweep.metric.name} that a trial "
-            "reached in its last stage counts; its other values are of the same validation."
+            f"{number_of(len(results), 'trial')} by {sweep.method}, the best first. The {goal} {sweep.metric.name} "
+            "that a trial reached in its last stage counts; its other values are of the same validation."
         ),
         "WARNINGS": "",
         "CONTROLS": "",

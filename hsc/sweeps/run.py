@@ -13,6 +13,7 @@ import yaml
 
 from hsc.errors import HscError
 from hsc.files import claim_folder, refuse_overwriting, try_lock, write_atomically
+from hsc.progress import number_of
 from hsc.sweeps.command import checked
 from hsc.sweeps.controller import Controller
 from hsc.sweeps.launchers import Launcher, Processes, RayCluster, end_leftover
@@ -115,7 +116,7 @@ def preview(sweep: Sweep, settings: Settings) -> list[str]:
     while len(known) < number and (values := propose(sweep, known)) is not None:
         lines.append(shlex.join(checked(sweep, values)))
         known.append(Result(Trial(len(known), values)))
-    return [*lines, f"{planned(sweep, settings)} trials by {sweep.method}; best {sweep.metric.name} wins"]
+    return [*lines, f"{number_of(planned(sweep, settings), 'trial')} by {sweep.method}; best {sweep.metric.name} wins"]
 
 
 def _run(place: SweepFolder, say: Callable[[str], None]) -> SweepFolder:
@@ -123,7 +124,7 @@ def _run(place: SweepFolder, say: Callable[[str], None]) -> SweepFolder:
     settings = Settings(**kept["settings"])
     with _alone(place):
         _recover(sweep, place)
-        say(f"sweep {sweep.name}: {planned(sweep, settings)} trials by {sweep.method}, in {place.path}")
+        say(f"sweep {sweep.name}: {number_of(planned(sweep, settings), 'trial')} by {sweep.method}, in {place.path}")
         launcher = _launcher(settings)
         Controller(sweep, place, launcher, kept["identity"], planned(sweep, settings), settings.retries, say).run()
     return place

@@ -42,7 +42,7 @@ def test_no_validation(folder):
 
 
 def test_overlap_is_refused(folder):
-    with pytest.raises(HscError, match="share 1 images"):
+    with pytest.raises(HscError, match="share 1 image "):
         FaceDataModule(str(folder), 8, train="0-30", validation="30-46").train_dataloader()
 
 
