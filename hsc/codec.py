@@ -1,4 +1,4 @@
-"""The codec at work: faces to files and back, every prefix of a file decodable.
+"""The codec: faces to files and back, with every prefix of a file decodable.
 
 ```
         analyse                         encode
@@ -8,8 +8,8 @@ image ◀─generator─ W+ ◀─heads─ latents, missing layers filled ◀─
 ```
 `compress` is the first line, `decompress` the second.
 
-Encoder, heads and generator may differ in their last bits from machine to machine; what the two sides must agree on,
-means and scale classes, comes from integer arithmetic (`hsc.nets.entropy_integer`) and a stored table.
+Outputs of encoder, heads and generator may differ in their last bits between machines. Means and scale classes, on
+which encoder and decoder must agree, come from integer arithmetic (`hsc.nets.entropy_integer`) and a stored table.
 """
 
 import hashlib
@@ -42,13 +42,13 @@ from hsc.nets.picture_heads import PictureHeads
 from hsc.nets.quantise import Gain
 from hsc.qualities import Qualities, highest_within
 
-LARGEST_PICTURE = 1 << 27  # pixels that a file may ask for; more would let a few bytes take all memory
+LARGEST_PICTURE = 1 << 27  # pixels that a file may request; more would let a few bytes exhaust the memory
 FILE = bytes | bytearray | memoryview | str | Path  # a single file
 T = TypeVar("T")
 
 
 class DamagedFile(UserWarning):
-    """Some layer of a file is truncated or altered; only the layers before it were decoded."""
+    """A layer of a file is truncated or altered; only the layers before it were decoded."""
 
 
 class OtherModel(HscError):
@@ -71,7 +71,7 @@ class Networks(NamedTuple):
 
 
 class Coded(NamedTuple):
-    """N faces as an encoder knows them."""
+    """N encoded faces, with everything the encoder knows about them."""
 
     files: list[bytes]
     prefix_lengths: Tensor  # int64 [N, layers]: bytes of the file up to each layer
@@ -91,20 +91,20 @@ class Coded(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """N faces as a decoder knows them."""
+    """N decoded faces, as latents."""
 
-    latents: list[Tensor]  # [N, rows, dim] of every layer; of those not sent, what is expected of them
+    latents: list[Tensor]  # [N, rows, dim] of every layer; for layers not sent, their conditional means
     symbols: list[Tensor]  # int64 [N, rows, dim] of every layer, on the CPU; zeros in those not sent
     quality: Tensor  # [N] in levels
-    sizes: list[tuple[int, int]]  # (width, height) that each file gives, in pixels
+    sizes: list[tuple[int, int]]  # (width, height) stored in each file, in pixels
     held: list[int]  # how many layers of each file were read
-    damage: list[str | None]  # what is wrong with each file after those layers
+    damage: list[str | None]  # description of the damage after those layers
 
 
 class Codec(nn.Module):
-    """A trained codec. `hsc.load` makes one from weights, `Codec.export` from networks in training.
+    """A trained codec. `hsc.load` loads one from weights, `Codec.export` makes one from networks in training.
 
-    `compress` encodes faces to files, `decompress` decodes files to pictures. Their steps can be called one by one:
+    `compress` encodes faces to files, `decompress` decodes files to pictures. Their steps can be called separately:
     `analyse` (pictures → latents) and `encode` (latents → files), `decode` (files → latents) and `synthesise`
     (latents → pictures). All run on the codec's device: `codec.to("cuda")`. Decoded latents are the same on every
     device; pixels may differ in their last bits.
@@ -112,10 +112,10 @@ class Codec(nn.Module):
     Attributes:
         layers: Names of the layers, in coding order.
         size: Side in pixels of the codec's own pictures; others are resized.
-        full_size: Side of the larger pictures that it can draw from the same files; 0 where it draws none.
-        num_qualities: Trained levels. Quality 0 has the fewest bytes, `num_qualities - 1` the most; fractions lie
-            between two levels.
-        card: What is known of the weights, such as `bytes_per_face` at each level.
+        full_size: Side of the larger pictures that it can decode from the same files; 0 if it has no such size.
+        num_qualities: Number of trained levels. Quality 0 has the fewest bytes, `num_qualities - 1` the most;
+            fractions lie between two levels.
+        card: Information about the weights, such as `bytes_per_face` at each level.
     """
 
     def __init__(
@@ -153,25 +153,25 @@ class Codec(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the codec is."""
+        """The device of the networks."""
         return next(self.heads.parameters()).device
 
     @property
     def default_quality(self) -> int:
-        """The level whose files, where they were measured, come nearest to 100 bytes; else the middle one."""
+        """The level whose measured files are nearest to 100 bytes; the middle level if there is no measurement."""
         return self._qualities.default
 
     @property
     def _qualities(self) -> Qualities:
-        """The qualities that there are, and what is known of them."""
+        """The qualities and their measured sizes."""
         return Qualities(self.num_qualities, self.card.get("bytes_per_face"))
 
     @cached_property
     def model_id(self) -> int:
-        """16 bits, stored in every file, that identify the weights it decodes with.
+        """16 bits, stored in every file, that identify the weights needed to decode it.
 
-        With a linear path these are the code's: any decoder that draws from the same pictures reads the same files.
-        Otherwise heads and generator count, too.
+        With a linear path they depend on the code alone, so files can be decoded by any decoder trained for it. Without
+        one they depend on heads and generator as well.
         """
         digest = hashlib.sha256()
         _, gain, heads, generator = self.networks
@@ -200,19 +200,19 @@ class Codec(nn.Module):
         Args:
             faces: A PIL image, a path, a uint8 array [H, W, 3], or a tensor [3, H, W], uint8 or floating-point in
                 [-1, 1]; or a list of these, an array [N, H, W, 3] or a tensor [N, 3, H, W]. They are square crops of
-                aligned faces of any size: the codec resizes them, and the file keeps the size for the decoder.
+                aligned faces of any size: the codec resizes them, and the file stores the size for the decoder.
             quality: 0 to `num_qualities - 1`, fractions included; by default the level nearest to 100 bytes.
             layers: How many of the first layers to code; by default all.
-            bytes: In place of `quality`: the highest quality whose file has at most so many bytes, for each face.
+            bytes: Instead of `quality`: use the highest quality whose file has at most this many bytes, for each face.
             value_range: (black, white) of floating-point tensors that are not in [-1, 1].
 
         Returns:
             The file as `bytes` for a single picture, a list of files otherwise.
 
         Raises:
-            HscError: For pictures that are not square; for floats outside their range or, without `value_range`, wholly
-                within [0, 1], which might mean that range; and for a quality, a number of layers or a number of bytes
-                that the codec does not have.
+            HscError: For pictures that are not square; for floats outside their range or, without `value_range`, all
+                within [0, 1], where the range is ambiguous; and for a quality, a number of layers or a number of bytes
+                that the codec does not support.
 
         Examples:
             >>> file = codec.compress("face.png", bytes=120)
@@ -242,21 +242,21 @@ class Codec(nn.Module):
 
         Args:
             files: A file, as `bytes` or as a path, or a list of them.
-            layers: How many of the first layers to decode, at most; by default all that a file holds.
-            native: Give pictures of the codec's own size, not of the size stored in the file.
-            strict: Raise for a truncated or altered file; else the layers before the damage are decoded.
-            side: Give square pictures of this many pixels a side. Above the codec's own size they are drawn at its full
-                size, where it has one, and resized.
+            layers: Decode at most this many of the first layers; by default all layers in the file.
+            native: Return pictures of the codec's own size instead of the size stored in the file.
+            strict: Raise for a truncated or altered file; otherwise the layers before the damage are decoded.
+            side: Return square pictures of this many pixels a side. Above the codec's own size they are decoded at its
+                full size, if it has one, and resized.
 
         Returns:
             A float32 tensor [3, H, W] in [-1, 1] on the codec's device for a single file, a list of them otherwise.
 
         Raises:
-            HscError: For bytes that are no file of this codec (`OtherModel` says whose they are), that hold no intact
-                layer, or that ask for a picture of more than 2^27 pixels.
+            HscError: For bytes that are not a file of this codec (`OtherModel` names the codec), that have no intact
+                layer, or that request a picture of more than 2^27 pixels.
 
         Warns:
-            DamagedFile: Where layers were not decoded because they are truncated or altered.
+            DamagedFile: If layers were not decoded because they are truncated or altered.
 
         Examples:
             >>> picture = codec.decompress(file, layers=1)
@@ -277,15 +277,15 @@ class Codec(nn.Module):
         return pictures[0] if single else pictures
 
     def analyse(self, faces: Tensor) -> list[Tensor]:
-        """The first step of `compress`: pictures [N, 3, S, S] in [-1, 1] → latents, one [N, rows, dim] a layer.
+        """The first step of `compress`: pictures [N, 3, S, S] in [-1, 1] → latents, one [N, rows, dim] per layer.
 
-        Pictures of another size than the codec's are resized. Differentiable. Raises HscError where a picture is not
-        square or a latent not finite.
+        Pictures of another size than the codec's are resized. Differentiable. Raises HscError if a picture is not
+        square or a latent is not finite.
         """
         with torch.autocast(self.device.type, enabled=False):
             small = self._at_own_size(faces).contiguous(memory_format=torch.channels_last)
             latents: list[Tensor] = self.encoder(small)
-        if not torch.stack([layer.isfinite().all() for layer in latents]).all():  # asks the device once
+        if not torch.stack([layer.isfinite().all() for layer in latents]).all():  # one synchronisation with the device
             raise HscError("the encoder's output is not finite: an image contains NaN, or training has diverged")
         return latents
 
@@ -301,16 +301,16 @@ class Codec(nn.Module):
         """The second step of `compress`: quantise and code the latents of the first len(latents) layers.
 
         Args:
-            latents: [N, rows, dim] of each layer to be coded, as `analyse` gives them.
+            latents: [N, rows, dim] of each layer to be coded, as returned by `analyse`.
             quality: As for `compress`, one for all or one for each face.
-            bytes: In place of `quality`: the most bytes of a file.
-            sizes: (width, height) in pixels that each file is to be shown at; by default the codec's own.
+            bytes: Instead of `quality`: the maximum size of a file.
+            sizes: (width, height) in pixels at which each file should be displayed; by default the codec's own.
 
         Returns:
-            The files, and everything known on the way.
+            The files, with symbols, bits and sizes of their prefixes.
 
         Raises:
-            HscError: For a quality or a number of bytes that the codec does not have, and sizes beyond 65,535.
+            HscError: For a quality or a number of bytes that the codec does not support, and sizes beyond 65,535.
         """
         count = len(latents[0])
         sizes = sizes or [(self.size, self.size)] * count
@@ -336,15 +336,15 @@ class Codec(nn.Module):
 
     @torch.no_grad()
     def decode(self, files: Sequence[bytes] | Coded, layers: int | None = None, strict: bool = False) -> Decoded:
-        """The first step of `decompress`: files → the latents of all layers; those not sent are expected ones.
+        """The first step of `decompress`: files → the latents of all layers; those not sent are conditional means.
 
         Args:
-            files: N files, or what `encode` gave: then nothing is read again.
-            layers: How many of the first layers to decode, at most.
+            files: N files, or the result of `encode`, which need not be parsed again.
+            layers: Decode at most this many of the first layers.
             strict: Raise for a truncated or altered file.
 
         Returns:
-            Latents and symbols of all layers, and what the files say of themselves.
+            Latents and symbols of all layers, and the headers' qualities and sizes.
 
         Raises:
             HscError: As `decompress`.
@@ -376,9 +376,9 @@ class Codec(nn.Module):
     ) -> Tensor:
         """The second step of `decompress`: latents of all layers → pictures [N, 3, size, size], differentiably.
 
-        quality: [N] or one for all, in levels. full: pictures of `full_size`, where the codec draws them. fast: in
-        bfloat16 where the device computes it, as `decompress` does; this moves a picture less (66 dB) than rounding to
-        8 bits does (59 dB). Values may lie slightly outside [-1, 1].
+        quality: [N] or one for all, in levels. full: pictures of `full_size`, if the codec has one. fast: use bfloat16
+        if the device supports it, as `decompress` does; this changes a picture less (66 dB) than rounding to 8 bits
+        does (59 dB). Values may lie slightly outside [-1, 1].
         """
         if not isinstance(quality, Tensor):
             quality = torch.full((len(latents[0]),), float(quality), device=self.device)
@@ -388,7 +388,7 @@ class Codec(nn.Module):
 
     @torch.no_grad()
     def pictures(self, decoded: Decoded, native: bool = False, side: int | None = None) -> Iterator[Tensor]:
-        """Decoded faces as `decompress` gives them, [3, H, W] in [-1, 1], each made when it is asked for.
+        """Decoded faces as returned by `decompress`, [3, H, W] in [-1, 1], synthesised lazily.
 
         native, side: as for `decompress`. Raises HscError for a picture of more than 2^27 pixels.
         """
@@ -403,7 +403,7 @@ class Codec(nn.Module):
                     "(native=True, --native)"
                 )
             one = slice(index, index + 1)
-            if large[index]:  # one at a time, for they take much memory
+            if large[index]:  # one at a time, to save memory
                 latents = [layer[one] for layer in decoded.latents]
                 drawn = self.synthesise(latents, decoded.quality[one], full=True, fast=True)
             else:

@@ -1,7 +1,7 @@
-"""Every field of an experiment's YAML, with its default, what it may be, and a line on what it does.
+"""Every field of an experiment's YAML, with its type, default and a short description.
 
 `stages:` is a mapping of named stages that each inherit from `defaults:`; `run:` lists the order in which they are
-trained. A number's range stands in its type; what fields must be to each other is in `checks`.
+trained. The range of a number is part of its type; constraints between fields are in `checks`.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ Beta = Annotated[float, Range(0, 1, below=True)]
 
 
 def _texts(what: str) -> BeforeValidator:
-    """Of a text or a list of texts."""
+    """Validate a text or a list of texts."""
 
     def check(value: Any) -> Any:
         parts = value if isinstance(value, list) else [value]
@@ -37,16 +37,16 @@ def _texts(what: str) -> BeforeValidator:
 
 
 Split = Annotated[Any, _texts("a range of names, a glob, a file of names, a percentage")]
-"""A text of `hsc.data.splits`, or a list of them."""
+"""A split of `hsc.data.splits`, or a list of them."""
 
 Sets = Annotated[Any, _texts("a folder, a zip")]
 """A path of `hsc.data.sets`, or a list of them."""
 
 
 MOBILE_STYLEGAN_ROWS = 16
-# The last before a smaller size's image head, which learn with it; those before serve all sizes.
+# The last layers before a smaller size's image head, trained with it; earlier layers are shared by all sizes.
 MOBILE_STYLEGAN_OWN_LAYERS = 2
-LARGEST_LINEAR_PATH = 128  # pixels on a side: components of larger faces take gigabytes, and are no better
+LARGEST_LINEAR_PATH = 128  # pixels on a side: components of larger faces take gigabytes and are no better
 
 
 class Section:
@@ -66,16 +66,16 @@ class GeneratorConfig(Section):
     )
     """Widths from 4² to full size (stylegan2; 5: 64², 6: 128²) or to half of it (mobilestylegan; 5: 128², 8: 1024²)."""
     z_dim: Width = 128
-    """Numbers in the Gaussian input of the mapping network."""
+    """Dimensions of the Gaussian input of the mapping network."""
     w_dim: Width = 128
-    """Numbers in one row of W+."""
+    """Dimensions of one row of W+."""
     mapping_layers: Annotated[int, Range(0, 64)] = 4
-    """Depth of the mapping network; 0: there is none, as in a codec, which draws from W+ alone."""
+    """Depth of the mapping network; 0: none, as in a codec, which synthesises from W+."""
     input: Literal["const", "style"] = "style"
     """stylegan2's 4×4 input: "const" (imported checkpoints) or "style" (const + an affine map of W+'s first row)."""
     full: list[Width] = field(default_factory=list)
-    """mobilestylegan: widths of a second, larger size that is drawn from the same W+ (8 of them: 1024²); all but the
-    last two of `channels` are shared. Empty: none."""
+    """mobilestylegan: widths of a second, larger size synthesised from the same W+ (8 of them: 1024²); all but the last
+    two of `channels` are shared. Empty: none."""
 
     @property
     def resolutions(self) -> list[int]:
@@ -84,7 +84,7 @@ class GeneratorConfig(Section):
 
     @property
     def num_rows(self) -> int:
-        """Rows of W+: of a mobilestylegan those of 1024² at every size, so that a W+ draws one face at all of them."""
+        """Rows of W+; a mobilestylegan has those of 1024² at every size, so that a W+ gives one face at all sizes."""
         return MOBILE_STYLEGAN_ROWS if self.architecture == "mobilestylegan" else 2 * len(self.channels)
 
 
@@ -117,9 +117,9 @@ class LayerConfig(Section):
     """One layer of the file."""
 
     rows: Annotated[int, Range(1, 20)]
-    """Rows of W+ that the layer carries."""
+    """Rows of the layer: of W+, or of latents with a linear path."""
     dim: Width = 48
-    """Latent numbers for each of its rows."""
+    """Latents per row."""
 
 
 @dataclass
@@ -137,8 +137,8 @@ class ModelConfig(Section):
     heads_hidden: Width = 256
     """Hidden width of the decoder heads."""
     linear_path: Annotated[int, Range(0, LARGEST_LINEAR_PATH)] = 0
-    """Side of the linear path's picture: latents start as principal components of faces this small, from which a
-    mobilestylegan draws; 0: no such path."""
+    """Side of the linear path's picture: latents are initialised as principal components of faces of this size, and the
+    decoded picture conditions a mobilestylegan; 0: no linear path."""
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     entropy: EntropyConfig = field(default_factory=EntropyConfig)
@@ -146,16 +146,16 @@ class ModelConfig(Section):
 
 @dataclass
 class DataConfig(Section):
-    """Aligned faces. Of several sets the first is split; the others are trained on whole, and never validated on."""
+    """Aligned faces. Of several sets the first is split; the others are used whole, for training only."""
 
     path: Sets = MISSING
-    """Folder or zip, looked up as given, then under HSC_DATA (default ../shared/data); generated:N; a list of them."""
+    """Folder or zip, relative to the working folder or HSC_DATA (default ../shared/data); or generated:N; or a list."""
     train: Split = "00000-03999"
     """Training images of the first set: a range of names, a glob, a file of names, a percentage, or a list of these."""
     validation: Split = "04000-04499"
-    """Validation images of the first set, in the same words; never overlapping the training images."""
+    """Validation images of the first set, in the same format; must not overlap the training images."""
     validation_limit: Count = 200
-    """At most this many validation images are decoded and judged at each validation."""
+    """Maximum number of validation images decoded and measured at each validation."""
     flips: bool = True
     """Mirror half of the training images."""
     workers: Annotated[int, Range(0, 256)] = 0
@@ -166,15 +166,15 @@ class DataConfig(Section):
 
 @dataclass
 class AdversarialConfig(Section):
-    """The discriminator of a `prior` stage, which learns to tell generated faces from training faces, and of a `codec`
-    stage that trains `discriminator`: there decoded images from their originals. r1, freeze and ada fields are of the
-    StyleGAN2 discriminator, path fields and style_mixing of priors."""
+    """The discriminator of a `prior` stage (generated against training faces), and of a `codec` stage that trains
+    `discriminator` (decoded images against originals). r1, freeze and ada fields are for the StyleGAN2 discriminator,
+    path fields and style_mixing for priors."""
 
     weight: Annotated[float, Range(0, 10**6, above=True)] = 1.0
     """Weight of the generator's adversarial loss."""
     discriminator: Literal["stylegan2", "projected"] = "stylegan2"
     """"stylegan2" (learns from pixels; R1, adaptive augmentation) or "projected" (small heads on frozen features of
-    images of 64² or more; hinge loss, DiffAugment): converges within fewer images."""
+    images of 64² or more; hinge loss, DiffAugment), which needs fewer images to converge."""
     learning_rate: Rate = 0.002
     """Adam's rate for the discriminator."""
     betas: Annotated[list[Beta], Field(min_length=2, max_length=2)] = field(default_factory=lambda: [0.0, 0.99])
@@ -184,17 +184,17 @@ class AdversarialConfig(Section):
     r1_every: Count = 16
     """Steps between two R1 penalties."""
     path_weight: Weight = 0.0
-    """Weight of path-length regularisation (StyleGAN2: 2); it pays from about a million images on; 0: left out."""
+    """Weight of path-length regularisation (StyleGAN2: 2); useful from about a million images on; 0: off."""
     path_every: Count = 4
     """Steps between two path-length penalties."""
     freeze_blocks: Annotated[int, Range(0, 9)] = 0
-    """Blocks of the discriminator, from full size down, that keep their weights: freeze-D, for few faces."""
+    """Frozen blocks of the discriminator, from full size down (freeze-D, for few faces)."""
     style_mixing: Share = 0.5
     """Probability of mixing two styles in a generated image."""
     ada_target: Share = 0.6
-    """Adaptive augmentation keeps the mean sign of the discriminator's output on real images here; 0 turns it off."""
+    """Target of adaptive augmentation for the mean sign of the discriminator's output on real images; 0: off."""
     ada_kimg: Annotated[float, Range(0, 10**6, above=True)] = 100.0
-    """Thousands of images in which the augmentation probability can go from 0 to 1."""
+    """Thousands of images over which the augmentation probability can rise from 0 to 1."""
 
 
 @dataclass
@@ -202,37 +202,38 @@ class StageConfig(Section):
     """One training phase."""
 
     module: Literal["prior", "image_head", "codec"] = "codec"
-    """"prior" (the generator, against a discriminator), "image_head" (a smaller size of a generator, from faces that it
-    drew) or "codec" (rate–distortion)."""
+    """Stage type: "prior" (the generator, against a discriminator), "image_head" (a smaller size of a generator, from
+    its samples) or "codec" (rate–distortion)."""
     train: list[Part] = field(default_factory=lambda: ["encoder", "gain", "entropy", "heads"])
-    """Parts that learn; the others are frozen. Of: encoder, gain, entropy, heads, generator, full (the layers of the
+    """Parts to train; the others are frozen. Any of encoder, gain, entropy, heads, generator, full (the layers of the
     generator's full size), image_head, mapping, discriminator.
-    A codec stage learns against a discriminator only where it names it here."""
+    A codec stage is adversarial only if it lists the discriminator here."""
     layers: list[str] = field(default_factory=list)
-    """Prefix of the layers that is trained; empty: all."""
+    """Prefix of the layers to train; empty: all."""
     layer_weights: dict[str, Weight] = field(default_factory=dict)
     """Weight of each layer's term in the objective; default 1."""
     losses: dict[str, dict[str, Weight]] = field(default_factory=dict)
     """For each layer the weight of each task, such as {basic: {landmarks: 1, lpips: 1}}."""
     styles: Weight = 0.0
-    """Weight of the squared distance between a row of the decoded W+ and of the W+ that the face was drawn from; for
-    generated faces, as `hsc data sample` writes them. Without other tasks no image is decoded, which is fast."""
+    """Weight of the squared distance per row between the decoded W+ and the known W+ of a generated face (from
+    `hsc data sample`). Without other tasks no image is decoded, which is fast."""
     quantise: Literal["none", "noise", "round"] = "noise"
-    """"none" (latents pass as they are), "noise" (rate from noise, reconstruction from rounding) or "round" (both)."""
+    """Quantisation: "none" (latents pass unchanged), "noise" (rate with noise, reconstruction with rounding) or "round"
+    (both)."""
     round_after: Share = 1.0
-    """Fraction of the steps after which "noise" becomes "round"."""
+    """Fraction of the steps after which "noise" switches to "round"."""
     prefixes: Literal["sample", "all"] = "sample"
     """"sample": each image of a batch is decoded from one prefix drawn at random (cheap); "all": from every prefix."""
     decode_with: Decoder = "generator"
-    """What decodes faces: the "generator"; "linear", the linear path alone, whose picture is enlarged, to train a code
-    quickly, before the decoder that will draw from it; or the generator's "full" size, whose images are compared at
-    that size with faces of so many pixels, and by their averages with smaller ones."""
+    """Decoder used in training: the "generator"; "linear", the linear path alone with its picture enlarged, to train a
+    code quickly before its decoder; or the generator's "full" size, whose images are compared at that size with faces
+    of at least as many pixels, and after averaging with smaller ones."""
     steps: Count = 1000
     """Optimisation steps."""
     batch_size: Annotated[int, Range(1, 65536)] = 32
     """Images in a step, over all processes."""
     accumulate: Annotated[int, Range(1, 65536)] = 1
-    """Parts in which a process computes its images of a step, to need less memory; gradients add up."""
+    """Gradient accumulation: number of parts in which a process computes its images of a step, to save memory."""
     learning_rate: Rate = 1e-3
     """Adam's peak rate; multiplied by `lr_scale` for single parts."""
     lr_scale: dict[Part, Annotated[float, Range(0, 1000)]] = field(default_factory=dict)
@@ -240,17 +241,17 @@ class StageConfig(Section):
     warmup: Annotated[int, Range(0, 10**9)] = 100
     """Steps of linear warm-up."""
     final_rate: Share = 0.05
-    """The rate falls along a cosine to this fraction of its peak."""
+    """Fraction of the peak to which the learning rate decays along a cosine."""
     betas: Annotated[list[Beta], Field(min_length=2, max_length=2)] = field(default_factory=lambda: [0.9, 0.99])
     """Adam's β₁ and β₂."""
     grad_clip: Weight = 1.0
-    """Norm to which gradients are clipped; 0: not clipped."""
+    """Maximum norm of the gradients; 0: no clipping."""
     ema_kimg: Weight = 10.0
     """Half-life of the weights' moving average (EMA), in thousands of images; it is validated and released."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
-    """Lightning's 32-true or bf16-mixed; "auto": bf16-mixed where the device computes it, else 32-true."""
+    """Lightning's 32-true or bf16-mixed; "auto": bf16-mixed if the device supports it, else 32-true."""
     compile: bool = False
-    """Train through torch.compile: faster after some minutes of compiling, where a compiler is at hand."""
+    """Use torch.compile: faster after some minutes of compilation; needs a compiler."""
     validate_every: Count = 500
     """Steps between validations; the last step is always validated."""
     save_every: Count = 250
@@ -258,31 +259,30 @@ class StageConfig(Section):
     log_every: Count = 25
     """Steps between logged training values."""
     patience: Annotated[int, Range(0, 10**9)] = 0
-    """Validations in a row without a better `monitor` after which the stage ends, with its best weights; 0: never."""
+    """Early stopping: validations without a better `monitor` before the stage ends with its best weights; 0: off."""
     monitor: str = "val/enhanced/lpips_vgg"
-    """What tells the best validation, for early stopping and W&B's summary: any value that validation logs."""
+    """Any value logged by validation, which selects the best one for early stopping and W&B's summary."""
     init: str | None = None
-    """Starting weights: a file, released name, run folder, stage:NAME or "fresh"; default the stage before in `run`."""
+    """Initial weights: a file, released name, run folder, stage:NAME or "fresh"; default: previous stage of `run`."""
     init_full: str | None = None
-    """Where the generator's full size starts from: a generator of that size, such as ffhq1024."""
+    """Initial weights of the generator's full size: a generator of that size, such as ffhq1024."""
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     data: DataConfig = field(default_factory=DataConfig)
 
     @property
     def quantises(self) -> bool:
-        """Whether it trains a code, every prefix of which is decoded; others decode all layers at once."""
+        """Whether the stage trains a code and decodes every prefix of it; other stages decode all layers at once."""
         return self.module == "codec" and self.quantise != "none"
 
     def decoded_layers(self, model: ModelConfig) -> list[str]:
-        """The layers up to which faces are decoded: where nothing is sent, the last alone; a prior decodes none."""
+        """The layers up to which faces are decoded: without quantisation only the last; for a prior none."""
         if self.module == "prior":
             return []
         names = list(model.layers)
         return (self.layers or names) if self.quantises else names[-1:]
 
     def tasks(self, model: ModelConfig) -> dict[str, dict[str, float]]:
-        """The weight of each task by layer, without tasks and layers that weigh nothing and those that are not
-        trained."""
+        """The weight of each task by layer, without layers that are not trained and tasks and layers of zero weight."""
         weighing = (name for name in self.decoded_layers(model) if self.layer_weights.get(name, 1.0))
         return {
             name: {task: weight for task, weight in self.losses.get(name, {}).items() if weight} for name in weighing
@@ -290,29 +290,29 @@ class StageConfig(Section):
 
     @property
     def needs_styles(self) -> bool:
-        """Whether its faces must come with the W+ that they were drawn from."""
+        """Whether its faces must come with their W+."""
         return self.module == "image_head" or (self.module == "codec" and self.styles > 0)
 
     @property
     def is_adversarial(self) -> bool:
-        """Whether the stage learns against a discriminator: a prior always, a codec where it trains one."""
+        """Whether the stage is adversarial: a prior always, a codec if it trains a discriminator."""
         return self.module == "prior" or "discriminator" in self.train
 
 
 @dataclass
 class JudgesConfig(Section):
-    """Frozen networks that report at validation. They must not have trained the model."""
+    """Frozen networks used as metrics in validation. They must not be used as losses."""
 
     identity: str = "dlib"
-    """Recogniser of identity accuracy and identity distance; "none": not reported."""
+    """Recogniser for identity accuracy and identity distance; "none": not reported."""
     landmarks: str = "dlib68"
-    """Landmarker of the landmark error; "none": not reported."""
+    """Landmarker for the landmark error; "none": not reported."""
     perceptual: list[str] = field(default_factory=lambda: ["lpips.alex", "lpips.vgg", "psnr"])
-    """Image distances."""
+    """Perceptual distances and pixel metrics."""
     distribution: str = "none"
-    """Feature net of the Fréchet distance and KID, such as vgg16 (needs 500 validation images)."""
+    """Feature network for Fréchet distance and KID, such as vgg16 (needs 500 images); "none": not reported."""
     distribution_faces: Annotated[int, Range(500, 10**6)] = 2000
-    """Faces that a prior samples at each validation, to be compared with as many training faces; at least 500."""
+    """Faces sampled from a prior at each validation and compared with as many training faces."""
 
 
 def _by_name(value: Any) -> Any:
@@ -321,12 +321,12 @@ def _by_name(value: Any) -> Any:
 
 @dataclass
 class CallbackConfig(Section):
-    """A Lightning callback, for every stage; a class path alone is one without arguments."""
+    """A Lightning callback for every stage; a class path alone means no arguments."""
 
     class_path: str
     """package.module.Class, or package.module:Class."""
     init_args: dict[str, Any] = field(default_factory=dict)
-    """Its arguments by name."""
+    """Keyword arguments."""
 
 
 LoggerName = Literal["csv", "wandb", "tensorboard", "mlflow"]
@@ -334,12 +334,12 @@ LoggerName = Literal["csv", "wandb", "tensorboard", "mlflow"]
 
 @dataclass
 class LoggingConfig(Section):
-    """Where values go."""
+    """Loggers."""
 
     loggers: list[LoggerName] = field(default_factory=lambda: ["csv", "wandb"])
-    """Of csv, wandb, tensorboard and mlflow; the last two are extras of hsc. The CSV file is always written."""
+    """Any of csv, wandb, tensorboard and mlflow; the last two need hsc's extras. The CSV file is always written."""
     wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
-    """"auto" (online when logged in, else offline), "online", "offline" or "disabled"."""
+    """W&B mode: "auto" (online when logged in, else offline), "online", "offline" or "disabled"."""
     project: str = "hsc"
     """W&B project."""
     group: str | None = None
@@ -355,17 +355,17 @@ class Config(Section):
     name: str = MISSING
     """Name of the run; its folder is `runs`/`name`."""
     runs: str = "runs"
-    """Where run folders are kept."""
+    """Folder of the run folders."""
     seed: Annotated[int, Range(0, 2**32 - 1)] = 0
-    """Everything random follows from it."""
+    """Seed of all randomness."""
     device: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
     """Lightning's accelerator: auto, cpu, gpu, cuda or mps."""
     devices: Annotated[int, Range(1, 4096)] = 1
-    """Processes (DDP when more than one)."""
+    """Number of processes (DDP if more than one)."""
     title: str = ""
-    """A line for plots and reports."""
+    """One-line title for plots and reports."""
     allow_missing_losses: bool = False
-    """Train without the losses whose judges are missing here, instead of stopping; the weights differ then."""
+    """Train without losses whose judges are missing, instead of stopping; the resulting weights differ."""
     model_of: str | None = None
     """Take `model` from these weights: a released name, a run folder or a file. For fine-tuning."""
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -374,9 +374,9 @@ class Config(Section):
     trainer: dict[str, Any] = field(default_factory=dict)
     """Flags of Lightning's Trainer, such as {fast_dev_run: true} or {profiler: simple}, for every stage."""
     callbacks: list[Annotated[CallbackConfig, BeforeValidator(_by_name)]] = field(default_factory=list)
-    """More Lightning callbacks for every stage, such as my_callbacks.Printer (with its folder on PYTHONPATH)."""
+    """Additional Lightning callbacks for every stage, such as my_callbacks.Printer (with its folder on PYTHONPATH)."""
     defaults: StageConfig = field(default_factory=StageConfig)
-    """What every stage inherits."""
+    """Fields inherited by every stage."""
     stages: dict[str, StageConfig] = field(default_factory=dict)
     """The stages by name."""
     run: list[str] = field(default_factory=list)
@@ -401,5 +401,5 @@ RETIRED: dict[Any, dict[str, str | None]] = {
     },
     Decoder: {"picture": "linear"},
 }
-"""Of a section, former names of its keys; of a choice, of its values: each with the name of now, or None where it is
-gone. An experiment that has one is told so; weights files and checkpoints that have one are read."""
+"""Former names of a section's keys, or of a choice's values, with their current names, or None if removed. They are an
+error in an experiment; weights files and checkpoints that have them can still be read."""

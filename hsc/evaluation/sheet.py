@@ -1,7 +1,7 @@
-"""One picture of what the layers of a face's file show, beside other codecs that spend as many bytes.
+"""One picture with the reconstruction of a face from each layer, beside other codecs at the same file size.
 
 ```
-original   basic   basic + middle   all layers   AV1 in as many bytes   VVC …      captions say how many each took
+original   basic   basic + middle   all layers   AV1 at the same size   VVC …      captions give the bytes of each
 ```
 """
 
@@ -16,8 +16,8 @@ from hsc.codec import Codec
 from hsc.evaluation.anchors import Anchor
 from hsc.images import resize, to_pil, to_tensor, to_uint8
 
-SIDE, LARGE_SIDE = 256, 512  # pixels of a tile; the second of codecs that draw a larger size
-GAP, CAPTION = 8, 28
+SIDE, LARGE_SIDE = 256, 512  # pixels of a tile; the second for codecs with a larger size
+GAP = 8
 
 
 class Tile(NamedTuple):
@@ -57,12 +57,13 @@ def _row(codec: Codec, face: Tensor, limit: int | None, anchors: Sequence[Anchor
 
 
 def _draw(rows: Sequence[Sequence[Tile]], side: int) -> Image.Image:
-    """Captions over pictures."""
-    sheet = Image.new("RGB", (len(rows[0]) * (side + GAP) - GAP, len(rows) * (CAPTION + side + GAP) - GAP), "white")
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(16)
+    """Captions over pictures, legible when the sheet is scaled to a page's width."""
+    caption = side // 9
+    sheet = Image.new("RGB", (len(rows[0]) * (side + GAP) - GAP, len(rows) * (caption + side + GAP) - GAP), "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(side // 15)
     for row, tiles in enumerate(rows):
         for column, tile in enumerate(tiles):
-            left, top = column * (side + GAP), row * (CAPTION + side + GAP)
-            pen.text((left + side / 2, top + CAPTION / 2), tile.caption, fill="black", font=font, anchor="mm")
-            sheet.paste(to_pil(resize(tile.image[None], side)[0]), (left, top + CAPTION))
+            left, top = column * (side + GAP), row * (caption + side + GAP)
+            pen.text((left + side / 2, top + caption / 2), tile.caption, fill="black", font=font, anchor="mm")
+            sheet.paste(to_pil(resize(tile.image[None], side)[0]), (left, top + caption))
     return sheet
