@@ -10,10 +10,11 @@ from PIL import Image
 import hsc
 from hsc.data.examples import example_faces
 from hsc.evaluation.anchors import load_anchor
-from hsc.evaluation.sheet import CAPTION, GAP, SIDE, layers_sheet
+from hsc.evaluation.sheet import GAP, SIDE, layers_sheet
 from hsc.images import to_tensor
 
 COLUMNS = 4  # the original and three layers
+CAPTION = SIDE // 9
 
 
 @pytest.fixture
