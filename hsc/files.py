@@ -153,6 +153,11 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def json_hash(value: Any) -> str:
+    """Hexadecimal SHA-256 of what JSON writes of a value, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
 def cache_dir() -> Path:
     """Where fetched weights and computed statistics are kept: HSC_CACHE, else ~/.cache/hsc."""
     return Path(os.environ.get("HSC_CACHE") or Path.home() / ".cache" / "hsc")

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -106,6 +106,13 @@ def to_uint8(images: Tensor) -> np.ndarray:
 def to_pil(image: Tensor) -> Image.Image:
     """[3, H, W] in [-1, 1] → PIL RGB."""
     return Image.fromarray(to_uint8(image[None])[0])
+
+
+def encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
+    """The picture as a file of this kind, in Pillow's words; options of its `save`."""
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
 
 
 def resize(images: Tensor, size: int | tuple[int, int]) -> Tensor:

@@ -1,6 +1,5 @@
 """What the codec does to a few faces, for people to look at."""
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +63,8 @@ class SampleGridCallback(pl.Callback):
     def _show(self, trainer: pl.Trainer, module: pl.LightningModule, name: str, picture: Image.Image) -> Path:
         seen = samples_seen(module)
         step = trainer.global_step if seen is None else seen
-        png = io.BytesIO()
-        picture.save(png, "PNG")
         path = Path(trainer.default_root_dir) / name / f"{step:010d}.png"
-        write_atomically(path, png.getvalue())
+        write_atomically(path, lambda file: picture.save(file, "PNG"))
         log_picture(trainer, module, f"val/{name}", picture)
         return path
 

@@ -10,11 +10,10 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 
 from hsc.cache import cached_file
 from hsc.data.faces import Faces
-from hsc.data.sampler import ShardBatches
 from hsc.die_with_parent import die_with_parent
 from hsc.errors import HscError
 from hsc.images import pictures_at_once, resize, to_tensor, to_uint8
@@ -189,7 +188,7 @@ def _find_landmarks(dataset: FaceDataset, judge: Landmarker, workers: int) -> np
     batch = max(1, pictures_at_once(dataset.size) // 2)  # each comes with its mirror image
     found = []
     with progress(n, f"landmarks by {judge.name}") as advance:
-        for read in loader(dataset, ShardBatches(n, batch), workers):
+        for read in loader(dataset, BatchSampler(range(n), batch, drop_last=False), workers):
             images = read["image"].to(device)
             points = judge(torch.cat([images, images.flip(-1)])).float().cpu().numpy()
             if points.ndim != 3 or points.shape[::2] != (2 * len(images), 2) or not np.isfinite(points).all():

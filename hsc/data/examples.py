@@ -7,6 +7,7 @@ from PIL import Image
 
 from hsc.errors import HscError
 from hsc.files import refuse_overwriting, write_atomically
+from hsc.images import encoded
 from hsc.released import ASSETS
 
 FACES = ASSETS / "faces"
@@ -36,6 +37,5 @@ def write_examples(folder: Path, size: int = SIZE, force: bool = False) -> list[
 def _resized(jpeg: bytes, size: int) -> bytes:
     if size == SIZE:
         return jpeg
-    buffer = io.BytesIO()
-    Image.open(io.BytesIO(jpeg)).resize((size, size), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=QUALITY)
-    return buffer.getvalue()
+    resized = Image.open(io.BytesIO(jpeg)).resize((size, size), Image.Resampling.BICUBIC)
+    return encoded(resized, "JPEG", quality=QUALITY)

@@ -5,11 +5,11 @@ from typing import Any
 import hsc.compat  # noqa: F401  torchvision beside CPU torch, before Lightning imports it
 
 import pytorch_lightning as pl  # isort: skip
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader
 
 from hsc.data.dataset import FaceDataset, Landmarker, loader
 from hsc.data.faces import Faces, without_broken
-from hsc.data.sampler import ShardBatches, StepBatches
+from hsc.data.sampler import StepBatches
 from hsc.data.sets import Sets, joined, split_sets
 from hsc.data.splits import Spec
 from hsc.images import pictures_at_once
@@ -108,7 +108,9 @@ class FaceDataModule(pl.LightningDataModule):
         rank, world = self._place()
         dataset = self.dataset("validation")
         batch = min(max(1, self.batch_size // world), pictures_at_once(dataset.size))
-        return loader(dataset, ShardBatches(len(dataset), batch, rank, world), self.workers)
+        # Lightning's own sampler would repeat images to even out the ranks, and reduced metrics differ from those of one
+        # process. Ranks may differ by one batch: callbacks synchronise at the end of the epoch, not in a step.
+        return loader(dataset, BatchSampler(range(rank, len(dataset), world), batch, drop_last=False), self.workers)
 
     def _place(self) -> tuple[int, int]:
         """(rank, world size)."""

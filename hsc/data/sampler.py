@@ -67,21 +67,3 @@ class StepBatches(Sampler[list[int]]):
                 keys = keys + self.n * random.integers(2, size=self.n)
             self._epochs[epoch] = keys
         return self._epochs[epoch]
-
-
-class ShardBatches(Sampler[list[int]]):
-    """One pass over images r, r + world, r + 2·world, … of rank r, in batches; the last may be short.
-
-    Unlike Lightning's own sampler for validation it repeats no image to even out the ranks, so that reduced metrics
-    equal those of one process. Ranks may differ by one batch: synchronise at the end of the epoch, not in a step.
-    """
-
-    def __init__(self, n: int, batch: int, rank: int = 0, world: int = 1):
-        self.indices, self.batch = range(rank, n, world), batch
-
-    def __iter__(self) -> Iterator[list[int]]:
-        for start in range(0, len(self.indices), self.batch):
-            yield list(self.indices[start : start + self.batch])
-
-    def __len__(self) -> int:
-        return -(-len(self.indices) // self.batch)

@@ -6,8 +6,6 @@ pictures may be shown at any size. A page shows those of any number of evaluatio
 """
 
 import base64
-import hashlib
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -19,7 +17,7 @@ from PIL import Image
 
 from hsc.errors import HscError
 from hsc.evaluation.rows import WHOLE, Row
-from hsc.files import read_json, write_atomically
+from hsc.files import json_hash, read_json, write_atomically
 from hsc.metrics.info import MetricInfo, is_quality, quality_info, sort_key
 
 if TYPE_CHECKING:
@@ -51,7 +49,8 @@ class FacePictures:
         """Write those of the pictures [N, 3, H, W] in [-1, 1] that are to be kept."""
         for name, image in zip(names, images, strict=True):
             if name in self.names:
-                write_atomically(self._path(place, name), _webp(image))
+                save = partial(_shown(image).save, format="WEBP", quality=WEBP_QUALITY, method=6)
+                write_atomically(self._path(place, name), save)
 
     def write_index(
         self,
@@ -66,7 +65,7 @@ class FacePictures:
         codec was trained with.
         """
         parts = [[place, row.image] for place, row in kept], list(trained_on), landmarker and landmarker.name
-        key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        key = json_hash(parts)
         if read_json(self.folder / INDEX).get("key") == key:
             return
         find = partial(_landmarks, landmarker=landmarker, device=device)
@@ -90,7 +89,7 @@ class FacePictures:
         write_atomically(self.folder / INDEX, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
 
     def _path(self, place: str, name: str) -> Path:
-        return self.folder / f"{hashlib.sha256(json.dumps([place, name]).encode()).hexdigest()[:20]}.webp"
+        return self.folder / f"{json_hash([place, name])[:20]}.webp"
 
 
 def _landmarks(path: Path, landmarker: "Judge | None", device: "torch.device") -> list[list[float]]:
@@ -107,15 +106,13 @@ def _landmarks(path: Path, landmarker: "Judge | None", device: "torch.device") -
     return [[round(x, 4), round(y, 4)] for x, y in points.tolist()] if points.isfinite().all() else []
 
 
-def _webp(image: "Tensor") -> bytes:
+def _shown(image: "Tensor") -> Image.Image:
     from hsc.images import to_pil
 
     picture = to_pil(image)
     if max(picture.size) > LARGEST:
         picture.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=WEBP_QUALITY, method=6)
-    return buffer.getvalue()
+    return picture
 
 
 def read_face_pictures(folder: Path) -> dict[str, Any] | None:
@@ -203,8 +200,7 @@ def _own_name(
 
 
 def _digest(shots: Sequence[Sequence[Mapping[str, Any]]]) -> str:
-    pictures = [[shot["picture"], shot["bytes"]] for of_face in shots for shot in of_face]
-    return hashlib.sha256(json.dumps(pictures).encode()).hexdigest()
+    return json_hash([[shot["picture"], shot["bytes"]] for of_face in shots for shot in of_face])
 
 
 def _place(picture: str, pictures: dict[str, int]) -> int:

@@ -1,7 +1,5 @@
 """The loop of an evaluation: code a batch, decode it, let the judges look, write it down."""
 
-import hashlib
-import json
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,6 +14,7 @@ from hsc.evaluation.face_pictures import FacePictures
 from hsc.evaluation.rows import Row, RowJournal
 from hsc.evaluation.set_distances import SetDistances
 from hsc.evaluation.subjects import Coded, Subject
+from hsc.files import json_hash
 from hsc.images import pictures_at_once, to_tensor
 from hsc.metrics.measures import Landmarks, Measure, measure_all
 from hsc.progress import Advance
@@ -180,8 +179,7 @@ class Measuring:
     def _key(self, subject: Subject) -> str:
         """Covers everything a row depends on."""
         columns = [column for measure in self.measures for column in measure.columns]
-        parts = json.dumps([subject.identity, columns, self.faces.content_key])
-        return hashlib.sha256(parts.encode()).hexdigest()[:16]
+        return json_hash([subject.identity, columns, self.faces.content_key])[:16]
 
 
 def batches_of(names: Sequence[str], side: int) -> list[Batch]:

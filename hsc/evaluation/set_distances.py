@@ -5,9 +5,9 @@ Both need the features of all images at once, so these are kept in files as the 
 evaluation finds them again.
 """
 
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -49,9 +49,7 @@ class SetDistances:
             ask = self.answers.get(judge.name, judge) if originals else judge
             with torch.no_grad():
                 features = ask(images).float().cpu().numpy()
-            buffer = io.BytesIO()
-            np.save(buffer, features, allow_pickle=False)
-            write_atomically(self._file(judge, place), buffer.getvalue())
+            write_atomically(self._file(judge, place), partial(np.save, arr=features, allow_pickle=False))
 
     def between(self, originals: Sequence[Part], decoded: Sequence[str]) -> dict[str, float]:
         """What every judge says. `decoded`: the places of the same images' parts, in the same order."""

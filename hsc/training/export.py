@@ -1,7 +1,5 @@
 """From finished stages to files people use: a prior, which is a generator, and a codec."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +15,7 @@ from hsc.codec import Codec
 from hsc.config import Config, StageConfig
 from hsc.data.module import FaceDataModule
 from hsc.data.sets import first_set
-from hsc.files import sha256
+from hsc.files import json_hash, sha256
 from hsc.modules.codec import CodecModule
 from hsc.training.judge_independence import trained_by
 from hsc.training.stage import data_module
@@ -40,8 +38,7 @@ class Export:
         """Hash of all that the file is made from."""
         data = self._data
         faces = data.faces("validation" if self._settings.quantises else "train").pictures_key
-        made_from = [sha256(self.weights), code_hash(), faces, self.config.name, self._card]
-        return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
+        return json_hash([sha256(self.weights), code_hash(), faces, self.config.name, self._card])
 
     def write(self, path: Path) -> None:
         if self._settings.quantises:

@@ -1,6 +1,5 @@
 """A training run: the stages of an experiment, one after the other, in a folder that no other training uses."""
 
-import hashlib
 import json
 import os
 import shlex
@@ -17,7 +16,7 @@ from hsc import config as configuration
 from hsc.config import Config
 from hsc.data.sets import first_set
 from hsc.errors import HscError
-from hsc.files import read_json, try_lock, write_atomically
+from hsc.files import json_hash, read_json, try_lock, write_atomically
 from hsc.progress import duration, status
 from hsc.released import CODEC, PRIOR
 from hsc.slurm import requeue_when_preempted
@@ -127,7 +126,7 @@ def _check_stages(config: Config) -> str:
     for place, name in enumerate(config.run):
         start_file(config.stages[name], dict.fromkeys(config.run[:place], Path()), None)
         stages.append([name, check_stage(config, name)])
-    return hashlib.sha256(json.dumps(stages).encode()).hexdigest()
+    return json_hash(stages)
 
 
 @rank_zero_only

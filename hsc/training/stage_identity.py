@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import inspect
-import json
 from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ import hsc
 from hsc.config import Config, StageConfig
 from hsc.config.checks import USED
 from hsc.data.module import FaceDataModule
-from hsc.files import sha256
+from hsc.files import json_hash, sha256
 from hsc.judges import load_judge
 from hsc.losses import Loss
 from hsc.training.callbacks import Selection
@@ -71,12 +70,12 @@ class StageIdentity:
     @property
     def key(self) -> str:
         """By which a run knows its own stages: all but `code`, so that a run goes on after hsc's code was fixed."""
-        return _hash({name: value for name, value in asdict(self).items() if name != "code"})
+        return json_hash({name: value for name, value in asdict(self).items() if name != "code"})
 
     @property
     def shared_key(self) -> str:
         """By which runs know each other's stages: everything, since nobody knows what else was changed in the code."""
-        return _hash(asdict(self))
+        return json_hash(asdict(self))
 
     @property
     def why_not_steady(self) -> str:
@@ -229,10 +228,6 @@ def _network_hash(network: nn.Module) -> str:
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def _hash(values: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _flat(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:

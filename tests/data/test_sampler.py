@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsc.data.sampler import ShardBatches, StepBatches
+from hsc.data.sampler import StepBatches
 from hsc.errors import HscError
 
 sizes = st.integers(1, 40)
@@ -61,10 +61,3 @@ def test_the_order_is_pinned():
 def test_impossible_batches_are_refused(n, batch, world):
     with pytest.raises(HscError, match="batch"):
         StepBatches(n, batch, 0, world=world)
-
-
-@given(n=st.integers(0, 60), batch=sizes, world=st.integers(1, 5))
-def test_shards_cover_everything_once_and_unpadded(n, batch, world):
-    shards = [ShardBatches(n, batch, rank, world) for rank in range(world)]
-    assert all(len(shard) == len(list(shard)) for shard in shards)
-    assert sorted(index for shard in shards for keys in shard for index in keys) == list(range(n))

@@ -17,7 +17,7 @@ from hsc.data.prepare.quality import fault, measure, perceptual_hash
 from hsc.data.prepare.settings import Format, Settings
 from hsc.die_with_parent import die_with_parent
 from hsc.errors import HscError
-from hsc.images import load_image
+from hsc.images import encoded, load_image
 from hsc.parallel import in_order
 
 MAX_OWN_SIZE = 1024
@@ -110,7 +110,5 @@ def _work(settings: Settings, photograph: Photograph) -> Aligned:
 
 def _encoded(crop: Image.Image, kind: Format) -> bytes:
     """Near to lossless: what JPEG loses at quality 95 without subsampling no codec at hundreds of bytes could keep."""
-    buffer = io.BytesIO()
     options: dict[str, Any] = {"jpg": {"quality": 95, "subsampling": 0}, "webp": {"quality": 95}, "png": {}}[kind]
-    crop.save(buffer, "JPEG" if kind == "jpg" else kind, **options)
-    return buffer.getvalue()
+    return encoded(crop, "JPEG" if kind == "jpg" else kind, **options)

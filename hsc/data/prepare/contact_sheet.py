@@ -8,7 +8,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from hsc.errors import HscError
-from hsc.images import load_image
+from hsc.images import encoded, load_image
 
 THUMBNAIL = 96
 MOST_KEPT, MOST_SKIPPED = 300, 200
@@ -77,6 +77,5 @@ def _thumbnail(crop: bytes) -> str:
         image = load_image(io.BytesIO(crop), "a crop")
     except HscError as error:
         raise HscError(f"the unfinished work is damaged ({error}); remove its folder and run again") from error
-    buffer = io.BytesIO()
-    image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS).save(buffer, "JPEG", quality=80)
-    return base64.b64encode(buffer.getvalue()).decode()
+    small = image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    return base64.b64encode(encoded(small, "JPEG", quality=80)).decode()

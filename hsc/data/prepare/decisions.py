@@ -1,5 +1,6 @@
 """What becomes of each face: near-duplicates are skipped, the others get a split by identity and a name."""
 
+import posixpath
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,14 +15,7 @@ TRAIN = "train"
 
 def common_folder(names: Sequence[str]) -> PurePosixPath:
     """The folder that all pictures lie in, which says nothing about any of them."""
-    first = PurePosixPath(names[0]).parent.parts
-    shared = len(first)
-    for name in names:
-        parts = PurePosixPath(name).parent.parts[:shared]
-        shared = next(
-            (i for i, (a, b) in enumerate(zip(first, parts, strict=False)) if a != b), min(shared, len(parts))
-        )
-    return PurePosixPath(*first[:shared])
+    return PurePosixPath(posixpath.commonpath([PurePosixPath(name).parent for name in names]))
 
 
 def identity_of(name: str, common: PurePosixPath) -> str:

@@ -1,6 +1,5 @@
 """`prepare`: the conductor."""
 
-import hashlib
 import json
 import os
 from collections import Counter
@@ -18,7 +17,7 @@ from hsc.data.prepare.photographs import Photographs
 from hsc.data.prepare.settings import Settings
 from hsc.data.prepare.work_journal import WorkJournal
 from hsc.errors import HscError
-from hsc.files import hidden_beside, write_atomically
+from hsc.files import hidden_beside, json_hash, write_atomically
 from hsc.progress import progress
 
 DECIDING_PACKAGES = ("dlib-bin", "dlib", "pillow", "numpy", "scipy")
@@ -63,13 +62,8 @@ def prepare(
 
 def _key(photographs: Photographs, settings: Settings) -> str:
     """Whatever decides what a photograph becomes."""
-    decisive = [
-        photographs.fingerprint,
-        asdict(settings),
-        hsc.__version__,
-        [_version(name) for name in DECIDING_PACKAGES],
-    ]
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+    versions = [_version(name) for name in DECIDING_PACKAGES]
+    return json_hash([photographs.fingerprint, asdict(settings), hsc.__version__, versions])
 
 
 def _version(package: str) -> str:

@@ -17,6 +17,7 @@ from PIL import Image
 from hsc.cache import write_to_cache
 from hsc.errors import HscError
 from hsc.files import cache_dir
+from hsc.images import encoded
 
 
 class AnchorNotAvailable(HscError):
@@ -117,12 +118,11 @@ class Anchor(ABC):
 
 
 def _pack(result: AnchorResult) -> bytes:
-    fields = asdict(result)
-    picture, packed = io.BytesIO(), io.BytesIO()
-    Image.fromarray(fields.pop("decoded")).save(picture, "PNG")
+    fields, packed = asdict(result), io.BytesIO()
+    picture = encoded(Image.fromarray(fields.pop("decoded")), "PNG")
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("result.json", json.dumps(fields))
-        archive.writestr("decoded.png", picture.getvalue())
+        archive.writestr("decoded.png", picture)
     return packed.getvalue()
 
 

@@ -11,6 +11,7 @@ from PIL import Image, features
 
 from hsc.evaluation.anchors.base import Anchor, AnchorNotAvailable
 from hsc.evaluation.anchors.streams import media_data_bytes
+from hsc.images import encoded
 
 
 class PillowAnchor(Anchor):
@@ -36,9 +37,7 @@ class PillowAnchor(Anchor):
         return f"Pillow {importlib.metadata.version('pillow')}, {self.library} {features.version(self.library)}"
 
     def encode(self, image: np.ndarray, quality: int) -> bytes:
-        buffer = io.BytesIO()
-        Image.fromarray(image).save(buffer, self.format, **self.parameters(quality))
-        return buffer.getvalue()
+        return encoded(Image.fromarray(image), self.format, **self.parameters(quality))
 
     def decode(self, file: bytes, shape: tuple[int, int]) -> np.ndarray:
         with Image.open(io.BytesIO(file)) as image:
