@@ -108,8 +108,8 @@ class FaceDataModule(pl.LightningDataModule):
         rank, world = self._place()
         dataset = self.dataset("validation")
         batch = min(max(1, self.batch_size // world), pictures_at_once(dataset.size))
-        # Lightning's own sampler would repeat images to even out the ranks, and reduced metrics differ from those of one
-        # process. Ranks may differ by one batch: callbacks synchronise at the end of the epoch, not in a step.
+        # Lightning's own sampler would repeat images to even out the ranks; this one gives reduced metrics that equal
+        # those of one process. Ranks may differ by one batch: synchronise at the end of the epoch, not in a step.
         return loader(dataset, BatchSampler(range(rank, len(dataset), world), batch, drop_last=False), self.workers)
 
     def _place(self) -> tuple[int, int]:
