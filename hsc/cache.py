@@ -1,7 +1,7 @@
 """The cache: what can be computed again, kept in `hsc.files.cache_dir()` for the next time.
 
 A cache that cannot be written to costs time, never the work: one line on standard error names HSC_CACHE, and everything
-goes on.
+continues.
 """
 
 import functools

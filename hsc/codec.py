@@ -456,7 +456,7 @@ class Codec(nn.Module):
         return Coded([own[-1] for own in prefixes], lengths, coded, headers, position, self._coder.quality(position))
 
     def _open(self, data: bytes, strict: bool) -> Container:
-        """Parse a file. Raises HscError where nothing of it is for this codec."""
+        """Parse a file. Raises HscError if nothing of it is for this codec."""
         container = read(data)
         header = container.header
         if header.model_id != self.model_id:

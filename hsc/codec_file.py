@@ -37,7 +37,7 @@ def load(model: str | Path = DEFAULT_MODEL, device: str | torch.device = "auto")
 
     Args:
         model: A released name, a run folder or a weights file; by default the codec that comes with hsc.
-        device: Where it runs: "auto" (an accelerator where there is one, else the processor), "cpu", "cuda", "cuda:1"…
+        device: Where it runs: "auto" (an accelerator if there is one, else the processor), "cpu", "cuda", "cuda:1"…
 
     Raises:
         HscError: Where there are no such weights, they are damaged or of another kind, or there is no such device.

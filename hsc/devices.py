@@ -6,7 +6,7 @@ from hsc.errors import HscError
 
 
 def find_device(name: str | torch.device = "auto") -> torch.device:
-    """The device of that name; "auto": the accelerator where there is one, else the processor.
+    """The device of that name; "auto": the accelerator if there is one, else the processor.
 
     Raises HscError for a device that this machine does not have.
     """

@@ -1,4 +1,4 @@
-"""Processes end with the one that started them, however it ends: nobody else would stop them, and they would wait for
+"""Processes end with the one that started them, however it ends: no one else would stop them, and they would wait for
 work for ever, or be started a second time.
 
 As a program, `python die_with_parent.py PARENT COMMAND...`, called by its path so that it loads nothing of hsc, it runs

@@ -46,7 +46,7 @@ def write_atomically(path: str | Path, content: Content) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; empty where there is no such file, or where it holds anything else."""
+    """The JSON object in a file; empty if there is no such file, or where it holds anything else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
@@ -69,7 +69,7 @@ def refuse_overwriting(
     """Raise HscError, before anything is done, where writing `targets` would destroy what is somebody else's.
 
     That is one of the `inputs`, by whatever name or link, and, without `force`, a file for which `own`, "an earlier
-    result of this command", is false. Empty files and streams are nobody's.
+    result of this command", is false. Empty files and streams are no one's.
     """
     read = {found for path in inputs if (found := _identity(path))}
     foreign = []
@@ -220,7 +220,7 @@ def _is_standard_output(status: os.stat_result) -> bool:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Equal for all names and links of one regular file; None where there is none."""
+    """Equal for all names and links of one regular file; None if there is none."""
     try:
         status = os.stat(path)
     except OSError:

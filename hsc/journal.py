@@ -11,9 +11,9 @@ from hsc.errors import HscError
 class Journal:
     """Values as JSON, one per line, each added when it is true.
 
-    header: all that the values depend on, kept as the first line; a file that begins with another one is begun anew. A
+    header: all that the values depend on, kept as the first line; a file with another header is replaced. A
     line that a crash has truncated is cut off, one that is damaged is None: both are work to be done again.
-    Raises HscError where the file cannot be used.
+    Raises HscError if the file cannot be used.
     """
 
     def __init__(self, path: Path, header: Any = None) -> None:

@@ -132,7 +132,7 @@ class Lines(Display):
 
 
 def display(console: "Console | None" = None) -> Display:
-    """A bar where standard error is a terminal, otherwise lines. `console`: of standard error, where there is one."""
+    """A bar where standard error is a terminal, otherwise lines. `console`: of standard error, if there is one."""
     if not _on_terminal():
         return Lines()
     from rich.console import Console

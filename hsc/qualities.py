@@ -13,7 +13,7 @@ from hsc.errors import HscError
 from hsc.nets.levels import positions_per_level
 
 BYTES_AIMED_AT = 100  # what the default quality is nearest to
-GROWTH = 1.5  # of the bytes from level to level, where nobody has measured them
+GROWTH = 1.5  # of the bytes from level to level, where no one has measured them
 PASSES = 5  # of a search, at most; the caller may need one more to code what is found
 CLOSE = 0.99  # share of the bytes allowed at which a search ends
 AIM = 0.995  # share of the bytes allowed that is aimed at: a pass that misses it by a little still fits

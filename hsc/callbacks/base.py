@@ -185,7 +185,7 @@ def described_metrics(trainer: pl.Trainer) -> dict[str, MetricInfo]:
 
 
 def logged_info(trainer: pl.Trainer, name: str) -> MetricInfo:
-    """What is known of a logged value such as val/enhanced/lpips. Raises HscError where that is nothing."""
+    """What is known of a logged value such as val/enhanced/lpips. Raises HscError if that is nothing."""
     info = known_info(trainer, name.rpartition("/")[2])
     if info is None:
         raise HscError(

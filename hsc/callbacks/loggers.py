@@ -1,4 +1,4 @@
-"""Reaching the loggers of a run: the common x-axis, and W&B where there is one."""
+"""Reaching the loggers of a run: the common x-axis, and W&B if there is one."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from pytorch_lightning.loggers import MLFlowLogger, TensorBoardLogger, WandbLogg
 
 
 def samples_seen(module: pl.LightningModule) -> int | None:
-    """Training images the module has seen, over all stages; None where it does not count them."""
+    """Training images the module has seen, over all stages; None if it does not count them."""
     return getattr(module, "samples_seen", None)
 
 

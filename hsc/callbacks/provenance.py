@@ -127,7 +127,7 @@ def write(folder: Path, provenance: Mapping[str, Any], config: str | None = None
 
 
 def _git(*arguments: str) -> str | None:
-    """What git prints about hsc's folder; None where it fails or there is no git."""
+    """What git prints about hsc's folder; None if it fails or there is no git."""
     try:
         finished = subprocess.run(["git", *arguments], cwd=SOURCE, capture_output=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):

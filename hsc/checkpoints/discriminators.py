@@ -1,4 +1,4 @@
-"""StyleGAN2 discriminators that lie beside generators in training checkpoints: fine-tuning goes on with them.
+"""StyleGAN2 discriminators that lie beside generators in training checkpoints: fine-tuning continues with them.
 
 Only NVlabs' snapshots and rosinality's training checkpoints hold one. hsc's file keeps it beside the generator, under
 `discriminator.`, with the names of `hsc.nets.discriminator.Discriminator`.
@@ -20,7 +20,7 @@ INSIDE = "discriminator."  # before its names in hsc's generator file
 
 
 def find_discriminator(content: Any, name: str) -> dict[str, Tensor]:
-    """The state of the discriminator in what `hsc.checkpoints.safe_unpickle.read` made of a file; empty where there is
+    """The state of the discriminator in what `hsc.checkpoints.safe_unpickle.read` made of a file; empty if there is
     none, or one that is not StyleGAN2's residual, unconditional one of the generator's size.
     """
     holder = content if isinstance(content, dict) else {}

@@ -66,7 +66,7 @@ def import_generator(file: str | Path, out: str | Path) -> str:
 
 
 def load_discriminator(path: str | Path) -> dict[str, Tensor]:
-    """The state of the discriminator that lies beside a generator, for training to go on with; empty without one.
+    """The state of the discriminator that lies beside a generator, for training to continue with; empty without one.
 
     Raises HscError for what cannot be read.
     """

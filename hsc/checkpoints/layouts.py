@@ -90,7 +90,7 @@ def _without_prefix(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], str]:
 def _with_noise(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str]:
     """The state with noise constants drawn from a fixed seed where it has none at all, and a note that says so.
 
-    rosinality's published FFHQ checkpoint is of a class that drew noise anew for every picture.
+    rosinality's published FFHQ checkpoint is of a class that drew new noise for every picture.
     """
     if any(key.endswith(".noise_const") for key in state):
         return dict(state), ""

@@ -75,7 +75,7 @@ def from_package(path: str | Path) -> State:
 
 def find_student(holder: Mapping[Any, Any]) -> tuple[State, State] | None:
     """Tensors of `student` and of `mapping_net` in a checkpoint of the author's (Lightning's, or of two state dicts),
-    by the names inside them; None where there is no such student.
+    by the names inside them; None if there is no such student.
     """
     network = holder.get("state_dict", holder)
     tensors: State = {}
@@ -90,7 +90,7 @@ def find_student(holder: Mapping[Any, Any]) -> tuple[State, State] | None:
 
 
 def from_author(student: State, mapping: State, name: str) -> State:
-    """hsc's tensors of the author's. Noise, which is drawn anew for each picture there, is drawn once and for all.
+    """hsc's tensors of the author's. Noise, which is drawn again for each picture there, is drawn once and for all.
 
     Raises HscError for tensors that are missing, and for the later variant that does not modulate its up-sampling.
     """

@@ -68,9 +68,9 @@ def prepare(
 ) -> None:
     """Make a set of aligned faces from photographs.
 
-    Faces are detected, cropped as FFHQ's are, checked, and split by person: the folder a photograph lies in or, where
-    all lie in one folder, the photograph itself. A manifest of all measurements (OUT.manifest.jsonl) and a contact
-    sheet (OUT.html) are written beside OUT. The same command resumes an interrupted run.
+    Faces are detected, cropped as in FFHQ, checked, and split by person: a photograph's folder names the person, and
+    photographs in one common folder count as different people. A manifest of all measurements (OUT.manifest.jsonl) and
+    a contact sheet (OUT.html) are written beside OUT. The same command resumes an interrupted run.
 
     \b
     Examples:
@@ -142,7 +142,7 @@ def sample(
 ) -> None:
     """Write a zip of generated faces.
 
-    For trying hsc without a data set. The zip also holds the W+ of each face, for stages that learn from it.
+    Useful for trying hsc without a data set. The zip includes the W+ of each face, for stages that learn from it.
 
     \b
     Examples:

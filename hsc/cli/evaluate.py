@@ -55,7 +55,7 @@ def evaluate(
 ) -> None:
     """Measure a codec, layer by layer, beside other codecs.
 
-    Every layer is measured at every quality: bytes of the file, and quality by judges that did not train the model.
+    Every layer is measured at every quality: file size, and image quality by judges that were not used as losses.
     The same command resumes an interrupted evaluation.
 
     \b
@@ -117,8 +117,8 @@ def compare(
 ) -> None:
     """Draw rate-distortion curves and BD-rates on one page.
 
-    Result files are in CompressAI's format, so published ones can be laid over your own. Of training runs the last
-    validation counts; the runs of a sweep get a Pareto front.
+    Result files are in CompressAI's format, so published ones can be compared with your own. Training runs are shown by
+    their last validation, sweeps with a Pareto front.
 
     \b
     Examples:

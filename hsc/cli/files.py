@@ -87,7 +87,7 @@ def plan(
 
 
 def coded_among(names: Iterable[str], folder: Path) -> list[str]:
-    """The names of .hsc files that are not hidden, sorted. Raises HscError where there is none."""
+    """The names of .hsc files that are not hidden, sorted. Raises HscError if there is none."""
     coded = sorted(name for name in names if name.lower().endswith(".hsc") and not is_hidden(name))
     if not coded:
         raise HscError(f"{folder} holds no file that ends in .hsc")
@@ -129,7 +129,7 @@ def run_batches(
     Batches whose jobs are all among `finished` are skipped. Others are processed completely: results of networks may
     depend on what else is in a batch.
 
-    A file that fails is reported on standard error and the others go on; at the end HscError counts the failures.
+    A file that fails is reported on standard error and the others continue; at the end HscError counts the failures.
     A single job's failure is raised itself.
     """
     batches = [list(jobs[start : start + BATCH]) for start in range(0, len(jobs), BATCH)]

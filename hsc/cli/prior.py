@@ -95,7 +95,7 @@ def sample(
     device: Device = "auto",
     force: Force = False,
 ) -> None:
-    """Draw faces from a generator.
+    """Sample faces from a generator.
 
     \b
     Examples:

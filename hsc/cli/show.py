@@ -15,7 +15,7 @@ def show(
         "layers.png"
     ),
     limit: Annotated[
-        int | None, typer.Option("--bytes", min=1, metavar="N", help="Bytes of a file; default: near 100.")
+        int | None, typer.Option("--bytes", min=1, metavar="N", help="Bytes per file; default: near 100.")
     ] = None,
     anchors: Annotated[
         str, typer.Option(metavar="NAMES", help="Codecs to show beside it, as in hsc evaluate.")
@@ -24,10 +24,10 @@ def show(
     force: Force = False,
     device: Device = "auto",
 ) -> None:
-    """Draw what each layer of a file shows, beside other codecs.
+    """Draw the reconstruction from each layer, beside other codecs.
 
-    One row per face. Other codecs code the face at the model's own size in as many bytes. Layers are drawn at the
-    model's full size, where it has one.
+    One row per face. Other codecs code the face at the model's own size, in at most as many bytes. Layers are decoded
+    at the model's full size if it has one.
 
     \b
     Examples:

@@ -40,8 +40,8 @@ def sweep(
 ) -> None:
     """Train an experiment many times with different field values.
 
-    The same file runs here, by W&B agents or on a Ray cluster. Stages that are equal in several trials are trained
-    once. Afterwards DIR holds index.html, tables and `best`, the best trial's run folder.
+    The same file runs here, by W&B agents or on a Ray cluster. Stages shared by several trials are trained once.
+    Afterwards DIR contains index.html, tables and `best`, the best trial's run folder.
 
     \b
     Examples:
@@ -80,5 +80,5 @@ def sweep(
 
 
 def say(line: str) -> None:
-    """A line of news, at once."""
+    """A line of progress, flushed."""
     typer.echo(line)

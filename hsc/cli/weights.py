@@ -15,7 +15,7 @@ app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 def weights(context: typer.Context) -> None:
     """List the weights of judges and priors, or fetch them.
 
-    Says of each file whether it is present, its source, its licence and what needs it.
+    Shows whether each file is present, its source, its licence and what needs it.
 
     \b
     Examples:
@@ -53,13 +53,13 @@ def fetch(
 @app.command()
 def split(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A weights file of hsc.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="The first file; the others lie beside it.")],
-    largest: Annotated[float, typer.Option("--largest", metavar="MB", help="Most megabytes per file.", min=0.1)] = 16,
+    out: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="The first file; the others go beside it.")],
+    largest: Annotated[float, typer.Option("--largest", metavar="MB", help="Megabytes per file.", min=0.1)] = 16,
     force: Force = False,
 ) -> None:
     """Write a weights file as several smaller ones.
 
-    For hosts that limit the size of files. The first file is loaded like the whole; the others must lie beside it.
+    For hosts that limit the size of files. Load the first file; the others must be in the same folder.
 
     \b
     Example:

@@ -45,7 +45,7 @@ def encode_chunk(symbols: ArrayLike, classes: ArrayLike, table: FrequencyTable) 
 def decode_chunk(payload: bytes, classes: ArrayLike, table: FrequencyTable) -> NDArray[np.int32]:
     """The symbols of a chunk, one for each class. Bytes that the payload lacks are read as zeros.
 
-    Raises HscError where the payload is not exactly what encoding these symbols gives: damaged, truncated or too long.
+    Raises HscError if the payload is not exactly what encoding these symbols gives: damaged, truncated or too long.
     """
     classes = _checked("classes", classes, 0, table.num_classes - 1)
     padded = payload.ljust(-(-len(payload) * 8 // _WORD) * _WORD // 8, b"\0")

@@ -108,7 +108,7 @@ def _own_fields(name: str, written: Mapping[str, Any]) -> Iterator[tuple[tuple[s
 
 
 def _why_ignored(path: Sequence[str], value: Any, stage: StageConfig, config: Config) -> str:
-    """Why the stage has no use for a field; empty where it has."""
+    """Why the stage has no use for a field; empty if it has."""
     for end in range(1, len(path) + 1):
         if (dotted := ".".join(path[:end])) in USED:
             used, reason = USED[dotted]
@@ -265,7 +265,7 @@ def _leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tup
 
 
 def _at(tree: Any, path: Sequence[str]) -> Any:
-    """The value at a path; None where there is none."""
+    """The value at a path; None if there is none."""
     for key in path:
         tree = tree.get(key) if isinstance(tree, dict) else None
     return tree

@@ -52,7 +52,7 @@ def to_yaml(config: Config) -> str:
 def from_yaml(text: str) -> Config:
     """The config of which `to_yaml` made the text, also where it has former names of keys.
 
-    Raises HscError where it is another version's.
+    Raises HscError if it is another version's.
     """
     values = renamed(Config, OmegaConf.to_container(OmegaConf.create(text)))
     return build(Config, values, "the checkpoint was written by another version of hsc")
@@ -98,7 +98,7 @@ def _refuse_hydra(trees: Sequence[Tree]) -> None:
 
 
 def _section(tree: Tree, key: str) -> Mapping[str, Any]:
-    """A mapping in the tree; empty where there is something else, which is refused with the rest."""
+    """A mapping in the tree; empty if there is something else, which is refused with the rest."""
     value = tree.get(key)
     return value if isinstance(value, dict) else {}
 
@@ -166,7 +166,7 @@ def merged(*trees: Mapping[str, Any]) -> Tree:
 
 
 def _resolved(tree: Tree) -> Tree:
-    """With every `${key}` replaced by what it names. Raises HscError where it names nothing."""
+    """With every `${key}` replaced by what it names. Raises HscError if it names nothing."""
     try:
         return OmegaConf.to_container(OmegaConf.create(tree), resolve=True)  # type: ignore[return-value]
     except UNREADABLE as error:

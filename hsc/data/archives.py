@@ -108,7 +108,7 @@ def zip_member(name: str) -> zipfile.ZipInfo:
 
 
 class _Bounded:
-    """A file of which nobody reads more at once than a member may have: tar's own headers can claim gigabytes too."""
+    """A file of which no one reads more at once than a member may have: tar's own headers can claim gigabytes too."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self._path, self._file = path, file

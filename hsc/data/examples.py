@@ -23,7 +23,7 @@ def example_faces() -> list[Path]:
 def write_examples(folder: Path, size: int = SIZE, force: bool = False) -> list[Path]:
     """Copy the example faces into `folder`, which is made, resized where `size` is not their own; returns the copies.
 
-    Raises HscError where `folder` is a file and, unless `force` is given, where another file has a face's name.
+    Raises HscError if `folder` is a file and, unless `force` is given, where another file has a face's name.
     """
     if folder.exists() and not folder.is_dir():
         raise HscError(f"{folder} is a file: name a folder for the faces")

@@ -90,7 +90,7 @@ class Faces:
     def styles(self, shape: tuple[int, int] | None = None) -> np.ndarray:
         """W+ [n, rows, w_dim] of the images, in the order of `names`, which generated sets keep beside them.
 
-        Raises HscError where the set has none, or not of every image, or where (rows, w_dim) is not `shape`.
+        Raises HscError if the set has none, or not of every image, or where (rows, w_dim) is not `shape`.
         """
         remedy = "write the set with `hsc data sample`"
         try:
@@ -118,8 +118,8 @@ def open_faces(path: str | Path, split: Spec | None = None) -> Faces:
     """The faces of a folder (with its subfolders), a zip, tar shards or a set that hsc draws (`hsc.data.places`), or
     those that `split` selects (`hsc.data.splits`).
 
-    Other files are skipped, with a line on standard error where they are not hidden. Raises HscError when the path
-    is missing, no archive, encrypted, or holds no images.
+    Other files are skipped, with a message on standard error unless they are hidden. Raises HscError when the path
+    is missing, no archive, encrypted, or contains no images.
     """
     found = resolve_data(path)
     source = open_source(found)

@@ -25,7 +25,7 @@ def pictures_among(names: Iterable[str], holder: Path) -> list[str]:
     """The names of pictures, sorted. One line on standard error says what else `holder` has, one which HEIC photographs
     it would take pillow-heif to read; hidden files and `__MACOSX` are nothing.
 
-    Raises HscError where there is no picture.
+    Raises HscError if there is no picture.
     """
     visible = sorted(name for name in names if not is_hidden(name))
     pictures = [name for name in visible if _suffix(name) in IMAGE_SUFFIXES]

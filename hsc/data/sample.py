@@ -1,4 +1,4 @@
-"""Generated faces: a data set to try everything on where no photographs are at hand."""
+"""Generated faces: a data set for trying hsc without photographs."""
 
 import io
 import zipfile

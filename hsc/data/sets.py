@@ -82,7 +82,7 @@ def split_sets(path: Sets, specs: Mapping[str, Spec]) -> dict[str, list[Faces]]:
     """The sets that make each split: what the specs select of the first, and for `train` the whole of each other.
 
     A face of another set whose content is a validation image of the first is left out, with a line on standard error.
-    Raises HscError for a set given twice, for one that holds nothing else, and as `split_names` and `open_faces` do.
+    Raises HscError for a set given twice, for one that contains nothing else, and as `split_names` and `open_faces` do.
     """
     main, *others = [open_faces(one) for one in ([path] if isinstance(path, str) else path)]
     places = [faces.path.resolve() for faces in (main, *others)]

@@ -78,7 +78,7 @@ class FolderSource:
 
 
 class ZipSource:
-    """The files of a zip. Raises HscError where it is none."""
+    """The files of a zip. Raises HscError if it is none."""
 
     def __init__(self, path: Path):
         self.path = path

@@ -31,7 +31,7 @@ class Line:
     """What is drawn of one curve, [points] in the units that are shown.
 
     points: what each is called. texts: what is said of each. low, high: confidence intervals, None where not known.
-    front: of a cloud, which points the line joins; None where it joins all.
+    front: of a cloud, which points the line joins; None if it joins all.
     """
 
     x: np.ndarray

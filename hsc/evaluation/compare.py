@@ -132,7 +132,7 @@ def equal_rates(curves: Sequence[Curve], reference: Curve) -> list[float]:
 
 
 def warnings_about(curves: Sequence[Curve]) -> list[str]:
-    """What a reader must know before believing the numbers."""
+    """Warnings that a reader needs to interpret the numbers."""
     warnings = []
     if generated := [curve.name for curve in curves if curve.generated]:
         warnings.append(f"{', '.join(generated)}: {GENERATED}")

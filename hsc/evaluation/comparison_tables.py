@@ -293,7 +293,7 @@ def _signed(info: MetricInfo) -> Callable[[float], str]:
 
 
 def _trained_note(curves: Sequence[Curve], metrics: Sequence[str], ranked: bool = False) -> list[str]:
-    """What the mark means, where there is one; `ranked`: in a table that shows the best value of a column in bold."""
+    """What the mark means, if there is one; `ranked`: in a table that shows the best value of a column in bold."""
     if any(metric in curve.trained_on for curve in curves for metric in metrics):
         return [f"{TRAINED_NOTE}{'; bold is the best of the others' if ranked else ''}."]
     return []

@@ -116,7 +116,7 @@ def _shown(image: "Tensor") -> Image.Image:
 
 
 def read_face_pictures(folder: Path) -> dict[str, Any] | None:
-    """What an evaluation's `faces/faces.json` says, its pictures as data URIs; None where there is none.
+    """What an evaluation's `faces/faces.json` says, its pictures as data URIs; None if there is none.
 
     Raises HscError when it is damaged.
     """
@@ -144,7 +144,7 @@ def read_face_pictures(folder: Path) -> dict[str, Any] | None:
 def faces_data(
     evaluations: Sequence[Mapping[str, Any]], beside: str, described: Mapping[str, MetricInfo] | None = None
 ) -> dict[str, Any] | None:
-    """What faces.js draws from; None where there are no faces.
+    """What faces.js draws from; None if there are no faces.
 
     Codecs of one name and with the same pictures are one; others of one name are told apart by their folder. Shown
     first are the first codec that has layers and, next to it, another such one, else `beside`. described: metrics that

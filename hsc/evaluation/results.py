@@ -55,7 +55,7 @@ class Curve:
     count: str = "files"  # what `bpp` counts, a key of `COUNTS`
 
     def point_name(self, place: int) -> str:
-        """What a reader knows the point at `place` by; empty where nothing tells."""
+        """What a reader knows the point at `place` by; empty if nothing tells."""
         if place < len(self.labels):
             return self.labels[place]
         if place < len(self.targets):
@@ -78,7 +78,7 @@ class Curve:
         return order[(np.isfinite(values) & np.isfinite(self.bpp) & (self.bpp > 0))[order]]
 
     def info(self, metric: str) -> MetricInfo:
-        """What is known of a metric. Raises HscError where nothing tells which way is better."""
+        """What is known of a metric. Raises HscError if nothing tells which way is better."""
         found = self.described.get(metric) or metric_info(metric)
         if found is None:
             raise HscError(f"whether more of {metric} is better is not known")
@@ -136,7 +136,7 @@ def read_results(path: str | Path) -> list[Curve]:
 
 
 def _images_of(curve: Curve, known: Mapping[tuple[str, str], ImageValues]) -> ImageValues | None:
-    """The single images that the curve's means are of; None where the table beside it has others."""
+    """The single images that the curve's means are of; None if the table beside it has others."""
     images = known.get((curve.codec, curve.layer))
     if images is None or images.points != (curve.targets or curve.qualities):
         return None

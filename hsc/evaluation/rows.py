@@ -1,4 +1,4 @@
-"""What an evaluation measures of single images: kept as it goes, so that an interrupted one goes on where it stopped,
+"""What an evaluation measures of single images: kept as it goes, so that an interrupted one continues where it stopped,
 written as a table, and read again for intervals of what two curves differ in.
 """
 
@@ -23,7 +23,7 @@ WHOLE = "all"  # the layer of codecs that have none
 class Row:
     """One image through one codec at one quality, decoded from one prefix of the file.
 
-    target_bytes: the size the quality was searched for; None where the quality itself was asked for.
+    target_bytes: the size the quality was searched for; None if the quality itself was asked for.
     """
 
     image: str
@@ -32,7 +32,7 @@ class Row:
     quality: int
     bytes: int  # of the whole file
     slice_bytes: int | None  # of the coded picture alone, where the format tells
-    bits_estimated: float | None  # the entropy model's own, where there is one
+    bits_estimated: float | None  # the entropy model's own, if there is one
     encode_seconds: float
     decode_seconds: float
     metrics: dict[str, float]

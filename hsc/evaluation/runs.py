@@ -35,7 +35,7 @@ class Run(NamedTuple):
 
 
 def read_runs(folder: Path) -> list[Curve]:
-    """A curve for every layer; none where the folder holds no runs. Raises HscError where no run is far enough."""
+    """A curve for every layer; none where the folder contains no runs. Raises HscError if no run is far enough."""
     alone, several = _runs_in(folder)
     if not alone and not several:
         return []

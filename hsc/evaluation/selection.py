@@ -1,4 +1,4 @@
-"""What is measured with what: faces when nobody says which, and the judges and anchors that this machine has."""
+"""What is measured with what: faces when no one says which, and the judges and anchors that this machine has."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -81,7 +81,7 @@ def own_split(codec: Codec | None, model: object, faces: Faces) -> Spec | None:
 
 
 def validation_split(codec: Codec | None, model: object, data: Path) -> Spec | None:
-    """The split of `data` that the codec was validated on; None where nothing tells, or for another data set.
+    """The split of `data` that the codec was validated on; None if nothing tells, or for another data set.
 
     It is read from the codec's card (`data`, `validation`), else from the config of the run folder `model`.
     """

@@ -55,7 +55,7 @@ class Cell:
 class Table:
     """Cells as they are shown: columns, rows whose first cell names the codec, and notes below.
 
-    name: of its files. brackets: a note on the intervals, where there are some. details: longer notes, which a page
+    name: of its files. brackets: a note on the intervals, if there are some. details: longer notes, which a page
     folds and LaTeX keeps as comments.
     """
 
@@ -78,7 +78,7 @@ class Table:
 
     @cached_property
     def best(self) -> list[str | None]:
-        """What the best cells of each column show; None where there is nothing to choose from."""
+        """What the best cells of each column show; None if there is nothing to choose from."""
         return [_best(column, [row[place] for row in self.rows]) for place, column in enumerate(self.columns)]
 
     def is_best(self, place: int, cell: Cell) -> bool:

@@ -36,7 +36,7 @@ def last_values(path: Path) -> tuple[str, dict[str, float]]:
 
 
 def read_records(path: Path) -> Iterator[Any]:
-    """The messages of a run's file, `wandb_internal_pb2.Record`. Raises ValueError where it does not begin as one."""
+    """The messages of a run's file, `wandb_internal_pb2.Record`. Raises ValueError if it does not begin as one."""
     from wandb.proto import wandb_internal_pb2
 
     kind = wandb_internal_pb2.Record  # type: ignore[attr-defined]  # made at import

@@ -51,7 +51,7 @@ class Judge(nn.Module):
         self.eval()
 
     def train(self, mode: bool = True) -> "Judge":
-        """Frozen means frozen: a judge inside a module that trains stays in evaluation mode."""
+        """A judge inside a module that trains stays in evaluation mode."""
         return super().train(False)
 
     @staticmethod

@@ -17,7 +17,7 @@ _TINY = 1e-20
 
 
 class LPIPS(Judge):
-    """Perceptual judge `lpips.alex` or `lpips.vgg`: the distance of two images, 0 where they are equal.
+    """Perceptual judge `lpips.alex` or `lpips.vgg`: the distance of two images, 0 if they are equal.
 
     Raises NotAvailable when the backbone's weights are not there.
     """

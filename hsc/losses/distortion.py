@@ -1,7 +1,7 @@
 """Distortion terms. Each takes decoded images and their originals, [N, 3, S, S] in [-1, 1], to one number per image,
 [N]. The rate joins them in `hsc.modules.rate_distortion`.
 
-Terms hold no judge, only its name: a judge inside a training module would swell its checkpoints and move with it.
+Terms hold no judge, only its name: a judge inside a training module would enlarge its checkpoints and be moved with it.
 """
 
 from typing import ClassVar
@@ -16,7 +16,7 @@ from hsc.judges.facemesh import FaceMesh
 
 
 class Loss(nn.Module):
-    """One distortion term: 0 where the decoded image equals the original."""
+    """One distortion term: 0 if the decoded image equals the original."""
 
     name: str
     needs_landmarks: ClassVar[bool] = False

@@ -76,7 +76,7 @@ class RememberedAnswers:
 def remembered(judge: Judge, on_disk: bool = True) -> RememberedAnswers:
     """A judge that remembers what it said of originals, with `on_disk` also for later runs, of training or evaluation.
 
-    Answers of a judge that nobody can ask for by name do not belong there: nobody could tell later whose they are.
+    Answers of a judge that no one can ask for by name do not belong there: no one could tell later whose they are.
     """
     name = judge.name.replace("/", "_").replace(":", "_")
     return RememberedAnswers(judge, cache_dir() / "answers" / name if on_disk else None)

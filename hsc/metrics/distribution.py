@@ -118,7 +118,7 @@ def check_number(images: int) -> None:
 
 
 def distribution_distances(originals: FeatureSet, decoded: FeatureSet) -> tuple[float, float]:
-    """(Fréchet, kernel) distance. Raises HscError where there are too few images to say anything."""
+    """(Fréchet, kernel) distance. Raises HscError if there are too few images to say anything."""
     check_number(min(originals.moments.images, decoded.moments.images))
     return frechet_distance(originals.moments, decoded.moments), kernel_distance(originals, decoded)
 

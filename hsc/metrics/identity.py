@@ -27,7 +27,7 @@ def gallery_ranks(decoded: Tensor, own: Tensor, gallery: Tensor) -> Tensor:
     """int64 [N]: at which place each decoded face [N, d] finds its original gallery[own[n]] among gallery [G, d].
 
     1 is the nearest. An original equally far counts as nearer, so a recogniser that maps all faces to one point finds
-    nobody.
+    no one.
     """
     ranks = []
     for faces, index in zip(decoded.split(CHUNK), own.split(CHUNK), strict=True):

@@ -110,7 +110,7 @@ def column_name(judge: str) -> str:
 
 
 def metric_info(metric: str) -> MetricInfo | None:
-    """What is known of a metric such as `identity_accuracy.dlib@500`, or of a rate; None where nothing is."""
+    """What is known of a metric such as `identity_accuracy.dlib@500`, or of a rate; None if nothing is."""
     metric = canonical_name(metric)
     if metric in _METRICS:
         return _METRICS[metric]

@@ -85,7 +85,7 @@ class Perceptual(Measure):
 class Identity(Measure):
     """Distance to the own original and, among the originals of a gallery, rank 1 (1 or 0).
 
-    answers: how the judge is asked about originals, by default anew each time. gallery: descriptors [G, d].
+    answers: how the judge is asked about originals, by default each time. gallery: descriptors [G, d].
     """
 
     def __init__(self, judge: Judge, answers: Answers | None = None, gallery: Tensor | None = None) -> None:

@@ -135,7 +135,7 @@ class AdversarialModule(TrainableModule):
         return build_adversary(self.discriminator, self.stage.adversarial)
 
     def discriminator_part(self) -> dict[str, nn.Module]:
-        """The discriminator among the module's parts, where there is one."""
+        """The discriminator among the module's parts, if there is one."""
         return {"discriminator": self.discriminator} if self.stage.is_adversarial else {}
 
     def generator_loss(

@@ -33,7 +33,7 @@ class TrainableModule(pl.LightningModule):
     batch ──training_step──▶ values of a micro-batch ──mean──▶ of the step ──running_means──▶ of `log_every` steps
     ```
     `batches_seen` counts this stage's steps, and all its randomness is a function of (seed, step): a run that was
-    killed continues with exactly the noise it would have had. `samples_seen` goes on over the stages of a run.
+    killed continues with exactly the noise it would have had. `samples_seen` continues over the stages of a run.
     """
 
     batches_seen: Tensor
@@ -147,7 +147,7 @@ class TrainableModule(pl.LightningModule):
         """The module as a stage's checkpoint holds it, with the averaged weights; nothing else is needed.
 
         losses: those to train on with; without them the module encodes, decodes and validates. Nothing in the file is
-        executed. Raises HscError where the checkpoint is not of this class or not hsc's.
+        executed. Raises HscError if the checkpoint is not of this class or not hsc's.
         """
         held = torch.load(checkpoint_path, map_location=map_location, weights_only=True)
         known = held.get("hyper_parameters", {})

@@ -180,7 +180,7 @@ class CodecModule(AdversarialModule):
             chosen, portions, drawn = [everything] * len(prefixes), [1.0] * len(prefixes), [1] * len(prefixes)
         else:
             whole = (batch_slice.stride * len(quality),)
-            # As many images of each, since some devices compile their kernels anew for other numbers.
+            # As many images of each, since some devices compile their kernels again for other numbers.
             draw = torch.randperm(*whole, generator=random) % len(prefixes)
             chosen = [everything[batch_slice.of(draw) == j] for j in range(len(prefixes))]
             drawn = draw.bincount(minlength=len(prefixes)).tolist()

@@ -20,7 +20,7 @@ def image_size(model: ModelConfig) -> int:
 
 
 def full_size(model: ModelConfig) -> int:
-    """The same of its generator's larger size; 0 where it has none."""
+    """The same of its generator's larger size; 0 if it has none."""
     return size_of(model.generator.full) if model.generator.full else 0
 
 

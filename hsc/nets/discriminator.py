@@ -28,7 +28,7 @@ class Discriminator(nn.Module):
     def freeze_highest(self, blocks: int) -> None:
         """Take the weights of the first blocks, from full size down, out of training (freeze-D, Mo et al. 2020).
 
-        What early layers see, edges and textures, serves new faces as it is, and few faces cannot teach it anew.
+        Early layers respond to edges and textures; these features also suit new faces and cannot be relearned from few.
         """
         for part in (self.from_rgb, *self.blocks[:blocks]) if blocks else ():
             part.requires_grad_(False)

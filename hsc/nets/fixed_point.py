@@ -33,7 +33,7 @@ SQUARES = (1 << 50) - (1 << 40)  # sums of squares up to it have roots whose flo
 
 
 class Prepared(nn.Module):
-    """A module that computes on float64 copies of its buffers of integers, made anew whenever those change."""
+    """A module that computes on float64 copies of its buffers of integers, recomputed when those change."""
 
     def _prepare(self) -> None:
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What every generator offers: codec, prior stage, sampling and export know no more of one."""
+"""What every generator offers: the interface used by codec, prior stage, sampling and export."""
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ class Generator(nn.Module):
     def mapping(self, z: Tensor, truncation: float = 1.0) -> Tensor:
         """z [N, z_dim] → [N, rows, w_dim], one style in every row, drawn to the mean by `truncation` in [0, 1].
 
-        Raises ValueError where there is no mapping network: a codec keeps none.
+        Raises ValueError if there is no mapping network: a codec keeps none.
         """
         if not self.mapping_network.num_layers:
             raise ValueError("this generator has no mapping network; it draws from W+ alone")
@@ -39,8 +39,8 @@ class Generator(nn.Module):
         return w.unsqueeze(1).expand(-1, self.num_rows, -1)
 
     def synthesis(self, ws: Tensor, full: bool = False) -> Tensor:
-        """W+ [N, rows, w_dim] → images [N, 3, size, size]; `full` for images of its larger size, where it has one
-        (`full_size`, 0 where it has none).
+        """W+ [N, rows, w_dim] → images [N, 3, size, size]; `full` for images of its larger size, if it has one
+        (`full_size`, 0 if it has none).
         """
         raise NotImplementedError
 

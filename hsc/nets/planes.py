@@ -6,7 +6,7 @@ from torch import Tensor
 
 from hsc.nets.stylegan2 import resampling_kernel, upsample
 
-# Colour has a fourth of luminance's resolution each way: at some hundred bytes per face nobody sees more of it.
+# Colour has a quarter of luminance's resolution in each direction: more is not visible at some hundred bytes per face.
 CHROMA = 4
 
 # Where an aligned face is in its picture, in sides of it: centre and standard deviation, down and across. Places count

@@ -51,7 +51,7 @@ def economical_round(residual: Tensor, bits: Callable[[Tensor], Tensor]) -> Tens
     """`residual` to the nearest integer, or to the one before it where that saves more than it spoils.
 
     "Before" is towards zero, where symbols are cheaper; what counts is error² + BIT · bits(symbol), each by itself
-    ("rate–distortion optimised quantisation" of video encoders). A decoder need not know.
+    ("rate–distortion optimised quantisation" of video encoders). It is transparent to the decoder.
     """
     nearest = residual.round()
     before = nearest - nearest.sign()

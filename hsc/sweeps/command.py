@@ -53,7 +53,7 @@ def command(sweep: Sweep, values: Mapping[str, Any], folder: Path) -> list[str]:
 def checked(sweep: Sweep, values: Mapping[str, Any]) -> list[str]:
     """The words for these values, with the file of `${args_json_file}` by its name alone.
 
-    Raises HscError where they could not work.
+    Raises HscError if they could not work.
     """
     with TemporaryDirectory() as folder:
         words = command(sweep, values, Path(folder))
@@ -62,7 +62,7 @@ def checked(sweep: Sweep, values: Mapping[str, Any]) -> list[str]:
 
 
 def experiment(words: list[str]) -> Config | None:
-    """The config that a command would train; None where the command is not `hsc train` in plain sight.
+    """The config that a command would train; None if the command is not `hsc train` in plain sight.
 
     Raises HscError for a config that cannot work, before anything is computed.
     """

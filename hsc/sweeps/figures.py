@@ -91,7 +91,7 @@ def _label(metric: str, own: Mapping[str, MetricInfo]) -> tuple[str, float]:
 
 
 class Axis(NamedTuple):
-    """One upright line of the parallel coordinates. places: of each trial, 0 (bottom) to 1, None where it has none."""
+    """One upright line of the parallel coordinates. places: of each trial, 0 (bottom) to 1, None if it has none."""
 
     title: str
     places: list[float | None]

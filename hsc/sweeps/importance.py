@@ -15,7 +15,7 @@ GROUPS = 4  # of a parameter with a continuum of values: quarters of the trials
 @dataclass(frozen=True)
 class Importance:
     """explained: share of the metric's variance between groups of trials with (about) the same value, less what
-    chance alone would explain (ε²); None where there are too few trials. correlation: Spearman's, of the parameter
+    chance alone would explain (ε²); None if there are too few trials. correlation: Spearman's, of the parameter
     with the loss, so negative where more of it is better; None for values without an order.
     """
 

@@ -141,7 +141,7 @@ def gpu_share(slot: int, slots: int, gpus: Sequence[str]) -> Sequence[str]:
 
 
 def room(resources: Mapping[str, float], cpus: float, gpus: float) -> int:
-    """How many trials fit into a cluster. Raises HscError where none does."""
+    """How many trials fit into a cluster. Raises HscError if none does."""
     wanted = {"CPU": cpus, "GPU": gpus}
     counts = [int(resources.get(name, 0) / amount) for name, amount in wanted.items() if amount]
     if not counts:

@@ -54,7 +54,7 @@ class Parameter:
 
     @property
     def choices(self) -> Sequence[Any] | None:
-        """The values of a parameter that can be gone through one by one; None where there is a continuum."""
+        """The values of a parameter that can be gone through one by one; None if there is a continuum."""
         given = self.settings
         if self.constant:
             return [given["value"]]

@@ -113,7 +113,7 @@ class Result:
 
     @property
     def loss(self) -> float | None:
-        """The best so far; None where there is none."""
+        """The best so far; None if there is none."""
         return min(self.losses, default=None)
 
 

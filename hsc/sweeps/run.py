@@ -49,7 +49,7 @@ def start(
 ) -> SweepFolder:
     """Begin a sweep in a folder of its own and run it to its end; returns that folder.
 
-    Raises HscError where a sweep is there already or, without `force`, files that its own would replace.
+    Raises HscError if a sweep is there already or, without `force`, files that its own would replace.
     """
     sweep = read_sweep(file)
     check(sweep, settings)
@@ -82,7 +82,7 @@ def resume(folder: Path, count: int | None, jobs: int | None, say: Callable[[str
 
 
 def opened(place: SweepFolder) -> tuple[Sweep, dict]:
-    """The sweep in a folder, and what `sweep.json` says. Raises HscError where there is none."""
+    """The sweep in a folder, and what `sweep.json` says. Raises HscError if there is none."""
     try:
         kept = json.loads((place.path / "sweep.json").read_text())
     except (OSError, ValueError) as error:
@@ -107,7 +107,7 @@ def planned(sweep: Sweep, settings: Settings) -> int:
 def preview(sweep: Sweep, settings: Settings) -> list[str]:
     """The commands of the trials, as far as they do not depend on results: of a grid all, else the first ones.
 
-    Raises HscError where one could not work.
+    Raises HscError if one could not work.
     """
     check(sweep, settings)
     number = min(planned(sweep, settings), MOST_SHOWN if sweep.method != "bayes" else 1)

@@ -1,6 +1,6 @@
 """What to try next, as W&B's own search would: a function of the sweep file and the trials so far, nothing else.
 
-So a sweep that is continued, here or elsewhere, goes on as if it had never been interrupted.
+So a sweep that is continued, here or elsewhere, behaves as if it had never been interrupted.
 """
 
 import hashlib

@@ -45,7 +45,7 @@ class Metric(Section):
 class Hyperband(Section):
     """Early stopping at `bands`, numbers of values of the metric after which a trial is compared with all others.
 
-    To go on, its best value (strict: its value at the band) must be among the best 1/eta of theirs there.
+    To continue, its best value (strict: its value at the band) must be among the best 1/eta of theirs there.
     """
 
     type: Literal["hyperband"]

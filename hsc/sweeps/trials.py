@@ -1,4 +1,4 @@
-"""What a sweep keeps of each trial, in a small file each: whoever continues it knows all that was known."""
+"""The state of each trial of a sweep, one small file per trial, from which the sweep can be continued."""
 
 import json
 from collections.abc import Sequence

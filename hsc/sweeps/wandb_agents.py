@@ -17,7 +17,7 @@ DEFAULT_PROJECT = "hsc"
 def run(sweep: Sweep, agents: int, count: int | None, say: Callable[[str], None]) -> None:
     """Create the sweep, say how to join it from elsewhere, and work on it with agents here until they have ended.
 
-    Raises HscError when nobody is logged in, or the first trial could not work.
+    Raises HscError when no one is logged in, or the first trial could not work.
     """
     import wandb
 

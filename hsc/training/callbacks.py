@@ -30,7 +30,7 @@ class HalfLifeAveraging(WeightAveraging):
     """Exponential average with a half-life in images, shorter at the start (5 % of what was seen: StyleGAN2's ramp-up).
 
     It lies beside the weights on their device and follows them without waiting for it. Validation, checkpoints'
-    `state_dict` and the end of training see the average; training goes on from the current weights.
+    `state_dict` and the end of training see the average; training continues from the current weights.
     """
 
     def __init__(self, half_life_images: float, batch_size: int) -> None:
@@ -59,7 +59,7 @@ class HalfLifeAveraging(WeightAveraging):
 class CompiledNetworks(pl.Callback):
     """`compile: true`: a step's networks through torch.compile; validation, with batches of other sizes, runs eager.
 
-    Where nothing can be compiled, training says why and goes on without.
+    If compilation is not possible, training warns and continues without it.
     """
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -82,7 +82,7 @@ class CompiledNetworks(pl.Callback):
 
 
 def why_not_compiled(device: torch.device) -> str:
-    """Why nothing can be compiled for this device; empty where it can."""
+    """Why nothing can be compiled for this device; empty if it can."""
     try:
         torch.compile(lambda x: x.sin() + 1)(torch.ones(8, device=device))
     except Exception as error:  # the compilers' errors have no common class
@@ -142,8 +142,8 @@ class Selection(NamedTuple):
 class EarlyStop(callbacks.BestValueCallback):
     """Ends training after `patience` validations that did not better `monitor`; keeps the averaged weights of the best.
 
-    Small sets are memorised within minutes: the last weights are then not the best. A resumed run goes on
-    counting where it was. Raises HscError at the first validation that does not report `monitor`, and where nobody
+    Small sets are memorised within minutes: the last weights are then not the best. A resumed run continues
+    counting where it was. Raises HscError at the first validation that does not report `monitor`, and where no one
     says which way that is better.
 
     With `patience` 0 it only keeps the best, if validation reports `monitor` at all.
@@ -224,6 +224,6 @@ def monitored(config: Config, name: str) -> str:
 
 def choose_selection(config: Config, name: str) -> Selection | None:
     """By what validation chooses the weights to keep: for early stopping, or for the most lifelike faces of a prior;
-    None where they are the last."""
+    None if they are the last."""
     monitor, patience = monitored(config, name), config.stages[name].patience
     return Selection(monitor, patience) if patience or monitor.startswith("val/generated/") else None

@@ -40,7 +40,7 @@ class StageCheckpoints(StepCallback):
     signal during validation exits at once.
 
     USR1, which SLURM sends where a job asks for it (`--signal=USR1@90`), does the same, and then requeues the job.
-    Lightning would save in the middle of the step, from which training does not go on exactly.
+    Lightning would save in the middle of the step, from which training does not continue exactly.
 
     Ctrl-C does the same and exits with 130. A second one, or one during validation, which was preceded by a checkpoint,
     ends at once.
@@ -103,7 +103,7 @@ class StageCheckpoints(StepCallback):
 
 
 class CatchUpValidation(pl.Callback):
-    """Before a resumed training goes on, runs the validation that was due where it was interrupted.
+    """Before a resumed training continues, runs the validation that was due where it was interrupted.
 
     Checkpoints of a step that is followed by a validation are written before it; Lightning resumes behind it.
     """
@@ -139,7 +139,7 @@ class SafeCheckpoints(TorchCheckpointIO):
 
 
 def newest_checkpoint(folder: Path) -> tuple[Path, int] | None:
-    """The newest checkpoint in a stage's folder that can be read, and the steps behind it; None where there is none.
+    """The newest checkpoint in a stage's folder that can be read, and the steps behind it; None if there is none.
 
     A damaged one is named, and renamed so that it does not take the place of a good one.
     """
@@ -156,7 +156,7 @@ def newest_checkpoint(folder: Path) -> tuple[Path, int] | None:
 
 
 def _steps_in(file: Path) -> int | None:
-    """The steps behind a checkpoint; None where it is truncated."""
+    """The steps behind a checkpoint; None if it is truncated."""
     try:
         with zipfile.ZipFile(file) as content:
             if content.testzip() is not None:

@@ -1,5 +1,5 @@
 """Loggers of a run: CSV always; W&B, TensorBoard and MLflow as configured. Each has one run for all stages, which
-goes on when training is resumed.
+continues when training is resumed.
 """
 
 import importlib.util
@@ -23,7 +23,7 @@ WANDB_ID = "wandb-id"  # of a run's folder
 
 
 class WandbRun(WandbLogger):
-    """Logs against `samples_seen`, which every value comes with: Lightning's own step begins anew with each stage."""
+    """Logs against `samples_seen`, which every value comes with: Lightning's own step restarts with each stage."""
 
     @property
     @rank_zero_experiment

@@ -34,7 +34,7 @@ class TimeEstimate:
         self.images_per_second: float | None = None
 
     def begin(self, stage: str, step: int) -> None:
-        """The stage goes on after this step."""
+        """The stage continues after this step."""
         self._stage, self._step = stage, step
         self._last, self._seconds, self._images = None, 0.0, 0
 

@@ -162,7 +162,7 @@ class _Stage:
         trainer.strategy.barrier()
 
     def _checkpoint_to_resume(self, work: Path) -> tuple[Path, int] | None:
-        """The checkpoint to go on from, and its steps: the stage's own, or of one whose steps are its first."""
+        """The checkpoint to continue from, and its steps: the stage's own, or of one whose steps are its first."""
         for place in dict.fromkeys((work, self.folder)):
             held = identity_in(place)
             if held is not None and (held.key == self.identity.key or self.identity.continues(held)):

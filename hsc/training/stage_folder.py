@@ -45,7 +45,7 @@ def is_done(folder: Path, key: str) -> bool:
 
 
 def identity_in(folder: Path) -> StageIdentity | None:
-    """Of the stage that is, or was, trained in the folder; None where it is not known."""
+    """Of the stage that is, or was, trained in the folder; None if it is not known."""
     return StageIdentity.from_json(read_json(folder / KEY).get("identity"))
 
 
@@ -77,7 +77,7 @@ def finish_replacement(folder: Path) -> None:
 
 
 def restore_earlier(folder: Path, key: str) -> Path | None:
-    """Let an earlier result with this key be the result again; returns where it was kept, None where there is none."""
+    """Let an earlier result with this key be the result again; returns where it was kept, None if there is none."""
     earlier = next((place for place in sorted(folder.parent.glob(f"{folder.name}.old*")) if is_done(place, key)), None)
     if earlier is not None:
         set_aside(folder)
@@ -86,7 +86,7 @@ def restore_earlier(folder: Path, key: str) -> Path | None:
 
 
 def set_aside(folder: Path) -> Path | None:
-    """Rename a stage's folder to `STAGE.old1`, …; returns its new place, None where it holds nothing."""
+    """Rename a stage's folder to `STAGE.old1`, …; returns its new place, None if it contains nothing."""
     if not folder.exists() or not any(folder.iterdir()):
         return None
     number, name = 1, folder.name.removesuffix(NEW)
@@ -175,7 +175,7 @@ def _reuse(finished: Path, folder: Path, samples_seen: int) -> None:
 
 
 def copy_log(source: Path, target: Path) -> None:
-    """Let a stage's folder go on with the log in another, where there is one."""
+    """Let a stage's folder continue with the log in another, if there is one."""
     if (source / LOG).is_dir():
         shutil.copytree(source / LOG, target / LOG, dirs_exist_ok=True)
 

@@ -51,7 +51,7 @@ class StageIdentity:
     judges: dict[str, str]
     """task → hash of its weights"""
     best: dict[str, Any] | None
-    """how the weights to keep are chosen; None where they are the last"""
+    """how the weights to keep are chosen; None if they are the last"""
     seed: int
     devices: int
     device: str
@@ -69,17 +69,17 @@ class StageIdentity:
 
     @property
     def key(self) -> str:
-        """By which a run knows its own stages: all but `code`, so that a run goes on after hsc's code was fixed."""
+        """By which a run knows its own stages: all but `code`, so that a run continues after hsc's code was fixed."""
         return json_hash({name: value for name, value in asdict(self).items() if name != "code"})
 
     @property
     def shared_key(self) -> str:
-        """By which runs know each other's stages: everything, since nobody knows what else was changed in the code."""
+        """By which runs know each other's stages: everything, since other changes of the code are not known."""
         return json_hash(asdict(self))
 
     @property
     def why_not_steady(self) -> str:
-        """Why steps depend on how many there are to be, in words; empty where they do not."""
+        """Why steps depend on how many there are to be, in words; empty if they do not."""
         if self.best is not None:
             return "it keeps its best weights"
         if self.stage["final_rate"] != 1:
@@ -94,7 +94,7 @@ class StageIdentity:
         return same and self.stage["steps"] > other.stage["steps"]
 
     def continues(self, other: "StageIdentity") -> bool:
-        """Whether this stage's steps begin with the other's, so that it can go on from the other's last checkpoint."""
+        """Whether this stage begins with the other's steps and can continue from the other's last checkpoint."""
         return self.prolongs(other) and not self.why_not_steady
 
     def changes_from(self, other: "StageIdentity") -> str:

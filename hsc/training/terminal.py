@@ -157,7 +157,7 @@ class ValidationTable(pl.Callback):
 def validation_table(
     values: Mapping[str, float], before: Mapping[str, float], layers: list[str], own: Sequence[MetricInfo] = ()
 ) -> Table | None:
-    """Of the `val/LAYER/NAME` among `values`; None where there are none. before: those of the validation before. own:
+    """Of the `val/LAYER/NAME` among `values`; None if there are none. before: those of the validation before. own:
     metrics of the user's own judges, shown after the usual ones."""
     found = [layer for layer in layers if any(name.startswith(f"val/{layer}/") for name in values)]
     logged = [_first_logged(names, values) for names in COLUMNS]

@@ -1,7 +1,7 @@
 """A fresh Lightning Trainer for each stage: its flags and callbacks, its devices and processes.
 
 An experiment may name flags and callbacks of its own. A resumed training ends with the very weights of one that was not
-interrupted only if nobody else chooses its batches, counts its steps, averages its weights or saves it. So what would
+interrupted only if no one else chooses its batches, counts its steps, averages its weights or saves it. So what would
 is refused, with the field that says the same.
 """
 
@@ -166,7 +166,7 @@ def trainer_flags(config: Config, folder: Path) -> dict[str, Any]:
 
 
 def decisive_flags(config: Config) -> dict[str, Any]:
-    """What may change the weights that a stage ends with, as JSON values; empty where nothing is set."""
+    """What may change the weights that a stage ends with, as JSON values; empty if nothing is set."""
     flags = {flag: value for flag, value in config.trainer.items() if flag not in WITHOUT_EFFECT}
     named = {}
     for entry in config.callbacks:
@@ -177,7 +177,7 @@ def decisive_flags(config: Config) -> dict[str, Any]:
 
 
 def own_callbacks(config: Config) -> list[pl.Callback]:
-    """The experiment's callbacks, made anew."""
+    """Fresh instances of the experiment's callbacks."""
     return [_made(entry) for entry in config.callbacks]
 
 

@@ -32,7 +32,7 @@ def save_stage(path: Path, module: TrainableModule, model: dict) -> None:
 def with_model_of(config: Config) -> Config:
     """The config with the networks of the weights that `model_of` names.
 
-    Raises HscError where the config also describes networks of its own, or the weights say nothing of theirs.
+    Raises HscError if the config also describes networks of its own, or the weights say nothing of theirs.
     """
     if config.model_of is None:
         return config
@@ -48,7 +48,7 @@ def with_model_of(config: Config) -> Config:
 
 
 def outside_start(stage: StageConfig) -> Path | None:
-    """The weights file from outside the run that a stage's `init` names; None where it names none.
+    """The weights file from outside the run that a stage's `init` names; None if it names none.
 
     Raises HscError when there is no such file.
     """
@@ -125,7 +125,7 @@ def load_start(module: nn.Module, path: Path) -> list[str]:
 def load_full_size(module: CodecModule, path: Path) -> None:
     """Start the generator's full size, beyond what it shares with the smaller one, from a generator of that size.
 
-    Raises HscError where the file holds none of these widths.
+    Raises HscError if the file holds none of these widths.
     """
     generator, given = module.decoder.generator, load_generator(path)
     if not isinstance(generator, MobileStyleGAN) or not isinstance(given, MobileStyleGAN):

@@ -143,9 +143,9 @@ def test_any_bytes_are_a_container_or_a_clear_error(data):
         (b"\xb3\0\0\0\x10\0", "version 3"),
         (b"\xb0\0\0\0\x10\0", "version 0"),
         (b"\xb1\0\0", "inside its header"),
-        (b"\xb1\0\0\0\0\0\0\0", "without pixels"),
+        (b"\xb1\0\0\0\0\0\0\0", "has no pixels"),
         (b"\xb2\0\0\0\0\0\0", "inside its header"),
-        (b"\xb2\0\0\0\0\0\0\0\x09", "without pixels"),
+        (b"\xb2\0\0\0\0\0\0\0\x09", "has no pixels"),
         (b"\xb2\0\0\0\0\0\x10\0\x10", "shortest form"),
     ],
 )

@@ -88,7 +88,7 @@ SMALL = ["model.layers.middle.rows=2", *(f"model.{net}.channels=[8, 8, 8, 8]" fo
         (["stages.prior.train=[encoder,generator]"], "a 'prior' stage has no part 'encoder'"),
         (["stages.prior.adversarial.weight=0"], "must be above 0"),
         (["devices=4", "defaults.batch_size=30"], "30 is not a multiple of devices=4"),
-        (["devices=4", "stages.joint.batch_size=30"], "30 is no multiple"),
+        (["devices=4", "stages.joint.batch_size=30"], "30 is not a multiple"),
         (
             ["devices=2", "stages.joint.accumulate=3", "stages.joint.batch_size=32"],
             "32 is not a multiple of devices=2 × ac",

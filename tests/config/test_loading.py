@@ -101,7 +101,7 @@ def test_a_key_by_its_former_name_is_refused_with_the_new_one(experiment: Path, 
     more.write_text(yaml.safe_dump(of_key(key, value)))
     given.write_text(json.dumps({key: value}))
     for files, words in (([more], []), ([], [f"{key}={json.dumps(value)}"]), ([given], [])):
-        with pytest.raises(HscError, match=rf"^config: {key}: is called {now} now$"):
+        with pytest.raises(HscError, match=rf"^config: {key}: has been renamed to {now}$"):
             config.load([experiment, *files], words)
 
 

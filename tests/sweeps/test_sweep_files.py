@@ -30,7 +30,7 @@ VALID = {
     ("key", "said"),
     [
         ("stages.joint.learing_rate", "did you mean 'stages"),
-        ("defaults.rates.heads", r"defaults\.rates: is called lr_scale now"),
+        ("defaults.rates.heads", r"defaults\.rates: has been renamed to lr_scale"),
     ],
 )
 def test_a_trial_that_hsc_train_would_refuse_is_refused_before_it_starts(monkeypatch, key, said):

@@ -174,7 +174,7 @@ main(["train", "none.yaml"])
     environment = os.environ | slurm_job | {"SLURM_PROCID": rank}
     ended = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert ended.returncode == TERMINATED
-    assert ended.stderr.startswith("hsc: interrupted; finished stages and what was saved are kept; go on with: ")
+    assert ended.stderr.startswith("hsc: interrupted; finished stages and checkpoints are kept; resume with: ")
     assert "".join(path.read_text() for path in tmp_path.glob("asked")) == asked
 
 

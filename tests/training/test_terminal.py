@@ -117,13 +117,13 @@ def test_being_stopped_says_what_was_saved_and_how_to_go_on(
     assert f"joint: saved after 4 of 9 steps, in {checkpoint}\n" in text
     assert "Traceback" not in text
     command = f"hsc train {experiment.file} 'run=[joint]' stages.joint.init=fresh stages.joint.steps=9"
-    assert text.splitlines()[-1].endswith(f"go on with: {command}")
+    assert text.splitlines()[-1].endswith(f"resume with: {command}")
 
 
 @pytest.mark.slow
 def test_ctrl_c_during_validation_ends_at_once(experiment, said_in_training: Callable[..., str]):
     said = said_in_training(experiment, *ONLY_JOINT, kill_validation=("joint", 3, signal.SIGINT), status=130)
-    assert "go on with: hsc train" in said
+    assert "resume with: hsc train" in said
     assert "joint · 1 of 1, step 3" not in said
 
 

@@ -27,7 +27,7 @@ img { display: block; width: 96px; height: 96px }
 
 
 class Shown(NamedTuple):
-    """A face of the sheet: its encoded crop (None where there is none) and a line below."""
+    """A face of the sheet: its encoded crop (None if there is none) and a line below."""
 
     crop: bytes | None
     line: str

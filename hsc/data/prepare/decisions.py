@@ -50,7 +50,7 @@ class SeenFaces:
 
 
 def splits(identities: Iterable[str], settings: Settings) -> dict[str, str]:
-    """The split of each identity, by a hash of its name: nobody is in two, and who joins the set moves nobody else
+    """The split of each identity, by a hash of its name: no one is in two, and who joins the set moves no one else
     (as long as shares are asked for; a number of identities takes those of the lowest hashes).
     """
     rest = sorted(set(identities))

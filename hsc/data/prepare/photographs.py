@@ -27,8 +27,8 @@ class Photograph(NamedTuple):
 class Photographs:
     """The pictures of a source in a fixed order: by name, or in a tar as they come.
 
-    Other files are skipped, with a line on standard error where they are not hidden. Raises HscError when the
-    source is missing, unreadable or holds no pictures, and for archives that no honest tool makes: names that lead out
+    Other files are skipped, with a message on standard error unless they are hidden. Raises HscError when the
+    source is missing, unreadable or contains no pictures, and for malformed archives: names that lead out
     of them, links and devices, members twice, encrypted ones, and ones that claim more than the archive can hold.
     """
 

@@ -1,4 +1,4 @@
-"""`prepare`: the conductor."""
+"""`prepare`: runs alignment, checks and splits, and writes the results."""
 
 import json
 import os

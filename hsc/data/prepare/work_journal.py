@@ -15,12 +15,12 @@ LOCK, JOURNAL, CROPS = "lock", "journal.jsonl", "crops"
 
 
 class WorkJournal:
-    """A folder that a killed run leaves and the next one goes on from.
+    """A folder that a killed run leaves and the next one continues from.
 
     A photograph counts when its line in the journal is whole and the crops it speaks of are; whatever follows the last
     such line is cut off. Line i is photograph i, whoever worked on it. `key` covers all that decides the lines: with
-    another key everything begins anew. A photograph that the file system refused is asked for again (`gives`, by its
-    name): work goes on from the first that it now gives. Raises HscError while another process has the folder.
+    another key everything begins again. A photograph that the file system refused is asked for again (`gives`, by its
+    name): work continues from the first that it now gives. Raises HscError while another process has the folder.
     """
 
     def __init__(self, folder: Path, key: str, gives: Callable[[str], bool]) -> None:

@@ -18,7 +18,7 @@ ANCHORS: dict[str, type[Anchor]] = {
 def load_anchor(name: str) -> Anchor:
     """The anchor of that name, or of a class given as `package.module:Class`.
 
-    Raises AnchorNotAvailable where the machine lacks the codec, HscError for an unknown name.
+    Raises AnchorNotAvailable if the machine lacks the codec, HscError for an unknown name.
     """
     anchor = _find(name)()
     anchor.version()

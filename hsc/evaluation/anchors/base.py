@@ -57,7 +57,7 @@ class Anchor(ABC):
 
     @abstractmethod
     def version(self) -> str:
-        """The encoder's version. Raises AnchorNotAvailable where the codec is missing."""
+        """The encoder's version. Raises AnchorNotAvailable if the codec is missing."""
 
     @abstractmethod
     def encode(self, image: np.ndarray, quality: int) -> bytes:
@@ -68,7 +68,7 @@ class Anchor(ABC):
         """A file and the (height, width) of its image → uint8 [H, W, 3] RGB."""
 
     def slice_bytes(self, file: bytes) -> int | None:
-        """Bytes of the coded picture alone; None where the format does not tell them apart."""
+        """Bytes of the coded picture alone; None if the format does not tell them apart."""
         return None
 
     def encode_decode(self, image: np.ndarray, quality: int) -> AnchorResult:
@@ -127,7 +127,7 @@ def _pack(result: AnchorResult) -> bytes:
 
 
 def _read(entry: Path) -> AnchorResult | None:
-    """A kept result; None when there is none or it is damaged (it is then made anew)."""
+    """A kept result; None when there is none or it is damaged (it is then made again)."""
     try:
         with zipfile.ZipFile(entry) as archive:
             fields = json.loads(archive.read("result.json"))
