@@ -89,7 +89,7 @@ def _own_judge(name: str) -> Judge:
         raise HscError(f"cannot make the judge {name} without arguments ({error})") from error
     missing = [attribute for attribute in ("name", "family", "kind") if not hasattr(judge, attribute)]
     if missing or not isinstance(judge, nn.Module):
-        wanted = f"lacks {' and '.join(missing)}" if missing else "is no hsc.judges.Judge"
+        wanted = f"lacks {' and '.join(missing)}" if missing else "is not a hsc.judges.Judge"
         raise HscError(f"judge {name}: its class {wanted}; docs/extending.md shows a complete one")
     return judge  # type: ignore[return-value]
 

@@ -71,4 +71,4 @@ def test_no_face_is_one_sentence(run, codec_file: Path, photograph: Path, tmp_pa
     Image.new("RGB", (300, 300), "grey").save(tmp_path / "wall.png")
     ended = run("encode", tmp_path / "wall.png", "--align", "--model", codec_file)
     assert ended.status == 1
-    assert "wall.png: no face is found" in ended.err
+    assert "wall.png: no face found" in ended.err

@@ -53,7 +53,7 @@ def test_generated_faces_are_drawn_once(tmp_path, prior, capsys):
     assert faces.names == ["00000.png", "00001.png", "00002.png"]
     assert faces.generated
     assert faces.path.name == "generated:3"
-    assert "generated:3: drawing faces" in capsys.readouterr().err
+    assert "generated:3: generating faces" in capsys.readouterr().err
     assert str(tmp_path / "cache") in str(faces.path)
     assert open_faces(Path("generated:3"), "00001-00002").names == ["00001.png", "00002.png"]
     assert capsys.readouterr().err == ""

@@ -528,7 +528,7 @@ def test_other_faces_under_the_name_of_the_codecs_own_are_measured_all(codec, pi
     evaluate(codec, pictures, tmp_path / "out", judges=("psnr",), qualities=[0])
     assert len({row["image"] for row in read_rows(tmp_path / "out")}) == 24
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "04000" in line]
-    assert line.startswith("measuring all of pictures.zip: it lacks the images the codec was validated on")
+    assert line.startswith("measuring all of pictures.zip: it does not contain the images the codec was validated on")
     with pytest.raises(HscError, match="selects none of the 24 images"):  # what the user asks for is not replaced
         evaluate(codec, pictures, tmp_path / "out", judges=("psnr",), qualities=[0], split="04000-04499")
 

@@ -68,9 +68,9 @@ class Other:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("Nameless", "its class states no name and no family"),
+        ("Nameless", "its class lacks name and family"),
         ("Needy", "cannot make the judge incomplete_judges:Needy without arguments"),
-        ("Other", "is no hsc.judges.Judge"),
+        ("Other", "is not a hsc.judges.Judge"),
     ],
 )
 def test_what_a_users_judge_lacks_is_said_in_a_sentence(

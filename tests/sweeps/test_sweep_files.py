@@ -66,7 +66,7 @@ def test_a_trial_that_hsc_train_would_refuse_is_refused_before_it_starts(monkeyp
         ({"parameters": {"x": {"values": [1, 2], "probabilities": 0.5}}}, "parameters.x: probabilities: give each"),
         ({"parameters": {"x": {"values": [1, 2], "probabilities": ["a", "b"]}}}, "parameters.x: probabilities: give"),
         ({"parameters": {1: {"value": 1}, "x": 2}}, "parameters.x: write"),
-        ({"parameters": {"x": {"value": 1, 2: 3}}}, "parameters.x: constant has no 2"),
+        ({"parameters": {"x": {"value": 1, 2: 3}}}, "parameters.x: constant does not take 2"),
         ({"parameters": {"x": {"parameters": [1]}}}, "parameters.x: must be a mapping"),
         ({"parameters": {"x": {"value": datetime.date(2026, 1, 1)}}}, "parameters.x: value: put dates"),
         ({"parameters": {"x": {"min": 10**400, "max": 1}}}, "parameters.x: min"),

@@ -44,7 +44,7 @@ def test_who_trains_does_not_report(file: Path, override: str, said: str) -> Non
         ("judges.identity=dlib68", r"judges\.identity: dlib68 is of kind landmarker; name one of kind recogniser"),
         ("judges.landmarks=insightface", r"judges\.landmarks: insightface is of kind recogniser"),
         ("judges.perceptual=[psnr,vgg16]", r"judges\.perceptual: vgg16 is of kind features"),
-        ("judges.perceptual=[lpips]", r"judges\.perceptual: no judge is called 'lpips'"),
+        ("judges.perceptual=[lpips]", r"judges\.perceptual: unknown judge 'lpips'"),
         (
             "judges.perceptual=['no_such_module:Judge']",
             r"judges\.perceptual: cannot import the judge no_such_module:Judge",

@@ -69,7 +69,7 @@ def test_an_encoder_finds_the_styles_of_generated_faces(taught: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["defaults.data.flips=true"], "stages.styles.data.flips: a mirrored face is not what its W+ draws"),
+        (["defaults.data.flips=true"], "stages.styles.data.flips: a mirrored face does not match its W+"),
         (["stages.styles.layer_weights={enhanced: 0}"], "needs a task of its last layer 'enhanced'"),
         (["stages.joint.module=prior", "stages.joint.train=[generator]"], "stages.joint.styles: only codec stages"),
         (["defaults.data={path: PHOTOGRAPHS, train: 00-15, validation: 16-19}"], "holds no W+ of its images"),

@@ -95,7 +95,7 @@ def test_sigterm_saves_the_step_and_says_143(
     assert train(stage, **{during: (stage, batch, signal.SIGTERM)}) == TERMINATED
     assert batches_in(experiment.folder() / stage / "last.ckpt") == batch
     assert train(stage, output=str(said)) == 0
-    assert f"{stage}: resumes from" in said.read_text()
+    assert f"{stage}: resuming from" in said.read_text()
     same_result(stage)
 
 
@@ -118,7 +118,7 @@ def test_damaged_checkpoints_give_way_to_older_ones(
         harm(folder / f"{name}.ckpt")
     assert train("joint", output=str(said)) == 0
     for name in damaged:
-        assert f"{name}.ckpt is damaged and set aside as {name}.ckpt.damaged" in said.read_text()
+        assert f"{name}.ckpt is damaged and was renamed to {name}.ckpt.damaged" in said.read_text()
     assert ("previous.ckpt after 3 of 6 steps" in said.read_text()) == (damaged == ["last"])
     same_result("joint")
 

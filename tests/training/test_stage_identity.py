@@ -193,5 +193,5 @@ def test_more_steps_go_on_where_the_rate_stays(
     assert experiment.done("basic")["samples_seen"] == 28
     assert (folder.with_name("basic.old1") / "done.json").exists()
     assert train_in_process(experiment, *alone, "stages.basic.steps=3") == 0
-    line = "basic: steps (3 → 4) changed, so it starts over: its learning rate has fallen"
+    line = "basic: steps (3 → 4) changed, so it starts over: its learning rate has decayed"
     assert line in said_in_training(experiment, *alone, "stages.basic.steps=4")
