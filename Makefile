@@ -25,7 +25,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) "$$(grep '^torch==' constraints.txt)"
 	@$(PIP) -e '.[judges,anchors,ray,dev,docs]'
-	@$(BIN)/hsc weights fetch || echo "going on without those weights; hsc weights tells what they are for"
+	@$(BIN)/hsc weights fetch || echo "continuing without those weights; hsc weights shows what needs them"
 	@touch $@
 
 quickstart: env ## code a face, train a small codec, compare with AV1 and VVC (minutes)

@@ -29,8 +29,8 @@ def file(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("judges.landmarks=facemesh", r"judges\.landmarks: 'facemesh' .* trains 'landmarks'"),
-        ("judges.identity=identity_student", r"judges\.identity: 'identity_student' .* trains 'identity'"),
+        ("judges.landmarks=facemesh", r"judges\.landmarks: 'facemesh' .* loss 'landmarks'"),
+        ("judges.identity=identity_student", r"judges\.identity: 'identity_student' .* loss 'identity'"),
     ],
 )
 def test_who_trains_does_not_report(file: Path, override: str, said: str) -> None:
