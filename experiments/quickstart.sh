@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The first minutes with hsc: a face in a file of 175 bytes, a small codec trained in minutes, and both beside AV1 and VVC.
-# QUICKSTART_STEPS=short trains a few steps a stage and measures two faces: enough to see that every part works.
+# QUICKSTART_STEPS=short trains two stages of three steps and measures one face: enough to see that every part works.
 set -eo pipefail
 cd "$(dirname "$0")/.."
 export WANDB_SILENT=${WANDB_SILENT:-true}
@@ -13,12 +13,10 @@ if [[ -f ${HSC_DATA:-../shared/data}/ffhq128.zip ]]; then
 fi
 if [[ ${QUICKSTART_STEPS:-} == short ]]; then
     run=runs/quickstart-short
-    measured='*-01*'
-    overrides=(name=quickstart-short defaults.data.path=generated:80 defaults.data.train=00008-00079
-        defaults.data.validation=00000-00001 model.layers.{basic.dim=8,middle.dim=6,enhanced.dim=2})
-    for stage in $(python -c "import omegaconf; print(*omegaconf.OmegaConf.load('experiments/quickstart.yaml').run)"); do
-        overrides+=("stages.$stage.steps=3")
-    done
+    measured=female-01*
+    overrides=(name=quickstart-short defaults.data.path=generated:32 defaults.data.train=00001-00031
+        defaults.data.validation=00000-00000 model.layers.{basic.dim=2,middle.dim=2,enhanced.dim=1}
+        'run=[basic,joint]' stages.{basic,joint}.steps=3)
 fi
 work=$run/walkthrough
 face=$work/faces/female-01.jpg

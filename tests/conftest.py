@@ -26,13 +26,25 @@ settings.load_profile("hsc")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
+# Files that take 20 seconds of processor time or more, the longest first.
+LONGEST = (
+    "test_readme_runs.py",
+    "sweeps/test_training_sweeps.py",
+    "test_memory.py",
+    "training/test_processes.py",
+    "training/test_recipes.py",
+    "training/test_run_lock.py",
+    "sweeps/test_local_sweeps.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with the largest share of slow tests come first, so that no worker ends with one while others are idle."""
+    """The longest files come first, then those with the largest share of slow tests, so that no worker ends with one
+    while others are idle."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     tests = Counter(item.path for item in items)
-    items.sort(key=lambda item: -slow[item.path] / tests[item.path])
+    places = {ROOT / "tests" / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (places.get(item.path, len(LONGEST)), -slow[item.path] / tests[item.path]))
     marked = [item for item in items if item.get_closest_marker("cuda")]
     if marked and not torch.cuda.is_available():
         for item in marked:

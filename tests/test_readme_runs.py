@@ -1,6 +1,7 @@
 """The README from top to bottom, word for word, on a machine that has nothing but what `make env` leaves.
 
-The home folder is empty and no data set is at hand. Only the trainings are shorter: the copied experiments say so.
+The home folder is empty and no data set is at hand. Only trainings and measurements are shorter: the copied experiments
+say so, and Python itself adds words to `hsc evaluate`.
 """
 
 import os
@@ -44,9 +45,10 @@ def machine(tmp_path: Path) -> Path:
     (checkout / "hsc").symlink_to(ROOT / "hsc")
     for name in ("experiments", "sweeps"):
         shutil.copytree(ROOT / name, checkout / name)
-    shorten(checkout / "experiments" / "quickstart.yaml")
-    shorten(checkout / "experiments" / "finetune.yaml")
+    shorten(checkout / "experiments" / "quickstart.yaml", ["basic", "joint"], wandb="auto")
+    shorten(checkout / "experiments" / "finetune.yaml", ["finetune", "decoder"], wandb="disabled")
     shorten_sweep(checkout / "sweeps" / "smoke.yaml")
+    (checkout / "sitecustomize.py").write_text(SHORT_MEASUREMENTS)
     (checkout / ".venv").mkdir()
     for part in Path(sys.prefix).iterdir():
         if part.name != ".ready":
@@ -59,17 +61,25 @@ def machine(tmp_path: Path) -> Path:
 
 
 # Of drawn faces a few, and fewer components than those.
-FACES = {"path": "generated:80", "train": "00008-00079", "validation": "00000-00001"}
-DIMS = (8, 6, 2)
+FACES = {"path": "generated:32", "train": "00001-00031", "validation": "00000-00000"}
+DIMS = (2, 2, 1)
+SHORT_MEASUREMENTS = """
+import sys
+
+if sys.argv[0].endswith("/hsc") and sys.argv[1:2] == ["evaluate"]:
+    sys.argv += ["--limit", "1"] + ([] if "--qualities" in sys.argv else ["--qualities", "0,8"])
+"""
 
 
-def shorten(experiment: Path) -> None:
-    """A few steps of a few faces each."""
+def shorten(experiment: Path, stages: list[str], wandb: str) -> None:
+    """A few steps of a few faces each, in some of the stages."""
     content = yaml.safe_load(experiment.read_text())
+    content["run"], content["logging"] = stages, {"wandb": wandb}
     content["defaults"]["batch_size"] = 4
     for stage in content["stages"].values():
         stage["steps"] = 2
         stage.pop("batch_size", None)
+    content["defaults"]["data"]["validation_limit"] = 1
     if content["defaults"]["data"]["path"].startswith("generated:"):
         content["defaults"]["data"] |= FACES
         for layer, dim in zip(content["model"]["layers"].values(), DIMS, strict=True):
@@ -81,7 +91,7 @@ def shorten_sweep(sweep: Path) -> None:
     """Two trials of the shortened experiment."""
     content = yaml.safe_load(sweep.read_text())
     few = {f"defaults.data.{key}": value for key, value in FACES.items()}
-    few |= {"defaults.batch_size": 4, "stages.basic.steps": 2, "stages.joint.steps": 3}
+    few |= {"logging.wandb": "disabled", "defaults.batch_size": 4, "stages.basic.steps": 2, "stages.joint.steps": 3}
     content["parameters"] |= {name: {"value": value} for name, value in few.items()}
     content["parameters"]["stages.joint.learning_rate"]["values"].pop()
     sweep.write_text(yaml.safe_dump(content, sort_keys=False))

@@ -1,9 +1,14 @@
 """One run folder, one training: a second start waits for the first, or is refused; finished runs are left alone."""
 
+import os
+import signal
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,9 +16,11 @@ from programs import wait_for
 from training_process import hold_run_lock
 
 from hsc.errors import HscError
+from hsc.training import run
 from hsc.training.run import LOCK, run_lock
 
 BASIC = ("run=[basic]", "stages.basic.init=fresh")
+PATIENCE = 60  # seconds
 
 
 @pytest.fixture
@@ -28,6 +35,19 @@ def holder(tmp_path: Path, forkserver: ForkServerContext) -> Iterator[tuple[Base
     process.join()
 
 
+@pytest.fixture
+def bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting for a lock in this process comes to an end."""
+    deadline = time.monotonic() + PATIENCE
+
+    def sleep(seconds: float) -> None:
+        assert time.monotonic() < deadline, f"still waits for the lock after {PATIENCE} s"
+        time.sleep(seconds)
+
+    monkeypatch.setattr(run, "time", SimpleNamespace(sleep=sleep))
+
+
+@pytest.mark.usefixtures("bounded")
 def test_another_experiment_is_refused_until_the_first_is_dead(holder, tmp_path: Path):
     process, _ = holder
     refused = pytest.raises(HscError, match=rf"another training is using {tmp_path}: give this one a different name=")
@@ -41,6 +61,7 @@ def test_another_experiment_is_refused_until_the_first_is_dead(holder, tmp_path:
         pass
 
 
+@pytest.mark.usefixtures("bounded")
 @pytest.mark.parametrize("killed", [True, False])
 def test_the_same_experiment_waits_until_the_first_ends(holder, tmp_path: Path, killed: bool):
     process, end = holder
@@ -64,26 +85,31 @@ def test_a_second_start_waits_and_another_experiment_is_turned_away(
     """While the first trains; when that one dies, the second goes on from its checkpoint."""
     folder, said, refusal = experiment.folder(), tmp_path / "said", tmp_path / "refusal"
     words = (*BASIC, "stages.basic.steps=100000", "stages.basic.validate_every=100000")
-    first = start_training(experiment, *words)
-    wait_for((folder / "basic" / "last.ckpt").exists, "checkpoint")
-    config = (folder / "config.yaml").read_bytes()
-    second = start_training(experiment, *words, "defaults.log_every=5", output=str(said))
-    other = start_training(experiment, *words, "seed=2", output=str(refusal))
-    wait_for(
-        lambda: said.exists() and f"waiting for the same training in {folder}\n" in said.read_text(), "second start"
-    )
-    other.join(200)
-    assert other.exitcode == 1
-    assert refusal.read_text() == (
-        f"hsc: another training is using {folder}: give this one a different name=, or wait until that one ends\n"
-    )
-    assert (folder / "config.yaml").read_bytes() == config
-    assert first.is_alive()
-    first.kill()
-    wait_for(lambda: f"basic: resumes from {folder / 'basic'}/" in said.read_text(), "resumed training")
-    second.kill()
-    for process in (first, second):
-        process.join()
+    with ExitStack() as ended:
+
+        def start(*more: str, **how: str) -> BaseProcess:
+            process = start_training(experiment, *words, *more, **how)
+            ended.callback(process.join)
+            ended.callback(process.kill)
+            return process
+
+        first = start()
+        wait_for((folder / "basic" / "last.ckpt").exists, "checkpoint")
+        os.kill(first.pid, signal.SIGSTOP)  # it holds the lock, and leaves the processor to the others
+        config = (folder / "config.yaml").read_bytes()
+        start("defaults.log_every=5", output=str(said))
+        other = start("seed=2", output=str(refusal))
+        waits = f"waiting for the same training in {folder}\n"
+        wait_for(lambda: said.exists() and waits in said.read_text(), "second start")
+        other.join(200)
+        assert other.exitcode == 1
+        assert refusal.read_text() == (
+            f"hsc: another training is using {folder}: give this one a different name=, or wait until that one ends\n"
+        )
+        assert (folder / "config.yaml").read_bytes() == config
+        assert first.is_alive()
+        first.kill()
+        wait_for(lambda: f"basic: resumes from {folder / 'basic'}/" in said.read_text(), "resumed training")
 
 
 @pytest.mark.slow
