@@ -30,7 +30,6 @@ ROOT = Path(__file__).resolve().parent.parent
 LONGEST = (
     "test_readme_runs.py",
     "sweeps/test_training_sweeps.py",
-    "test_memory.py",
     "training/test_processes.py",
     "training/test_recipes.py",
     "training/test_run_lock.py",
