@@ -7,6 +7,7 @@ export WANDB_SILENT=${WANDB_SILENT:-true}
 
 run=runs/quickstart
 measured='*-0[157]*'  # six of the example faces
+judges=lpips.vgg,dists,dlib,dlib68,psnr
 overrides=()
 if [[ -f ${HSC_DATA:-../shared/data}/ffhq128.zip ]]; then
     overrides+=(defaults.data.path=ffhq128.zip defaults.data.train=00000-00999 defaults.data.validation=04000-04099)
@@ -14,6 +15,7 @@ fi
 if [[ ${QUICKSTART_STEPS:-} == short ]]; then
     run=runs/quickstart-short
     measured=female-01*
+    judges=lpips.alex,psnr
     overrides=(name=quickstart-short defaults.data.path=generated:32 defaults.data.train=00001-00031
         defaults.data.validation=00000-00000 model.layers.{basic.dim=2,middle.dim=2,enhanced.dim=1}
         'run=[basic,joint]' stages.{basic,joint}.steps=3)
@@ -37,7 +39,6 @@ hsc inspect "$work/face-trained.hsc"
 hsc decode "$work/face-trained.hsc" -o "$work/face-trained.png" --model "$run"
 
 say "4. Measure both codecs, AV1 and VVC on example faces that neither was trained on"
-judges=lpips.vgg,dists,dlib,dlib68,psnr
 hsc evaluate ffhq128 --data "$work/faces" --split "$measured" --qualities 0,2,4,6 --judges "$judges" \
     --anchors av1,vvc --out "$work/results/ffhq128"
 hsc evaluate "$run" --data "$work/faces" --split "$measured" --qualities 0,2,4,6 --judges "$judges" \
