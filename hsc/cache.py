@@ -53,4 +53,4 @@ _warned_of: set[Path] = set()
 def _warn_of(folder: Path, reason: str) -> None:
     if folder not in _warned_of:
         _warned_of.add(folder)
-        print(f"{reason}; continuing without the cache: set HSC_CACHE to a writable folder", file=sys.stderr)
+        print(f"{reason}; continuing without the cache: set HSC_CACHE to a folder you can write to", file=sys.stderr)

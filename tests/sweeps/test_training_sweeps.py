@@ -63,7 +63,7 @@ def test_a_sweep_is_killed_and_nothing_is_lost(place):
     process.wait(60)
     assert run_hsc("sweep", "--resume", "killed") == 0
     assert states(folder) == ["finished"]
-    assert "resumes from" in folder.log(folder.load()[0]).read_text()
+    assert "resuming from" in folder.log(folder.load()[0]).read_text()
     best, alone = (load_file(place / run / "joint" / "weights.safetensors") for run in ("killed/best", "runs/alone"))
     assert all(torch.equal(value, best[name]) for name, value in alone.items())
     load(place / "killed/best/codec.safetensors")

@@ -123,7 +123,7 @@ def test_fast_dev_run_goes_through_all_stages_and_keeps_nothing(new_experiment: 
     assert {path.name for path in experiment.folder().iterdir()} == {".lock"}
     assert {path.name for path in experiment.runs.iterdir()} == {"tiny"}
     out = capsys.readouterr().out
-    assert "basic: starts from" in out
+    assert "basic: starting from" in out
     assert "joint · 3 of 3, step 1 of 6:" in out
     assert "pictures:" not in out, "they are not kept"
     assert out.splitlines()[-1] == "fast_dev_run: every stage trains and validates; nothing is kept"

@@ -63,7 +63,7 @@ def test_a_signal_to_one_ends_both_after_the_same_step(experiment):
     assert process.returncode == 0, said
     assert said.count("run folder: ") == 1
     assert said.count(f"after {steps} of 60 steps") == 1
-    assert said.count("joint: starts from") == 1
+    assert said.count("joint: starting from") == 1
     left = {".lock", "config.yaml", "done.json", "basic", "joint", "codec.safetensors"}
     assert {path.name for path in experiment.folder().iterdir()} == left
     assert experiment.done("joint")["samples_seen"] == 4 * (60 + 6)

@@ -109,7 +109,7 @@ def test_a_second_start_waits_and_another_experiment_is_turned_away(
         assert (folder / "config.yaml").read_bytes() == config
         assert first.is_alive()
         first.kill()
-        wait_for(lambda: f"basic: resumes from {folder / 'basic'}/" in said.read_text(), "resumed training")
+        wait_for(lambda: f"basic: resuming from {folder / 'basic'}/" in said.read_text(), "resumed training")
 
 
 @pytest.mark.slow

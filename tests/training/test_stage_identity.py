@@ -187,7 +187,7 @@ def test_more_steps_go_on_where_the_rate_stays(
     shutil.rmtree(experiment.runs / ".stages")
     said = said_in_training(experiment, *steady, "stages.basic.steps=7")
     folder = experiment.folder() / "basic"
-    assert f"basic: resumes from {folder / 'last.ckpt'} after 3 of 7 steps" in said
+    assert f"basic: resuming from {folder / 'last.ckpt'} after 3 of 7 steps" in said
     whole, made = experiment.weights("basic", "whole"), experiment.weights("basic")
     assert all(torch.equal(value, whole[name]) for name, value in made.items())
     assert experiment.done("basic")["samples_seen"] == 28

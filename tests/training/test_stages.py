@@ -112,7 +112,7 @@ def test_a_changed_stage_takes_the_place_of_the_earlier_one_when_it_is_finished(
     lines = lines_of(copy, changed)
     aside = folder / "joint.old1"
     assert lines[:2] == [f"{stage}: done already ({folder / stage})" for stage in ("prior", "basic")]
-    assert lines[2] == f"joint: resumes from {folder / 'joint.new/last.ckpt'} after 3 of 6 steps"
+    assert lines[2] == f"joint: resuming from {folder / 'joint.new/last.ckpt'} after 3 of 6 steps"
     assert f"joint: the earlier result is kept in {aside}" in lines[3:]
     assert {path.name for path in aside.iterdir()} == STAGE_FILES
     assert not (folder / "joint.new").exists()
@@ -156,7 +156,7 @@ def test_where_a_stage_starts(copy, lines_of: Callable[..., list[str]], start: s
     lines = lines_of(
         copy, f"stages.joint.init={init}", "stages.joint.train=[gain]", "stages.joint.steps=1", "run=[prior,joint]"
     )
-    (line,) = (line for line in lines if line.startswith("joint: starts from"))
+    (line,) = (line for line in lines if line.startswith("joint: starting from"))
     assert line.endswith("; new: decoder.heads, encoder.net, entropy.net") == fresh
     assert ("new:" in line) == fresh
     held, made = weights_file.load(path).tensors, copy.weights("joint")
@@ -180,7 +180,7 @@ def test_an_inversion_leaves_weights_and_neither_prior_nor_codec(copy, lines_of:
 @pytest.mark.slow
 def test_fresh_means_fresh(copy, lines_of: Callable[..., list[str]]):
     lines = lines_of(copy, "stages.joint.init=fresh", "stages.joint.steps=1", "run=[prior,joint]")
-    assert not any("starts from" in line for line in lines)
+    assert not any("starting from" in line for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_it_trains_and_says_what_is_missing(experiment, capfd: pytest.CaptureFix
         warnings.simplefilter("always")
         assert run_hsc("train", experiment.file, *words) == 0
     said = " ".join(str(warning.message) for warning in warned) + capfd.readouterr().err
-    assert "trains without a loss: lpips.alex not available" in said
+    assert "training without a loss: lpips.alex not available" in said
     for judge in ("dlib68", "lpips.alex", "lpips.vgg"):
         assert f"{judge} not available" in said or f"{judge}, " in said, judge
     assert "hsc weights fetch" in said
