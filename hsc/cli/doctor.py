@@ -112,12 +112,12 @@ def _codecs() -> Iterator[Finding]:
         model = model_from_dict(weights_file.load(find_weights(DEFAULT_MODEL), "codec").config)
     except HscError as error:
         yield Finding(
-            "shipped codec", False, str(error), "hsc train experiments/quickstart.yaml, then --model runs/quickstart"
+            "pretrained codec", False, str(error), "hsc train experiments/quickstart.yaml, then --model runs/quickstart"
         )
     else:
         side = image_size(model)
         found = f"{DEFAULT_MODEL}, {side}x{side}, {len(model.layers)} layers, {len(model.lambdas)} qualities"
-        yield Finding("shipped codec", True, found)
+        yield Finding("pretrained codec", True, found)
 
 
 def _judges() -> Iterator[Finding]:

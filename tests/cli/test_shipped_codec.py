@@ -53,6 +53,6 @@ def test_doctor_tells_whether_the_shipped_codec_is_whole(run, shipped: Path, dam
     asset = shipped / f"{released.DEFAULT_MODEL}.safetensors"
     asset.write_bytes(asset.read_bytes()[: -100 if damaged else None])
     ended = run("doctor")
-    line = next(line for line in ended.out.splitlines() if line.startswith("shipped codec"))
-    assert re.match(f"shipped codec {said}", " ".join(line.split()))
+    line = next(line for line in ended.out.splitlines() if line.startswith("pretrained codec"))
+    assert re.match(f"pretrained codec {said}", " ".join(line.split()))
     assert ended.status == 0
