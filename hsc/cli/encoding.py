@@ -105,8 +105,8 @@ def in_cluster(codec: "Codec", model: str, settings: Settings) -> Spread[Encoded
 
 
 def alignment_warning(sources: list[Path]) -> str | None:
-    """A sentence on pictures that do not look like aligned faces, or None. It looks only at the first LOOKED_AT of them,
-    so that a large folder takes no longer than a small one. None without dlib.
+    """A sentence on pictures that do not look like aligned faces, or None. It looks only at the first LOOKED_AT of
+    them, so that a large folder takes no longer than a small one. None without dlib.
     """
     from hsc.data.prepare.face_detector import AlignmentCheck
     from hsc.images import load_image

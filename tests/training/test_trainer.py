@@ -19,6 +19,8 @@ from hsc.training.checkpoints import SafeCheckpoints, newest_checkpoint
 from hsc.training.stage import MODULES
 from hsc.training.trainer import build_trainer, resolve_precision
 
+pytestmark = pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`")
+
 
 class Norms(pl.Callback):
     """The norm of the gradients that each step was taken with."""
