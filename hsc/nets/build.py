@@ -1,4 +1,4 @@
-"""Networks from their configuration (`hsc.config.ModelConfig`)."""
+"""Build the networks of a model configuration (`hsc.config.ModelConfig`)."""
 
 from hsc.config import ModelConfig
 from hsc.nets.discriminator import Discriminator
@@ -15,12 +15,12 @@ from hsc.nets.stylegan2 import StyleGAN2
 
 
 def image_size(model: ModelConfig) -> int:
-    """Pixels on a side of the model's images."""
+    """Side of the model's images in pixels."""
     return model.generator.resolutions[-1]
 
 
 def full_size(model: ModelConfig) -> int:
-    """The same of its generator's larger size; 0 if it has none."""
+    """Side of the generator's full-size images in pixels; 0 if it has no full size."""
     return size_of(model.generator.full) if model.generator.full else 0
 
 

@@ -13,7 +13,7 @@ from hsc.nets.stylegan2 import depthwise, resampling_kernel
 
 
 class Discriminator(nn.Module):
-    """images [N, 3, size, size] → logits [N]. `channels`: of each resolution from 4² to `size`, as the generator's."""
+    """images [N, 3, size, size] → logits [N]. `channels`: per resolution from 4² to `size`, as in the generator."""
 
     def __init__(self, channels: Sequence[int], group_size: int = 4) -> None:
         super().__init__()
@@ -26,9 +26,10 @@ class Discriminator(nn.Module):
         self.out = FullyConnected(widths[-1], 1)
 
     def freeze_highest(self, blocks: int) -> None:
-        """Take the weights of the first blocks, from full size down, out of training (freeze-D, Mo et al. 2020).
+        """Freeze the first `blocks` blocks, from full size down (freeze-D, Mo et al. 2020).
 
-        Early layers respond to edges and textures; these features also suit new faces and cannot be relearned from few.
+        Early layers respond to edges and textures; these features transfer to new faces and cannot be relearned from
+        a few images.
         """
         for part in (self.from_rgb, *self.blocks[:blocks]) if blocks else ():
             part.requires_grad_(False)
@@ -37,7 +38,7 @@ class Discriminator(nn.Module):
         x = leaky_relu(self.from_rgb(images.contiguous(memory_format=torch.channels_last)))
         for block in self.blocks:
             x = block(x)
-        # The statistics and the last layers need more than bfloat16's 8 bits.
+        # The statistics and the last layers need more than the 8 bits of bfloat16.
         with torch.autocast(x.device.type, enabled=False):
             x = append_batch_deviation(x.float(), self.group_size)
             x = leaky_relu(self.conv(x))
@@ -45,8 +46,8 @@ class Discriminator(nn.Module):
 
 
 def r1_penalty(discriminator: nn.Module, real: Tensor) -> Tensor:
-    """Mean squared gradient of the logits at real images (Mescheder et al. 2018): in float32, whose second derivatives
-    bfloat16 cannot carry.
+    """R1 penalty (Mescheder et al. 2018): mean squared norm of the logits' gradient at real images. Computed in
+    float32, since bfloat16 is too coarse for second derivatives.
     """
     real = real.detach().requires_grad_()
     with torch.autocast(real.device.type, enabled=False):
@@ -55,7 +56,7 @@ def r1_penalty(discriminator: nn.Module, real: Tensor) -> Tensor:
 
 
 class DownBlock(nn.Module):
-    """conv, then blurred strided conv, beside a blurred strided 1×1 skip."""
+    """Convolution and blurred strided convolution, in parallel with a blurred strided 1×1 skip connection."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -92,9 +93,9 @@ class EqualConv(nn.Module):
 
 
 def append_batch_deviation(x: Tensor, group_size: int) -> Tensor:
-    """[N, C, H, W] → [N, C + 1, H, W]: the mean standard deviation inside groups of images, as one more map.
+    """[N, C, H, W] → [N, C + 1, H, W]: appends the mean standard deviation within groups of images as a feature map.
 
-    Where the batch is no multiple of the group size, the largest divisor below it is used.
+    If the batch size is not a multiple of the group size, the largest smaller divisor is used.
     """
     n, _, height, width = x.shape
     size = next(s for s in range(min(group_size, n), 0, -1) if n % s == 0)

@@ -1,9 +1,9 @@
 """The linear path: latents as principal components of small pictures of faces ("eigenfaces": Sirovich and Kirby 1987).
 
-Networks that start from nothing need many images before they say where things are; the principal components say it at
-once, and their order, from the most variance to the least, is that of the layers. The encoder's and the generator's
-networks then learn only what a linear transform cannot do. Both halves are trained on from there
-(`hsc.training.eigenfaces` fits them).
+Networks trained from scratch need many images to learn the spatial layout of a face. Principal components describe it
+from the start, and ordered by decreasing variance they are assigned to the layers in turn. The networks of encoder and
+generator then learn only what a linear transform cannot represent. The components initialise both halves
+(`hsc.training.eigenfaces` fits them), which are then trained further.
 """
 
 import math
@@ -15,16 +15,16 @@ from torch import Tensor, nn
 
 from hsc.nets.planes import emphasis, from_planes, mirror_pairs, numbers_of_planes, to_planes
 
-STEP = 0.012  # what one latent's unit moves of the weighted picture, root mean square, in units of images in [-1, 1]
-OVERSAMPLING = 32  # components computed beyond those wanted, which makes the last of these exact
+STEP = 0.012  # RMS change of the weighted picture (of an image in [-1, 1]) per unit of one latent
+OVERSAMPLING = 32  # extra components to compute, so that the last of those wanted are exact
 
 
 class Components(nn.Module):
-    """Principal components of whole faces: planes [N, numbers] ↔ latents [N, count], with one matrix for both ways.
+    """Principal components of whole faces: planes [N, numbers] ↔ latents [N, count], one matrix for both directions.
 
-    The components of faces and their mirror images are symmetric or antisymmetric; the rows of `weight` are the left
-    halves of those of planes times their `emphasis`, orthonormal but for a common factor when training starts. It is
-    trained from there, for both ways at once; each component stays symmetric or antisymmetric.
+    The components of faces and their mirror images are symmetric or antisymmetric, so the rows of `weight` hold only
+    their left halves. They are components of planes times `emphasis`, initially orthonormal up to a common factor.
+    Training continues from there, for both directions at once; each component stays symmetric or antisymmetric.
     """
 
     def __init__(self, side: int, count: int) -> None:
@@ -55,12 +55,12 @@ class Components(nn.Module):
         """The latents of planes."""
         weighted = (planes - self.mean) * self.emphasis
         left, right = weighted[:, self.left], weighted[:, self.right]
-        # One product for both kinds: of single faces, reading the matrix takes all the time.
+        # One product for both kinds: for a single face, reading the matrix takes all the time.
         even, odd = (torch.cat([left + right, left - right]) @ self.weight.t()).chunk(2)
         return torch.where(self.antisymmetric, odd, even) * (self.weight_gain / self.scale / math.sqrt(2))
 
     def drawn(self, latents: Tensor) -> Tensor:
-        """The mean and what the latents add to it: planes."""
+        """Latents → planes: the mean plus the weighted components."""
         latents = latents * (self.weight_gain * self.scale / math.sqrt(2))
         kinds = torch.cat([latents * ~self.antisymmetric, latents * self.antisymmetric])
         even, odd = (kinds @ self.weight).chunk(2)
@@ -70,7 +70,7 @@ class Components(nn.Module):
 
 
 class EigenAnalysis(nn.Module):
-    """images [N, 3, size, size] → latents, one [N, rows, dim] a layer: a linear map of the picture of `side` pixels."""
+    """images [N, 3, size, size] → latents, one [N, rows, dim] per layer: linear in the picture of `side`² pixels."""
 
     def __init__(self, side: int, bands: Sequence[tuple[int, int]]) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class EigenAnalysis(nn.Module):
 
 
 class EigenSynthesis(nn.Module):
-    """latents (one [N, rows, dim] a layer) → pictures [N, 3, side, side], for the generator to draw from."""
+    """latents (one [N, rows, dim] per layer) → pictures [N, 3, side, side], the input of the picture heads."""
 
     def __init__(self, side: int, bands: Sequence[tuple[int, int]]) -> None:
         super().__init__()
@@ -99,21 +99,21 @@ class EigenSynthesis(nn.Module):
 
 
 def latent_scale(side: int) -> float:
-    """Length of one latent's unit in the space of pictures [3·side²]."""
+    """Norm of a unit change of one latent in the space of pictures [3·side²]."""
     return STEP * math.sqrt(3) * side
 
 
 def principal_components(
     images: Iterable[Tensor], side: int, count: int, weights: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Principal components of the planes of images, given as batches [N, 3, size, size], and of their mirror images,
-    times `weights` [numbers], which are alike on the left and on the right.
+    """Principal components of images, given as batches [N, 3, size, size], and of their mirror images: of their planes
+    times `weights` [numbers], which must be symmetric.
 
-    → mean [numbers], components [numbers, count] orthonormal, most variance first, and their standard deviations
-    [count]. Where there are fewer components than `count`, zeros follow.
+    → mean [numbers], components [numbers, count] orthonormal, in order of decreasing variance, and their standard
+    deviations [count]. If there are fewer components than `count`, the rest are zero.
 
-    Of faces and their mirror images every component is symmetric or antisymmetric, so that each kind is found by itself
-    among half the numbers. Memory does not grow with the number of images.
+    Components of images and their mirror images are symmetric or antisymmetric, so each kind is computed separately
+    from half the numbers. Memory does not grow with the number of images.
     """
     left, right = mirror_pairs(side)
     total = torch.zeros(len(weights), dtype=torch.float64)
@@ -144,7 +144,7 @@ def principal_components(
 
 
 def _leading(covariance: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
-    """The largest eigenvalues [wanted] and their directions [numbers, wanted]."""
+    """The largest eigenvalues [wanted] and their eigenvectors [numbers, wanted]."""
     if 2 * wanted >= len(covariance):  # sketching half of them or more would take longer
         variances, directions = torch.linalg.eigh(covariance)
         return variances.flip(0)[:wanted], directions.flip(1)[:, :wanted]

@@ -12,15 +12,15 @@ from hsc.nets.layers import he_conv
 
 
 class PyramidEncoder(nn.Module):
-    """images [N, 3, size, size] → latents, one [N, rows, dim] a layer.
+    """images [N, 3, size, size] → latents, one [N, rows, dim] per layer.
 
     ```
     size ─▶ … ─▶ 16² ─▶ 8² ─▶ 4²        strided residual stages (bottom-up)
                   ▲      ▲     ▲
     tap 2 ◀─────── + ◀── + ◀───┘         top-down pathway; layer k reads the map of side (size/16)·2^k
     ```
-    `channels`: of each resolution from `size` down to 4². `bands`: (rows, dim) of each layer. `picture`: side of the
-    linear path's picture, whose components are added; 0 without.
+    `channels`: per resolution, from `size` down to 4². `bands`: (rows, dim) of each layer. `picture`: side of the
+    linear path's picture, whose components are added to the latents; 0 if there is no linear path.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class PyramidEncoder(nn.Module):
 
 
 class DownStage(nn.Module):
-    """Halves the resolution, then one pre-normalised residual block."""
+    """Halves the resolution, then applies one pre-normalised residual block."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class DownStage(nn.Module):
 
 
 class LatentHead(nn.Module):
-    """A pyramid map → strided convolutions to 4² → normalised → a row of `dim` numbers for each style of the layer."""
+    """A pyramid map → strided convolutions to 4² → normalised → one row of `dim` numbers per style of the layer."""
 
     def __init__(self, channels: int, side: int, rows: int, dim: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""The layer-wise scalable entropy transformer: how probable are the symbols of a layer, given the layers before it.
+"""The layer-wise scalable entropy transformer: the distribution of a layer's symbols, given the layers before it.
 
-All rows of a layer are coded at once, so decoding takes as many calls as there are layers. A layer asks *query* tokens,
-one per row, which attend to the *value* tokens of all rows of the layers before:
+All rows of a layer are coded at once, so decoding takes one call per layer. A layer has *query* tokens, one per row,
+which attend to the *value* tokens of all rows of the layers before:
 
 ```
 values  v₀ v₁ v₂ │ v₃ v₄ v₅ v₆ │ v₇ v₈ v₉          vᵢ = embed(ŷᵢ) + row + quality
@@ -9,9 +9,9 @@ values  v₀ v₁ v₂ │ v₃ v₄ v₅ v₆ │ v₇ v₈ v₉          vᵢ 
 queries    └────────── q₃ … q₆ ──────┘ q₇ …         qᵢ = row + quality   →  mean, log-scale of row i
 ```
 
-Symbols are residuals about the predicted mean, so "not sent" and "all symbols zero" are the same: a missing layer is
-decoded as its conditional mean, given what was sent. This module is the float network that is trained; files are coded
-by its integer twin (`hsc.nets.entropy_integer`), exported from it.
+Symbols are residuals about the predicted mean, so "not sent" and "all symbols zero" are equivalent: a missing layer is
+decoded as its conditional mean, given the layers that were sent. This module is the float network that is trained;
+files are coded by its integer twin (`hsc.nets.entropy_integer`), exported from it.
 """
 
 import itertools
@@ -26,26 +26,26 @@ from torch import Tensor, nn
 from hsc.nets.levels import at_quality
 
 LOG_SCALE_RANGE = (math.log(0.08), math.log(32.0))
-EPSILON = 1e-6  # what norms add to the mean of squares
+EPSILON = 1e-6  # added by the norms to the mean of squares
 
 
 class Parameters(NamedTuple):
-    """Of the symbols of a layer's rows, in quantisation steps."""
+    """Distribution of the symbols of a layer's rows, in quantisation steps."""
 
     mean: Tensor  # [N, rows, dim]
     log_scale: Tensor  # [N, rows, dim] natural logarithm of the standard deviation, clamped to LOG_SCALE_RANGE
 
 
 class Memory(NamedTuple):
-    """What is known while coding: the quality's embedding and every block's keys and values of the rows seen so far."""
+    """State during coding: the quality's embedding and every block's keys and values of the rows coded so far."""
 
     quality: Tensor  # [N, 1, width]
-    keys: tuple[Tensor, ...]  # one [N, heads, rows seen, width / heads] a block
+    keys: tuple[Tensor, ...]  # one [N, heads, rows so far, width / heads] per block
     values: tuple[Tensor, ...]
 
 
 class EntropyTransformer(nn.Module):
-    """`bands`: (rows, dim) of each layer, in coding order. `num_qualities`: levels the model serves.
+    """`bands`: (rows, dim) of each layer, in coding order. `num_qualities`: the number of quality levels.
 
     Parameters grow as 12·depth·width².
     """
@@ -61,7 +61,7 @@ class EntropyTransformer(nn.Module):
         num_rows = sum(rows for rows, _ in bands)
         self.query_rows = nn.Parameter(torch.randn(num_rows, width) * 0.5)
         self.value_rows = nn.Parameter(torch.randn(num_rows, width) * 0.5)
-        # One matrix per row, batched by layer: rows of the same layer still carry different things.
+        # One matrix per row, batched by layer: rows of the same layer carry different information.
         self.embed = nn.ParameterList(
             nn.Parameter(torch.randn(rows, dim, width) / math.sqrt(dim)) for rows, dim in bands
         )
@@ -77,7 +77,7 @@ class EntropyTransformer(nn.Module):
         return nn.Parameter(torch.randn(rows, width, dim) * 0.1 / math.sqrt(width))
 
     def begin(self, quality: Tensor) -> Memory:
-        """quality: level of each image, or a place between two, [N] → memory of nothing yet."""
+        """quality: level of each image, possibly between two levels, [N] → empty memory."""
         embedded = at_quality(self.quality_embedding.weight, quality)[:, None]
         nothing = embedded.new_empty(len(quality), self.heads, 0, embedded.shape[-1] // self.heads)
         return Memory(embedded, (nothing,) * len(self.blocks), (nothing,) * len(self.blocks))
@@ -107,18 +107,18 @@ class EntropyTransformer(nn.Module):
 
 
 def rows_of_layers(bands: Sequence[tuple[int, int]]) -> list[range]:
-    """Which of all rows, in order, are those of each layer."""
+    """The indices of each layer's rows among all rows."""
     ends = itertools.accumulate(rows for rows, _ in bands)
     return [range(end - rows, end) for end, (rows, _) in zip(ends, bands, strict=True)]
 
 
 class TransformerBlock(nn.Module):
-    """Pre-norm attention over memory and the tokens themselves, then a ReLU network: both exact in integers."""
+    """Pre-norm attention over memory and the tokens themselves, then a ReLU network: both can be exact in integers."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.norm0 = nn.RMSNorm(width, EPSILON)  # no mean to subtract: it folds into the next matrix except a root
+        self.norm0 = nn.RMSNorm(width, EPSILON)  # no mean to subtract: all but a root folds into the next matrix
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
         self.norm1 = nn.RMSNorm(width, EPSILON)

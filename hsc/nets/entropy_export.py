@@ -1,6 +1,7 @@
-"""From a trained entropy transformer to the integers of its twin: done once, before files exist, so floats may decide.
+"""Export a trained entropy transformer as the integers of its twin: done once, before any file exists, so floating
+point is safe here.
 
-Every sum the twin can form is bounded here, from the integer weights and the clamps, and must stay below 2^53.
+Every sum that the twin can form is bounded here, from the integer weights and the clamps, and must stay below 2^53.
 """
 
 import copy
@@ -25,13 +26,13 @@ from hsc.nets.fixed_point import (
 )
 
 LATENT_LIMIT = (1 << 10 + LATENT_BITS) - 1  # the twin clamps the latents it remembers to ± this
-_NORM_BOUND = 1 << NORM_BITS  # of a normalised number: the root of a sum of squares and ε is no less than any of them
+_NORM_BOUND = 1 << NORM_BITS  # of a normalised number: the root of a sum of squares plus ε is at least any of them
 
 
 @torch.no_grad()
 def integer_state(net: EntropyTransformer, num_classes: int) -> dict[str, Tensor]:
-    """The state dict of `IntegerEntropyTransformer`, on the CPU, as it always is; the network may be anywhere. Raises
-    HscError where exact arithmetic cannot be promised.
+    """The state dict of `IntegerEntropyTransformer`, always on the CPU; the network may be on any device. Raises
+    HscError if exact arithmetic cannot be guaranteed.
     """
     net = copy.deepcopy(net).cpu()
     width, num_rows = net.norm.weight.numel(), len(net.query_rows)
@@ -52,7 +53,7 @@ def integer_state(net: EntropyTransformer, num_classes: int) -> dict[str, Tensor
     for layer, rows in enumerate(net.layer_rows):
         start = net.value_rows[rows.start : rows.stop].double()
         embed, _ = _linear(net.embed[layer].double(), start, LATENT_BITS, STREAM_BITS, LATENT_LIMIT)
-        # Mean and class are both affine in the normalised stream: one matrix gives both, in the means' units.
+        # Mean and class are both affine in the normalised stream: one matrix computes both, in units of the means.
         weight = torch.cat([net.mean_out[layer].double(), net.scale_out[layer].double() / per_class], -1)
         bias = torch.cat([net.mean_bias[layer].double(), (net.scale_bias[layer].double() - smallest) / per_class], -1)
         out, _ = _linear(weight * norm[:, None], bias, NORM_BITS, LATENT_BITS, _NORM_BOUND)
@@ -61,10 +62,10 @@ def integer_state(net: EntropyTransformer, num_classes: int) -> dict[str, Tensor
 
 
 def _block(block: TransformerBlock, num_keys: int) -> dict[str, Tensor]:
-    """The integers of a block that will attend to at most `num_keys` rows."""
+    """Integer weights of a block that will attend to at most `num_keys` rows."""
     width = block.norm0.weight.numel()
     per_head, root = width // block.heads, math.sqrt(width)
-    # A normalised vector of length 1 is the float network's ÷ √width; the softmax's 1 / √d goes into the queries.
+    # A normalised vector of length 1 is the float network's ÷ √width; the softmax's 1 / √d is folded into the queries.
     qkv = block.qkv.weight.double() * block.norm0.weight.double() * root
     qkv[:width] /= math.sqrt(per_head)
     qkv_state, bound = _linear(qkv.T, torch.zeros(3 * width), NORM_BITS, HEAD_BITS, _NORM_BOUND)
@@ -80,9 +81,9 @@ def _block(block: TransformerBlock, num_keys: int) -> dict[str, Tensor]:
 
 
 def _linear(weight: Tensor, bias: Tensor, in_bits: int, out_bits: int, bound: float) -> tuple[dict[str, Tensor], float]:
-    """The integers of a layer whose inputs have `in_bits` fraction bits and magnitude ≤ `bound`; its outputs' bound.
+    """Integer weights of a layer whose inputs have `in_bits` fraction bits and magnitude ≤ `bound`; its outputs' bound.
 
-    weight: float64 [(rows,) inputs, outputs]. It gets the most fraction bits that fit int16.
+    weight: float64 [(rows,) inputs, outputs]. It gets as many fraction bits as fit int16.
     """
     largest = float(weight.abs().max())
     weight_bits = min(math.floor(math.log2(32767 / max(largest, 1e-9))), 40)
@@ -90,7 +91,7 @@ def _linear(weight: Tensor, bias: Tensor, in_bits: int, out_bits: int, bound: fl
     if shift < 1:
         raise HscError(f"cannot export: a weight of {largest:.3g} does not fit 16 bits; train with more weight decay")
     integers = (weight * 2.0**weight_bits).round()
-    # Half of the divisor turns the layer's rounding down into rounding to nearest.
+    # Adding half of the divisor turns the layer's rounding down into rounding to nearest.
     offsets = (bias.double() * 2.0 ** (in_bits + weight_bits)).round() + 2.0 ** (shift - 1)
     largest_sum = float((integers.abs().sum(-2) * bound + offsets.abs()).max())
     _require(largest_sum, EXACT, "a linear layer's sum")

@@ -1,8 +1,8 @@
-"""The integer twin of the entropy transformer: the same answers on every machine, to the last bit.
+"""The integer twin of the entropy transformer: bit-exact on every machine.
 
-Encoder and decoder must agree exactly on every mean and scale class, and floating-point networks do not: their sums
-depend on batch size, threads and processor. The twin computes in integers (`hsc.nets.fixed_point`). `from_float` makes
-it from a trained network once; the integers are stored with the model, and loading them computes nothing.
+Encoder and decoder must agree exactly on every mean and scale class. Floating-point networks do not guarantee that:
+their sums depend on batch size, threads and processor. The twin computes in integers (`hsc.nets.fixed_point`).
+`from_float` exports it once from a trained network; the integers are stored with the model and loaded unchanged.
 """
 
 from collections.abc import Sequence
@@ -30,37 +30,38 @@ from hsc.nets.levels import positions_per_level
 
 
 class IntegerParameters(NamedTuple):
-    """Of the symbols of a layer's rows."""
+    """Distribution of the symbols of a layer's rows."""
 
     mean: Tensor  # int64 [N, rows, dim] in units of 2^-LATENT_BITS quantisation steps
     scale_class: Tensor  # int64 [N, rows, dim], a row of the frequency table
 
 
 class Progress(NamedTuple):
-    """Where coding stands: what is known of the layers before `layer`, and what it is expected to hold."""
+    """State of coding: the memory of the layers before `layer`, and the distribution predicted for that layer."""
 
     layer: int
     expected: IntegerParameters | None  # of this layer's rows; None after the last layer
     quality: Integers  # [N, 1, width]
-    keys: tuple[Integers, ...]  # one [N, heads, rows seen, width / heads] a block
+    keys: tuple[Integers, ...]  # one [N, heads, rows so far, width / heads] per block
     values: tuple[Integers, ...]
 
 
 class IntegerEntropyTransformer(Prepared):
-    """`hsc.nets.entropy.EntropyTransformer` in integers: see there for the arguments.
+    """`hsc.nets.entropy.EntropyTransformer` in integers; see there for the arguments.
 
-    Means and latents are int64 in units of 2^-LATENT_BITS: a latent is symbol · 2^LATENT_BITS + mean. Instead of a
-    log-scale comes a class of the frequency table, whose `num_classes` scales are log-spaced over LOG_SCALE_RANGE.
-    Remembering a layer and predicting the next are one pass through the network, and the first prediction is the same
-    for all images of a quality: a file takes one pass less than there are layers.
+    Means and latents are int64 in units of 2^-LATENT_BITS: a latent is symbol · 2^LATENT_BITS + mean. The log-scale is
+    replaced by a class of the frequency table, whose `num_classes` scales are log-spaced over LOG_SCALE_RANGE. One
+    pass through the network both remembers a layer and predicts the next, and the first prediction is the same for all
+    images of a quality: a file takes one pass fewer than it has layers.
 
-    Qualities are positions (`hsc.nets.levels`): what the network knows of one between two levels is linear in integers.
+    Qualities are positions (`hsc.nets.levels`): the embedding of a quality between two levels is interpolated linearly
+    in integers.
     """
 
     query_rows: Tensor  # int32 [rows, width]
     quality_rows: Tensor  # int32 [qualities, width]
     exponentials: Tensor  # int32 [EXP_RANGE · EXP_STEPS]: 2^EXP_BITS · exp(−i / EXP_STEPS)
-    _first: dict[int, Progress]  # before anything is known, by position
+    _first: dict[int, Progress]  # state before the first layer, by position
 
     def __init__(
         self,
@@ -91,8 +92,8 @@ class IntegerEntropyTransformer(Prepared):
         return twin
 
     def begin(self, position: Tensor) -> Progress:
-        """position: of each image, int64 [N] → what the first layer is expected to hold."""
-        # It depends on nothing but the position, so it is computed once for each.
+        """position: of each image, int64 [N] → the state before the first layer, with its prediction."""
+        # It depends only on the position, so it is computed once for each.
         positions, places = np.unique(position.cpu().numpy(), return_inverse=True)
         for new in positions:
             if int(new) not in self._first:
@@ -118,9 +119,9 @@ class IntegerEntropyTransformer(Prepared):
         return np.floor((mixed + per_level // 2) / per_level)[None, None]
 
     def advance(self, progress: Progress, latents: Tensor) -> Progress:
-        """Remember the rows of the present layer, int64 [N, rows, dim] in units of 2^-LATENT_BITS quantisation steps.
+        """Remember the rows of the current layer, int64 [N, rows, dim] in units of 2^-LATENT_BITS quantisation steps.
 
-        What follows sees latents clamped to ±LATENT_LIMIT, ±1024 quantisation steps.
+        Later layers are predicted from latents clamped to ±LATENT_LIMIT, ±1024 quantisation steps.
         """
         layer, _, quality, keys, values = progress
         if layer + 1 == len(self.layer_rows):
@@ -132,14 +133,14 @@ class IntegerEntropyTransformer(Prepared):
     def _predict(
         self, layer: int, known: Integers, quality: Integers, keys: tuple[Integers, ...], values: tuple[Integers, ...]
     ) -> Progress:
-        """The progress at `layer`, given tokens [N, T, width] of the layer before it and the memory of all others."""
+        """The progress at `layer`, given tokens [N, T, width] of the layer before it and the memory of earlier ones."""
         rows, count = self.layer_rows[layer], known.shape[1]
         x = np.concatenate([known, self._query[rows.start : rows.stop] + quality], 1)
         all_keys, all_values = [], []
         for index, (block, old_keys, old_values) in enumerate(zip(self.blocks, keys, values, strict=True)):
             last = index == len(self.blocks) - 1
             x, new_keys, new_values = block(x, old_keys, old_values, self._exponentials, count, last)
-            # What the queries added is forgotten: only known rows are remembered.
+            # The keys and values of the queries are dropped: only known rows are remembered.
             all_keys.append(new_keys[:, :, : new_keys.shape[2] - len(rows)])
             all_values.append(new_values[:, :, : new_values.shape[2] - len(rows)])
         mean, scale = np.split(self.out[layer](normalise(x).swapaxes(0, 1)).swapaxes(0, 1), 2, -1)
@@ -156,7 +157,7 @@ class IntegerEntropyTransformer(Prepared):
 
 
 class IntegerBlock(nn.Module):
-    """`hsc.nets.entropy.TransformerBlock` in integers; its norms' weights are folded into the matrices behind them."""
+    """`hsc.nets.entropy.TransformerBlock` in integers; its norms' weights are folded into the matrices after them."""
 
     def __init__(self, width: int, heads: int, limit: int) -> None:
         super().__init__()
@@ -171,8 +172,8 @@ class IntegerBlock(nn.Module):
     ) -> tuple[Integers, Integers, Integers]:
         """x [N, T, width] → x, and keys and values [N, heads, S + T, width / heads] with those of x appended.
 
-        The first `known` tokens do not see the others; of the `last` block only the others are given back, for of the
-        known ones nothing but keys and values is ever read.
+        The first `known` tokens do not attend to the others. The `last` block returns only the others, since only the
+        keys and values of the known tokens are ever used.
         """
         n, tokens, width = x.shape
         qkv = self._per_token(self.qkv, normalise(x)).reshape(n, tokens, 3, self.heads, width // self.heads)

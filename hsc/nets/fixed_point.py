@@ -1,11 +1,11 @@
 """Fixed-point arithmetic that is exact on every machine: integers held in float64.
 
 +, −, × and floor(a / b) of integers are exact in float64 while results stay below 2^53, in whatever order a matrix
-product adds; so are products with powers of two. exp, log, erf and tanh are not, nor are sums of fractions.
-docs/bitstream.md ("Entropy parameters") specifies what is here to the bit.
+product sums; so are products with powers of two. exp, log, erf and tanh are not, nor are sums of fractions.
+docs/bitstream.md ("Entropy parameters") specifies this arithmetic exactly.
 
-Computed with NumPy, on the processor: one face's rows are so few numbers that calls into torch would cost 2.5 times as
-much, and moving them to an accelerator more than that. Tensors only store the integers.
+Computed with NumPy on the CPU: one face has so few rows that calls into torch would take 2.5 times as long, and
+transfers to an accelerator even longer. Tensors only store the integers.
 """
 
 import math
@@ -26,10 +26,10 @@ STREAM_BITS = 11  # fraction bits of the residual stream
 NORM_BITS = 18  # a normalised vector has length 2^18
 HEAD_BITS = 12  # fraction bits of queries, keys, values and hidden layers
 EXP_BITS = 16  # fraction bits of the table of exponentials
-EXP_STEPS = 512  # its entries per unit of the argument
-EXP_RANGE = 16  # where it ends
+EXP_STEPS = 512  # entries of this table per unit of the argument
+EXP_RANGE = 16  # the arguments that it covers: below this
 EXACT = 1 << 53  # integers below it are exact in float64
-SQUARES = (1 << 50) - (1 << 40)  # sums of squares up to it have roots whose floor is exact: see `normalise`
+SQUARES = (1 << 50) - (1 << 40)  # sums of squares up to this have roots whose floor is exact: see `normalise`
 
 
 class Prepared(nn.Module):
@@ -52,8 +52,8 @@ class Prepared(nn.Module):
 class IntegerLinear(Prepared):
     """y = floor((x · weight + bias) / 2^shift), with one matrix for all tokens or one for each row.
 
-    x [tokens, inputs], or [rows, N, inputs] where every row has its matrix → y, the same with outputs. The integers are
-    what a state dict holds.
+    x [tokens, inputs], or [rows, N, inputs] if every row has its own matrix → y, the same with outputs. A state dict
+    holds the integers.
     """
 
     weight: Tensor  # int16 [(rows,) inputs, outputs]
@@ -82,7 +82,7 @@ class IntegerLinear(Prepared):
 
 
 def as_float64(stored: Tensor) -> Integers:
-    """A tensor of integers, wherever it lies, as what computes."""
+    """A tensor of integers, on any device, as a float64 array."""
     return stored.detach().cpu().numpy().astype(np.float64)
 
 
@@ -90,7 +90,7 @@ def normalise(x: Integers) -> Integers:
     """x [..., width] → floor(2^NORM_BITS · x / floor(√(Σx² + ε))): x scaled to length 2^NORM_BITS.
 
     The ½ under the root keeps its argument half a unit away from every square. Below 2^50 that puts the root at least
-    two units in the last place away from every integer: its floor is right even if the root is not rounded well.
+    two units in the last place away from every integer: its floor is right even if the root is not rounded correctly.
     """
     length = np.einsum("...i,...i->...", x, x)[..., None]
     length += epsilon(x.shape[-1]) + 0.5
@@ -101,7 +101,7 @@ def normalise(x: Integers) -> Integers:
 
 
 def epsilon(width: int) -> int:
-    """What `normalise` adds to a sum of `width` squares: 10^-6 each, as the float network's norm adds to their mean."""
+    """The ε that `normalise` adds to a sum of `width` squares: 10^-6 each, as the float norm adds to their mean."""
     return (width * 4**STREAM_BITS + 500_000) // 1_000_000
 
 
@@ -113,7 +113,7 @@ def stream_limit(width: int) -> int:
 def attend(query: Integers, keys: Integers, values: Integers, exponentials: Integers, blind: int = 0) -> Integers:
     """Softmax attention of [..., T, d] over [..., S, d], rounded down; 1 / √d is in the queries already.
 
-    The last T keys and values are the queries' own tokens. The first `blind` queries do not see those of the others.
+    The last T keys and values are the queries' own tokens. The first `blind` queries do not attend to the others'.
     """
     negated = query @ np.swapaxes(keys, -1, -2)  # [..., T, S]
     negated *= -EXP_STEPS * 2.0 ** -(2 * HEAD_BITS)

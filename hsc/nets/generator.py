@@ -1,4 +1,4 @@
-"""What every generator offers: the interface used by codec, prior stage, sampling and export."""
+"""The interface of every generator, used by codec, prior stage, sampling and export."""
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from hsc.nets.layers import FullyConnected
 class Generator(nn.Module):
     """mapping: z [N, z_dim] → W+ [N, num_rows, w_dim];  synthesis: W+ → images [N, 3, size, size].
 
-    `hsc.nets.stylegan2.StyleGAN2` and `hsc.nets.mobile_stylegan.MobileStyleGAN` are the two there are.
+    `hsc.nets.stylegan2.StyleGAN2` and `hsc.nets.mobile_stylegan.MobileStyleGAN` implement it.
     """
 
     def __init__(self, mapping: "Mapping", synthesis: nn.Module, size: int, num_rows: int) -> None:
@@ -27,9 +27,9 @@ class Generator(nn.Module):
         return self.mapping_network.w_avg
 
     def mapping(self, z: Tensor, truncation: float = 1.0) -> Tensor:
-        """z [N, z_dim] → [N, rows, w_dim], one style in every row, drawn to the mean by `truncation` in [0, 1].
+        """z [N, z_dim] → [N, rows, w_dim], one style in every row, moved towards the mean by `truncation` in [0, 1].
 
-        Raises ValueError if there is no mapping network: a codec keeps none.
+        Raises ValueError if there is no mapping network, as in codecs.
         """
         if not self.mapping_network.num_layers:
             raise ValueError("this generator has no mapping network; it draws from W+ alone")
@@ -39,7 +39,7 @@ class Generator(nn.Module):
         return w.unsqueeze(1).expand(-1, self.num_rows, -1)
 
     def synthesis(self, ws: Tensor, full: bool = False) -> Tensor:
-        """W+ [N, rows, w_dim] → images [N, 3, size, size]; `full` for images of its larger size, if it has one
+        """W+ [N, rows, w_dim] → images [N, 3, size, size]; with `full`, images of the generator's larger size
         (`full_size`, 0 if it has none).
         """
         raise NotImplementedError
@@ -49,7 +49,7 @@ class Generator(nn.Module):
 
 
 class Mapping(nn.Module):
-    """z → w: the input at unit second moment, then fully connected layers at a hundredth of the learning rate."""
+    """z → w: normalises the input to unit second moment, then fully connected layers at 1/100 of the learning rate."""
 
     def __init__(self, z_dim: int, w_dim: int, num_layers: int) -> None:
         super().__init__()
@@ -68,12 +68,12 @@ class Mapping(nn.Module):
 
 
 def images_at_a_time(size: int) -> int:
-    """Images of this size that a generator draws at a time in a few hundred megabytes: 16 up to 256², 1 at 1024²."""
+    """Images of this size that a generator makes at a time in a few hundred megabytes: 16 up to 256², 1 at 1024²."""
     return min(16, pictures_at_once(size))
 
 
 def precisions(network: nn.Module) -> tuple[torch.dtype, torch.dtype]:
-    """Of the network's styles and images: its own; of its features and kernels: autocast's, where that is on."""
+    """Data types: of the network's styles and images (its own), of its features and kernels (autocast's where on)."""
     weight = next(network.parameters())
     kind = weight.device.type
     return weight.dtype, torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype

@@ -12,10 +12,10 @@ from hsc.nets.levels import at_quality
 
 
 class Heads(nn.Module):
-    """What a decoder asks of its heads; `StyleHeads` and, with a linear path, `hsc.nets.picture_heads.PictureHeads`."""
+    """Interface of the decoder's heads: `StyleHeads` or, with a linear path, `hsc.nets.picture_heads.PictureHeads`."""
 
     def forward(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
-        """latents (one [N, rows, dim] a layer, decoded or filled) and quality [N] → [N, rows, w_dim], to be added to
+        """latents (one [N, rows, dim] per layer, decoded or filled) and quality [N] → [N, rows, w_dim], to be added to
         the generator's mean style. Qualities are levels, or lie between two.
         """
         raise NotImplementedError
@@ -23,8 +23,8 @@ class Heads(nn.Module):
     def draw(
         self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, full: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """The W+ [N, rows, w_dim] of latents and quality [N], and what it draws: images [N, 3, size, size], or of the
-        generator's full size.
+        """W+ [N, rows, w_dim] from latents and quality [N], and the images generated from it: [N, 3, size, size], or at
+        the generator's full size.
         """
         raise NotImplementedError
 
@@ -32,8 +32,7 @@ class Heads(nn.Module):
 class StyleHeads(Heads):
     """latents → rows of W+ of each layer.
 
-    Layer k's rows depend on the latents of layers ≤ k only, so that what a later layer adds never moves an earlier
-    layer's rows.
+    Layer k's rows depend on the latents of layers ≤ k only, so a later layer never changes the rows of an earlier one.
     """
 
     def __init__(self, bands: Sequence[tuple[int, int]], w_dim: int, num_qualities: int, hidden: int = 384) -> None:
@@ -59,19 +58,19 @@ class StyleHeads(Heads):
 def decode(
     heads: Heads, generator: Generator, latents: Sequence[Tensor], quality: Tensor, full: bool = False
 ) -> Tensor:
-    """latents (one [N, rows, dim] a layer) and quality [N] → images [N, 3, size, size], or of the generator's full
+    """latents (one [N, rows, dim] per layer) and quality [N] → images [N, 3, size, size], or at the generator's full
     size.
     """
     return heads.draw(generator, latents, quality, full)[1]
 
 
 def styles_of(heads: Heads, generator: Generator, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
-    """W+ [N, rows, w_dim]: the generator's mean style plus what the heads make of the latents."""
+    """W+ [N, rows, w_dim]: the generator's mean style plus the heads' output."""
     return generator.mean_w + heads(latents, quality)
 
 
 class LayerHead(nn.Module):
-    """A linear path from the layer's own latents, and beside it a small network from all latents so far."""
+    """A linear map of the layer's own latents, in parallel with a small network of all latents so far."""
 
     def __init__(self, own: int, known: int, rows: int, w_dim: int, num_qualities: int, hidden: int) -> None:
         super().__init__()

@@ -36,7 +36,7 @@ def leaky_relu(x: Tensor) -> Tensor:
 def pointwise(x: Tensor, kernels: Tensor) -> Tensor:
     """1×1 convolution with kernels for each image: [N, inputs, H, W], [N, outputs, inputs] → [N, outputs, H, W].
 
-    In the order of channels_last nothing is copied.
+    With channels_last inputs nothing is copied.
     """
     return (x.flatten(2).mT @ kernels.mT).unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
 

@@ -1,7 +1,7 @@
 """Qualities between the trained levels.
 
-A file says its quality in one byte, the *position*: `positions_per_level(levels)` positions lie from one trained level
-to the next, and every trained level is a position of its own.
+A file stores its quality in one byte, the *position*: from one trained level to the next there are
+`positions_per_level(levels)` positions, and every trained level has a position of its own.
 """
 
 import torch
@@ -11,14 +11,14 @@ LARGEST_POSITION = 255
 
 
 def positions_per_level(levels: int) -> int:
-    """Positions from one of `levels` trained levels to the next: the most that one byte can number."""
+    """Positions from one of `levels` trained levels to the next: as many as fit in one byte."""
     return LARGEST_POSITION // max(levels - 1, 1)
 
 
 def at_quality(table: Tensor, quality: Tensor) -> Tensor:
-    """Rows of `table` [levels, ...] at qualities [N], linear between two levels: [N, ...].
+    """Rows of `table` [levels, ...] at qualities [N], interpolated linearly between levels: [N, ...].
 
-    Integers are levels. Fractions lie between; at a whole number the result is the level's row, bit for bit.
+    Integers are levels, for which the result is the level's row, bit for bit; fractions lie between levels.
     """
     if not quality.is_floating_point():
         return table[quality]

@@ -3,16 +3,16 @@
 ```
 const 4² ─conv1─▶ 4² ─layer 0─▶ 8² ─layer 1─▶ 16² ─ … ─▶ size/2 ─image head─▶ image of size
 ```
-A layer multiplies its input by a style, doubles it by the inverse Haar transform (four channels of a pixel become one
-channel of four pixels), and convolves twice; an image head ends in the inverse Haar transform of 12 channels. Styles
-scale the input of a convolution; there is no demodulation. Noise is constant.
+A layer multiplies its input by a style, doubles its resolution by the inverse Haar transform (four channels of a pixel
+become one channel of four pixels), and convolves twice; an image head ends in the inverse Haar transform of 12
+channels. Styles scale the input of a convolution; there is no demodulation. Noise is constant.
 
-The rows of W+ are those of 1024², whatever the size: 0 is conv1's, 1 + 2k that of layer k's doubling and first
-convolution, 2 + 2k that of its second, 15 the image head's. A smaller generator has fewer layers, and an image head
-that sees all rows of those left out, since they carry colour and texture. So one W+ draws one face at every size.
+The rows of W+ are those of 1024² at every size: row 0 belongs to conv1, 1 + 2k to layer k's doubling and first
+convolution, 2 + 2k to its second, 15 to the image head. A smaller generator has fewer layers, and an image head that
+depends on all rows of those left out, since they carry colour and texture. So one W+ gives the same face at every size.
 
-Features keep the four channels of a pixel apart by bands: all averages first, then all horizontal, vertical and
-diagonal differences. Under autocast features and kernels have its precision; styles and image keep their own.
+The channels of the Haar transform are grouped by band: all averages first, then all horizontal, vertical and diagonal
+differences. Under autocast, features and kernels have its precision; styles and image keep their own.
 """
 
 import itertools
@@ -27,7 +27,7 @@ from hsc.config.schema import MOBILE_STYLEGAN_ROWS as NUM_ROWS
 from hsc.nets.generator import Generator, Mapping, precisions
 from hsc.nets.layers import FullyConnected, pointwise
 
-CHANNELS = (512, 512, 512, 512, 512, 256, 128, 64)  # of FFHQ's at 1024², from 4² to 512²
+CHANNELS = (512, 512, 512, 512, 512, 256, 128, 64)  # of the FFHQ generator at 1024², from 4² to 512²
 _HEAD_WIDTH, _HEAD_RANK = 256, 128
 
 Injection = dict[int, tuple[Tensor, Tensor]]
@@ -36,9 +36,9 @@ Injection = dict[int, tuple[Tensor, Tensor]]
 class MobileStyleGAN(Generator):
     """mapping: z [N, z_dim] → W+ [N, 16, w_dim];  synthesis: W+ → images [N, 3, size, size].
 
-    `channels`: of the features from 4² up to half the size; 5 entries draw 128², 8 draw 1024². All but the last are
-    multiples of 4. `full`: the same of a larger size that the generator draws too; from all but the last OWN_LAYERS
-    of its layers on, which serve both sizes, that size has layers of its own. Empty: there is none.
+    `channels`: of the features from 4² up to half the size; 5 entries give 128², 8 give 1024². All but the last are
+    multiples of 4. `full`: the same for a larger size that the generator makes as well; it shares all but the last
+    OWN_LAYERS layers of the smaller size and has its own after these. Empty: there is no full size.
     """
 
     synthesis_network: "MobileSynthesis"
@@ -57,10 +57,10 @@ class MobileStyleGAN(Generator):
         self.full_size = synthesis.full_size
 
     def synthesis(self, ws: Tensor, full: bool = False, inject: Injection | None = None) -> Tensor:
-        """W+ [N, 16, w_dim] → images [N, 3, size, size], or of the full size.
+        """W+ [N, 16, w_dim] → images [N, 3, size, size], or at the full size.
 
-        `inject`: for some sides of features, (scale, shift) with which their first channels become features ·
-        (1 + scale) + shift, each [N, those channels, side, side] or what spreads to it.
+        `inject`: by side of the features, (scale, shift) with which their first channels become features ·
+        (1 + scale) + shift; each [N, those channels, side, side] or broadcastable to it.
         """
         if full and not self.full_size:
             raise ValueError("this MobileStyleGAN has no larger size")
@@ -68,9 +68,9 @@ class MobileStyleGAN(Generator):
 
     @torch.no_grad()
     def take_full_size(self, larger: "MobileStyleGAN") -> None:
-        """Copy what draws the full size, beyond the layers that both sizes share, from a generator of that size.
+        """Copy the layers of the full size that the smaller size does not share from a generator of that size.
 
-        Raises RuntimeError or KeyError for one of other widths.
+        Raises RuntimeError or KeyError if its widths differ.
         """
         own, given = self.synthesis_network, larger.synthesis_network
         shared = len(own.layers) - OWN_LAYERS
@@ -79,7 +79,7 @@ class MobileStyleGAN(Generator):
 
 
 class MobileSynthesis(nn.Module):
-    """Features from 4² up, and image heads by size; for a larger size layers of its own (`full_layers`)."""
+    """Features from 4² up, and one image head per size; the larger size has layers of its own (`full_layers`)."""
 
     def __init__(self, channels: Sequence[int], w_dim: int, full: Sequence[int] = ()) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class MobileSynthesis(nn.Module):
         return self.image(features, ws)
 
     def features(self, ws: Tensor, inject: Injection | None = None, full: bool = False) -> Iterator[Tensor]:
-        """W+ → features [N, channels, side, side] of 8², 16², … up to half the size, each computed when asked for."""
+        """W+ → features [N, channels, side, side] of 8², 16², … up to half the size, each computed on demand."""
         own, dtype = precisions(self)
         ws = ws.to(own)
         x = self.const.to(dtype).expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
@@ -117,7 +117,7 @@ class MobileSynthesis(nn.Module):
             yield x
 
     def image(self, features: Tensor, ws: Tensor) -> Tensor:
-        """Features of half an image head's size → its image."""
+        """Features at half the size of an image → the image, by the head of its size."""
         side = features.shape[-1]
         own, _ = precisions(self)
         bands = self.heads[str(2 * side)](features, ws[:, _rows_seen(side) :].flatten(1).to(own))
@@ -125,7 +125,7 @@ class MobileSynthesis(nn.Module):
 
 
 def size_of(channels: Sequence[int]) -> int:
-    """Side of the images that features of these widths lead to."""
+    """Side of the images that a generator with features of these widths makes."""
     return 4 * 2 ** len(channels)
 
 
@@ -139,7 +139,7 @@ def _image_head(channels: Sequence[int], w_dim: int) -> nn.Module:
 
 
 def _rows_seen(side: int) -> int:
-    """Rows of W+ that features of this side depend on."""
+    """Number of rows of W+ that features of this side depend on."""
     return 2 * (side // 4).bit_length() - 1
 
 
@@ -159,7 +159,7 @@ class Layer(nn.Module):
 
 
 class StyledConv(nn.Module):
-    """Input times style, convolution, noise, bias, leaky ReLU. `separable`: 3×3 of each channel, then 1×1 of all."""
+    """Input times style, convolution, noise, bias, leaky ReLU. `separable`: depthwise 3×3, then 1×1."""
 
     def __init__(self, inputs: int, outputs: int, w_dim: int, side: int, separable: bool = True) -> None:
         super().__init__()
@@ -178,10 +178,10 @@ class StyledConv(nn.Module):
         if self.depthwise is None:
             x = F.conv2d(x * scales[:, :, None, None].to(dtype), self.weight.to(dtype), padding=1).flatten(2).mT
         else:
-            # A convolution of each channel alone commutes with the styles, which are part of the kernels of the next.
+            # A depthwise convolution commutes with the styles, which are folded into the kernels of the next one.
             x = F.conv2d(x, self.depthwise.to(dtype), padding=1, groups=shape[1]).flatten(2).mT
             x = x @ (self.weight.flatten(1) * scales[:, None]).to(dtype).mT
-        # In place: at high resolutions a CPU spends longer on fresh memory than on arithmetic.
+        # In place: at high resolutions a CPU spends longer on allocating memory than on arithmetic.
         x = x.add_(self.noise.flatten()[:, None].to(dtype)).add_(self.bias.to(dtype))  # [N, side², outputs]
         x = F.leaky_relu_(x, 0.2)
         return x.unflatten(1, shape[2:]).permute(0, 3, 1, 2)
@@ -203,9 +203,9 @@ class ImageHead(nn.Module):
 
 
 class StyledImageHead(nn.Module):
-    """A separable convolution and a 1×1 one to 12 channels, beside these a linear path; styles scale all of it.
+    """A separable convolution and a 1×1 one to 12 channels, in parallel with a linear path; styles scale both.
 
-    The styles, 1 at first, are a function of low rank of all rows of W+ that the features have not seen.
+    The styles, initially 1, are a low-rank function of all rows of W+ that the features do not depend on.
     """
 
     def __init__(self, inputs: int, w_numbers: int) -> None:
@@ -234,7 +234,7 @@ class StyledImageHead(nn.Module):
 
 
 def styles(affine: nn.Module, w: Tensor) -> Tensor:
-    """What rows of W+ scale channels by: [N, w_dim] → [N, channels], in the precision of w."""
+    """Channel scales from rows of W+: [N, w_dim] → [N, channels], in the precision of w."""
     with torch.autocast(w.device.type, enabled=False):
         return affine(w)
 
@@ -245,7 +245,7 @@ def inverse_haar(x: Tensor) -> Tensor:
 
 
 class _InverseHaar(torch.autograd.Function):
-    """Two butterflies in the order of channels_last, the second of which writes where pixels belong."""
+    """Two butterflies in channels_last order, the second of which writes the pixels to their final places."""
 
     @staticmethod
     def forward(ctx: object, x: Tensor) -> Tensor:
@@ -264,7 +264,7 @@ class _InverseHaar(torch.autograd.Function):
 
 
 class _Haar(torch.autograd.Function):
-    """The transform itself, which is the inverse's gradient: pixels [N, C, 2H, 2W] → bands [N, 4·C, H, W]."""
+    """The forward transform, which is the inverse's gradient: pixels [N, C, 2H, 2W] → bands [N, 4·C, H, W]."""
 
     @staticmethod
     def forward(ctx: object, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Decoder heads that read the linear path's picture and let a MobileStyleGAN draw the face in it."""
+"""Decoder heads that map the linear path's picture to the inputs of a MobileStyleGAN."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -17,22 +17,22 @@ from hsc.nets.planes import enlarged, small_pictures
 
 CHANNELS = (48, 96, 128, 192)  # of the picture's features, from its side down to an eighth of it
 SHARED = 64  # channels of the top-down pathway
-RANK = 128  # of what tells the rows of W+ apart
-MENDED = (4, 2, 1)  # the picture's side over the sides of the bands in which images are drawn to it
+RANK = 128  # of the differences between the rows of W+
+MENDED = (4, 2, 1)  # the picture's side ÷ the sides of the bands in which images are corrected towards it
 MENDED_AT_FIRST = 0.3
 
 
 class PictureHeads(Heads):
-    """latents (one [N, rows, dim] a layer, decoded or filled) → the linear path's picture → what the generator needs.
+    """latents (one [N, rows, dim] per layer, decoded or filled) → the linear path's picture → the generator's inputs.
 
     ```
-    picture ─┬─▶ StylesOfPicture ──▶ W+, about the generator's mean: which face the prior draws ─┐
-             ├─▶ Modulation ─▶ (scale, shift) of the generator's features: where ─────────────── MobileStyleGAN ─▶ image
-             └─▶ low frequencies, to which the image is drawn in the end (`mended`)
+    picture ─┬─▶ StylesOfPicture ──▶ W+, about the generator's mean: which face it is ───────────┐
+             ├─▶ Modulation ─▶ (scale, shift) of the generator's features: its layout ───────── MobileStyleGAN ─▶ image
+             └─▶ low frequencies, towards which the final image is corrected (`mended`)
     ```
-    After GFPGAN (Wang et al. 2021), whose prior restores damaged photographs; here a code of few bytes has done the
-    damage. Nothing but the picture and the quality reaches the networks, so they serve any latents whose picture they
-    are given. At first all of it is zero and every face the mean face, drawn to its picture.
+    After GFPGAN (Wang et al. 2021), which restores degraded photographs with a prior; here coding at a few bytes is
+    the degradation. The only inputs of the networks are the picture and the quality, so they work with any latents
+    that have a picture. All outputs are initially zero: every face is the mean face, corrected towards its picture.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class PictureHeads(Heads):
     ) -> tuple[Tensor, Tensor]:
         picture = self.picture(latents)
         styles = generator.mean_w + self.styles(picture, quality)
-        assert isinstance(generator, MobileStyleGAN)  # as the configuration has it
+        assert isinstance(generator, MobileStyleGAN)  # guaranteed by the configuration
         images = generator.synthesis(styles, inject=self.modulation(picture, quality), full=full)
         return styles, self.mended(images, picture, quality)
 
     def mended(self, images: Tensor, picture: Tensor, quality: Tensor) -> Tensor:
-        """Images [N, 3, S, S] drawn to the picture by a learned portion in each of three bands of low frequencies."""
+        """Images [N, 3, S, S] corrected towards the picture by a learned fraction in each of three low bands."""
         portions = at_quality(self.mend.weight, quality)
         side = picture.shape[-1]
         lacking = picture - small_pictures(images, side)
@@ -76,14 +76,14 @@ class PictureHeads(Heads):
 
 
 class StylesOfPicture(nn.Module):
-    """Which face it is: picture [N, 3, side, side] in [-1, 1] and quality [N] → [N, 16, w_dim], zero at first.
+    """Which face it is: picture [N, 3, side, side] in [-1, 1] and quality [N] → [N, 16, w_dim], initially zero.
 
-    Faces are aligned, so that a fully connected layer sees all of one at once.
+    Faces are aligned, so a fully connected layer can take the whole face as input.
     """
 
     def __init__(self, w_dim: int, num_qualities: int, hidden: int, side: int) -> None:
         super().__init__()
-        # Equalised learning rates: a step of so many inputs at once would otherwise move the styles by all they vary.
+        # Equalised learning rates: with so many inputs, a step would otherwise move the styles by their whole range.
         self.seen = FullyConnected(3 * (side // 2) ** 2, hidden)
         self.quality = nn.Embedding(num_qualities, hidden)
         self.mixed = FullyConnected(hidden, hidden)
@@ -99,8 +99,8 @@ class StylesOfPicture(nn.Module):
 
 
 class Modulation(nn.Module):
-    """Where things are: picture [N, 3, side, side] in [-1, 1] and quality [N] → by side (scale, shift) of the
-    generator's features, zero at first.
+    """The layout of the face: picture [N, 3, side, side] in [-1, 1] and quality [N] → (scale, shift) of the generator's
+    features by side, initially zero.
 
     ```
     picture 64² ─▶ 64² ─▶ 32² ─▶ 16² ─▶ 8²
@@ -108,7 +108,7 @@ class Modulation(nn.Module):
                     ⊕ ◀─── ⊕ ◀─── ⊕ ◀───┘
                     ▼      ▼      ▼     ▼     each [N, half the generator's channels, side, side]
     ```
-    The other half of the channels is left to the styles alone, as in GFPGAN.
+    The other half of the channels is controlled by the styles alone, as in GFPGAN.
     """
 
     def __init__(self, num_qualities: int, widths: Mapping[int, int], side: int) -> None:

@@ -9,8 +9,8 @@ from hsc.nets.stylegan2 import resampling_kernel, upsample
 # Colour has a quarter of luminance's resolution in each direction: more is not visible at some hundred bytes per face.
 CHROMA = 4
 
-# Where an aligned face is in its picture, in sides of it: centre and standard deviation, down and across. Places count
-# by a bell curve about it, far ones SURROUNDINGS times as much as its top, and colour everywhere COLOUR times.
+# Where an aligned face lies in its picture, as fractions of the side: centre and standard deviation, vertically and
+# horizontally. Luminance is weighted by a Gaussian there, which falls to SURROUNDINGS far away; colour by COLOUR.
 CENTRE, EXTENT = (0.53, 0.5), (0.34, 0.28)
 SURROUNDINGS, COLOUR = 0.3, 0.9
 
@@ -21,7 +21,7 @@ def small_pictures(images: Tensor, side: int) -> Tensor:
 
 
 def enlarged(pictures: Tensor, size: int) -> Tensor:
-    """Pictures as the generator's output enlarges them: doubled until they have `size` pixels."""
+    """Pictures enlarged as in the generator's output: doubled until they are `size` pixels wide."""
     kernel = resampling_kernel().to(pictures.device)
     while pictures.shape[-1] < size:
         pictures = upsample(pictures, kernel)
@@ -31,7 +31,7 @@ def enlarged(pictures: Tensor, size: int) -> Tensor:
 def to_planes(images: Tensor, side: int) -> Tensor:
     """Images [N, 3, size, size] as luminance at `side` and two planes of colour at a CHROMA-th of it: [N, numbers].
 
-    Lengths are those of small pictures: an orthonormal change of colours, then means scaled to keep their share.
+    Norms are those of small pictures: an orthonormal change of colours, then averages scaled to keep their share.
     """
     luminance, *colour = torch.einsum("kc,nchw->knhw", _axes(images), small_pictures(images, side))
     coarse = F.avg_pool2d(torch.stack(colour, 1), CHROMA) * CHROMA
@@ -39,7 +39,7 @@ def to_planes(images: Tensor, side: int) -> Tensor:
 
 
 def from_planes(planes: Tensor, side: int) -> Tensor:
-    """Pictures [N, 3, side, side] of what `to_planes` gives; colour is enlarged smoothly."""
+    """Pictures [N, 3, side, side] from the output of `to_planes`; colour is enlarged smoothly."""
     luminance, coarse = planes[:, : side**2], planes[:, side**2 :]
     coarse = coarse.unflatten(1, (2, side // CHROMA, side // CHROMA)) / CHROMA
     together = torch.cat([luminance.unflatten(1, (1, side, side)), enlarged(coarse, side)], 1)
@@ -47,12 +47,12 @@ def from_planes(planes: Tensor, side: int) -> Tensor:
 
 
 def numbers_of_planes(side: int) -> int:
-    """Numbers that `to_planes` makes of an image."""
+    """Length of the vectors that `to_planes` returns."""
     return side**2 + 2 * (side // CHROMA) ** 2
 
 
 def mirror_pairs(side: int) -> tuple[Tensor, Tensor]:
-    """Places in planes, [numbers / 2] twice: those on the left, and for each the one that a mirror shows there."""
+    """Indices into planes, two tensors [numbers / 2]: those of the left half, and the mirror image of each."""
     places = torch.arange(numbers_of_planes(side))
     luminance = places[: side**2].unflatten(0, (side, side))
     colour = places[side**2 :].unflatten(0, (2, side // CHROMA, side // CHROMA))
@@ -64,9 +64,9 @@ def mirror_pairs(side: int) -> tuple[Tensor, Tensor]:
 
 
 def emphasis(side: int) -> Tensor:
-    """How much each number of planes counts, [numbers], root mean square 1: more in the face than around it.
+    """Weight of each number of planes, [numbers], with root mean square 1: larger in the face than around it.
 
-    Recognisers and landmarks look at the face only, and people mostly.
+    Recognisers and landmark detectors look only at the face, and people mostly do.
     """
     down, across = (
         ((torch.arange(side) + 0.5) / side - centre).div(extent).square()

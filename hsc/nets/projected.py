@@ -10,7 +10,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 MIXED = (48, 64, 96, 128)  # channels of each scale, from the finest on, after mixing
 HIDDEN = 96  # most channels inside a head
-COARSEST = 8  # side to which heads bring their features down
+COARSEST = 8  # side to which heads downsample their features
 
 Features = Callable[[Tensor], Sequence[Tensor]]
 
@@ -21,9 +21,10 @@ class ProjectedDiscriminator(nn.Module):
     ```
     images ─features─▶ four scales ─1×1─▶ ⊕ ◀─3×3, ×2─ next coarser ─▶ head of each scale ─▶ logits
     ```
-    `features`: the frozen network, with `widths` channels at 1/4, 1/8, 1/16 and 1/32 of the size; it is no part of the
-    module. Mixing across channels and, from coarse to fine, across scales is random and stays: it hands every channel
-    of every scale to the heads, which would otherwise attend to few. Only the heads, spectrally normalised, learn.
+    `features`: the frozen network, with `widths` channels at 1/4, 1/8, 1/16 and 1/32 of the size; it is not part of
+    the module. Mixing across channels and, from coarse to fine, across scales is random and fixed: it gives the heads
+    every channel of every scale, of which they would otherwise use only a few. Only the heads, which are spectrally
+    normalised, are trained.
     """
 
     def __init__(self, features: Features, widths: Sequence[int], size: int) -> None:
@@ -48,7 +49,7 @@ class ProjectedDiscriminator(nn.Module):
 
 
 def _random_kernel(inputs: int, outputs: int, kernel: int) -> Tensor:
-    """Keeps the size of what goes through it (He et al. 2015)."""
+    """Preserves the variance of its input (He et al. 2015)."""
     return torch.randn(outputs, inputs, kernel, kernel) * math.sqrt(1 / (inputs * kernel**2))
 
 

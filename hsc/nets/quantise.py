@@ -1,4 +1,4 @@
-"""From real latents to integers and back: gains, rounding about the predicted mean, and what symbols cost."""
+"""Quantisation of latents and back: gains, rounding about the predicted mean, and the cost of symbols in bits."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,15 +8,15 @@ from torch import Tensor, nn
 
 from hsc.nets.levels import at_quality
 
-BIT = 0.1  # what a bit may cost in squared quantisation steps: ln 2 / 6 for fine steps (Gish and Pierce 1968), bit less
-RARE_BITS = 24.0  # what the table's smallest frequency, 2⁻²⁴, costs
+BIT = 0.1  # squared error in steps² that a saved bit may cost: just under ln 2 / 6, right for fine steps (Gish, Pierce 1968)
+RARE_BITS = 24.0  # cost of the table's smallest frequency, 2⁻²⁴
 
 
 class Gain(nn.Module):
-    """Quantisation steps per unit of latent, for each quality and each number of each row: learned, positive.
+    """Quantisation steps per unit of latent, for each quality and each latent of each row: learned, positive.
 
-    Between two levels its logarithm is linear. A gain goes with the rate's weight λ: distortion falls as 1/gain², so a
-    level starts at gain ∝ λ^-½.
+    Its logarithm is interpolated linearly between levels. It starts from the rate's weight λ: distortion falls as
+    1/gain², so a level starts at gain ∝ λ^-½.
     """
 
     def __init__(self, lambdas: Sequence[float], dims: Sequence[int], reference: float = 1.0) -> None:
@@ -33,9 +33,9 @@ class Gain(nn.Module):
 def gaussian_bits(residual: Tensor, log_scale: Tensor) -> Tensor:
     """−log2 of the probability of the unit interval around `residual` under N(0, exp(log_scale)²), elementwise.
 
-    At most RARE_BITS, as in the coder's table. Up there the gradient is that of the logarithm of the exact cost: a
-    plain bound would leave rare symbols without a gradient that could bring them back, the exact cost would drown all
-    others.
+    At most RARE_BITS, as in the coder's table. Above that the gradient is that of the logarithm of the exact cost:
+    clamping would leave rare symbols without a gradient to bring them back, and the gradient of the exact cost would
+    dominate all others.
     """
     inverse = (-log_scale).exp()
     # By symmetry both ends are taken in the lower tail; logarithms keep their precision and gradient there.
@@ -48,10 +48,10 @@ def gaussian_bits(residual: Tensor, log_scale: Tensor) -> Tensor:
 
 
 def economical_round(residual: Tensor, bits: Callable[[Tensor], Tensor]) -> Tensor:
-    """`residual` to the nearest integer, or to the one before it where that saves more than it spoils.
+    """Round `residual` to the nearest integer, or to the next one towards zero if its rate–distortion cost is lower.
 
-    "Before" is towards zero, where symbols are cheaper; what counts is error² + BIT · bits(symbol), each by itself
-    ("rate–distortion optimised quantisation" of video encoders). It is transparent to the decoder.
+    Symbols nearer to zero are cheaper; the cost error² + BIT · bits(symbol) is minimised for each symbol separately (the
+    "rate–distortion optimised quantisation" of video encoders). It is transparent to the decoder.
     """
     nearest = residual.round()
     before = nearest - nearest.sign()

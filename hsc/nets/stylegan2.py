@@ -5,8 +5,8 @@ Parameter names follow stylegan2-ada-pytorch's `G_ema`, so that its checkpoints 
 - Modulated convolution scales the input by the style, convolves once with the shared kernel and scales the output by
   the demodulation factor: the same result as one kernel per image, and several times faster.
 - Noise is constant: a decoder must be a function of the file.
-- The 4×4 input may be `const + affine(first row of W+)` instead of `const`: on small sets a style-driven constant is
-  slow to learn where things are in the picture. Imported checkpoints use "const".
+- The 4×4 input may be `const + affine(first row of W+)` instead of `const`: on small sets a constant that only styles
+  modulate is slow to learn the layout of faces. Imported checkpoints use "const".
 
 Under autocast only the features and the kernels of the 3×3 convolutions have its precision.
 """
@@ -28,7 +28,7 @@ RESAMPLE = (1.0, 3.0, 3.0, 1.0)
 class StyleGAN2(Generator):
     """mapping: z [N, z_dim] → W+ [N, rows, w_dim];  synthesis: W+ → images [N, 3, size, size].
 
-    `channels`: of each resolution from 4² up; its length sets the size (5 entries: 64²). Rows: 2·log2(size) − 2.
+    `channels`: per resolution, from 4² up; its length sets the size (5 entries: 64²). Rows: 2·log2(size) − 2.
     """
 
     synthesis_network: "Synthesis"
@@ -79,7 +79,7 @@ class Synthesis(nn.Module):
 
 
 class Block(nn.Module):
-    """One resolution: up-convolution (but for 4²), convolution, toRGB; takes one style for each."""
+    """One resolution: up-convolution (except at 4²), convolution, toRGB; takes one style for each."""
 
     def __init__(self, inputs: int, outputs: int, w_dim: int, resolution: int, input: str) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ class StyledConv(nn.Module):
     def activate(self, x: Tensor, demodulation: Tensor) -> Tensor:
         """leaky_relu(x · demodulation + bias + noise) · √2, the gain moved inside.
 
-        In place where no gradient needs x: at high resolutions a CPU spends longer on fresh memory than on arithmetic.
+        In place if no gradient needs x: at high resolutions a CPU spends longer on allocating memory than on arithmetic.
         """
         gain = math.sqrt(2)
         scale = (gain * demodulation)[:, :, None, None].to(x.dtype)
@@ -175,8 +175,8 @@ def resampling_kernel() -> Tensor:
 def double(x: Tensor, weight: Tensor) -> Tensor:
     """Transposed convolution of stride 2: [N, inputs, H, W] and [outputs, inputs, 3, 3] → [N, outputs, 2H+1, 2W+1].
 
-    Few pixels without a gradient go through one matrix product: conv_transpose2d reorders its kernel in every call,
-    which takes longer than the arithmetic then (512 channels, bf16, one picture: 4 to 12 times as long up to 32²).
+    Without a gradient and for few pixels, one matrix product is used: conv_transpose2d reorders its kernel in every
+    call, which then takes longer than the arithmetic (512 channels, bf16, one picture: 4 to 12 times up to 32²).
     """
     pixels = x.shape[0] * x.shape[2] * x.shape[3]
     if torch.is_grad_enabled() or pixels > 2 * weight.shape[0]:
@@ -193,7 +193,7 @@ def double(x: Tensor, weight: Tensor) -> Tensor:
 
 
 def depthwise(x: Tensor, kernel: Tensor, padding: int = 0) -> Tensor:
-    """The same 2-D filter on every channel, over zeros outside."""
+    """Apply the same 2-D filter to every channel, with zero padding."""
     channels = x.shape[1]
     return F.conv2d(x, kernel.to(x.dtype).expand(channels, 1, -1, -1), padding=padding, groups=channels)
 
