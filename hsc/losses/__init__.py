@@ -1,4 +1,4 @@
-"""Distortion terms of the objective: `load_losses` gives them by name, `unavailable_losses` says which cannot run."""
+"""Distortion terms of the objective: `load_losses` returns them by name, `unavailable_losses` those that cannot run."""
 
 from collections.abc import Callable, Iterable
 
@@ -21,7 +21,7 @@ _LOSSES: dict[str, Callable[[], Loss]] = {
     "l1": L1Loss,
     "l2": L2Loss,
     "lpips": lambda: PerceptualLoss("lpips", "lpips.alex"),
-    # Small models are judged at 128 pixels, where LPIPS looks at other frequencies than at their own size.
+    # Small models are judged at 128 pixels, where LPIPS measures other frequencies than at their own size.
     "lpips_128": lambda: PerceptualLoss("lpips_128", "lpips.alex", 128),
     "lpips_vgg": lambda: PerceptualLoss("lpips_vgg", "lpips.vgg"),
     "dists": lambda: PerceptualLoss("dists", "dists"),
@@ -33,7 +33,7 @@ _LOSSES: dict[str, Callable[[], Loss]] = {
 
 
 def load_losses(names: Iterable[str]) -> dict[str, Loss]:
-    """The terms called `names`; a user's own is `package.module:Class`, made without arguments.
+    """The terms called `names`; a user's own is `package.module:Class`, constructed without arguments.
 
     Raises NotAvailable when a term's judge is missing, HscError when there is no such term.
     """
@@ -41,7 +41,7 @@ def load_losses(names: Iterable[str]) -> dict[str, Loss]:
 
 
 def unavailable_losses(names: Iterable[str]) -> dict[str, str]:
-    """Which of these terms cannot run here → why, and what to do about it."""
+    """The terms that cannot run here → why, and what to do about it."""
     reasons = {}
     for name in names:
         try:

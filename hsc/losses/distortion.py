@@ -1,7 +1,8 @@
-"""Distortion terms. Each takes decoded images and their originals, [N, 3, S, S] in [-1, 1], to one number per image,
-[N]. The rate joins them in `hsc.modules.rate_distortion`.
+"""Distortion terms. Each maps decoded images and their originals, [N, 3, S, S] in [-1, 1], to one number per image,
+[N]. `hsc.modules.rate_distortion` combines them with the rate.
 
-Terms hold no judge, only its name: a judge inside a training module would enlarge its checkpoints and be moved with it.
+Terms hold only the name of their judge: a judge inside a training module would enlarge its checkpoints and be moved
+with it.
 """
 
 from typing import ClassVar
@@ -20,7 +21,7 @@ class Loss(nn.Module):
 
     name: str
     needs_landmarks: ClassVar[bool] = False
-    """whether `landmarks` of the original, [N, 468, 2] in pixels, save it the work of finding them"""
+    """whether it can use `landmarks` of the original, [N, 468, 2] in pixels, instead of detecting them"""
     judge: str = ""
     """the judge that this term uses; empty for arithmetic on pixels"""
 
@@ -47,7 +48,7 @@ class L1Loss(Loss):
 
 
 class PerceptualLoss(Loss):
-    """The distance that a differentiable perceptual judge sees, of both images resized to `size` where given."""
+    """Distance by a differentiable perceptual judge, of both images resized to `size` if given."""
 
     def __init__(self, name: str, judge: str, size: int | None = None) -> None:
         super().__init__()
@@ -77,11 +78,11 @@ class LandmarkLoss(Loss):
 
 
 class IdentityLoss(Loss):
-    """`identity`: 1 − cosine of the descriptors that a differentiable recogniser gives the two images.
+    """`identity`: 1 − cosine similarity of a differentiable recogniser's descriptors of the two images.
 
-    The recogniser is the small student that comes with hsc, or `judge`, after which the term is then called too. For
-    your own, subclass this with `judge = "package.module:Class"` and name the subclass in the experiment. Raises
-    NotAvailable where the recogniser is missing, or its gradients do not reach the image.
+    The recogniser is the small student that comes with hsc, or `judge`, whose name the term then has. For your own
+    recogniser, subclass this with `judge = "package.module:Class"` and name the subclass in the experiment. Raises
+    NotAvailable if the recogniser is missing, or its gradients do not reach the image.
     """
 
     name = "identity"

@@ -1,4 +1,4 @@
-"""Learning against a discriminator: the losses of both sides, augmentation, and whose turn it is."""
+"""Adversarial training: the losses of generator and discriminator, augmentation, and the order of their updates."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -16,11 +16,11 @@ from hsc.modules.base import TrainableModule, pair
 from hsc.modules.batch_slice import BatchSlice
 from hsc.nets.discriminator import Discriminator, r1_penalty
 
-GENERATOR, DISCRIMINATOR = 0, 1  # the players: whose optimiser, and whose random numbers of a step
+GENERATOR, DISCRIMINATOR = 0, 1  # the players: index of the optimiser, and purpose of a step's random numbers
 
 
 class DiscriminatorLoss(NamedTuple):
-    """The discriminator's loss, and what is logged, by name."""
+    """The discriminator's loss, and the values to log, by name."""
 
     total: Tensor
     values: dict[str, Tensor]
@@ -29,9 +29,9 @@ class DiscriminatorLoss(NamedTuple):
 class NonSaturating:
     """The non-saturating loss with lazy R1 (Mescheder et al. 2018) and adaptive augmentation (Karras et al. 2020).
 
-    `p`, where it is asked for, is the probability of augmentation, []. Real and generated images go through the
+    The argument `p` is the probability of augmentation, []. Real and generated images go through the
     discriminator in separate calls: statistics over a batch that mixes them would be the same for both, and a collapsed
-    generator would go unseen.
+    generator would go unnoticed.
     """
 
     def __init__(self, discriminator: nn.Module, config: AdversarialConfig) -> None:
@@ -56,8 +56,8 @@ class NonSaturating:
         return DiscriminatorLoss(total, values)
 
     def adapt(self, p: Tensor, sign: Tensor, images: int) -> None:
-        """Move p in place after a step with so many real images, whose logits had this mean sign []: so that the sign
-        stays at `ada_target`, and from 0 to 1 in `ada_kimg` thousand images at the fastest.
+        """Update p in place after a step on `images` real images whose logits had the mean sign `sign` []. This keeps
+        the sign at `ada_target`; p takes at least `ada_kimg` thousand images to go from 0 to 1.
         """
         if self.config.ada_target:
             step = torch.full_like(p, images / (self.config.ada_kimg * 1000))
@@ -88,31 +88,31 @@ class Hinge:
         return DiscriminatorLoss(total, {"discriminator": total.detach(), **means(logits_real, logits_fake)})
 
     def adapt(self, p: Tensor, sign: Tensor, images: int) -> None:
-        """Its augmentation is the same throughout."""
+        """Does nothing: the augmentation is fixed."""
 
 
 Adversary = NonSaturating | Hinge
 
 
 def build_adversary(discriminator: nn.Module, config: AdversarialConfig) -> Adversary:
-    """The losses that go with the kind of discriminator."""
+    """The losses for the configured kind of discriminator."""
     kind = Hinge if config.discriminator == "projected" else NonSaturating
     return kind(discriminator, config)
 
 
 def means(logits_real: Tensor, logits_fake: Tensor) -> dict[str, Tensor]:
-    """What is logged of a discriminator's output."""
+    """Statistics of a discriminator's output, for logging."""
     real, fake = logits_real.detach(), logits_fake.detach()
     return {"real": real.mean(), "fake": fake.mean(), "sign": real.sign().mean()}
 
 
 class AdversarialModule(TrainableModule):
-    """Base of modules whose generator learns against a discriminator where their stage says so.
+    """Base of modules whose generator is trained against a discriminator in adversarial stages.
 
-    Two players have an optimiser each, so an adversarial stage optimises manually, and Lightning counts two steps a
-    batch; any other stage leaves it to Lightning. In each micro-batch `add_gradients` adds those of the generator's
-    side, whose total includes `generator_loss`, and `add_discriminator_gradients` the discriminator's. After the last
-    one `update` lets the generator's side step, and `update_discriminator` the discriminator.
+    The two players have one optimiser each, so an adversarial stage uses manual optimisation, and Lightning counts two
+    steps per batch; other stages use automatic optimisation. In each micro-batch, `add_gradients` accumulates the
+    gradients of the generator's side, whose total includes `generator_loss`, and `add_discriminator_gradients` those of
+    the discriminator. After the last one, `update` takes the generator's step and `update_discriminator` the other.
     """
 
     augmentation: Tensor
@@ -126,12 +126,12 @@ class AdversarialModule(TrainableModule):
 
     @property
     def discriminator(self) -> nn.Module:
-        """Of an adversarial stage."""
+        """The discriminator of an adversarial stage."""
         raise NotImplementedError
 
     @cached_property
     def adversary(self) -> Adversary:
-        """The losses against it."""
+        """The losses of generator and discriminator."""
         return build_adversary(self.discriminator, self.stage.adversarial)
 
     def discriminator_part(self) -> dict[str, nn.Module]:
@@ -141,22 +141,22 @@ class AdversarialModule(TrainableModule):
     def generator_loss(
         self, generated: Tensor, values: dict[str, Tensor], random: torch.Generator, batch_slice: BatchSlice
     ) -> Tensor:
-        """The weighted adversarial loss of this slice's images [N, 3, H, W]; adds to `values` what is logged."""
+        """The weighted adversarial loss of this slice's images [N, 3, H, W]; adds the values to log to `values`."""
         self.discriminator.requires_grad_(False)
-        self.discriminator.train(self.between_steps)  # spectral norms follow once a step: micro-batches see one network
+        self.discriminator.train(self.between_steps)  # spectral norms update once per step, not per micro-batch
         loss = self.adversary.generator_loss(generated, self.augmentation, random, batch_slice)
         values["adversarial/generator"] = loss.detach()
         return self.stage.adversarial.weight * loss
 
     def add_gradients(self, total: Tensor) -> None:
-        """Those of one micro-batch."""
+        """Accumulate the gradients of one micro-batch."""
         self.manual_backward(total / self.stage.accumulate)
 
     def add_discriminator_gradients(
         self, real: Tensor, generated: Tensor, random: torch.Generator, batch_slice: BatchSlice
     ) -> dict[str, Tensor]:
-        """Add the discriminator's gradients on this slice of the step's images, [N, 3, H, W] each; returns what is
-        logged. `generated` has no gradients.
+        """Accumulate the discriminator's gradients on this slice of the step's images, [N, 3, H, W] each; returns the
+        values to log. `generated` has no gradients.
         """
         self.let_discriminator_learn()
         self.discriminator.eval()
@@ -165,13 +165,13 @@ class AdversarialModule(TrainableModule):
         return {f"adversarial/{name}": value for name, value in loss.values.items()}
 
     def let_discriminator_learn(self) -> None:
-        """All of it that the stage trains; the generator's turn has frozen it."""
+        """Unfreeze the parts that the stage trains; the generator's update has frozen them."""
         self.discriminator.requires_grad_("discriminator" in self.stage.train)
         if isinstance(self.discriminator, Discriminator):
             self.discriminator.freeze_highest(self.stage.adversarial.freeze_blocks)
 
     def update(self, player: int) -> None:
-        """Step by the gradients that the micro-batches have added up."""
+        """Take a step with the gradients accumulated over the micro-batches."""
         optimizer = self.players[player]
         if self.stage.grad_clip:
             self.clip_gradients(optimizer, self.stage.grad_clip, "norm")
@@ -179,9 +179,9 @@ class AdversarialModule(TrainableModule):
         optimizer.zero_grad()
 
     def update_discriminator(self, learned: Mapping[str, Any], real: int) -> None:
-        """Let the discriminator step, and augmentation and rates follow. `learned`: means of what
-        `add_discriminator_gradients` returned; `real`: how many of the step's training images, over all processes, it
-        has seen.
+        """Take the discriminator's step, then update augmentation and learning rates. `learned`: means of the values
+        that `add_discriminator_gradients` returned; `real`: the number of the step's training images, over all
+        processes, that the discriminator was given.
         """
         self.update(DISCRIMINATOR)
         self.adversary.adapt(self.augmentation, self.mean_over_ranks(learned["adversarial/sign"]), real)
@@ -198,7 +198,7 @@ class AdversarialModule(TrainableModule):
             return super().configure_optimizers()
         learners = [name for name in self.parts() if name != "discriminator"]
         self.let_discriminator_learn()
-        # Frozen for good or not, all are listed where nothing learns: an optimiser refuses an empty list.
+        # If nothing is trained, all parameters are listed: an optimiser refuses an empty list.
         learning = [weight for weight in self.discriminator.parameters() if weight.requires_grad]
         adversarial = self.stage.adversarial
         group = {"params": learning or list(self.discriminator.parameters()), "lr": adversarial.learning_rate}

@@ -1,9 +1,9 @@
-"""Differentiable augmentation of what a discriminator sees.
+"""Differentiable augmentation of a discriminator's inputs.
 
-`augment`, adaptive (Karras et al., NeurIPS 2020): one geometric and one colour map; `diff_augment` for projected
-discriminators.
+`augment` is adaptive (Karras et al., NeurIPS 2020): one geometric and one colour transform. `diff_augment` is for
+projected discriminators.
 
-Every transform is drawn for each image with probability p; real and generated images are augmented alike, so what leaks
+Every transform is applied to each image with probability p; real and generated images are augmented alike, so the leak
 into the generator is bounded as long as p stays below about 0.8.
 """
 
@@ -31,7 +31,7 @@ def augment(images: Tensor, p: Tensor, random: torch.Generator, batch_slice: Bat
             return batch_slice.of(torch.rand(n, generator=random, device=device))
 
         def drawn(sample: Tensor) -> Tensor:
-            """`sample` where the coin falls, else 0."""
+            """`sample` with probability p, else 0."""
             return torch.where(uniform() < p, sample, torch.zeros_like(sample))
 
         def normal(deviation: float) -> Tensor:
@@ -71,9 +71,9 @@ def augment(images: Tensor, p: Tensor, random: torch.Generator, batch_slice: Bat
 
 
 def diff_augment(images: Tensor, random: torch.Generator, batch_slice: BatchSlice = WHOLE_BATCH) -> Tensor:
-    """DiffAugment (Zhao et al., NeurIPS 2020): every image's colours, place and a cut-out square, drawn for each.
+    """DiffAugment (Zhao et al., NeurIPS 2020): colours, translation and a cut-out square, drawn for each image.
 
-    [N, 3, H, W] → the same shape; `batch_slice` as of `augment`.
+    [N, 3, H, W] → the same shape; `batch_slice` as in `augment`.
     """
     with torch.autocast(images.device.type, enabled=False):
         images, device = images.float(), images.device

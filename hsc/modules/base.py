@@ -1,5 +1,5 @@
-"""What the training modules share: parts that learn, optimisers and the learning rate's schedule, steps and what they
-log, randomness of a step.
+"""The base of the training modules: trained parts, optimisers and learning-rate schedule, steps and their logged
+values, random numbers of a step.
 """
 
 import math
@@ -20,13 +20,13 @@ from hsc.modules.rate_distortion import Objective
 from hsc.nets.build import image_size
 from hsc.validation_output import CodecOutput, LayerOutput
 
-OBJECTIVES = ("objective", "adversarial/discriminator")  # what the optimisers lower
+OBJECTIVES = ("objective", "adversarial/discriminator")  # what the optimisers minimise
 
 
 class TrainableModule(pl.LightningModule):
     """Base of the modules that stages train.
 
-    Lightning hands a step to `training_step` in `accumulate` micro-batches. Each ends with `end_micro_batch`, the last
+    Lightning passes a step to `training_step` in `accumulate` micro-batches. Each ends with `end_micro_batch`, the last
     of them with `end_step`, which counts the step and adds what it logs to `running_means`:
 
     ```
@@ -47,11 +47,11 @@ class TrainableModule(pl.LightningModule):
         self.objective = Objective(stage, self.layer_names, losses)
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
         self.step = 0
-        """`batches_seen` for this process to read without waiting for the device"""
+        """`batches_seen` as a Python number, read without waiting for the device"""
         self.register_load_state_dict_post_hook(_read_step)
         self.running_means = RunningMeans()
-        """of what has not been logged yet"""
-        self._micro_batches: list[Mapping[str, Tensor | float]] = []  # what those of this step log
+        """of the values that have not been logged yet"""
+        self._micro_batches: list[Mapping[str, Tensor | float]] = []  # logged values of this step's
 
     @property
     def samples_seen(self) -> int:
@@ -63,17 +63,17 @@ class TrainableModule(pl.LightningModule):
         raise NotImplementedError
 
     def networks_to_compile(self) -> list[nn.Module]:
-        """What takes the time of a step, for torch.compile."""
+        """The networks that take most of a step's time, for torch.compile."""
         raise NotImplementedError
 
     def freeze_untrained(self) -> None:
-        """Leave only the stage's parts learning."""
+        """Freeze everything except the stage's parts."""
         self.requires_grad_(False)
         for name, part in self.parts().items():
             part.requires_grad_(name in self.stage.train)
 
     def parameter_groups(self, names: Iterator[str] | list[str]) -> list[dict]:
-        """Adam's groups for the named parts, each with its own rate. What parts share learns with the first of them."""
+        """Adam's groups for the named parts, each with its own rate. Shared parameters belong to the first part."""
         groups, seen = [], set[Tensor]()
         for name in names:
             if name in self.stage.train:
@@ -83,7 +83,7 @@ class TrainableModule(pl.LightningModule):
         return groups
 
     def configure_optimizers(self) -> Any:
-        """One optimiser for all parts that learn; modules of two players have their own."""
+        """One optimiser for all trained parts; adversarial modules have two."""
         optimizer = torch.optim.Adam(self.parameter_groups(list(self.parts())), betas=pair(self.stage.betas), eps=1e-8)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.schedule(optimizer), "interval": "step"}}
 
@@ -101,27 +101,27 @@ class TrainableModule(pl.LightningModule):
 
     def step_generator(self, purpose: int = 0, device: torch.device | None = None) -> torch.Generator:
         """Random numbers of this step, the same in all processes and for all micro-batches: each takes its own slice of
-        what is drawn for the whole batch. Two purposes, numbered below 4099, have nothing in common.
+        those drawn for the whole batch. Different purposes, numbered below 4099, give independent numbers.
         """
         generator = torch.Generator(device or self.device)
         return generator.manual_seed((self.config.seed * 1_000_003 + self.step) * 4099 + purpose)
 
     @property
     def batch_slice(self) -> BatchSlice:
-        """Which images of the step are computed now."""
+        """Which images of the step the current micro-batch holds."""
         return self.slice_of(len(self._micro_batches))
 
     def slice_of(self, micro_batch: int) -> BatchSlice:
-        """Which images of the step this process computes in its micro-batch of that number."""
+        """Which images of the step this process computes in its micro-batch of this index."""
         return BatchSlice(self.global_rank + self._processes * micro_batch, self._processes * self.stage.accumulate)
 
     @property
     def between_steps(self) -> bool:
-        """Whether no step has been begun that still lacks micro-batches: checkpoints are of whole steps."""
+        """Whether no step is partly accumulated: checkpoints hold whole steps only."""
         return not self._micro_batches
 
     def end_micro_batch(self, values: Mapping[str, Tensor | float]) -> dict[str, Tensor | float] | None:
-        """To be called once a micro-batch, with what it logs. After a step's last one the means over all, else None."""
+        """To be called once per micro-batch, with its values to log. Returns a step's means after its last, else None."""
         self._micro_batches.append(values)
         if len(self._micro_batches) < self.stage.accumulate:
             return None
@@ -129,13 +129,13 @@ class TrainableModule(pl.LightningModule):
         return mean_of(micro_batches)
 
     def end_step(self, values: Mapping[str, Tensor | float]) -> None:
-        """To be called once a step, with what it logs."""
+        """To be called once per step, with its values to log."""
         self.batches_seen += 1
         self.step += 1
         self.running_means.add(values)
 
     def take_running_means(self) -> dict[str, Tensor]:
-        """Means since the last log point, over steps and processes, by name; new ones begin with the next step."""
+        """Means since the last log point, over steps and processes, by name; resets them."""
         means = self.mean_over_ranks(self.running_means.values(self.device)).cpu()
         names, self.running_means = self.running_means.names, RunningMeans()
         return dict(zip(names, means, strict=True))
@@ -144,9 +144,9 @@ class TrainableModule(pl.LightningModule):
     def load_from_checkpoint(  # type: ignore[override]  # Lightning's is a descriptor
         cls, checkpoint_path: str | Path, map_location: Any = "cpu", losses: Mapping[str, Loss] | None = None
     ) -> Self:
-        """The module as a stage's checkpoint holds it, with the averaged weights; nothing else is needed.
+        """The module stored in a stage's checkpoint, with the averaged weights; no other file is needed.
 
-        losses: those to train on with; without them the module encodes, decodes and validates. Nothing in the file is
+        losses: those to train on; without them the module encodes, decodes and validates. Nothing in the file is
         executed. Raises HscError if the checkpoint is not of this class or not hsc's.
         """
         held = torch.load(checkpoint_path, map_location=map_location, weights_only=True)
@@ -175,7 +175,7 @@ class TrainableModule(pl.LightningModule):
             self.running_means.restore(checkpoint["window"])
 
     def mean_over_ranks(self, value: Tensor) -> Tensor:
-        """Of a tensor that every process has."""
+        """The mean over all processes of a tensor that each of them has."""
         if self._processes == 1:
             return value
         gathered = self.all_gather(value)
@@ -188,7 +188,7 @@ class TrainableModule(pl.LightningModule):
 
 
 class RunningMeans:
-    """Means of values by name, each over the steps since the last log point that had it. Adding waits for no device."""
+    """Means of values by name, each over the steps that logged it since the last log point. Adding is asynchronous."""
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor | float] = {}
@@ -198,7 +198,7 @@ class RunningMeans:
 
     @property
     def names(self) -> list[str]:
-        """Of the values there are; none just after a log point."""
+        """Names of the values collected; empty just after a log point."""
         return list(self._sums)
 
     def add(self, values: Mapping[str, Tensor | float]) -> None:
@@ -217,17 +217,17 @@ class RunningMeans:
         )
 
     def state(self, means: Tensor) -> dict[str, Any]:
-        """What a checkpoint keeps, with means over all processes."""
+        """The state for a checkpoint, given the means over all processes."""
         return {"means": dict(zip(self._sums, means.tolist(), strict=True)), "counts": dict(self._counts)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` returned."""
+        """Continue from what `state` returned."""
         self._counts = dict(state["counts"])
         self._sums = {name: mean * self._counts[name] for name, mean in state["means"].items()}
 
 
 class StepCallback(pl.Callback):
-    """A callback of TrainableModules that is told of whole steps; Lightning tells of each micro-batch."""
+    """A callback of TrainableModules with a hook for whole steps; Lightning's own hooks run for each micro-batch."""
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         assert isinstance(pl_module, TrainableModule)
@@ -235,19 +235,19 @@ class StepCallback(pl.Callback):
             self.on_step_end(trainer, pl_module)
 
     def on_step_end(self, trainer: pl.Trainer, module: TrainableModule) -> None:
-        """After every step."""
+        """Called after every step."""
         raise NotImplementedError
 
 
 def output_without_rate(originals: Tensor, names: list[str], layer: str, images: Tensor) -> CodecOutput:
-    """What validation returns of images [N, 3, H, W] that were decoded from no file."""
+    """Validation output for images [N, 3, H, W] that were not decoded from a file."""
     nothing = torch.full((len(names),), torch.nan, dtype=torch.float64)
     layers = {layer: LayerOutput(images, nothing, nothing)}
     return CodecOutput(originals, names, layers, {}, torch.empty(len(names), 0))
 
 
 def mean_of(micro_batches: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """By name the means of values that all micro-batches have."""
+    """Means of the values that all micro-batches have, by name."""
     return {name: sum(values[name] for values in micro_batches) / len(micro_batches) for name in micro_batches[0]}
 
 

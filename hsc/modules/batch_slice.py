@@ -6,10 +6,10 @@ from torch import Tensor
 
 
 class BatchSlice(NamedTuple):
-    """Images start, start + stride, start + 2·stride, … of a step's batch: one of `stride` slices of equally many.
+    """Images start, start + stride, start + 2·stride, … of a step's batch: one of `stride` slices of equal size.
 
-    What is random about a step is drawn for the whole batch, of which each slice takes its own: results then depend
-    neither on the number of processes nor on accumulation, but for the order of sums.
+    A step's random numbers are drawn for the whole batch, and each slice takes its own part of them. So results depend
+    neither on the number of processes nor on accumulation, except for the order of summation.
     """
 
     start: int = 0

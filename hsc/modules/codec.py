@@ -1,4 +1,4 @@
-"""The codec in training: encoder, entropy model and decoder composed, and the only one of the four that logs."""
+"""The codec in training: composes encoder, entropy model and decoder; the only one of the four modules that logs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ from hsc.nets.picture_heads import PictureHeads
 from hsc.nets.planes import enlarged, small_pictures
 from hsc.validation_output import CodecOutput, LayerOutput
 
-PREFIXES, WINDOW = 2, 3  # random numbers of a step that say which prefixes are decoded, and where textures are seen
+PREFIXES, WINDOW = 2, 3  # purposes of a step's random numbers: choice of prefixes, position of texture windows
 
 
 class CodecModule(AdversarialModule):
@@ -33,10 +33,10 @@ class CodecModule(AdversarialModule):
     images ──encoder──▶ latents ──entropy──▶ prefixes 1…k ──decoder──▶ images of each prefix ──▶ discriminator
                                     └─▶ bits of each layer
     ```
-    With `quantise: none` (inversion) the latents pass unchanged and only the full set of layers is decoded. Stages that
-    train the discriminator hold all images that a step decodes, of any prefix, against the step's originals.
-    Stages that decode at the full size may see faces of that size and small ones (batches say which are `large`): each
-    decoded image is compared with its original at the size that both have.
+    With `quantise: none` (inversion) the latents pass unchanged and only the full set of layers is decoded. In stages
+    that train the discriminator, it compares all images that a step decodes, of any prefix, with the step's originals.
+    Stages that decode at the full size may be given faces of that size and small ones (batches mark which are `large`):
+    each decoded image is compared with its original at the size that both have.
     Validation writes real files with the released form of the codec.
     """
 
@@ -49,7 +49,7 @@ class CodecModule(AdversarialModule):
             eigen.components = _picture_heads(self.decoder.heads).eigen.components
         self.register_buffer("lambdas", torch.tensor(config.model.lambdas), persistent=False)
         self.lambdas: Tensor
-        self._released: tuple[Codec, ...] = ()  # what validation codes with; in a tuple, so not in checkpoints
+        self._released: tuple[Codec, ...] = ()  # the codec for validation; in a tuple, so not in checkpoints
         self.freeze_untrained()
         self.to(memory_format=torch.channels_last)
 
@@ -70,7 +70,7 @@ class CodecModule(AdversarialModule):
         return self.decoder.discriminator
 
     def _full_part(self) -> dict[str, nn.Module]:
-        """Behind the generator, whose part it is: what comes last decides whether it learns."""
+        """Listed after the generator, which contains it: the last entry decides whether it is trained."""
         generator = self.decoder.generator
         if not isinstance(generator, MobileStyleGAN) or not generator.full_size:
             return {}
@@ -78,12 +78,12 @@ class CodecModule(AdversarialModule):
         return {"full": nn.ModuleList([network.full_layers, network.heads[str(generator.full_size)]])}
 
     def networks_to_compile(self) -> list[nn.Module]:
-        """Encoder and generator. Entropy model and gains are many small calls, which compiling slows."""
+        """Encoder and generator. Entropy model and gains make many small calls, which compilation slows down."""
         return [self.encoder.net, self.decoder.generator.synthesis_network]
 
     def freeze_untrained(self) -> None:
-        """Leave only the stage's parts learning; of what encoder and heads share, only where both learn, so that a
-        decoder that learns alone changes no file.
+        """Freeze everything except the stage's parts. Weights shared by encoder and heads are trained only if both are,
+        so that training the decoder alone leaves files unchanged.
         """
         super().freeze_untrained()
         eigen = self.encoder.net.eigen
@@ -91,7 +91,7 @@ class CodecModule(AdversarialModule):
             eigen.requires_grad_({"encoder", "heads"} <= set(self.stage.train))
 
     def networks(self) -> Networks:
-        """The networks that a codec works with."""
+        """The networks of a codec."""
         return Networks(self.encoder.net, self.entropy.gain, self.decoder.heads, self.decoder.generator)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
@@ -117,7 +117,7 @@ class CodecModule(AdversarialModule):
     def _rate_and_distortion(
         self, batch: dict[str, Any], random: torch.Generator, batch_slice: BatchSlice
     ) -> tuple[Tensor, dict[str, Any], list[Prefix]]:
-        """The objective on a slice of the step's images, what is logged, and what was decoded for it."""
+        """The objective on a slice of the step's images, the values to log, and the decoded prefixes."""
         images = self._at_size(batch["image"])
         whole = (batch_slice.stride * len(images),)
         quality = batch_slice.of(torch.randint(len(self.lambdas), whole, generator=random, device=self.device))
@@ -130,7 +130,7 @@ class CodecModule(AdversarialModule):
         coded = self.entropy(latents, quality, self._quantiser(), random, batch_slice)
         rows = [layer.shape[1] for layer in latents]
         total, values = self.objective.rate(coded.row_bits, rows, self.lambdas[quality], self.size**2)
-        # Drawn on the CPU, where the numbers of images are wanted.
+        # Drawn on the CPU, where the numbers of images are needed.
         draws = self.step_generator(PREFIXES, torch.device("cpu"))
         prefixes = self._decoded_prefixes(coded.prefixes, quality, draws, batch_slice, batch.get("large"))
         term = self._distortion(prefixes, batch)
@@ -139,8 +139,8 @@ class CodecModule(AdversarialModule):
         return total, values, prefixes
 
     def _all_images(self, prefixes: Sequence[Prefix]) -> Tensor:
-        """Those of all prefixes [N, 3, S, S], in an order that leaves each slice of a step its own: that of the batch,
-        or, where every prefix of every image is decoded, of the prefixes.
+        """Images of all prefixes [N, 3, S, S], in an order that is the same for all slices of a step: that of the batch
+        or, if every prefix of every image is decoded, that of the prefixes.
         """
         images = torch.cat([prefix.images for prefix in prefixes])
         if self.stage.prefixes == "all":
@@ -148,12 +148,12 @@ class CodecModule(AdversarialModule):
         return images[torch.cat([prefix.chosen for prefix in prefixes]).argsort()]
 
     def _at_size(self, images: Tensor) -> Tensor:
-        """Images [N, 3, S, S], S the size or the full size (or 0), at the size: averages of what is larger."""
+        """Images [N, 3, S, S] at the model's size; larger ones are averaged. S: that size, the full size, or 0."""
         return small_pictures(images, self.size) if images.shape[-1] > self.size else images
 
     def _views(self, images: Tensor, textured: Sequence[bool]) -> Tensor:
-        """What a discriminator sees of images: all at the size, and of the textured ones, which have the full size, a
-        window of as many pixels, at the same place in all images of a step.
+        """The discriminator's inputs: all images at the model's size, and of the textured ones, which have the full
+        size, a window of the model's size, at the same place in all images of a step.
         """
         whole = self._at_size(images)
         if not any(textured):
@@ -172,15 +172,15 @@ class CodecModule(AdversarialModule):
         batch_slice: BatchSlice,
         large: Sequence[bool] | None = None,
     ) -> list[Prefix]:
-        """Every prefix of all images, or each image's own draw. A layer that only other slices have drawn has no images
-        and portion 0 here, so that all log the same. Small images come first.
+        """Every prefix of all images, or one drawn for each image. A layer that was drawn only in other slices has no
+        images and portion 0 here, so that all slices log the same names. Small images come first.
         """
         everything = torch.arange(len(quality))
         if self.stage.prefixes == "all":
             chosen, portions, drawn = [everything] * len(prefixes), [1.0] * len(prefixes), [1] * len(prefixes)
         else:
             whole = (batch_slice.stride * len(quality),)
-            # As many images of each, since some devices compile their kernels again for other numbers.
+            # Equally many images of each, since some devices recompile their kernels for every new number.
             draw = torch.randperm(*whole, generator=random) % len(prefixes)
             chosen = [everything[batch_slice.of(draw) == j] for j in range(len(prefixes))]
             drawn = draw.bincount(minlength=len(prefixes)).tolist()
@@ -198,7 +198,7 @@ class CodecModule(AdversarialModule):
         ]
 
     def _distortion(self, prefixes: Sequence[Prefix], batch: dict[str, Any]) -> Terms:
-        """What the layers' tasks make of the images, and how far their W+ is from the known one."""
+        """The task losses of the layers, and the distance of decoded W+ from known W+."""
         total, parts = torch.zeros((), device=self.device), dict[str, Tensor]()
         terms = [self.objective.distortion(faces) for faces in self._compared(prefixes, batch)]
         if self.stage.styles:
@@ -211,7 +211,7 @@ class CodecModule(AdversarialModule):
         return Terms(total, parts)
 
     def _compared(self, prefixes: Sequence[Prefix], batch: dict[str, Any]) -> list[list[Compared]]:
-        """Decoded images beside their originals: those that are compared at the size, and any at the full size."""
+        """Decoded images paired with their originals: those compared at the model's size, then any at the full size."""
         at_size, at_full_size = list[Compared](), list[Compared]()
         for prefix in prefixes:
             images, originals = prefix.images, batch["image"][prefix.chosen]
@@ -230,8 +230,8 @@ class CodecModule(AdversarialModule):
     def decoded(
         self, prefixes: Sequence[list[Tensor]], quality: Tensor, chosen: Sequence[Tensor], draw: bool = True
     ) -> list[tuple[Tensor, Tensor]]:
-        """For each prefix (latents [N, rows, dim] a layer) W+ and images of the chosen indices, in one pass of the
-        generator over all of them; where nothing is to be drawn, images without pixels and no pass.
+        """For each prefix (latents [N, rows, dim] per layer), W+ and images of the chosen indices, in a single pass of
+        the generator; if no images are needed, they have no pixels and there is no pass.
         """
         latents = [
             torch.cat([prefix[k][index] for prefix, index in zip(prefixes, chosen, strict=True)])
@@ -252,7 +252,7 @@ class CodecModule(AdversarialModule):
 
     @property
     def _linear(self) -> bool:
-        """Whether decoded faces are the linear path's pictures."""
+        """Whether the stage decodes to the linear path's pictures."""
         return self.stage.decode_with == "linear"
 
     def _quantiser(self) -> Any:
@@ -291,7 +291,7 @@ class CodecModule(AdversarialModule):
         return CodecOutput(originals, names, layers, symbols, row_bits)
 
     def _reconstructions(self, originals: Tensor, names: list[str]) -> CodecOutput:
-        """What the generator can show of the unquantised latents, as the last layer's images; there is no rate."""
+        """Images from the unquantised latents, as the last layer's images; there is no rate."""
         small = resize(originals, self.size).contiguous(memory_format=torch.channels_last)
         quality = torch.full((len(names),), len(self.lambdas) - 1, device=self.device)
         images = resize(self.decoder(self.encoder(small), quality).float(), originals.shape[-1])

@@ -1,4 +1,4 @@
-"""The decoder as a LightningModule: heads and generator, and the discriminator that teaches them."""
+"""The decoder as a LightningModule: heads and generator, and the discriminator in training."""
 
 from collections.abc import Sequence
 
@@ -13,9 +13,9 @@ from hsc.nets.projected import ProjectedDiscriminator
 
 
 class DecoderModule(pl.LightningModule):
-    """latents (one [N, rows, dim] a layer) and quality [N] → W+ → images [N, 3, size, size].
+    """latents (one [N, rows, dim] per layer) and quality [N] → W+ → images [N, 3, size, size].
 
-    `discriminator`: with one of this kind, for stages that train against it.
+    `discriminator`: the kind to add for adversarial stages; None adds none.
     """
 
     def __init__(self, model: ModelConfig, discriminator: str | None = None) -> None:
@@ -25,7 +25,7 @@ class DecoderModule(pl.LightningModule):
         self.discriminator = None if discriminator is None else discriminator_of(model, discriminator)
 
     def styles(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
-        """W+ [N, rows, w_dim]: the generator's mean style plus what the heads make of the latents."""
+        """W+ [N, rows, w_dim]: the generator's mean style plus the heads' output."""
         return styles_of(self.heads, self.generator, latents, quality)
 
     def forward(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:

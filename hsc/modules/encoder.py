@@ -8,7 +8,7 @@ from hsc.nets.build import build_encoder
 
 
 class EncoderModule(pl.LightningModule):
-    """images [N, 3, size, size] → latents, one [N, rows, dim] a layer."""
+    """images [N, 3, size, size] → latents, one [N, rows, dim] per layer."""
 
     def __init__(self, model: ModelConfig) -> None:
         super().__init__()

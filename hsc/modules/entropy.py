@@ -1,4 +1,4 @@
-"""The entropy model as a LightningModule: quantises latents layer by layer, and says what the symbols cost."""
+"""The entropy model as a LightningModule: quantises latents layer by layer, and estimates the bits of the symbols."""
 
 import functools
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class Coded(NamedTuple):
 
 
 class EntropyModule(pl.LightningModule):
-    """Layer after layer: predict mean and scale from what is known, round the residual, remember the result.
+    """Layer after layer: predict mean and scale from the layers before, round the residual, remember the result.
 
     ```
     y·gain ──(−)──▶ round ──▶ symbols ──(+)──▶ ŷ ──▶ memory ──▶ next layer's mean, scale

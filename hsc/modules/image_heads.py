@@ -1,4 +1,4 @@
-"""Image heads in training: small sizes of a large generator, distilled from what it draws.
+"""Image heads in training: small sizes of a large generator, distilled from its images.
 
 ```
 W+ of a generated face ─┬─ large generator, once, averaged to `size` ──▶ picture (the data set)
@@ -22,10 +22,10 @@ from hsc.validation_output import CodecOutput
 
 
 class ImageHeadModule(TrainableModule):
-    """Teaches a generator of a smaller size to draw the area-averaged pictures of a larger one for the same W+.
+    """Trains a generator of a smaller size to make the area-averaged pictures of a larger one from the same W+.
 
-    Fine detail is made by layers that the smaller generator lacks, so its last layers ("generator") learn beside its
-    image head ("image_head"); those before stay as they are, and with them what can be shared between sizes.
+    Fine detail comes from layers that the smaller generator lacks, so its last layers ("generator") are trained with its
+    image head ("image_head"); the earlier ones stay unchanged, and can therefore be shared between sizes.
     Batches carry `styles` [N, rows, w_dim], as `hsc data sample` writes them.
     """
 
@@ -55,7 +55,7 @@ class ImageHeadModule(TrainableModule):
         return total
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> CodecOutput:  # type: ignore[override]
-        """What the generator draws, as the last layer's images; there is no file, so no rate."""
+        """The generator's images, as the last layer's images; there is no file and hence no rate."""
         images = self.generator.synthesis(batch["styles"]).float()
         return output_without_rate(batch["image"], batch["name"], self._last_layer, images)
 

@@ -72,8 +72,8 @@ class PriorModule(AdversarialModule):
         return total
 
     def _update_both(self) -> dict[str, Any]:
-        """The generator's side steps, then the discriminator, against what the generator has come to. Returns what is
-        logged.
+        """Take the generator's step, then the discriminator's on images of the updated generator. Returns the values
+        to log.
         """
         self.update(GENERATOR)
         self._follow_means()
@@ -83,7 +83,7 @@ class PriorModule(AdversarialModule):
         return learned
 
     def _generator_side(self, n: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """The generator side's objective on n faces, a slice of the step's, and what is logged."""
+        """The generator side's objective on n faces, a slice of the step's, and the values to log."""
         random, batch_slice = self.step_generator(GENERATOR), self.batch_slice
         styles = self._random_styles(n, random, batch_slice)
         self._mean_styles.append(styles[:, 0].detach().mean(0))
@@ -96,8 +96,8 @@ class PriorModule(AdversarialModule):
     def _path_penalty(
         self, n: int, random: torch.Generator, batch_slice: BatchSlice, values: dict[str, Tensor]
     ) -> Tensor:
-        """Path-length regularisation (StyleGAN2), in its turn, on half as many images: a step of w should change the
-        image as much everywhere. In float32, whose second derivatives bfloat16 cannot carry.
+        """Path-length regularisation (StyleGAN2), every `path_every` steps on half as many images: a step of w should
+        change the image by the same amount everywhere. In float32: bfloat16 is too coarse for second derivatives.
         """
         stage = self.stage.adversarial
         if not stage.path_weight or self.step % stage.path_every:
@@ -117,7 +117,7 @@ class PriorModule(AdversarialModule):
         return penalty * (stage.path_weight * stage.path_every)
 
     def _follow_means(self) -> None:
-        """Move the running means of styles and path lengths on to what the step has seen of them."""
+        """Update the running means of styles and path lengths with those of the step."""
         for seen, mean, beta in (
             (self._mean_styles, self.generator.mean_w, MEAN_STYLE_BETA),
             (self._path_lengths, self.path_length, PATH_LENGTH_BETA),
@@ -127,7 +127,7 @@ class PriorModule(AdversarialModule):
                 seen.clear()
 
     def _discriminator_gradients(self, originals: Tensor, batch_slice: BatchSlice) -> dict[str, Tensor]:
-        """Add the discriminator's gradients on a slice of the step's images; returns what is logged."""
+        """Accumulate the discriminator's gradients on a slice of the step's images; returns the values to log."""
         random = self.step_generator(DISCRIMINATOR)
         with torch.no_grad():
             styles = self._random_styles(len(originals), random, batch_slice)
@@ -135,7 +135,7 @@ class PriorModule(AdversarialModule):
         return self.add_discriminator_gradients(originals, generated, random, batch_slice)
 
     def _random_styles(self, n: int, random: torch.Generator, batch_slice: BatchSlice) -> Tensor:
-        """W+ [n, rows, w_dim] of random faces; some mix two styles at a random row, of which the first is in row 0."""
+        """W+ [n, rows, w_dim] of random faces; some switch to a second style at a random row after row 0."""
         generator, whole = self.generator, n * batch_slice.stride
         z = torch.randn(2, whole, generator.z_dim, generator=random, device=self.device)
         mixed = torch.rand(whole, generator=random, device=self.device) < self.stage.adversarial.style_mixing

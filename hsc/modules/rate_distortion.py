@@ -20,9 +20,9 @@ class Terms(NamedTuple):
 class Prefix(NamedTuple):
     """Faces of a batch, decoded up to a layer.
 
-    `portion`: times the mean over these faces is, in the mean over slices of a step, the mean over all that the step
-    decodes up to this layer. `images` have no pixels (S = 0) where no term looks at them. Originals of the first
-    `num_small` images have fewer pixels than these, which are compared by their averages.
+    `portion`: weight of the mean over these faces, such that the weighted means averaged over the slices of a step are
+    the mean over all faces that the step decodes up to this layer. `images` have no pixels (S = 0) if no term uses
+    them. The originals of the first `num_small` images have fewer pixels than these, which are averaged to be compared.
     """
 
     layer: str
@@ -34,13 +34,13 @@ class Prefix(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """Faces decoded up to a layer, beside what they should be. `portion` is what their mean counts."""
+    """Faces decoded up to a layer, with their originals. `portion`: weight of their mean."""
 
     layer: str
     portion: float
     images: Tensor  # [n, 3, S, S], as the originals
     originals: Tensor
-    landmarks: Tensor | None  # [n, P, 2] of the originals, where known: then of all faces that are compared together
+    landmarks: Tensor | None  # [n, P, 2] of the originals, if known: then for all faces that are compared together
 
 
 class Objective:
@@ -59,12 +59,12 @@ class Objective:
 
     @property
     def needs_images(self) -> bool:
-        """Whether any term or a discriminator looks at decoded images."""
+        """Whether any term or a discriminator uses decoded images."""
         return bool(self.adversarial or any(self.tasks.values()))
 
     def distortion(self, faces: Sequence[Compared]) -> Terms:
-        """Tasks of the layers that the faces were decoded from. A task looks at the images of all its layers at once: a
-        judge is called once a step, and on as many images in each.
+        """The task losses of the layers that the faces were decoded from. A task takes the images of all its layers at
+        once: a judge is called once per step, always on the same number of images.
         """
         parts: dict[str, Tensor] = {}
         total = faces[0].images.new_zeros(())
@@ -77,16 +77,16 @@ class Objective:
         return Terms(total, parts)
 
     def _values(self, task: str, faces: Sequence[Compared]) -> Sequence[Tensor]:
-        """What the task makes of each image, [n] for each of the faces' layers."""
+        """The task's loss of each image, [n] for each entry of `faces`."""
         counts = [len(own.images) for own in faces]
-        if not sum(counts):  # judges cannot look at no image at all
+        if not sum(counts):  # judges do not accept empty batches
             return [own.images.sum().expand(0) for own in faces]
         images, originals = torch.cat([own.images for own in faces]), torch.cat([own.originals for own in faces])
         points = [own.landmarks for own in faces if own.landmarks is not None]
         return self.losses[task](images, originals, torch.cat(points) if points else None).split(counts)
 
     def styles(self, layer: str, decoded: Tensor, known: Tensor, portion: float = 1.0) -> Terms:
-        """Squared distance of the rows of decoded W+ to those that the faces were drawn from, [N, rows, w_dim] both."""
+        """Squared distance of the rows of decoded W+ to those that generated the faces, [N, rows, w_dim] both."""
         value = portion * ((decoded - known).square().sum(2).mean() if len(decoded) else decoded.sum())
         return Terms(self.weights[layer] * self.styled * value, {f"{layer}/styles": value.detach()})
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from hsc.nets.levels import at_quality
 
-BIT = 0.1  # squared error in steps² that a saved bit may cost: just under ln 2 / 6, right for fine steps (Gish, Pierce 1968)
+BIT = 0.1  # squared error in steps² per bit saved at most: ln 2 / 6 for fine steps (Gish and Pierce 1968), slightly less
 RARE_BITS = 24.0  # cost of the table's smallest frequency, 2⁻²⁴
 
 
@@ -50,7 +50,7 @@ def gaussian_bits(residual: Tensor, log_scale: Tensor) -> Tensor:
 def economical_round(residual: Tensor, bits: Callable[[Tensor], Tensor]) -> Tensor:
     """Round `residual` to the nearest integer, or to the next one towards zero if its rate–distortion cost is lower.
 
-    Symbols nearer to zero are cheaper; the cost error² + BIT · bits(symbol) is minimised for each symbol separately (the
+    Symbols nearer to zero are cheaper; the cost error² + BIT · bits(symbol) is minimised for each symbol alone (the
     "rate–distortion optimised quantisation" of video encoders). It is transparent to the decoder.
     """
     nearest = residual.round()

@@ -139,7 +139,7 @@ class StyledConv(nn.Module):
     def activate(self, x: Tensor, demodulation: Tensor) -> Tensor:
         """leaky_relu(x · demodulation + bias + noise) · √2, the gain moved inside.
 
-        In place if no gradient needs x: at high resolutions a CPU spends longer on allocating memory than on arithmetic.
+        In place if no gradient needs x: at high resolutions a CPU spends longer allocating memory than on arithmetic.
         """
         gain = math.sqrt(2)
         scale = (gain * demodulation)[:, :, None, None].to(x.dtype)
