@@ -121,7 +121,7 @@ class TrainableModule(pl.LightningModule):
         return not self._micro_batches
 
     def end_micro_batch(self, values: Mapping[str, Tensor | float]) -> dict[str, Tensor | float] | None:
-        """To be called once per micro-batch, with its values to log. Returns a step's means after its last, else None."""
+        """To be called once per micro-batch, with its values to log. After a step's last one, returns their means."""
         self._micro_batches.append(values)
         if len(self._micro_batches) < self.stage.accumulate:
             return None

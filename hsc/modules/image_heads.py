@@ -24,8 +24,8 @@ from hsc.validation_output import CodecOutput
 class ImageHeadModule(TrainableModule):
     """Trains a generator of a smaller size to make the area-averaged pictures of a larger one from the same W+.
 
-    Fine detail comes from layers that the smaller generator lacks, so its last layers ("generator") are trained with its
-    image head ("image_head"); the earlier ones stay unchanged, and can therefore be shared between sizes.
+    Fine detail comes from layers that the smaller generator lacks, so its last layers ("generator") are trained with
+    its image head ("image_head"); the earlier ones stay unchanged, and can therefore be shared between sizes.
     Batches carry `styles` [N, rows, w_dim], as `hsc data sample` writes them.
     """
 

@@ -1,5 +1,5 @@
-"""What accompanies a stage's steps: the moving average of its weights, compilation, logging, early stopping, and the
-callbacks that measure.
+"""The callbacks of a stage: moving average of the weights, compilation, logging, early stopping, and the callbacks that
+measure.
 """
 
 from contextlib import suppress
@@ -27,10 +27,10 @@ BEST = "best.ckpt"
 
 
 class HalfLifeAveraging(WeightAveraging):
-    """Exponential average with a half-life in images, shorter at the start (5 % of what was seen: StyleGAN2's ramp-up).
+    """Exponential average with a half-life in images, shorter at the start (5 % of the images so far, as in StyleGAN2).
 
-    It lies beside the weights on their device and follows them without waiting for it. Validation, checkpoints'
-    `state_dict` and the end of training see the average; training continues from the current weights.
+    It is kept on the weights' device and updated without waiting for it. Validation, checkpoints' `state_dict` and the
+    end of training use the average; training continues from the current weights.
     """
 
     def __init__(self, half_life_images: float, batch_size: int) -> None:
@@ -52,12 +52,12 @@ class HalfLifeAveraging(WeightAveraging):
         return 0.5 ** (self.batch_size / max(half_life, 1e-8))
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        # Where a resumed run has no step left, Lightning skips on_train_end, which puts the average in place.
+        # If a resumed run has no steps left, Lightning skips on_train_end, which puts the average in place.
         self.on_train_end(trainer, pl_module)
 
 
 class CompiledNetworks(pl.Callback):
-    """`compile: true`: a step's networks through torch.compile; validation, with batches of other sizes, runs eager.
+    """`compile: true`: compiles a step's networks with torch.compile; validation, with other batch sizes, runs eagerly.
 
     If compilation is not possible, training warns and continues without it.
     """
@@ -93,8 +93,8 @@ def why_not_compiled(device: torch.device) -> str:
 
 
 class TrainingCurves(StepCallback):
-    """Logs `train/…`, means over `log_every` steps or what is left of the stage, with `samples_seen`, and checks that
-    training has not diverged: the only times that a step waits for the device.
+    """Logs `train/…`, means over `log_every` steps (or fewer at the end of the stage), with `samples_seen`, and checks
+    that training has not diverged. Only then does a step wait for the device.
     """
 
     def __init__(self, stage: str) -> None:
@@ -122,7 +122,7 @@ class TrainingCurves(StepCallback):
 
 
 class OwnMetrics(pl.Callback):
-    """Keeps beside the stage's log which way the metrics of the user's own judges are better."""
+    """Records beside the stage's log which direction is better for the metrics of the user's own judges."""
 
     def __init__(self, stage: Path) -> None:
         self._stage = stage
@@ -133,18 +133,18 @@ class OwnMetrics(pl.Callback):
 
 
 class Selection(NamedTuple):
-    """A stage keeps its best weights by `monitor`, and ends after `patience` validations without better ones."""
+    """A stage keeps its best weights by `monitor`, and ends after `patience` validations without improvement."""
 
     monitor: str
     patience: int
 
 
 class EarlyStop(callbacks.BestValueCallback):
-    """Ends training after `patience` validations that did not better `monitor`; keeps the averaged weights of the best.
+    """Ends training after `patience` validations that did not improve `monitor`; keeps the best averaged weights.
 
-    Small sets are memorised within minutes: the last weights are then not the best. A resumed run continues
-    counting where it was. Raises HscError at the first validation that does not report `monitor`, and where no one
-    says which way that is better.
+    Small sets are memorised within minutes: the last weights are then not the best. A resumed run continues the count.
+    Raises HscError at the first validation that does not report `monitor`, and if it is not known which direction is
+    better.
 
     With `patience` 0 it only keeps the best, if validation reports `monitor` at all.
     """
@@ -171,7 +171,7 @@ class EarlyStop(callbacks.BestValueCallback):
         super().on_validation_end(trainer, pl_module)
         if self.best is not before:
             self.waited = 0
-            # Every process: Lightning gathers what they hold. The averaging callback puts its weights into the file.
+            # On every process: Lightning gathers their states. The averaging callback puts its weights into the file.
             trainer.save_checkpoint(self._file, weights_only=True)
             return
         self.waited += 1
@@ -184,13 +184,13 @@ class EarlyStop(callbacks.BestValueCallback):
             module.load_state_dict(held["state_dict"])
 
     def remove(self) -> None:
-        """After the weights have been saved for good."""
+        """Delete the file, once the weights have been saved for good."""
         self._file.unlink(missing_ok=True)
 
 
 def report_callbacks(config: Config, name: str) -> list[pl.Callback]:
-    """Pictures for every stage; judges of what it decodes, or of the faces that a prior samples; rate where there are
-    files to weigh.
+    """Pictures for every stage; judges of the decoded images, or of the faces that a prior samples; rate if the stage
+    writes files.
     """
     stage, judges = config.stages[name], config.judges
     reports: list[pl.Callback] = [callbacks.ProvenanceCallback(to_yaml(config)), callbacks.SampleGridCallback()]
@@ -212,8 +212,8 @@ def report_callbacks(config: Config, name: str) -> list[pl.Callback]:
 
 
 def monitored(config: Config, name: str) -> str:
-    """The logged value that tells a stage's best validation: how lifelike the faces are that a prior draws, where that
-    is measured, else the stage's `monitor`."""
+    """The logged value that decides which of a stage's validations is the best: the distribution distance of the faces
+    that a prior generates, if that is measured, else the stage's `monitor`."""
     stage = config.stages[name]
     if not stage.patience and stage.module == "prior" and config.judges.distribution != "none":
         with suppress(NotAvailable):
@@ -223,7 +223,7 @@ def monitored(config: Config, name: str) -> str:
 
 
 def choose_selection(config: Config, name: str) -> Selection | None:
-    """By what validation chooses the weights to keep: for early stopping, or for the most lifelike faces of a prior;
-    None if they are the last."""
+    """How validation chooses the weights to keep: for early stopping, or for the most realistic faces of a prior; None
+    to keep the last weights."""
     monitor, patience = monitored(config, name), config.stages[name].patience
     return Selection(monitor, patience) if patience or monitor.startswith("val/generated/") else None

@@ -1,7 +1,7 @@
-"""Saving and resuming a stage: a checkpoint now and then and when training is told to stop, none of weights that are
-not finite, and the one before kept, so that neither a full disk nor a truncated file loses a run.
+"""Saving and resuming a stage: checkpoints at intervals and when training is told to stop, never of weights that are
+not finite. The previous one is kept, so that neither a full disk nor a truncated file loses a run.
 
-Told to stop, training finishes its step, saves and exits with 143, or 130 after Ctrl-C. By SLURM's USR1 it also
+When told to stop, training finishes its step, saves and exits with 143, or 130 after Ctrl-C. On SLURM's USR1 it also
 requeues its job.
 """
 
@@ -30,22 +30,22 @@ INTERRUPTED = 130
 
 
 class StageCheckpoints(StepCallback):
-    """Saves `checkpoint` every `save_every` steps, before a validation, which may be long, at the last step, and when
-    told to stop.
+    """Saves `checkpoint` every `save_every` steps, before each validation (which may be long), at the last step, and
+    when told to stop.
 
     Weights that are not finite are never saved: training ends there with an error.
 
     Lightning itself answers SIGTERM with exit status 0 (Lightning-AI/pytorch-lightning#19916), which schedulers read
-    as "done", and without saving. This saves at the end of the step in which the signal came, and exits with 143; a
+    as "done", and without saving. This saves at the end of the step in which the signal arrived, and exits with 143; a
     signal during validation exits at once.
 
-    USR1, which SLURM sends where a job asks for it (`--signal=USR1@90`), does the same, and then requeues the job.
+    USR1, which SLURM sends if a job asks for it (`--signal=USR1@90`), does the same, and then requeues the job.
     Lightning would save in the middle of the step, from which training does not continue exactly.
 
-    Ctrl-C does the same and exits with 130. A second one, or one during validation, which was preceded by a checkpoint,
-    ends at once.
+    Ctrl-C does the same and exits with 130. A second one, or one during validation (which follows a checkpoint), ends
+    training at once.
 
-    Of several processes it is enough that one gets the signal; all end after the same step.
+    If there are several processes, it is enough that one gets the signal; all end after the same step.
     """
 
     def __init__(self, stage: str, checkpoint: Path) -> None:
@@ -53,7 +53,7 @@ class StageCheckpoints(StepCallback):
         self._received = self._preempted = self._interrupted = self._validating = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        # In place of Lightning's handlers, set just before; after training Lightning puts those before that back.
+        # Replaces the handlers that Lightning has just set; after training Lightning restores those from before.
         signal.signal(signal.SIGTERM, self._on_stop)
         if in_slurm():
             signal.signal(PREEMPTED, self._on_stop)
@@ -103,9 +103,9 @@ class StageCheckpoints(StepCallback):
 
 
 class CatchUpValidation(pl.Callback):
-    """Before a resumed training continues, runs the validation that was due where it was interrupted.
+    """Before a resumed training continues, runs the validation that was due when it was interrupted.
 
-    Checkpoints of a step that is followed by a validation are written before it; Lightning resumes behind it.
+    A checkpoint at a step with a validation is written before that validation; Lightning resumes after it.
     """
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -119,10 +119,10 @@ class CatchUpValidation(pl.Callback):
 
 
 class SafeCheckpoints(TorchCheckpointIO):
-    """Writes a file beside its place, then renames it; Lightning's own writes elsewhere and copies.
+    """Writes a file beside its final place, then renames it; Lightning's own writes elsewhere and copies.
 
-    Of `last.ckpt` the version before is kept as `previous.ckpt`. Where it cannot be written, training says so and goes
-    on: the checkpoint before still stands, and by the time of the next one there may be room.
+    The previous version of `last.ckpt` is kept as `previous.ckpt`. If a file cannot be written, training reports it and
+    continues: the earlier checkpoint is still there, and there may be space by the time of the next one.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
@@ -134,14 +134,14 @@ class SafeCheckpoints(TorchCheckpointIO):
             os.replace(path, path.with_name(PREVIOUS))
         try:
             write_atomically(path, lambda file: torch.save(checkpoint, file))
-        except (HscError, RuntimeError) as error:  # torch's writer makes RuntimeErrors of what the disk says
+        except (HscError, RuntimeError) as error:  # torch's writer turns disk errors into RuntimeErrors
             rank_zero_warn(f"no checkpoint of step {_step(checkpoint)}: {_reason(error)}; the one before is kept")
 
 
 def newest_checkpoint(folder: Path) -> tuple[Path, int] | None:
-    """The newest checkpoint in a stage's folder that can be read, and the steps behind it; None if there is none.
+    """The newest readable checkpoint in a stage's folder, and its number of steps; None if there is none.
 
-    A damaged one is named, and renamed so that it does not take the place of a good one.
+    A damaged one is reported, and renamed so that it does not take the place of a good one.
     """
     for place in (folder / LAST, folder / PREVIOUS):
         if not place.exists():
@@ -156,7 +156,7 @@ def newest_checkpoint(folder: Path) -> tuple[Path, int] | None:
 
 
 def _steps_in(file: Path) -> int | None:
-    """The steps behind a checkpoint; None if it is truncated."""
+    """The number of steps of a checkpoint; None if it is truncated."""
     try:
         with zipfile.ZipFile(file) as content:
             if content.testzip() is not None:
@@ -176,7 +176,7 @@ def _reason(error: Exception) -> str:
 
 
 def check_finite(trainer: pl.Trainer, module: TrainableModule, name: str) -> None:
-    """Raise HscError where an objective of stage `name` since the last log point, or a weight, is no finite number.
+    """Raise HscError if an objective of stage `name` since the last log point, or a weight, is not finite.
 
     Waits for the device, and all processes must call it.
     """

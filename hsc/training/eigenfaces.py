@@ -1,4 +1,4 @@
-"""Start a codec's latents as principal components of its training faces (`hsc.nets.eigenfaces`)."""
+"""Initialise a codec's latents as principal components of its training faces (`hsc.nets.eigenfaces`)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ COMPONENTS = "decoder.heads.eigen.components."
 
 
 def holds_eigenfaces(path: Path, module: TrainableModule) -> bool:
-    """Whether the weights file has the module's linear path already, with as many components."""
+    """Whether the weights file already has the module's linear path, with as many components."""
     held = weights_file.load(path).tensors if weights_file.is_safetensors(path) else {}
     own = {name: value for name, value in module.state_dict().items() if name.startswith(COMPONENTS)}
     return all(name in held and held[name].shape == value.shape for name, value in own.items())
@@ -29,9 +29,9 @@ def holds_eigenfaces(path: Path, module: TrainableModule) -> bool:
 
 @torch.no_grad()
 def start_as_eigenfaces(module: TrainableModule, data: FaceDataModule) -> None:
-    """Make the codec the plain transform code of principal components: latents are coefficients, most variance first,
-    and the entropy model knows their spread. The encoder's network adds nothing to them yet, so that it learns what the
-    linear path cannot do.
+    """Initialise the codec as a plain transform code of principal components: latents are coefficients in order of
+    decreasing variance, and the entropy model starts from their standard deviations. The encoder's network adds nothing
+    to them yet, so that it learns what the linear path cannot represent.
     """
     assert isinstance(module, CodecModule)
     encoder = module.encoder.net
@@ -56,7 +56,7 @@ def _decomposed_faces(data: FaceDataModule) -> Iterator[Tensor]:
 
 
 def training_faces(dataset: FaceDataset, most: int, workers: int = 0) -> Iterator[Tensor]:
-    """Faces of a set, [up to BATCH, 3, size, size] at a time; at most so many of them, evenly spread."""
+    """Faces of a set, [up to BATCH, 3, size, size] at a time; at most `most` of them, evenly spaced."""
     chosen = torch.linspace(0, len(dataset) - 1, min(most, len(dataset)), dtype=torch.float64).long().tolist()
     batch = min(BATCH, pictures_at_once(dataset.size))
     batches = [chosen[start : start + batch] for start in range(0, len(chosen), batch)]
@@ -65,7 +65,7 @@ def training_faces(dataset: FaceDataset, most: int, workers: int = 0) -> Iterato
 
 
 def _spread(entropy: EntropyTransformer, deviations: Tensor) -> None:
-    """Standard deviations of the latents, in order, where the entropy model's own begin."""
+    """Initialise the entropy model's scales from the standard deviations of the latents, in order."""
     log_scales = deviations.log().clamp(*LOG_SCALE_RANGE)
     start = 0
     for bias in entropy.scale_bias:

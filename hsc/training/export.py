@@ -1,4 +1,4 @@
-"""From finished stages to files people use: a prior, which is a generator, and a codec."""
+"""Export finished stages as files for use: a prior, which is a generator, and a codec."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,7 +27,7 @@ FACES_WEIGHED = 100
 
 @dataclass(frozen=True)
 class Export:
-    """A finished stage's weights as a file that people use: a codec where the stage quantises, else a prior."""
+    """A finished stage's weights as a file for use: a codec if the stage quantises, else a prior."""
 
     config: Config
     stage: str
@@ -35,7 +35,7 @@ class Export:
 
     @cached_property
     def key(self) -> str:
-        """Hash of all that the file is made from."""
+        """Hash of everything that the file is made from."""
         data = self._data
         faces = data.faces("validation" if self._settings.quantises else "train").pictures_key
         return json_hash([sha256(self.weights), code_hash(), faces, self.config.name, self._card])
@@ -67,7 +67,7 @@ class Export:
         """The stage's networks as a codec file, whose card also holds the mean bytes of a face at each quality."""
         module = CodecModule(self.config, self._settings, {})
         load_start(module, self.weights)
-        module = as_stored(module).eval()  # so that the model id and the bytes weighed here are the file's own
+        module = as_stored(module).eval()  # so that the model id and the bytes measured here are the file's own
         codec = Codec.export(self.config.model, module.networks(), module.entropy.net, self.config.name)
         faces = self._data.dataset("validation")
         images: Tensor = faces[list(range(min(FACES_WEIGHED, len(faces))))]["image"]

@@ -1,4 +1,4 @@
-"""Which judges report on a codec, and which ones trained it: a codec is optimised for those, so they do not report."""
+"""Which judges evaluate a codec, and which trained it: it is optimised for the latter, so they do not evaluate it."""
 
 from contextlib import suppress
 
@@ -20,14 +20,14 @@ REPORTERS: dict[str, tuple[Kind, ...]] = {
 
 
 def check_reporters(config: Config) -> None:
-    """Raise HscError where a judge that reports does not exist, or is of another kind than what it is to report."""
+    """Raise HscError if a judge that evaluates does not exist, or is not of the kind that its metric needs."""
     for key, kinds in REPORTERS.items():
         named = getattr(config.judges, key)
         for name in [named] if isinstance(named, str) else named:
             try:
                 kind = kinds[0] if name == "none" else judge_kind(name)
             except NotAvailable:
-                continue  # the callback that asks it says so
+                continue  # the callback that uses it reports it
             except HscError as error:
                 raise HscError(f"config: judges.{key}: {error}") from error
             if kind not in kinds:
@@ -35,10 +35,10 @@ def check_reporters(config: Config) -> None:
 
 
 def check_judge_independence(config: Config) -> None:
-    """Raise HscError where the judge that reports identity or landmarks is one of those that train, or of the family of
-    one: its teacher, its student, or a network on the same backbone.
+    """Raise HscError if the judge for identity or landmarks is also a training loss, or of the same family as one: its
+    teacher, its student, or a network on the same backbone.
 
-    Perceptual judges of a family that trains are reported, and marked.
+    Perceptual judges of a family used in training are reported, and marked.
     """
     tasks = config.task_names(config.run)
     losses = load_losses(sorted(tasks - unavailable_losses(tasks).keys()))
@@ -57,8 +57,8 @@ def check_judge_independence(config: Config) -> None:
 
 
 def trained_by(config: Config) -> dict[str, list[str]]:
-    """What a card says of the judges of the run's losses, and of the weights it started from: `judges`, and their
-    backbones as `judge_families`. What they report about the codec is marked."""
+    """The card's record of the judges used as losses in the run and in the training of its starting weights: `judges`,
+    and their backbones as `judge_families`. What these judges report about the codec is marked."""
     losses = [loss for name in config.run for loss in stage_losses(config, name).values()]
     judges = {loss.judge for loss in losses if loss.judge}
     families = {load_judge(name).family for name in judges}

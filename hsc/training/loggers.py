@@ -23,7 +23,7 @@ WANDB_ID = "wandb-id"  # of a run's folder
 
 
 class WandbRun(WandbLogger):
-    """Logs against `samples_seen`, which every value comes with: Lightning's own step restarts with each stage."""
+    """Logs against `samples_seen`, which accompanies every value: Lightning's own step restarts with each stage."""
 
     @property
     @rank_zero_experiment
@@ -62,7 +62,7 @@ def stage_log(folder: Path) -> CSVLogger:
 
 @contextmanager
 def run_loggers(config: Config, folder: Path) -> Iterator[list[Logger]]:
-    """What all stages of a run log to, beside their CSV files; begun by the first stage that trains."""
+    """The loggers of all stages of a run, beside their CSV files; created by the first stage that trains."""
     makers = {"wandb": _wandb_run, "tensorboard": _tensorboard_run, "mlflow": _mlflow_run}
     made = [make(config, folder) for name, make in makers.items() if name in config.logging.loggers]
     try:
@@ -75,7 +75,7 @@ def run_loggers(config: Config, folder: Path) -> Iterator[list[Logger]]:
 
 
 def check_loggers(config: Config) -> None:
-    """Raise HscError where the package of a logger is not installed."""
+    """Raise HscError if the package of a logger is not installed."""
     for name in {"tensorboard", "mlflow"} & set(config.logging.loggers):
         if importlib.util.find_spec(name) is None:
             raise HscError(f"config: logging.loggers: {name} is not installed: pip install 'hsc[{name}]'")
@@ -121,13 +121,13 @@ def _wandb_run(config: Config, folder: Path) -> Logger | None:
         mode=mode,
         config={"yaml": to_yaml(config)},
     )
-    # Lightning 2.6 passes a setting that W&B 0.31 has given up, and warns of even where it is None.
+    # Lightning 2.6 passes a setting that W&B 0.31 has removed, and warns about even if it is None.
     logger._wandb_init.pop("anonymous", None)
     return logger
 
 
 def _wandb_mode(wanted: str) -> str:
-    """ "auto": online when somebody is logged in, else offline, which never asks and never sends."""
+    """ "auto": online when somebody is logged in, else offline, which neither prompts nor uploads."""
     if wanted != "auto":
         return wanted
     if configured := os.environ.get("WANDB_MODE"):

@@ -1,4 +1,4 @@
-"""How far a run has got, and how long it will take."""
+"""Progress of a run and its remaining time."""
 
 import math
 import time
@@ -19,10 +19,10 @@ PEEK_SECONDS = 2.0
 
 
 class TimeEstimate:
-    """Estimates the seconds to the end of a run from those of the steps and validations so far.
+    """Estimates the seconds to the end of a run from the duration of its steps and validations so far.
 
-    A stage's steps are expected to take what they have taken so far; those of stages to come, for each image, what the
-    current stage's do.
+    The remaining steps of the current stage are expected to take as long as those so far; those of later stages, as
+    long per image as the current stage's.
     """
 
     def __init__(self, config: Config) -> None:
@@ -39,7 +39,7 @@ class TimeEstimate:
         self._last, self._seconds, self._images = None, 0.0, 0
 
     def stepped(self, step: int) -> None:
-        """The stage has done this step. The first one is not counted, for it also warms up."""
+        """The stage has finished this step. The first one is not counted, since it includes the warm-up."""
         now = time.monotonic()
         if self._last is not None:
             self._seconds += now - self._last
@@ -54,7 +54,7 @@ class TimeEstimate:
 
     @property
     def seconds_left(self) -> float | None:
-        """To the end of the run's last stage; None before anything is known."""
+        """To the end of the run's last stage; None before there is an estimate."""
         if self.images_per_second is None:
             return None
         names, images, validations = list(self._stages), 0, 0
@@ -67,8 +67,8 @@ class TimeEstimate:
 
 
 class RunOutput:
-    """What the stages of a run, one after the other, report to: a display of what is being done and when all will be,
-    and `loggers`, beside which each stage has a CSV file of its own. `title`: of the present stage, such as "joint · 4
+    """Where the stages of a run, one after the other, report: a display of the current activity and the estimated end,
+    and `loggers`, beside which each stage has a CSV file of its own. `title`: of the current stage, such as "joint · 4
     of 4".
     """
 
@@ -79,16 +79,16 @@ class RunOutput:
         self._validated: dict[str, float] = {}
 
     def begin(self, stage: str) -> None:
-        """From now on progress is of this stage."""
+        """From now on, show the progress of this stage."""
         self.title = f"{stage} · {self.run.index(stage) + 1} of {len(self.run)}"
         self.doing("reading the data")
 
     def callbacks(self, stage: str) -> list[pl.Callback]:
-        """Show steps and validations of the stage that has begun."""
+        """The callbacks that show steps and validations of the current stage."""
         return [StageProgress(self, stage), ValidationTable(self._terminal, self.title, self._validated)]
 
     def doing(self, what: str) -> None:
-        """Something that takes a while, and whose end is not known."""
+        """Show an activity that takes a while and whose end is not known."""
         self._display.begin(self.title, what)
 
     def stepped(self, step: int, steps: int, values: Mapping[str, float]) -> None:
@@ -98,26 +98,26 @@ class RunOutput:
         if estimate.images_per_second is not None:
             details.append(f"{estimate.images_per_second:.3g} images/s")
         left = "" if estimate.seconds_left is None else f"run ends in {duration(estimate.seconds_left)}"
-        # A stage's last values are seen, however fast it was.
+        # A stage's last values are always shown, however fast it was.
         self._display.show(self.title, step, steps, " · ".join(details), left, now=step == steps)
 
     def validating(self, batch: int, batches: int) -> None:
-        """So many batches of a validation are done."""
+        """So many batches of a validation are finished."""
         self._display.show(self.title, batch, batches, "validating", now=batch == 0)
 
 
 @contextmanager
 def run_output(config: Config, terminal: Terminal, silent: bool = False) -> Iterator[RunOutput]:
-    """Of a run; it shows nothing where it is to be silent or quiet, nor in processes after the first."""
+    """The output of a run; it shows nothing if silent or quiet, nor in processes other than the first."""
     with Display() if silent or not terminal.shows_news else display(terminal.errors) as shown:
         yield RunOutput(config, terminal, shown)
 
 
 class StageProgress(StepCallback, ProgressBar):
-    """Tells a `RunOutput` of a stage's steps and validations.
+    """Reports a stage's steps and validations to a `RunOutput`.
 
-    Beside the bar stand objective, rate and one distortion of the last layer: means since the last log point, as they
-    are logged; until the first one what there is so far, for which the device is waited for now and then.
+    Beside the bar are objective, rate and one distortion of the last layer: means since the last log point, as they
+    are logged; before the first one, the means so far, for which it occasionally waits for the device.
     """
 
     def __init__(self, output: RunOutput, stage: str) -> None:
@@ -176,7 +176,7 @@ class StageProgress(StepCallback, ProgressBar):
 
 
 def headline(values: Mapping[str, float], layer: str) -> dict[str, float]:
-    """Objective, bpp and one distortion of a layer, preferably an LPIPS, out of a step's values, as far as it has them.
+    """Objective, bpp and one distortion of a layer, preferably an LPIPS, from a step's values, if they are there.
 
     >>> headline({"basic/bpp_estimated": 0.04, "basic/l2": 0.1, "basic/lpips": 0.3, "objective": 2.0}, "basic")
     {'objective': 2.0, 'bpp': 0.04, 'lpips': 0.3}

@@ -64,7 +64,7 @@ def train(files: Sequence[str | Path], overrides: Sequence[str] = (), verbosity:
 
 
 def _fast_dev_run(config: Config, folder: Path, output: RunOutput) -> None:
-    """A few batches of every stage, as Lightning's fast_dev_run says; nothing is kept."""
+    """Run a few batches of every stage, as Lightning's fast_dev_run does; nothing is kept."""
     place = folder / FAST_DEV_RUN
     rank_zero_only(shutil.rmtree)(place, ignore_errors=True)
     try:
@@ -94,7 +94,7 @@ def _train_stages(config: Config, folder: Path, output: RunOutput) -> dict[str, 
 
 
 def _summary(config: Config, folder: Path, seconds: float) -> list[str]:
-    """What has come of a run, and the command that looks at it."""
+    """The results of a run, and the command to view them."""
     lines = [f"finished after {duration(seconds)}"]
     if is_fast_dev_run(config):
         return [*lines, "fast_dev_run: every stage trains and validates; nothing is kept"]
@@ -116,9 +116,9 @@ def _keep_config(config: Config, folder: Path) -> None:
 
 
 def _check_stages(config: Config) -> str:
-    """Missing data, losses or starting weights are an error of now, not of the hour when they are needed.
+    """Report missing data, losses or starting weights now, not hours later when they are needed.
 
-    Returns a hash of the experiment: of all that decides its weights.
+    Returns a hash of the experiment: of everything that decides its weights.
     """
     check_reporters(config)
     check_judge_independence(config)
@@ -131,10 +131,10 @@ def _check_stages(config: Config) -> str:
 
 @rank_zero_only
 def _finish(config: Config, folder: Path, finished: dict[str, Path]) -> None:
-    """The results as files of their own, and the marker by which a run, whatever its process's exit status, is known to
-    be complete. Where both are there already for these weights, nothing is written again.
+    """Write the results as files of their own, and the marker that shows, whatever the process's exit status, that the
+    run is complete. If both already exist for these weights, nothing is written again.
 
-    Of several priors and codecs the last ones; a codec stage without quantisation leaves neither.
+    Of several priors and codecs the last ones are written; a codec stage without quantisation produces neither.
     """
     exports = {
         CODEC if config.stages[name].quantises else PRIOR: Export(config, name, finished[name])
@@ -150,10 +150,10 @@ def _finish(config: Config, folder: Path, finished: dict[str, Path]) -> None:
 
 
 def run_folder(config: Config) -> tuple[Config, Path]:
-    """The run's folder, and its config with the name that tells it from other trials.
+    """The run's folder, and its config with the name that distinguishes it from other trials.
 
-    `hsc sweep` gives each trial a folder in HSC_RUN_FOLDER. A W&B agent names sweep and run, and nothing else:
-    `RUNS/NAME-SWEEP/RUN`. Outside of sweeps: `RUNS/NAME`, with the config as it is.
+    `hsc sweep` gives each trial a folder in HSC_RUN_FOLDER. A W&B agent gives only the names of sweep and run:
+    `RUNS/NAME-SWEEP/RUN`. Outside of sweeps: `RUNS/NAME`, with the config unchanged.
     """
     if given := os.environ.get(FOLDER_VARIABLE):
         folder = Path(given)
@@ -170,9 +170,9 @@ def run_folder(config: Config) -> tuple[Config, Path]:
 def run_lock(folder: Path, experiment: str, waiting: Callable[[], None]) -> Iterator[None]:
     """Hold the run folder while the block trains in it; `experiment` identifies what is trained.
 
-    Where another process trains the same experiment, `waiting` is called once and this waits for it to end, however it
-    ends. Raises HscError, before anything in the folder is touched, where it trains another one. Of several processes
-    of a training the first holds the lock for all.
+    If another process trains the same experiment, `waiting` is called once and this waits until that process ends, in
+    whatever way. Raises HscError, before touching the folder, if it trains a different one. If a training has several
+    processes, the first holds the lock for all.
     """
     if getattr(rank_zero_only, "rank", 0):
         yield
@@ -180,8 +180,8 @@ def run_lock(folder: Path, experiment: str, waiting: Callable[[], None]) -> Iter
     path = folder / LOCK
     lock, told, before = try_lock(path), False, None
     while lock is None:
-        other = read_json(path).get("experiment")  # None while the holder is about to say so
-        # Seen twice: at first it may be what a killed process has left there, which the new holder is about to replace.
+        other = read_json(path).get("experiment")  # None before the holder has written it
+        # Read twice: the first may be left over from a killed process, which the new holder is about to replace.
         if other not in (None, experiment) and other == before:
             raise HscError(
                 f"another training is using {folder}: give this one a different name=, or wait until that one ends"

@@ -1,4 +1,4 @@
-"""One stage: skip it when it is done, resume it when it was interrupted, else train it."""
+"""One stage: skip it if it is done, resume it if it was interrupted, else train it."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -57,7 +57,7 @@ MODULES: dict[str, Callable[[Config, StageConfig, Mapping[str, Loss], int], Trai
 
 
 class StageResult(NamedTuple):
-    """What a stage leaves: its weights file and the images seen so far in the run."""
+    """The result of a stage: its weights file and the images seen so far in the run."""
 
     weights: Path
     samples_seen: int
@@ -79,7 +79,7 @@ def run_stage(
 
 @dataclass(frozen=True)
 class _Stage:
-    """A stage that a run has come to; `start`: its starting weights, `samples_before`: images that the run has seen."""
+    """A stage of a run; `start`: its starting weights, `samples_before`: images seen in the run before it."""
 
     config: Config
     name: str
@@ -105,7 +105,7 @@ class _Stage:
         return stage_identity(self.config, self.name, fingerprint(self.start), self.data)
 
     def run(self) -> None:
-        """Bring back an earlier result, or reuse another run's, or train."""
+        """Restore an earlier result, reuse another run's, or train."""
         runs, key = Path(self.config.runs), self.identity.key
         with claim(
             runs, self.identity, lambda: say(f"{self.name}: waiting for another run that is training it")
@@ -127,7 +127,7 @@ class _Stage:
                 publish(runs, self.folder)
 
     def _train(self, work: Path) -> None:
-        """Train or resume in the working folder, to the done-marker."""
+        """Train or resume in the working folder, until the done-marker is written."""
         config, name, stage = self.config, self.name, self.settings
         checkpoint, steps_before = self._checkpoint_to_resume(work) or (None, 0)
         self._begin(work, checkpoint)
@@ -145,7 +145,7 @@ class _Stage:
         trainer = build_trainer(config, name, work, loggers, reports, shown)
         self.output.doing("loading images and judges")
         trainer.fit(module, self.data, ckpt_path=checkpoint, weights_only=True)
-        # Lightning validates neither between its intervals nor when it resumes without a step left.
+        # Lightning validates neither between its intervals nor when it resumes with no steps left.
         if not stage.patience and (stage.steps % min(stage.validate_every, stage.steps) or steps_before == stage.steps):
             trainer.validate(module, self.data, verbose=False)
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -162,7 +162,7 @@ class _Stage:
         trainer.strategy.barrier()
 
     def _checkpoint_to_resume(self, work: Path) -> tuple[Path, int] | None:
-        """The checkpoint to continue from, and its steps: the stage's own, or of one whose steps are its first."""
+        """The checkpoint to continue from, and its steps: the stage's own, or of one with the same first steps."""
         for place in dict.fromkeys((work, self.folder)):
             held = identity_in(place)
             if held is not None and (held.key == self.identity.key or self.identity.continues(held)):
@@ -173,7 +173,7 @@ class _Stage:
 
     @rank_zero_only
     def _begin(self, work: Path, checkpoint: Path | None) -> None:
-        """Make the working folder this stage's, and say what becomes of what is there."""
+        """Claim the working folder for this stage, and report what happens to its present content."""
         (self.folder.parent / DONE).unlink(missing_ok=True)
         held = identity_in(work)
         if held is not None and held.key == self.identity.key:
@@ -190,7 +190,7 @@ class _Stage:
 
 
 def _what_is_new(identity: StageIdentity, earlier: StageIdentity | None) -> str:
-    """Why the earlier training is not this stage's, in words."""
+    """Why the earlier training is not this stage, in words."""
     if earlier is None:
         return "trained by another version of hsc"
     changed = f"{identity.changes_from(earlier)} changed"
@@ -201,7 +201,7 @@ def _what_is_new(identity: StageIdentity, earlier: StageIdentity | None) -> str:
 
 @rank_zero_only
 def _clear(folder: Path, why: str) -> None:
-    """Rename a folder whose unfinished stage is not wanted now."""
+    """Rename a folder whose unfinished stage is no longer wanted."""
     aside = set_aside(folder)
     if aside is not None:
         say(f"{folder.name}: {why}; the unfinished stage is kept in {aside}")
@@ -219,7 +219,7 @@ def stage_identity(config: Config, name: str, start: str, data: FaceDataModule) 
 
 
 def check_stage(config: Config, name: str) -> str:
-    """Raise HscError where the stage's images, losses or features do not exist.
+    """Raise HscError if the stage's images, losses or features do not exist.
 
     Returns its key, whatever it starts from.
     """
@@ -241,7 +241,7 @@ def check_stage(config: Config, name: str) -> str:
 
 
 def data_module(config: Config, name: str, landmarks: bool = True) -> FaceDataModule:
-    """The stage's faces, at the model's size for training (with landmarks where its losses want them) and their own
+    """The stage's faces: at the model's size for training (with landmarks if its losses use them), at their own size
     for validation."""
     stage, generator = config.stages[name], config.model.generator
     data = stage.data
@@ -264,7 +264,7 @@ def data_module(config: Config, name: str, landmarks: bool = True) -> FaceDataMo
 
 
 def stage_losses(config: Config, name: str) -> dict[str, Loss]:
-    """The stage's losses that weigh something and whose judges are here."""
+    """The stage's losses with a weight and an available judge."""
     return load_losses(sorted(config.task_names([name]) - missing_losses(config, name).keys()))
 
 
@@ -274,7 +274,7 @@ def missing_losses(config: Config, name: str) -> dict[str, str]:
 
 
 def _landmarker(config: Config, name: str) -> Judge | None:
-    """The judge whose landmarks of the originals the stage's losses want, where the stage trains."""
+    """The judge, on the training device, whose landmarks of the originals the stage's losses use."""
     device = device_type(config.device)
     return next(
         (load_judge(loss.judge, device) for loss in stage_losses(config, name).values() if loss.needs_landmarks), None

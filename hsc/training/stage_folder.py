@@ -1,12 +1,12 @@
-"""What a stage leaves in its folder, how a new result replaces a finished one, and how runs reuse each other's stages.
+"""The content of a stage's folder, how a new result replaces a finished one, and how runs reuse each other's stages.
 
 `RUN/STAGE` holds `key.json` (what is trained there), checkpoints and, when it is finished, `weights.safetensors` and
 `done.json`. While it holds a finished stage, another one is trained beside it in `RUN/STAGE.new`; only when that is
 finished does the earlier one become `RUN/STAGE.old1`, `.old2`, …
 
-Runs that share a `runs` folder train a stage once. `RUNS/.stages/` holds, for each stage by its
-`StageIdentity.shared_key`, where the finished one lies, and a lock that its trainer holds, so that runs which need it
-at the same time wait for it instead of training it again.
+Runs that share a `runs` folder train a stage once. `RUNS/.stages/` records, for each stage by its
+`StageIdentity.shared_key`, the location of the finished stage, and a lock that its trainer holds, so that other runs
+which need it at the same time wait for it instead of training it again.
 """
 
 import json
@@ -45,18 +45,18 @@ def is_done(folder: Path, key: str) -> bool:
 
 
 def identity_in(folder: Path) -> StageIdentity | None:
-    """Of the stage that is, or was, trained in the folder; None if it is not known."""
+    """The identity of the stage that is, or was, trained in the folder; None if unknown."""
     return StageIdentity.from_json(read_json(folder / KEY).get("identity"))
 
 
 def write_identity(folder: Path, identity: StageIdentity) -> None:
-    """Say what is trained in the folder."""
+    """Record what is trained in the folder."""
     record = {"key": identity.key, "identity": asdict(identity)}
     write_atomically(folder / KEY, json.dumps(record).encode())
 
 
 def working_folder(folder: Path) -> Path:
-    """Where a stage is trained whose place is `folder`: there, or beside what is finished there."""
+    """Where to train the stage whose place is `folder`: there, or beside it if it holds a finished stage."""
     return folder.with_name(folder.name + NEW) if (folder / DONE).exists() else folder
 
 
@@ -70,14 +70,14 @@ def replace_result(work: Path, folder: Path) -> Path | None:
 
 
 def finish_replacement(folder: Path) -> None:
-    """After a crash between the two renames of `replace_result`."""
+    """Complete the two renames of `replace_result` after a crash between them."""
     work = folder.with_name(folder.name + NEW)
     if not folder.exists() and (work / DONE).exists():
         _rename(work, folder)
 
 
 def restore_earlier(folder: Path, key: str) -> Path | None:
-    """Let an earlier result with this key be the result again; returns where it was kept, None if there is none."""
+    """Restore an earlier result with this key; returns where it was kept, None if there is none."""
     earlier = next((place for place in sorted(folder.parent.glob(f"{folder.name}.old*")) if is_done(place, key)), None)
     if earlier is not None:
         set_aside(folder)
@@ -105,9 +105,9 @@ def _rename(folder: Path, target: Path) -> None:
 
 @contextmanager
 def claim(runs: Path, identity: StageIdentity, waiting: Callable[[], None]) -> Iterator[Path | None]:
-    """The folder of a finished stage of this identity; or None: then the stage is the caller's to train in the block.
+    """Yields the folder of a finished stage with this identity, or None: then the caller trains it in the block.
 
-    While another run trains it, `waiting` is called once and this waits. Of several processes the first one decides.
+    While another run trains it, `waiting` is called once and this waits. Among several processes the first one decides.
     """
     entry = _entry(runs, identity)
     if process_group_is_pending():
@@ -138,7 +138,7 @@ def claim(runs: Path, identity: StageIdentity, waiting: Callable[[], None]) -> I
 
 @rank_zero_only
 def publish(runs: Path, folder: Path) -> None:
-    """Let other runs find the finished stage in `folder`, by the code that it was begun with."""
+    """Let other runs find the finished stage in `folder`, under the hash of the code that it was started with."""
     identity = identity_in(folder)
     assert identity is not None
     entry = _entry(runs, identity)
@@ -146,7 +146,7 @@ def publish(runs: Path, folder: Path) -> None:
 
 
 def reuse(finished: Path, folder: Path, samples_seen: int) -> None:
-    """Make `folder` a finished stage with the weights, the log and the metrics of `finished`.
+    """Turn `folder` into a finished stage with the weights, the log and the metrics of `finished`.
 
     Every process waits until it is there.
     """
@@ -154,7 +154,7 @@ def reuse(finished: Path, folder: Path, samples_seen: int) -> None:
 
 
 def from_first_process(decide: Callable[[], Answer]) -> Answer:
-    """What the first process decides, in every process."""
+    """Return the first process's decision in every process."""
     if not torch.distributed.is_initialized():
         return decide()
     box = [decide() if torch.distributed.get_rank() == 0 else None]
@@ -175,13 +175,13 @@ def _reuse(finished: Path, folder: Path, samples_seen: int) -> None:
 
 
 def copy_log(source: Path, target: Path) -> None:
-    """Let a stage's folder continue with the log in another, if there is one."""
+    """Continue the log of another folder, if there is one, in a stage's folder."""
     if (source / LOG).is_dir():
         shutil.copytree(source / LOG, target / LOG, dirs_exist_ok=True)
 
 
 def _link(source: Path, target: Path) -> None:
-    """A second name for the file, which costs no space; a copy where the file system knows no such thing."""
+    """A hard link to the file, which takes no space; a copy if the file system has no links."""
     target.unlink(missing_ok=True)
     try:
         os.link(source, target)

@@ -1,4 +1,4 @@
-"""The identity of a stage: by what a finished stage is known for the one that an experiment asks for."""
+"""The identity of a stage, by which a finished stage is recognised as the one that an experiment asks for."""
 
 import functools
 import hashlib
@@ -29,57 +29,57 @@ CHANGED = {
     "torch": "torch",
     "version": "hsc",
 }
-SHOWN = 4  # changes that a line names
+SHOWN = 4  # changes listed in a line
 
 
 @dataclass(frozen=True)
 class StageIdentity:
-    """All that decides the weights a stage ends with, and nothing that does not.
+    """Everything that decides the weights a stage ends with, and nothing else.
 
-    It holds values as JSON has them. Left out are `log_every`, `save_every`, workers, names and paths of files,
-    settings that the stage does not use, and, unless the best validation's weights are kept, everything about
-    validation. `devices` and `accumulate` are in it: sums in another order round differently, and 100 steps later the
-    weights differ. Processors and graphics cards of different makes round differently too; only the class counts.
+    It holds JSON values. Left out are `log_every`, `save_every`, workers, names and paths of files, settings that the
+    stage does not use, and, unless the weights of the best validation are kept, everything about validation. `devices`
+    and `accumulate` are included: a different order of summation rounds differently, and 100 steps later the weights
+    differ. Processors and graphics cards of different makes round differently too; only their class is included.
     """
 
     stage: dict[str, Any]
-    """the settings that the steps read"""
+    """the settings that the steps use"""
     model: dict[str, Any]
-    """of the networks, as far as the stage uses them"""
+    """config of the networks, as far as the stage uses them"""
     losses: dict[str, dict[str, float]]
-    """layer → task → weight, of those that are computed"""
+    """layer → task → weight, of the losses that are computed"""
     judges: dict[str, str]
     """task → hash of its weights"""
     best: dict[str, Any] | None
-    """how the weights to keep are chosen; None if they are the last"""
+    """how the weights to keep are chosen; None to keep the last"""
     seed: int
     devices: int
     device: str
     """cpu, cuda or mps"""
     precision: str
-    """Lightning's name of it, never "auto\""""
+    """Lightning's name for it, never "auto\""""
     torch: str
     data: str
     """hash of the training images, in their order"""
     start: str
-    """hash of the weights that the first step finds"""
+    """hash of the weights before the first step"""
     version: str
     code: str
-    """hash of hsc's code, without the packages that no training passes through"""
+    """hash of hsc's code, without the packages that training does not use"""
 
     @property
     def key(self) -> str:
-        """By which a run knows its own stages: all but `code`, so that a run continues after hsc's code was fixed."""
+        """Identifies a run's own stages: all but `code`, so that a run continues after a fix to hsc's code."""
         return json_hash({name: value for name, value in asdict(self).items() if name != "code"})
 
     @property
     def shared_key(self) -> str:
-        """By which runs know each other's stages: everything, since other changes of the code are not known."""
+        """Identifies stages between runs: everything, since the effect of code changes is unknown."""
         return json_hash(asdict(self))
 
     @property
     def why_not_steady(self) -> str:
-        """Why steps depend on how many there are to be, in words; empty if they do not."""
+        """Why the steps depend on their total number, in words; empty if they do not."""
         if self.best is not None:
             return "it keeps its best weights"
         if self.stage["final_rate"] != 1:
@@ -94,11 +94,11 @@ class StageIdentity:
         return same and self.stage["steps"] > other.stage["steps"]
 
     def continues(self, other: "StageIdentity") -> bool:
-        """Whether this stage begins with the other's steps and can continue from the other's last checkpoint."""
+        """Whether this stage begins with the other's steps and can continue from its last checkpoint."""
         return self.prolongs(other) and not self.why_not_steady
 
     def changes_from(self, other: "StageIdentity") -> str:
-        """In plain words what differs: "learning_rate (0.001 → 0.003), the training images"."""
+        """The differences in plain words: "learning_rate (0.001 → 0.003), the training images"."""
         then, now = _flat(asdict(other)), _flat(asdict(self))
         changed = [name for name in {**then, **now} if then.get(name) != now.get(name) and name != "code"]
         words = [_change(name, then.get(name), now.get(name)) for name in changed]
@@ -107,7 +107,7 @@ class StageIdentity:
 
     @staticmethod
     def from_json(values: Any) -> "StageIdentity | None":
-        """The one whose fields these are; None for anything else, such as the record of another version of hsc."""
+        """The identity with these fields; None for anything else, such as the record of another version of hsc."""
         try:
             return StageIdentity(**values)
         except TypeError:
@@ -145,7 +145,7 @@ def identify(
 
 @functools.cache
 def code_hash() -> str:
-    """Hash of hsc's own code, without the packages that no training passes through."""
+    """Hash of hsc's own code, without the packages that training does not use."""
     root = Path(hsc.__file__).parent
     digest = hashlib.sha256()
     for file in sorted(root.rglob("*.py")):
@@ -156,7 +156,7 @@ def code_hash() -> str:
 
 
 def _decisive_settings(config: Config, stage: StageConfig) -> dict[str, Any]:
-    """Of the stage's own fields those that its steps read, and that stand nowhere else in the identity."""
+    """The stage's own fields that its steps use and that no other part of the identity covers."""
     elsewhere = ("init", "data", "losses", "precision")
     without_effect = ("save_every", "log_every", "validate_every", "patience", "monitor")
     unused = [field for field, (used, _) in USED.items() if not used(stage)]
@@ -173,7 +173,7 @@ def _decisive_settings(config: Config, stage: StageConfig) -> dict[str, Any]:
 
 
 def _without(fields: Set[str], settings: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """The settings but for these fields, by their dotted names."""
+    """The settings without these fields, given by their dotted names."""
     return {
         name: _without(fields, value, f"{path}{name}.") if isinstance(value, dict) else value
         for name, value in settings.items()
@@ -182,12 +182,12 @@ def _without(fields: Set[str], settings: Mapping[str, Any], path: str = "") -> d
 
 
 def _decisive_model(config: Config, stage: StageConfig) -> dict[str, Any]:
-    """Of the model's config what the stage uses: sweeps over λ or the entropy model do not train the prior again."""
+    """The part of the model's config that the stage uses: sweeps over λ or entropy models do not retrain the prior."""
     model = asdict(config.model)
     if stage.module == "prior":
         return {"generator": model["generator"]}
     for layer in model["layers"].values():
-        layer["grid"] = 0  # a former field: with it runs of earlier versions know their finished stages
+        layer["grid"] = 0  # a former field: with it runs of earlier versions recognise their finished stages
     if not stage.quantises:
         model["lambdas"] = len(model["lambdas"])
         del model["entropy"]
@@ -195,7 +195,7 @@ def _decisive_model(config: Config, stage: StageConfig) -> dict[str, Any]:
 
 
 def _training_data(data: FaceDataModule) -> str:
-    """Hash of the training images, with their W+ where batches carry that."""
+    """Hash of the training images, with their W+ if batches carry them."""
     faces = data.faces("train")
     if data.styles is None:
         return faces.pictures_key
@@ -213,7 +213,7 @@ def _choice_of_the_best(config: Config, stage: StageConfig, best: Selection, dat
 
 
 def _weights_hash(loss: Loss) -> str:
-    """Hash of a loss's own weights and its judge's; of one from outside hsc also of its code."""
+    """Hash of a loss's own weights and its judge's; for those from outside hsc also of their code."""
     digest = hashlib.sha256()
     for part in (loss, *([load_judge(loss.judge)] if loss.judge else [])):
         digest.update(_network_hash(part).encode())
@@ -231,7 +231,7 @@ def _network_hash(network: nn.Module) -> str:
 
 
 def _flat(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """Nested mappings as one, by dotted names; the stage's own settings under their own."""
+    """Nested mappings flattened to dotted names; the stage's own settings keep their names."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         here = name if path in ("", "stage.") else f"{path}{name}"

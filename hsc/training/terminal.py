@@ -1,4 +1,4 @@
-"""What a training says, and where: news and tables on standard output, progress and warnings on standard error."""
+"""Terminal output of a training: news and tables on standard output, progress and warnings on standard error."""
 
 import logging
 import os
@@ -23,16 +23,16 @@ from hsc.metrics.own import own_metrics
 from hsc.modules.base import TrainableModule
 
 Verbosity = Literal["quiet", "normal", "verbose"]
-WIDTH = 120  # of tables in a file
-# What is shown: of each, the first that is logged.
+WIDTH = 120  # of tables written to a file
+# The metrics shown: of each group, the first that is logged.
 COLUMNS = (("bytes",), ("lpips_vgg", "lpips"), ("identity_distance",), ("landmark_nme",), ("psnr",))
 
 _news = logging.getLogger("hsc.news")
 
 FILTERED = (
-    r".*Checkpoint directory .* exists and is not empty.*",  # a stage folder always holds its key and log
+    r".*Checkpoint directory .* exists and is not empty.*",  # a stage folder always contains its key and log
     r".*isinstance\(treespec, LeafSpec\).*",  # Lightning 2.6 on torch 2.11 and later
-    r".*does not have many workers.*",  # small sets are held in memory, where workers only cost
+    r".*does not have many workers.*",  # small sets are held in memory, where workers only add overhead
     r".*The `srun` command is available.*",
     r".*functional\.all_gather is deprecated.*",  # Lightning's own call
     r"Grad strides do not match bucket view strides.*",  # channels_last under DDP: a copy of a few numbers
@@ -40,17 +40,17 @@ FILTERED = (
 
 
 def say(line: str) -> None:
-    """A line of news, said by the first process; nothing outside of a training, or where it is to be quiet."""
+    """Print a line of news from the first process; nothing outside of a training or if it is quiet."""
     if _first_process():
         _news.info(line)
 
 
 class Terminal:
-    """How much a training says, and the consoles that it writes to.
+    """The verbosity of a training, and the consoles that it writes to.
 
-    `output` takes news, tables and the summary, `errors` progress and warnings. Where both are one terminal they are
-    one console, so that news appear above a bar. "quiet": warnings and results alone. "verbose": also what Lightning,
-    W&B and other packages say. Of several processes the first one speaks.
+    `output` takes news, tables and the summary, `errors` progress and warnings. If both are the same terminal, they
+    share one console, so that news appear above a progress bar. "quiet": only warnings and results. "verbose": also
+    the output of Lightning, W&B and other packages. Among several processes only the first one prints.
     """
 
     def __init__(self, verbosity: Verbosity = "normal") -> None:
@@ -62,17 +62,17 @@ class Terminal:
 
     @property
     def shows_news(self) -> bool:
-        """Whether news are shown here."""
+        """Whether news are shown."""
         return self.verbosity != "quiet" and _first_process()
 
     def show(self, content: RenderableType) -> None:
-        """A table among the news."""
+        """Print a table among the news."""
         if self.shows_news:
             self.output.print(content)
 
     @contextmanager
     def in_use(self) -> Iterator["Terminal"]:
-        """Shows what `say` says in the block, and keeps off the terminal what is no news to hsc's users."""
+        """In the block, prints what `say` is given, and hides messages of other packages that do not concern users."""
         handler, before = _Lines(self.output), warnings.formatwarning
         _news.addHandler(handler)
         _news.setLevel(logging.INFO if self.shows_news else logging.WARNING)
@@ -91,7 +91,7 @@ class Terminal:
 
 
 class _Lines(logging.Handler):
-    """Prints messages as they are, never wrapped: paths stay whole."""
+    """Prints messages unchanged and never wrapped, so that paths stay whole."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
@@ -110,25 +110,25 @@ def _first_process() -> bool:
 
 
 def filter_lightning_logs() -> None:
-    """Warnings of its own that matter still come through."""
+    """Hide Lightning's routine messages; its warnings that matter are still shown."""
     for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning_fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("pytorch_lightning.loggers.mlflow").setLevel(logging.ERROR)  # an experiment is made: as it should
+    logging.getLogger("pytorch_lightning.loggers.mlflow").setLevel(logging.ERROR)  # that an experiment is created
     for message in FILTERED:
         warnings.filterwarnings("ignore", message=message)
 
 
 def filter_deprecation_warnings() -> None:
-    """What packages have to say to their callers' authors."""
+    """Hide deprecation warnings, which are addressed to the authors of the calling packages."""
     for category in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
         warnings.filterwarnings("ignore", category=category)
 
 
 class ValidationTable(pl.Callback):
-    """After each validation a table with one row per layer, each value followed by its change since the validation
-    before, and the path of the pictures.
+    """After each validation, a table with one row per layer, each value followed by its change since the previous
+    validation, and the path of the pictures.
 
-    `last`: values of the run's last validation by name, which stages hand on.
+    `last`: values of the run's last validation by name, passed from stage to stage.
     """
 
     def __init__(self, terminal: Terminal, title: str, last: dict[str, float]) -> None:
@@ -157,8 +157,8 @@ class ValidationTable(pl.Callback):
 def validation_table(
     values: Mapping[str, float], before: Mapping[str, float], layers: list[str], own: Sequence[MetricInfo] = ()
 ) -> Table | None:
-    """Of the `val/LAYER/NAME` among `values`; None if there are none. before: those of the validation before. own:
-    metrics of the user's own judges, shown after the usual ones."""
+    """A table of the `val/LAYER/NAME` among `values`; None if there are none. before: those of the previous validation.
+    own: metrics of the user's own judges, shown after the usual ones."""
     found = [layer for layer in layers if any(name.startswith(f"val/{layer}/") for name in values)]
     logged = [_first_logged(names, values) for names in COLUMNS]
     columns = [info for name in logged if name is not None for info in [metric_info(name)] if info is not None]
@@ -181,7 +181,7 @@ def _first_logged(names: tuple[str, ...], values: Mapping[str, float]) -> str | 
 
 
 def _cells(info: MetricInfo, name: str, values: Mapping[str, float], before: Mapping[str, float]) -> tuple[Text, Text]:
-    """A value, and its change: green where it is for the better."""
+    """A value, and its change: green if it improves."""
     if name not in values:
         return Text(), Text()
     value = values[name]
@@ -193,7 +193,7 @@ def _cells(info: MetricInfo, name: str, values: Mapping[str, float], before: Map
 
 
 def _generated(values: Mapping[str, float], before: Mapping[str, float]) -> list[str]:
-    """Lines on the faces that a prior draws."""
+    """Lines on the faces that a prior generates."""
     measured = {name.removeprefix("val/generated/"): name for name in values if name.startswith("val/generated/")}
     words = [
         f"{short} {values[name]:.4g}" + (f" ({values[name] - before[name]:+.2g})" if name in before else "")

@@ -1,8 +1,8 @@
 """A fresh Lightning Trainer for each stage: its flags and callbacks, its devices and processes.
 
-An experiment may name flags and callbacks of its own. A resumed training ends with the very weights of one that was not
-interrupted only if no one else chooses its batches, counts its steps, averages its weights or saves it. So what would
-is refused, with the field that says the same.
+An experiment may set flags and callbacks of its own. A resumed training ends with exactly the weights of an
+uninterrupted one only if nothing else chooses its batches, counts its steps, averages its weights or saves it. Flags
+and callbacks that would do so are refused, with a hint to the field to use instead.
 """
 
 import inspect
@@ -81,11 +81,11 @@ def build_trainer(
     reports: list[pl.Callback],
     shown: list[pl.Callback],
 ) -> pl.Trainer:
-    """`reports`: callbacks that measure, the one that compares validations last. `shown`: callbacks that show people
-    what was logged."""
+    """`reports`: callbacks that measure, the one that compares validations last. `shown`: callbacks that display logged
+    values."""
     stage = config.stages[name]
-    # The order matters: reports need the averaged weights in place, early stopping what they report, and checkpoints
-    # hold what it counted.
+    # The order matters: reports need the averaged weights in place, early stopping needs the reported values, and
+    # checkpoints store its count.
     callbacks: list[pl.Callback] = [
         HalfLifeAveraging(stage.ema_kimg * 1000, stage.batch_size),
         *reports,
@@ -97,7 +97,7 @@ def build_trainer(
         CatchUpValidation(),
         *([CompiledNetworks()] if stage.compile else []),
     ]
-    players = 2 if stage.is_adversarial else 1  # each of whose steps counts
+    players = 2 if stage.is_adversarial else 1  # Lightning counts the steps of each
     automatic: dict[str, Any] = {}
     if not stage.is_adversarial:
         automatic = {"gradient_clip_val": stage.grad_clip or None, "accumulate_grad_batches": stage.accumulate}
@@ -134,19 +134,19 @@ def build_trainer(
 
 
 def device_type(asked: str) -> str:
-    """cpu, cuda or mps: what Lightning's accelerator `asked` trains on here."""
+    """cpu, cuda or mps: the device that Lightning's accelerator `asked` uses here."""
     return find_device("auto" if asked == "gpu" else asked).type
 
 
 def resolve_precision(asked: str, device: str) -> str:
-    """What "auto" means on this machine; any other precision as it is."""
+    """The meaning of "auto" on this machine; any other precision unchanged."""
     if asked != "auto":
         return asked
     return "bf16-mixed" if computes_bfloat16(device_type(device)) else "32-true"
 
 
 def check_flags(config: Config) -> None:
-    """Raise HscError for a flag or callback that there is not, or that hsc needs for itself."""
+    """Raise HscError for a flag or callback that does not exist, or that hsc reserves for itself."""
     for flag, value in config.trainer.items():
         if flag in SET_BY_HSC:
             raise HscError(f"config: trainer.{flag}: hsc sets it: {SET_BY_HSC[flag]}")
@@ -166,7 +166,7 @@ def trainer_flags(config: Config, folder: Path) -> dict[str, Any]:
 
 
 def decisive_flags(config: Config) -> dict[str, Any]:
-    """What may change the weights that a stage ends with, as JSON values; empty if nothing is set."""
+    """The flags and callbacks that may change a stage's final weights, as JSON values; empty if none is set."""
     flags = {flag: value for flag, value in config.trainer.items() if flag not in WITHOUT_EFFECT}
     named = {}
     for entry in config.callbacks:
@@ -182,13 +182,13 @@ def own_callbacks(config: Config) -> list[pl.Callback]:
 
 
 def shows_no_bar(config: Config) -> bool:
-    """Whether the experiment shows its progress by itself, or wants none."""
+    """Whether the experiment has a progress bar of its own, or wants none."""
     own = any(isinstance(callback, lightning_callbacks.ProgressBar) for callback in own_callbacks(config))
     return own or config.trainer.get("enable_progress_bar") is False
 
 
 def is_fast_dev_run(config: Config) -> bool:
-    """Whether Lightning's fast_dev_run is set: a batch or a few of every stage, of which nothing is kept."""
+    """Whether Lightning's fast_dev_run is set: one or a few batches of every stage, and nothing is kept."""
     return bool(config.trainer.get("fast_dev_run"))
 
 
@@ -199,7 +199,7 @@ def _made(entry: CallbackConfig) -> pl.Callback:
             raise HscError(f"config: callbacks: {entry.class_path}: {why}")
     try:
         return kind(**entry.init_args)
-    except Exception as error:  # whatever the class says of its arguments
+    except Exception as error:  # whatever the class raises about its arguments
         raise HscError(f"config: callbacks: {entry.class_path}: {' '.join(str(error).split())}") from error
 
 
@@ -214,7 +214,7 @@ def _class(path: str) -> type[pl.Callback]:
 
 
 class Launcher(NamedTuple):
-    """What has started the processes, how many there are in all, and on how many machines."""
+    """What started the processes, their total number, and the number of machines."""
 
     name: str
     processes: int
@@ -222,7 +222,7 @@ class Launcher(NamedTuple):
 
 
 def launcher() -> Launcher | None:
-    """None where this process was started alone, and Lightning starts the others."""
+    """None if this process was started alone, and Lightning starts the others."""
     environment = os.environ
     if torch.distributed.is_torchelastic_launched():
         return Launcher("torchrun", int(environment["WORLD_SIZE"]), int(environment["GROUP_WORLD_SIZE"]))
@@ -232,14 +232,14 @@ def launcher() -> Launcher | None:
 
 
 def die_with_first_process() -> None:
-    """In a process that Lightning has started beside the first: end when that one does, however it ends."""
+    """In a process that Lightning started beside the first: end when that one ends, for whatever reason."""
     if launcher() is None and "LOCAL_RANK" in os.environ:
         die_with_parent()
 
 
 def check_devices(device: str, devices: int) -> None:
-    """Raise HscError where `device` is not there, or fewer of them than `devices`, or where other processes run than
-    `devices` asks for: they would train past each other.
+    """Raise HscError if `device` or as many as `devices` are not available, or if the number of processes differs from
+    `devices`: they would train independently.
     """
     started_by = launcher()
     there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
@@ -260,8 +260,8 @@ def check_devices(device: str, devices: int) -> None:
 
 
 def process_group_is_pending() -> bool:
-    """Whether there are processes that are not connected yet: before the first stage that torchrun or SLURM
-    trains, and in processes that Lightning has started to train a stage with the first one.
+    """Whether there are processes that are not connected yet: before the first stage that torchrun or SLURM trains, and
+    in processes that Lightning has started to train a stage together with the first one.
     """
     started_by = launcher()
     processes = started_by.processes if started_by is not None else int(os.environ.get("WORLD_SIZE", 1))

@@ -1,4 +1,4 @@
-"""Weights between stages: what a stage leaves, and where the next one starts."""
+"""Weights between stages: those that a stage leaves, and those that the next one starts from."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,13 +18,13 @@ from hsc.released import find_weights
 from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
 from hsc.training.terminal import say
 
-KIND = "stage"  # of weights files: what a stage leaves
+KIND = "stage"  # of weights files: the result of a stage
 DRAWN_FROM_PICTURES = tuple(f"decoder.heads.{part}." for part in ("styles", "modulation", "mend"))  # of PictureHeads
 COUNTERS = ("batches_seen", "augmentation", "path_length")
 
 
 def save_stage(path: Path, module: TrainableModule, model: dict) -> None:
-    """Write a finished stage's networks (averaged); counters stay behind."""
+    """Write a finished stage's networks (averaged), without counters."""
     tensors = {name: value for name, value in module.state_dict().items() if not name.startswith(COUNTERS)}
     weights_file.save(path, tensors, KIND, model)
 
@@ -32,7 +32,7 @@ def save_stage(path: Path, module: TrainableModule, model: dict) -> None:
 def with_model_of(config: Config) -> Config:
     """The config with the networks of the weights that `model_of` names.
 
-    Raises HscError if the config also describes networks of its own, or the weights say nothing of theirs.
+    Raises HscError if the config also describes networks of its own, or the weights do not describe theirs.
     """
     if config.model_of is None:
         return config
@@ -50,7 +50,7 @@ def with_model_of(config: Config) -> Config:
 def outside_start(stage: StageConfig) -> Path | None:
     """The weights file from outside the run that a stage's `init` names; None if it names none.
 
-    Raises HscError when there is no such file.
+    Raises HscError if there is no such file.
     """
     if stage.init is None or stage.init == "fresh" or stage.init.startswith("stage:"):
         return None
@@ -58,7 +58,7 @@ def outside_start(stage: StageConfig) -> Path | None:
 
 
 def start_file(stage: StageConfig, finished: dict[str, Path], previous: Path | None) -> Path | None:
-    """The weights file that a stage starts from: its `init`, else what the stage before left, else None (fresh)."""
+    """The weights file that a stage starts from: its `init`, else the previous stage's result, else None (fresh)."""
     if stage.init is None:
         return previous
     if stage.init.startswith("stage:"):
@@ -72,7 +72,7 @@ def start_file(stage: StageConfig, finished: dict[str, Path], previous: Path | N
 def set_starting_weights(
     config: Config, name: str, module: TrainableModule, start: Path | None, data: FaceDataModule
 ) -> None:
-    """Give the module the weights that a stage's first step finds, and say which these are."""
+    """Load the weights that a stage starts from into the module, and report which they are."""
     if start is not None:
         fresh = load_start(module, start)
         if config.stages[name].adversarial.freeze_blocks and "decoder.discriminator" in fresh:
@@ -91,10 +91,10 @@ def set_starting_weights(
 
 
 def load_start(module: nn.Module, path: Path) -> list[str]:
-    """Load every tensor that both have; returns the parts of the module that stay fresh.
+    """Load every tensor that both have; returns the parts of the module that keep their fresh weights.
 
-    Of a codec whose decoder draws from pictures only what fits is taken: it serves any code. Else raises HscError when
-    a tensor of the same name has another shape. Raises it too when nothing fits at all.
+    From a codec whose decoder works from pictures, only the tensors that fit are loaded, since it suits any code.
+    Otherwise raises HscError if a tensor of the same name has another shape; always if nothing fits at all.
     """
     held = _stage_tensors(path)
     own = module.state_dict()
@@ -123,9 +123,9 @@ def load_start(module: nn.Module, path: Path) -> list[str]:
 
 
 def load_full_size(module: CodecModule, path: Path) -> None:
-    """Start the generator's full size, beyond what it shares with the smaller one, from a generator of that size.
+    """Initialise the layers of the generator's full size, except those shared, from a generator of that size.
 
-    Raises HscError if the file holds none of these widths.
+    Raises HscError if the file does not have these widths.
     """
     generator, given = module.decoder.generator, load_generator(path)
     if not isinstance(generator, MobileStyleGAN) or not isinstance(given, MobileStyleGAN):
@@ -142,7 +142,7 @@ def fingerprint(path: Path | None) -> str:
 
 
 def _stage_tensors(path: Path) -> dict[str, Tensor]:
-    """The file's tensors under a stage's names."""
+    """The file's tensors, named as in a stage."""
     if weights_file.is_safetensors(path):
         held = weights_file.load(path)
         if held.kind in (KIND, "codec"):
