@@ -23,7 +23,7 @@ from hsc.nets.quantise import Gain, economical_round
 
 
 class DecodedLayer(NamedTuple):
-    """One layer of N faces, as a decoder knows it."""
+    """One layer of N faces, as decoded."""
 
     symbols: Tensor  # int64 [N, rows, dim]
     latents: Tensor  # [N, rows, dim]
@@ -31,15 +31,15 @@ class DecodedLayer(NamedTuple):
 
 
 class CodedLayer(NamedTuple):
-    """One layer of N faces, as an encoder makes it."""
+    """One layer of N faces, as encoded."""
 
     chunks: list[bytes]  # N payloads
     row_bits: Tensor  # [N, rows] ideal bits, −log2 of the table's frequencies
-    decoded: DecodedLayer  # as a decoder will know it
+    decoded: DecodedLayer  # the same as the decoder's
 
 
 class LayerCoder:
-    """Codes layer after layer. `position` is always the quality of each face as its file says it (`hsc.nets.levels`),
+    """Codes layer after layer. `position` is always the quality of each face as stored in its file (`hsc.nets.levels`),
     int64 [N]. Latents are on the device of `gain`, symbols on the CPU.
     """
 
@@ -48,7 +48,7 @@ class LayerCoder:
         self._per_level = positions_per_level(len(gain.log[0]))
 
     def quality(self, position: Tensor) -> Tensor:
-        """[N] in levels, where the gains are."""
+        """[N] in levels, on the device of the gains."""
         return position.to(self.gain.log[0].device) / self._per_level
 
     def encode(self, latents: Sequence[Tensor], position: Tensor) -> list[CodedLayer]:
@@ -62,12 +62,12 @@ class LayerCoder:
     def decode(
         self, chunks: Sequence[Sequence[bytes]], position: Tensor, known: Sequence[DecodedLayer] = ()
     ) -> list[DecodedLayer]:
-        """The chunks of N files → all layers; those that no file holds are their conditional means. known: the first
-        layers, in place of their chunks. Raises HscError for a damaged chunk.
+        """The chunks of N files → all layers; layers that no file holds are their conditional means. known: the first
+        layers, if already decoded; their chunks are ignored. Raises HscError for a damaged chunk.
         """
         progress, decoded = known[-1].progress if known else self.entropy.begin(position), list(known)
         for layer in range(len(known), len(self.entropy.layer_rows)):
-            # What a file lacks is as good as empty.
+            # A missing layer is equivalent to an empty one.
             sent = [own[layer] if layer < len(own) else b"" for own in chunks]
             decoded.append(self._decode(progress, sent, position))
             progress = decoded[-1].progress
@@ -82,7 +82,7 @@ class LayerCoder:
         return CodedLayer(chunks, self._bits(symbols, classes).sum(-1), self._decoded(progress, symbols, gain))
 
     def _decode(self, progress: Progress, chunks: Sequence[bytes], position: Tensor) -> DecodedLayer:
-        """Of empty chunks the layer's conditional mean."""
+        """The conditional mean of the layer for empty chunks."""
         classes = self._expected(progress).scale_class
         symbols = torch.zeros_like(classes)
         if any(chunks):

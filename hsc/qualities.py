@@ -1,5 +1,5 @@
-"""The qualities of a codec: trained levels and what lies between them, what files of them usually take, and the highest
-one whose file fits a number of bytes, found in a few passes for many faces at once."""
+"""The qualities of a codec: trained levels and those between them, the usual size of their files, and the highest
+quality whose file fits a number of bytes, found in a few passes for many faces at once."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,18 +12,18 @@ from hsc.coding.container import Header
 from hsc.errors import HscError
 from hsc.nets.levels import positions_per_level
 
-BYTES_AIMED_AT = 100  # what the default quality is nearest to
-GROWTH = 1.5  # of the bytes from level to level, where no one has measured them
-PASSES = 5  # of a search, at most; the caller may need one more to code what is found
+BYTES_AIMED_AT = 100  # target size of the default quality
+GROWTH = 1.5  # of the bytes from level to level, if they have not been measured
+PASSES = 5  # of a search, at most; the caller may need one more to code the result
 CLOSE = 0.99  # share of the bytes allowed at which a search ends
-AIM = 0.995  # share of the bytes allowed that is aimed at: a pass that misses it by a little still fits
+AIM = 0.995  # share of the bytes allowed that a pass aims at, so that a small miss still fits
 
 
 class Qualities:
-    """Qualities 0 (the fewest bytes) to `levels` − 1, fractions included. Files say theirs as a position
+    """Qualities 0 (the fewest bytes) to `levels` − 1, fractions included. Files store theirs as a position
     (`hsc.nets.levels`).
 
-    measured: mean bytes of a face's file at each level, where somebody has measured them.
+    measured: mean bytes of a face's file at each level, if they have been measured.
     """
 
     def __init__(self, levels: int, measured: Sequence[float] | None = None) -> None:
@@ -33,17 +33,17 @@ class Qualities:
 
     @property
     def default(self) -> int:
-        """The level whose files, where they were measured, come nearest to 100 bytes; else the middle one."""
+        """The level whose files, if measured, are nearest to 100 bytes; else the middle one."""
         if not self.measured:
             return self.levels // 2
         return int(np.argmin(np.abs(np.array(self.measured) - BYTES_AIMED_AT)))
 
     def positions(self, quality: float | Sequence[float] | Tensor | None, count: int) -> Tensor:
         """int64 [count]: the positions nearest to a quality, the default one, or each face's. Raises HscError for a
-        quality that there is not.
+        quality out of range.
         """
         if isinstance(quality, Tensor):
-            quality = quality.tolist()  # first: not every device has float64
+            quality = quality.tolist()  # before the cast: not every device has float64
         levels = torch.tensor(self.default if quality is None else quality, dtype=torch.float64)
         if not ((levels >= 0) & (levels <= self.levels - 1)).all():
             raise HscError(f"quality {quality} is not within 0 … {self.levels - 1}")
@@ -54,11 +54,11 @@ class Qualities:
         return header.quality * self._per_level if header.version == 1 else header.quality
 
     def level_of(self, header: Header) -> float:
-        """The same in levels."""
+        """The level, possibly fractional, that a file was coded at."""
         return self.position_of(header) / self._per_level
 
     def typical_bytes(self) -> NDArray[np.float64]:
-        """Bytes of a face's file at every position: between the levels measured, else as they usually grow."""
+        """Bytes of a face's file at every position: interpolated between measured levels, else by the usual growth."""
         levels = np.arange(self.levels)
         measured = self.measured or BYTES_AIMED_AT * GROWTH ** (levels - self.levels / 2)
         places = np.arange(self.last_position + 1) / self._per_level
@@ -68,12 +68,12 @@ class Qualities:
 def highest_within(
     size_of: Callable[[NDArray[np.int64]], NDArray[np.int64]], count: int, typical: NDArray[np.float64], limit: int
 ) -> NDArray[np.int64]:
-    """The highest position of each of `count` faces whose file has at most `limit` bytes, −1 where none has.
+    """The highest position of each of `count` faces whose file has at most `limit` bytes, −1 if there is none.
 
     size_of: positions [count] → bytes of each face at its position; a pass of the entropy model. typical: bytes of a
-    typical face at each position, increasing. A face takes some factor of the typical face's bytes at all qualities,
-    nearly: each pass measures that factor where the last one pointed to. Sizes need not grow with every position; what
-    is found always fits.
+    typical face at each position, increasing. The ratio of a face's bytes to the typical face's is nearly the same at
+    all qualities: each pass measures that ratio at the position that the last one predicted. Sizes need not grow with
+    every position; the result always fits.
     """
     fits, exceeds = np.full(count, -1), np.full(count, len(typical))
     factor = np.ones(count)

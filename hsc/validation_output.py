@@ -1,4 +1,4 @@
-"""What a codec module hands to its callbacks at validation: plain tensors by name; any module can make them."""
+"""What a codec module returns to its callbacks at validation: plain tensors by name; any module can make them."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class LayerOutput(NamedTuple):
-    """One prefix of the file, decoded. All per-image values count everything up to and including this layer."""
+    """One prefix of the file, decoded. All per-image values include everything up to and including this layer."""
 
     images: Tensor  # [N, 3, H, W] in [-1, 1], at the size of the originals
     bits_estimated: Tensor  # [N] −log2 p of all symbols so far, by the entropy model
@@ -14,7 +14,7 @@ class LayerOutput(NamedTuple):
 
 
 class CodecOutput(NamedTuple):
-    """What `validation_step` of a codec module returns."""
+    """The return value of a codec module's `validation_step`."""
 
     originals: Tensor  # [N, 3, H, W] in [-1, 1]
     names: list[str]  # N file names, unique in the data set

@@ -1,8 +1,8 @@
-"""Lightning callbacks that measure, show and document a codec; each reads what `validation_step` returns.
+"""Lightning callbacks that measure, show and document a codec; each uses the output of `validation_step`.
 
-They serve every LightningModule whose `validation_step` (and `test_step`) returns a
-`hsc.validation_output.CodecOutput`, with any logger or none. A module with a number `samples_seen` has it logged beside
-every value, as the x-axis.
+They work with every LightningModule whose `validation_step` (and `test_step`) returns a
+`hsc.validation_output.CodecOutput`, with any logger or none. If the module has a number `samples_seen`, it is logged
+with every value, as the x-axis.
 """
 
 import hsc.compat  # noqa: F401  isort: skip  torchvision beside CPU torch, before Lightning and torchmetrics import it

@@ -1,4 +1,4 @@
-"""What the measuring callbacks share: feed metrics with the codec's output, log them by layer."""
+"""The base of the measuring callbacks: update metrics with the codec's output, log them by layer."""
 
 from typing import Any
 
@@ -22,8 +22,8 @@ from hsc.validation_output import CodecOutput
 class LayerMetricCallback(pl.Callback):
     """Keeps one metric per layer; logs `{val,test}/{layer}/{name}` for every name that the metric's `compute` returns.
 
-    Subclasses say what the metric is (`new_metric`) and what it is fed with (`observe`). They see each batch of
-    `validation_step` and `test_step`, which must return a `CodecOutput`, and hold no images.
+    Subclasses define the metric (`new_metric`) and how it is updated (`observe`). They are called with each batch of
+    `validation_step` and `test_step`, which must return a `CodecOutput`, and keep no images.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class LayerMetricCallback(pl.Callback):
 
     @property
     def described(self) -> dict[str, MetricInfo]:
-        """What is known of the logged names, where `hsc.metrics.info` has no description."""
+        """Descriptions of the logged names that `hsc.metrics.info` does not describe."""
         return {}
 
     def results(self) -> dict[str, Tensor]:
@@ -51,7 +51,7 @@ class LayerMetricCallback(pl.Callback):
         }
 
     def metric(self, layer: str) -> Metric:
-        """The metric of this layer, made when it is first asked for."""
+        """The metric of this layer, created on first use."""
         if layer not in self.metrics:
             self.metrics[layer] = self.new_metric().to(self._metric_device)
         return self.metrics[layer]
@@ -67,7 +67,7 @@ class LayerMetricCallback(pl.Callback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         use_samples_seen_as_axis(trainer, pl_module)
-        # A few numbers per image belong on the CPU, unless the processes talk from device to device.
+        # A few numbers per image belong on the CPU, unless processes communicate between their devices.
         self._metric_device = trainer.strategy.root_device if trainer.world_size > 1 else torch.device("cpu")
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -87,13 +87,13 @@ class LayerMetricCallback(pl.Callback):
         self.report(trainer, pl_module, "test")
 
     def report(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        # The sanity check sees a few images only: nothing worth a number, a warning or a place in a log.
+        # The sanity check has only a few images: no basis for a value, a warning or a log entry.
         if not trainer.sanity_checking:
             log_results(trainer, pl_module, {f"{stage}/{name}": value for name, value in self.results().items()})
 
 
 class MeasureCallback(LayerMetricCallback):
-    """Logs the means of what a measure says of single images; silent as long as there is none."""
+    """Logs the means of a per-image measure; silent as long as there is none."""
 
     measure: Measure | None = None
 
@@ -102,7 +102,7 @@ class MeasureCallback(LayerMetricCallback):
         return PerImageMean(*self.measure.judges)
 
     def observe(self, output: CodecOutput) -> None:
-        """Ask about a few images at a time, so that memory follows pixels; about originals once for all layers."""
+        """Measure a few images at a time, which bounds memory by pixels; originals only once for all layers."""
         if self.measure is None:
             return
         count = pictures_at_once(max(output.originals.shape[-2:]))
@@ -121,12 +121,12 @@ class MeasureCallback(LayerMetricCallback):
 
 
 class JudgeCallback(MeasureCallback):
-    """A measuring callback that asks one judge. Without its weights it warns once and is silent.
+    """A measuring callback that uses one judge. Without its weights it warns once and logs nothing.
 
-    `judge`: a name that `hsc.judges.load_judge` knows, or a judge.
+    `judge`: a name for `hsc.judges.load_judge`, or a judge.
     """
 
-    measures: str  # what is missing where the judge is not available
+    measures: str  # what is not measured if the judge is not available
 
     def __init__(self, judge: str | Judge) -> None:
         super().__init__()
@@ -150,7 +150,7 @@ class JudgeCallback(MeasureCallback):
         add_to_wandb_config(trainer, {f"judge_of_{self.measures}": self.judge.name})
 
     def new_measure(self, judge: Judge, answers: RememberedAnswers) -> Measure | None:
-        """What measures single images; None where sets are measured."""
+        """The measure of single images; None if sets are measured."""
         return None
 
     def report(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -160,7 +160,7 @@ class JudgeCallback(MeasureCallback):
 
 
 def codec_output(outputs: Any, module: pl.LightningModule) -> CodecOutput:
-    """What a step returned, when it is what callbacks need; HscError otherwise."""
+    """The output of a step, if it is a CodecOutput; HscError otherwise."""
     if not isinstance(outputs, CodecOutput):
         raise HscError(
             f"{type(module).__name__}: validation_step and test_step must return a hsc.validation_output.CodecOutput"
@@ -169,23 +169,23 @@ def codec_output(outputs: Any, module: pl.LightningModule) -> CodecOutput:
 
 
 def find_judge(judge: str | Judge, device: torch.device) -> Judge:
-    """The judge itself or the one of that name, on `device`; NotAvailable when its weights are missing."""
+    """The judge itself or the one of that name, on `device`; NotAvailable if its weights are missing."""
     return load_judge(judge, device) if isinstance(judge, str) else judge.to(device)
 
 
 def known_info(trainer: pl.Trainer, metric: str) -> MetricInfo | None:
-    """What hsc, or the judge that gives it, says of a metric by its logged name without the layer."""
+    """The description of a metric, by hsc or by its judge, by its logged name without the layer."""
     return metric_info(metric) or described_metrics(trainer).get(metric)
 
 
 def described_metrics(trainer: pl.Trainer) -> dict[str, MetricInfo]:
-    """What the callbacks that measure say of what they log, by its name without the layer."""
+    """The measuring callbacks' descriptions of their metrics, by logged name without the layer."""
     measuring = (one for one in trainer.callbacks if isinstance(one, LayerMetricCallback))  # type: ignore[attr-defined]
     return {name: info for callback in measuring for name, info in callback.described.items()}
 
 
 def logged_info(trainer: pl.Trainer, name: str) -> MetricInfo:
-    """What is known of a logged value such as val/enhanced/lpips. Raises HscError if that is nothing."""
+    """The description of a logged value such as val/enhanced/lpips. Raises HscError if there is none."""
     info = known_info(trainer, name.rpartition("/")[2])
     if info is None:
         raise HscError(

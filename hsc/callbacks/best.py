@@ -12,8 +12,8 @@ from hsc.callbacks.loggers import samples_seen, wandb_runs
 class BestValueCallback(pl.Callback):
     """Makes all `val/…` values of the best validation so far the W&B summary, together; survives resuming.
 
-    Left alone, W&B summarises a run by its last values, and sweeps rank runs by them. `monitor`: the value by which
-    validations are compared; where validation does not report it, the latest is taken. `best` holds what that
+    By default W&B summarises a run by its last values, and sweeps rank runs by them. `monitor`: the value by which
+    validations are compared; if validation does not report it, the latest is used. `best`: the values that the best
     validation reported, by name.
     """
 
@@ -43,7 +43,7 @@ class BestValueCallback(pl.Callback):
         axis = "samples_seen" if samples_seen(pl_module) is not None else None
         for run in wandb_runs(trainer):
             for name in reported - self._defined:
-                # Otherwise W&B puts the last value back at the next validation. A bare dot would name a nested value.
+                # Otherwise W&B restores the last value at the next validation. A bare dot would name a nested value.
                 run.define_metric(name.replace(".", r"\."), step_metric=axis, summary="none")
             for name in set(run.summary.keys()) - best.keys():  # of other validations, or of another stage
                 if name.startswith("val/") and isinstance(run.summary[name], int | float):

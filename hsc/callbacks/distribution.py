@@ -1,4 +1,4 @@
-"""Whether images, as a set, look like faces: decoded ones, or those that a prior generates."""
+"""How realistic images are as a set: decoded ones, or those that a prior generates."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ from hsc.validation_output import CodecOutput
 
 
 class FIDCallback(JudgeCallback):
-    """Logs Fréchet and kernel distance of every layer to the originals of the same images, from 500 images on.
+    """Logs Fréchet and kernel distance of every layer to the originals of the same images, for 500 images or more.
 
-    `judge`: a judge of features. The names are `fid` and `kid` for Inception-v3, and `frechet_NAME` and `kid_NAME` for
-    any other, whose numbers do not compare with published ones. `{val,test}/originals/…` is the distance between two
-    halves of the originals: what is not clearly larger says nothing.
+    `judge`: a judge with features. The names are `fid` and `kid` for Inception-v3, and `frechet_NAME` and `kid_NAME`
+    for any other, whose values are not comparable with published ones. `{val,test}/originals/…` is the distance between
+    two halves of the originals: a distance that is not clearly larger is not significant.
     """
 
     def __init__(self, judge: str | Judge = "vgg16") -> None:
@@ -38,7 +38,7 @@ class FIDCallback(JudgeCallback):
             self.originals = self.new_metric().to(self._metric_device)
 
     def about_decoded(self, images: Tensor) -> Tensor:
-        """The judge's features of images [N, 3, H, W] that are not worth remembering."""
+        """The judge's features of images [N, 3, H, W] that are not worth caching."""
         assert self.judge is not None
         with torch.no_grad():
             return self.judge(images.float())
@@ -83,10 +83,10 @@ class FIDCallback(JudgeCallback):
 
 class GeneratedFacesCallback(FIDCallback):
     """Logs `val/generated/…`: Fréchet and kernel distance of `faces` generated faces, untruncated, to as many training
-    faces, and `val/originals/…`, the distance between two halves of these.
+    faces, and `val/originals/…`, the distance between two halves of the latter.
 
-    The module has `random_inputs(n) → [n, z_dim]`, the same at each call, and `sample(z) → [N, 3, S, S]`; the Trainer's
-    data module has `dataset("train")`. The training faces are evenly spaced among all, and looked at once.
+    The module must have `random_inputs(n) → [n, z_dim]`, the same at each call, and `sample(z) → [N, 3, S, S]`; the
+    Trainer's data module, `dataset("train")`. The training faces are evenly spaced in the set, and read only once.
     """
 
     def __init__(self, judge: str | Judge = "vgg16", faces: int = 2000) -> None:
@@ -114,7 +114,7 @@ class GeneratedFacesCallback(FIDCallback):
             self.metric("generated").update(names, self.about_decoded(pl_module.sample(inputs[part])))
 
     def observe(self, output: CodecOutput) -> None:
-        """Not what validation decodes."""
+        """Ignores decoded images."""
 
     def _look_at_training_faces(self, dataset: FaceDataset, trainer: pl.Trainer, device: torch.device) -> None:
         assert self.originals is not None

@@ -1,6 +1,4 @@
-"""What judges say of single decoded images: how alike they look, whether it is still the same person, how far landmarks
-move.
-"""
+"""Judges of single decoded images: perceptual similarity, identity, and landmark error."""
 
 from collections.abc import Mapping
 
@@ -18,9 +16,9 @@ PERCEPTUAL = {logged_name(judge): judge for judge in ("lpips.alex", "lpips.vgg",
 
 
 class PerceptualCallback(MeasureCallback):
-    """Logs the mean answer of each judge, for every layer, under the name it is given here.
+    """Logs the mean value of each judge, for every layer, under the name it is given here.
 
-    `judges`: perceptual judges, or what `hsc.judges.load_judge` calls them, by logged name. Those that are not
+    `judges`: perceptual judges, or their names for `hsc.judges.load_judge`, by logged name. Those that are not
     available are named in a warning and not logged.
     """
 
@@ -43,8 +41,8 @@ class PerceptualCallback(MeasureCallback):
 class IdentityAccuracyCallback(JudgeCallback):
     """Logs `identity_accuracy` (rank 1 among the originals of the gallery) and `identity_distance` of every layer.
 
-    `judge`: a recogniser. The gallery is the validation's originals. Its size goes to the W&B config, since accuracies
-    among galleries of different sizes do not compare.
+    `judge`: a recogniser. The gallery is the validation's originals. Its size is written to the W&B config, since
+    accuracies in galleries of different sizes are not comparable.
     """
 
     measures = "identity"
@@ -66,9 +64,9 @@ class IdentityAccuracyCallback(JudgeCallback):
 
 
 class LandmarkErrorCallback(JudgeCallback):
-    """Logs `landmark_nme` of every layer, and `detection_rate` where the judge can tell whether it detects a face.
+    """Logs `landmark_nme` of every layer, and `detection_rate` if the judge reports whether it detects a face.
 
-    `judge`: a landmarker, with its `outer_eye_corners` and, where it has a detector, `detects(images) → bool [N]`.
+    `judge`: a landmarker, with its `outer_eye_corners` and, if it has a detector, `detects(images) → bool [N]`.
     """
 
     measures = "landmarks"

@@ -1,4 +1,4 @@
-"""Reaching the loggers of a run: the common x-axis, and W&B if there is one."""
+"""Access to the loggers of a run: the common x-axis, and W&B if it is used."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ def samples_seen(module: pl.LightningModule) -> int | None:
 
 
 def use_samples_seen_as_axis(trainer: pl.Trainer, module: pl.LightningModule) -> None:
-    """Let W&B plot against `samples_seen`, whatever the number of optimisers and resumptions does to Lightning's
+    """Let W&B plot against `samples_seen`, independent of the effect of several optimisers and resuming on Lightning's
     step.
     """
     if samples_seen(module) is None:
@@ -28,20 +28,20 @@ def use_samples_seen_as_axis(trainer: pl.Trainer, module: pl.LightningModule) ->
 
 
 def log_results(trainer: pl.Trainer, module: pl.LightningModule, results: Mapping[str, float | torch.Tensor]) -> None:
-    """Log numbers that are already the same on all processes, with `samples_seen`, to all loggers and for monitoring.
+    """Log numbers that are already equal on all processes, with `samples_seen`, to all loggers and for monitoring.
 
     To be called from an epoch-end hook of a callback.
     """
     seen = samples_seen(module)
     axis = {} if seen is None or not results else {"samples_seen": seen}
     for name, value in {**results, **axis}.items():
-        # float64, because Lightning rounds Python numbers to float32, samples_seen among them. sync_dist averages what
-        # is equal; without it Lightning warns at every key.
+        # float64, because Lightning rounds Python numbers to float32, samples_seen among them. The values are equal on
+        # all processes, but without sync_dist Lightning warns for every key.
         module.log(name, torch.as_tensor(value, dtype=torch.float64, device=module.device), sync_dist=True)
 
 
 def log_to_wandb(trainer: pl.Trainer, module: pl.LightningModule, items: Mapping[str, Any]) -> None:
-    """Log images or histograms to the W&B runs there are, with `samples_seen`."""
+    """Log images or histograms to all W&B runs, with `samples_seen`."""
     seen = samples_seen(module)
     axis = {"trainer/global_step": trainer.global_step} if seen is None else {"samples_seen": seen}
     for run in wandb_runs(trainer):
@@ -49,7 +49,7 @@ def log_to_wandb(trainer: pl.Trainer, module: pl.LightningModule, items: Mapping
 
 
 def log_picture(trainer: pl.Trainer, module: pl.LightningModule, name: str, picture: Image.Image) -> None:
-    """Log a picture to all loggers that take some."""
+    """Log a picture to all loggers that accept pictures."""
     if wandb_runs(trainer):
         import wandb
 
@@ -64,13 +64,13 @@ def log_picture(trainer: pl.Trainer, module: pl.LightningModule, name: str, pict
 
 
 def add_to_wandb_config(trainer: pl.Trainer, entries: Mapping[str, Any]) -> None:
-    """Note facts about the run in the config of the W&B runs there are."""
+    """Record facts about the run in the config of all W&B runs."""
     for run in wandb_runs(trainer):
         run.config.update(dict(entries), allow_val_change=True)
 
 
 def wandb_runs(trainer: pl.Trainer) -> list[Any]:
-    """The W&B runs of this trainer; none on other processes than the first."""
+    """The W&B runs of this trainer; none on processes other than the first."""
     if not trainer.is_global_zero:
         return []
     return [logger.experiment for logger in trainer.loggers if isinstance(logger, WandbLogger)]

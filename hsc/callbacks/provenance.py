@@ -1,4 +1,4 @@
-"""Where a result comes from: code, configuration, packages and machine."""
+"""The provenance of a result: code, configuration, packages and machine."""
 
 import importlib.metadata
 import json
@@ -39,7 +39,7 @@ PACKAGES = (
 
 
 def collect() -> dict[str, Any]:
-    """What this program is, as JSON values: hsc's version and commit, Python, packages, device, command and time."""
+    """The running program as JSON values: hsc's version and commit, Python, packages, device, command and time."""
     return {
         "hsc": hsc.__version__,
         "git": git_state(),
@@ -53,10 +53,10 @@ def collect() -> dict[str, Any]:
 
 
 def git_state() -> dict[str, Any] | None:
-    """Commit of hsc's own sources, and whether they differ from it; None when hsc does not run from a repository of
-    its.
+    """Commit of hsc's own sources, and whether they differ from it; None if hsc does not run from a repository of its
+    own.
     """
-    # An installed copy may lie inside somebody else's repository, whose commit would be a wrong answer.
+    # An installed copy may lie inside another project's repository, whose commit would be wrong.
     if _git("ls-files", "--error-unmatch", "__init__.py") is None:
         return None
     commit = _git("rev-parse", "HEAD")
@@ -64,7 +64,7 @@ def git_state() -> dict[str, Any] | None:
 
 
 def git_patch() -> str:
-    """Changes of tracked files against the commit, as `git apply` takes them, and the names of new files, as
+    """Changes of tracked files since the commit, in the format of `git apply`, and the names of new files, as
     comments.
     """
     if _git("ls-files", "--error-unmatch", "__init__.py") is None:
@@ -74,7 +74,7 @@ def git_patch() -> str:
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of the packages that results may depend on, where installed."""
+    """Versions of the installed packages that results may depend on."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -100,7 +100,7 @@ class ProvenanceCallback(pl.Callback):
     """Writes `provenance/` into the Trainer's `default_root_dir` before anything runs, and the same into the W&B
     config.
 
-    `provenance.json`: what `collect` says. `code.patch`: what differs from the commit. `config.yaml`: the resolved
+    `provenance.json`: the output of `collect`. `code.patch`: differences from the commit. `config.yaml`: the resolved
     configuration, given here as text.
     """
 
@@ -118,7 +118,7 @@ class ProvenanceCallback(pl.Callback):
 
 
 def write(folder: Path, provenance: Mapping[str, Any], config: str | None = None) -> None:
-    """Write `provenance.json`, `code.patch` where the code differs from its commit, and `config.yaml` where given."""
+    """Write `provenance.json`, `code.patch` if the code differs from its commit, and `config.yaml` if given."""
     write_atomically(folder / "provenance.json", (json.dumps(provenance, indent=2) + "\n").encode())
     if patch := git_patch():
         write_atomically(folder / "code.patch", patch.encode())
@@ -127,7 +127,7 @@ def write(folder: Path, provenance: Mapping[str, Any], config: str | None = None
 
 
 def _git(*arguments: str) -> str | None:
-    """What git prints about hsc's folder; None if it fails or there is no git."""
+    """The output of git for hsc's folder; None if it fails or there is no git."""
     try:
         finished = subprocess.run(["git", *arguments], cwd=SOURCE, capture_output=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):

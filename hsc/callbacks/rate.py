@@ -1,4 +1,4 @@
-"""Rate of the files that validation writes, and where the bits go."""
+"""Rate of the files that validation writes, and its distribution over rows and symbols."""
 
 import numpy as np
 import pytorch_lightning as pl
@@ -11,7 +11,7 @@ from hsc.metrics.per_image import PerImage
 from hsc.metrics.rate import BitsPerPixel, SymbolCounts
 from hsc.validation_output import CodecOutput
 
-LARGEST = 32  # the last bin of the histograms holds all symbols from here on
+LARGEST = 32  # the last bin of the histograms contains all larger symbols too
 
 
 class BppCallback(LayerMetricCallback):

@@ -1,4 +1,4 @@
-"""What the codec does to a few faces, for people to look at."""
+"""Pictures of a few decoded faces, for visual inspection."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ TITLE_HEIGHT = 14
 class SampleGridCallback(pl.Callback):
     """At every validation, a picture of the first faces: original | first layer | … | last layer, one row per face.
 
-    Written to `samples/SAMPLES_SEEN.png` in the Trainer's `default_root_dir`, and logged as `val/samples`. Of a module
+    Written to `samples/SAMPLES_SEEN.png` in the Trainer's `default_root_dir`, and logged as `val/samples`. For a module
     that decodes nothing, but has `generated_samples(n) → [n, 3, H, W]`, these are shown, as `generated/…` and
     `val/generated`.
     """
@@ -31,7 +31,7 @@ class SampleGridCallback(pl.Callback):
         self._titles: list[str] = []
         self._generated: np.ndarray | None = None
         self.written: Path | None = None
-        """where the last picture of faces is"""
+        """path of the last picture of faces"""
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._rows = []
@@ -70,7 +70,7 @@ class SampleGridCallback(pl.Callback):
 
 
 def rows_of(output: CodecOutput, count: int) -> list[np.ndarray]:
-    """Of the first `count` faces, original and layers side by side: uint8 [H, columns · W, 3] each."""
+    """Original and layers side by side for each of the first `count` faces: uint8 [H, columns · W, 3] each."""
     columns = [output.originals, *(layer.images for layer in output.layers.values())]
     return list(np.concatenate([to_uint8(images[:count]) for images in columns], axis=2))
 

@@ -1,4 +1,4 @@
-"""The results as tables and curves that W&B draws."""
+"""Results as tables and curves in W&B."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from hsc.metrics.per_image import PerImage, image_keys
 
 
 class WandbTableCallback(pl.Callback):
-    """At every validation, for the W&B runs there are:
+    """At every validation, in all W&B runs:
 
-    `val/per_image`: a table with one row per image and layer, holding what the measuring callbacks know of that image,
-    for the first `count` images (of the first process).
-    `val/rate_distortion/NAME`: the mean of NAME over the rate of each layer's files, where there are files.
+    `val/per_image`: a table with one row per image and layer, with the measuring callbacks' values for that image, for
+    the first `count` images (of the first process).
+    `val/rate_distortion/NAME`: the mean of NAME over the rate of each layer's files, if there are files.
     """
 
     def __init__(self, count: int = 200) -> None:
@@ -42,14 +42,14 @@ class WandbTableCallback(pl.Callback):
         if rows:
             items["val/per_image"] = wandb.Table(columns=[*columns], data=rows)
         for name, points in self._curves(trainer).items():
-            column = name.replace(".", "_")  # Vega takes what follows a dot for a part of a nested value
+            column = name.replace(".", "_")  # Vega treats the part after a dot as a field of a nested value
             table = wandb.Table(columns=["layer", "bpp", column], data=points)
             title = f"{_in_words(trainer, name)} over bits per pixel"
             items[f"val/rate_distortion/{name}"] = wandb.plot.line(table, "bpp", column, title=title)
         log_to_wandb(trainer, pl_module, items)
 
     def _per_image(self, trainer: pl.Trainer) -> tuple[list[str], list[list[Any]]]:
-        """Columns (name, layer, values …), and a row for every image and layer."""
+        """Columns (name, layer, values …), and one row per image and layer."""
         keys = image_keys(self._names).tolist()
         values: dict[tuple[int, str], dict[str, float]] = {}
         for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by a connector
@@ -80,7 +80,7 @@ class WandbTableCallback(pl.Callback):
 
 
 def _in_words(trainer: pl.Trainer, name: str) -> str:
-    """What a logged number is, with its unit where it is logged in that unit."""
+    """The name of a logged number in words, with its unit if it is logged in that unit."""
     info = known_info(trainer, name)
     if info is None:
         return name.replace("_", " ")

@@ -22,7 +22,7 @@ def encode_chunk(symbols: ArrayLike, classes: ArrayLike, table: FrequencyTable) 
 
     symbols: [n] integers of magnitude up to 2^31 − 1; those beyond the table are escaped, never clamped.
     classes: [n] rows of the table.
-    No symbols are no bytes.
+    No symbols give no bytes.
     """
     symbols = _checked("symbols", symbols, -LARGEST_SYMBOL, LARGEST_SYMBOL)
     classes = _checked("classes", classes, 0, table.num_classes - 1)
@@ -30,8 +30,8 @@ def encode_chunk(symbols: ArrayLike, classes: ArrayLike, table: FrequencyTable) 
         raise ValueError(f"{len(symbols)} symbols but {len(classes)} classes")
     encoder = _RangeEncoder()
     encode, models, escape = encoder.encode, table.models, table.escape
-    # One call a symbol costs 0.12 µs. constriction's array calls need a row of frequencies for each symbol (slower with
-    # these wide rows) or symbols sorted by class (slower below 600), and cannot stop at an escape.
+    # One call per symbol takes 0.12 µs. constriction's array calls need a row of frequencies for each symbol (slower
+    # with these wide rows) or symbols sorted by class (slower below 600), and cannot stop at an escape.
     for number, row in zip(fold(symbols).tolist(), classes.tolist(), strict=True):
         if number < escape:
             encode(number, models[row])
@@ -43,7 +43,7 @@ def encode_chunk(symbols: ArrayLike, classes: ArrayLike, table: FrequencyTable) 
 
 
 def decode_chunk(payload: bytes, classes: ArrayLike, table: FrequencyTable) -> NDArray[np.int32]:
-    """The symbols of a chunk, one for each class. Bytes that the payload lacks are read as zeros.
+    """The symbols of a chunk, one for each class. Bytes after the end of the payload are read as zeros.
 
     Raises HscError if the payload is not exactly what encoding these symbols gives: damaged, truncated or too long.
     """
@@ -56,7 +56,7 @@ def decode_chunk(payload: bytes, classes: ArrayLike, table: FrequencyTable) -> N
             number if (number := decode(models[row])) < escape else escape + _decode_excess(decode) - 1
             for row in classes.tolist()
         ]
-    except AssertionError as error:  # how constriction says that no encoder wrote these bytes
+    except AssertionError as error:  # constriction's sign that no encoder wrote these bytes
         raise HscError("damaged chunk: its bytes are not a coded layer; get the file again") from error
     if max(folded, default=0) > 2 * LARGEST_SYMBOL:
         raise HscError("damaged chunk: a symbol is too large; get the file again")
@@ -67,7 +67,7 @@ def decode_chunk(payload: bytes, classes: ArrayLike, table: FrequencyTable) -> N
 
 
 def _decode_excess(decode: Callable[[Any], int]) -> int:
-    """An Elias gamma code of the largest symbol's length at most."""
+    """Read an Elias gamma code no longer than that of the largest symbol."""
     length, excess = 0, 1
     while length <= _MAX_LENGTH and decode(_FAIR):
         length += 1
@@ -77,7 +77,7 @@ def _decode_excess(decode: Callable[[Any], int]) -> int:
 
 
 def _gamma_code(number: int) -> Iterator[int]:
-    """Elias gamma: as many ones as bits follow the leading one, a zero, those bits, highest first."""
+    """Elias gamma: as many ones as there are bits after the leading one, a zero, then those bits, highest first."""
     length = number.bit_length() - 1
     yield from [1] * length
     yield 0
@@ -86,15 +86,15 @@ def _gamma_code(number: int) -> Iterator[int]:
 
 
 def _shortest_bytes(encoder: Any) -> bytes:
-    """The shortest bytes that, followed by zeros without end, are a number inside the encoder's final interval.
+    """The shortest bytes that, followed by infinitely many zeros, are a number inside the encoder's final interval.
 
-    constriction would flush one or two whole words that are safe whatever follows; here zeros follow, by definition.
+    constriction would flush one or two whole words that are safe whatever follows; here, by definition, zeros follow.
     """
     num_words, (lower, size) = encoder.pos()
     total = num_words * _WORD + 2 * _WORD  # bits of the interval's ends
     flushed = encoder.get_compressed().astype(">u4").tobytes()
     inside = int.from_bytes(flushed.ljust(total // 8, b"\0"))
-    # `lower` is the low end modulo 2^64, `inside` some number of the interval with all its words, carries resolved.
+    # `lower` is the low end modulo 2^64, `inside` a number in the interval with all its words, carries resolved.
     low = inside - (inside - lower) % (1 << 2 * _WORD)
     high = low + size - 1
     if low == 0:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from hsc.errors import HscError
 
-VERSION = 2  # what is written; version 1 is read, too
-_MAGIC = 0xB  # high nibble of the first byte; no common file format, text encoding or control code starts so
+VERSION = 2  # the version written; version 1 can be read, too
+_MAGIC = 0xB  # high nibble of the first byte; no common file format, text encoding or control code starts with it
 _FIXED_BYTES = 5  # of the header, up to the code of the size
 _SIZE_BYTES = 4  # that follow the code _ANY_SIZE
 _ANY_SIZE = 0
@@ -22,9 +22,9 @@ MAX_FILE_BYTES = 1 << 25  # more than 15 of the longest chunks
 
 
 class Header(NamedTuple):
-    """What a decoder must know before the first chunk."""
+    """The information that a decoder needs before the first chunk."""
 
-    model_id: int  # 0 … 65535, names the weights
+    model_id: int  # 0 … 65535, identifies the weights
     quality: int  # 0 … 255: a position between the model's levels; in version 1 a level
     width: int  # of the picture in pixels, 1 … 65535
     height: int
@@ -32,7 +32,7 @@ class Header(NamedTuple):
 
 
 class Container(NamedTuple):
-    """What a file holds."""
+    """The content of a file."""
 
     header: Header
     chunks: list[bytes]  # payloads of the intact layers, in coding order; empty for a layer of zeros
@@ -40,7 +40,7 @@ class Container(NamedTuple):
 
 
 def read_file(path: Path) -> bytes:
-    """The content of a file that may be an .hsc file. Raises HscError when it is missing or longer than any is."""
+    """The content of a file that may be an .hsc file. Raises HscError when it is missing or too long for one."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
@@ -54,7 +54,7 @@ def read_file(path: Path) -> bytes:
 
 
 def is_coded(path: Path) -> bool:
-    """Whether a file is an .hsc file, intact up to its first layer at least."""
+    """Whether a file is an .hsc file, intact at least up to its first layer."""
     try:
         _, chunks, damage = read(read_file(path))
     except HscError:
@@ -63,10 +63,10 @@ def is_coded(path: Path) -> bool:
 
 
 def write(header: Header, chunks: Iterable[bytes]) -> bytes:
-    """The file of these layers. The file of the first k layers is its prefix.
+    """The file of these layers. The file of the first k layers is a prefix of it.
 
     Empty layers cost nothing at the end, one byte before a layer that is not empty. The first is always written: its
-    checksum seals the header. Raises HscError when a header field or a chunk's length cannot be stored.
+    checksum also covers the header. Raises HscError when a header field or a chunk's length cannot be stored.
     """
     data = bytearray(_header_bytes(header))
     checksum = crc_hqx(data, _CRC_START)
@@ -85,10 +85,10 @@ def write(header: Header, chunks: Iterable[bytes]) -> bytes:
 
 
 def read(data: bytes) -> Container:
-    """The header and the intact layers of a file; what follows a damaged chunk is lost and reported as damage.
+    """The header and the intact layers of a file; everything after a damaged chunk is lost and reported as damage.
 
-    Time and memory are proportional to the file. Raises HscError when it is no .hsc file, of another version, or
-    truncated inside its header.
+    Time and memory are proportional to the file's size. Raises HscError when it is not an .hsc file, has another
+    version, or is truncated inside its header.
     """
     header, position = _parse_header(data)
     checksum = crc_hqx(data[:position], _CRC_START)
@@ -133,7 +133,7 @@ def _header_bytes(header: Header) -> bytes:
 
 
 def _parse_header(data: bytes) -> tuple[Header, int]:
-    """The header, and where it ends."""
+    """The header, and the position after it."""
     if not data:
         raise HscError("the file is empty; get it again")
     if data[0] >> 4 != _MAGIC:
@@ -158,7 +158,7 @@ def _parse_header(data: bytes) -> tuple[Header, int]:
 
 
 def _varint(value: int) -> bytes:
-    """Seven bits a byte, lowest first; the top bit says that more follow (LEB128)."""
+    """Seven bits per byte, lowest first; the top bit says that more follow (LEB128)."""
     encoded = bytearray()
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)
@@ -167,7 +167,7 @@ def _varint(value: int) -> bytes:
 
 
 def _read_varint(data: bytes, position: int) -> tuple[int, int]:
-    """The number at `position` and the place behind it; −1 when it is truncated, too long or not shortest."""
+    """The number at `position` and the position after it; −1 when it is truncated, too long or not shortest."""
     value = 0
     for index, byte in enumerate(data[position : position + _MAX_VARINT_BYTES]):
         value |= (byte & 0x7F) << 7 * index

@@ -1,4 +1,4 @@
-"""The stored table of integer frequencies that the range coder works from."""
+"""The stored table of integer frequencies that the range coder uses."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,13 +22,13 @@ class FrequencyTable:
     """Integer frequencies of every symbol under every scale class.
 
     A row of `frequencies` belongs to a class. Its columns are ordered by magnitude: symbols 0, −1, 1, −2, 2, … −R, R,
-    then the escape that announces any larger symbol. So the most probable symbol starts at 0, and a chunk of nothing
-    but zeros costs no byte. Every entry is at least 1 and every row sums to 2^24.
+    then the escape that announces any larger symbol. So the most probable symbol starts at 0, and a chunk of only zeros
+    takes no bytes. Every entry is at least 1 and every row sums to 2^24.
 
     frequencies: int32 [classes, 2R + 2].
-    scales: float64 [classes], increasing, the standard deviation each row was made for. Information for whoever picks
-        classes; coding never reads it.
-    Raises HscError when the arrays are no such table.
+    scales: float64 [classes], increasing, the standard deviation each row was made for. Needed only to choose classes;
+        coding never reads it.
+    Raises HscError when the arrays are not such a table.
     """
 
     frequencies: NDArray[np.int32]
@@ -43,10 +43,10 @@ class FrequencyTable:
     def gaussian(
         cls, num_classes: int = 64, smallest: float = 0.08, largest: float = 32.0, radius: int = 127
     ) -> "FrequencyTable":
-        """Discretised zero-mean Gaussians with log-spaced standard deviations: the table an export stores.
+        """Discretised zero-mean Gaussians with log-spaced standard deviations: the table that an export stores.
 
         Neighbouring scales differ by 10 %, which costs at most 0.0035 bits a symbol against the exact scale. `radius` R
-        is 4 standard deviations of the widest class; what lies beyond goes to the escape.
+        is 4 standard deviations of the widest class; larger symbols are escaped.
         """
         scales = np.geomspace(smallest, largest, num_classes)
         tails = np.vectorize(erfc)(np.arange(0.5, radius + 1) / (scales[:, None] * np.sqrt(2))) / 2  # P(y > m + ½)
@@ -75,8 +75,8 @@ class FrequencyTable:
 
     @cached_property
     def models(self) -> list[Any]:
-        """constriction's model of each class. It adds 1 to every entry of what it is given, scaled to sum to
-        2^24 − columns; given frequencies − 1 that scale is exactly 1, so the arithmetic is the table's own integers."""
+        """constriction's model of each class. It adds 1 to every entry of its input, scaled to sum to 2^24 − columns;
+        given frequencies − 1 that scale is exactly 1, so the arithmetic uses exactly the table's integers."""
         return [Categorical(row, perfect=False) for row in (self.frequencies - 1).astype(np.float64)]
 
     def bits(self, symbols: ArrayLike, classes: ArrayLike) -> NDArray[np.float64]:
@@ -91,12 +91,12 @@ class FrequencyTable:
         return bits
 
     def to_arrays(self) -> dict[str, NDArray]:
-        """What a weights file stores."""
+        """The arrays for a weights file."""
         return {"frequencies": self.frequencies, "scales": self.scales}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray]) -> "FrequencyTable":
-        """The table that `to_arrays` gave. Raises HscError when an entry is missing or malformed."""
+        """The table from the output of `to_arrays`. Raises HscError when an entry is missing or malformed."""
         try:
             return cls(np.array(arrays["frequencies"]), np.array(arrays["scales"]))
         except KeyError as error:
@@ -104,13 +104,13 @@ class FrequencyTable:
 
 
 def fold(symbols: NDArray[np.integer]) -> NDArray[np.int64]:
-    """0, −1, 1, −2, 2, … → 0, 1, 2, 3, 4, …: the column that codes a symbol, unless it is the escape's or beyond."""
+    """0, −1, 1, −2, 2, … → 0, 1, 2, 3, 4, …: a symbol's column; escaped symbols give the escape's column or larger."""
     wide = symbols.astype(np.int64)
     return 2 * np.abs(wide) - (wide < 0)
 
 
 def unfold(folded: NDArray[np.int64]) -> NDArray[np.int32]:
-    """The symbols whose `fold` this is."""
+    """The inverse of `fold`."""
     magnitudes = (folded + 1) // 2
     return np.where(folded % 2 == 1, -magnitudes, magnitudes).astype(np.int32)
 
