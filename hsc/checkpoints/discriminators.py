@@ -1,4 +1,4 @@
-"""StyleGAN2 discriminators that lie beside generators in training checkpoints: fine-tuning continues with them.
+"""StyleGAN2 discriminators stored beside generators in training checkpoints; fine-tuning continues with them.
 
 Only NVlabs' snapshots and rosinality's training checkpoints hold one. hsc's file keeps it beside the generator, under
 `discriminator.`, with the names of `hsc.nets.discriminator.Discriminator`.
@@ -16,12 +16,12 @@ from hsc.errors import HscError
 from hsc.nets.discriminator import Discriminator
 from hsc.nets.stylegan2 import resampling_kernel
 
-INSIDE = "discriminator."  # before its names in hsc's generator file
+INSIDE = "discriminator."  # prefix of its names in hsc's generator file
 
 
 def find_discriminator(content: Any, name: str) -> dict[str, Tensor]:
-    """The state of the discriminator in what `hsc.checkpoints.safe_unpickle.read` made of a file; empty if there is
-    none, or one that is not StyleGAN2's residual, unconditional one of the generator's size.
+    """The state of the discriminator in a file read by `hsc.checkpoints.safe_unpickle.read`; empty if there is none, or
+    if it is not StyleGAN2's residual, unconditional one of the generator's size.
     """
     holder = content if isinstance(content, dict) else {}
     network = next((holder[key] for key in ("D", "d", "discriminator", "params_d") if key in holder), None)
@@ -33,18 +33,18 @@ def find_discriminator(content: Any, name: str) -> dict[str, Tensor]:
             named = _named(without_filters(theirs, ".kernel", 1, name), _rosinality_names(theirs))
         else:
             named = _named(without_filters(theirs, ".resample_filter", 1, name), _nvlabs_names(theirs))
-    except HscError:  # twice the same part, another filter: not StyleGAN2's
+    except HscError:  # a part given twice or another filter: not StyleGAN2's
         return {}
     return _complete(named)
 
 
 def _named(theirs: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
-    """hsc's names for theirs; those without one keep theirs, and so fit no discriminator."""
+    """Their tensors under hsc's names; those without one keep their own, and so fit no discriminator."""
     return {names.get(key, key): value for key, value in theirs.items()}
 
 
 def _complete(named: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state with hsc's filters, when it is exactly one of hsc's discriminators; else nothing."""
+    """The state with hsc's filters, if it is exactly one of hsc's discriminators; else empty."""
     widths = [named["from_rgb.weight"].shape[0]] if "from_rgb.weight" in named else []
     while widths and (weight := named.get(f"blocks.{len(widths) - 1}.skip.weight")) is not None:
         widths.append(weight.shape[0])

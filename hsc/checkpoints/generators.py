@@ -1,4 +1,4 @@
-"""Generators in and out of files: hsc's own, StyleGAN2 of NVlabs, rosinality and pSp, and MobileStyleGAN."""
+"""Reading and writing generators: hsc's own, StyleGAN2 of NVlabs, rosinality and pSp, and MobileStyleGAN."""
 
 import io
 import zipfile
@@ -20,18 +20,18 @@ from hsc.nets.mobile_stylegan import MobileStyleGAN
 from hsc.nets.stylegan2 import StyleGAN2, resampling_kernel
 
 KIND = "generator"
-INSIDE = "decoder.generator."  # before its names in files that hold more than a generator
+INSIDE = "decoder.generator."  # prefix of its names in files that hold more than a generator
 LAYOUTS = ("rosinality", "psp", "nvlabs")
 _MEAN_SAMPLES = 10_000
-_SHOWN = 60  # characters of a stranger's tensor name in a message
+_SHOWN = 60  # characters of a foreign tensor name in a message
 
 
 def load_generator(path: str | Path) -> Generator:
-    """A generator in eval mode on the CPU from any of the layouts, told apart by content.
+    """A generator in eval mode on the CPU from any of the layouts, recognised by content.
 
     Size, channels, mapping depth and widths come from the tensors. A mean style that is not in the file is measured
     from 10,000 seeded samples. Nothing stored in the file is executed. Raises HscError, in one line, for files that are
-    missing, truncated, hostile, incomplete, or of another network.
+    missing, truncated, hostile, incomplete, or for another network.
     """
     return _load(path).generator
 
@@ -39,9 +39,9 @@ def load_generator(path: str | Path) -> Generator:
 def save_generator(
     path: str | Path, generator: Generator, card: Mapping[str, Any] | None = None, small: bool = False
 ) -> None:
-    """Write hsc's weights file of a generator; `card` is what people should know about it (source, licence, data).
+    """Write hsc's weights file of a generator; `card`: information for its users (source, licence, data).
 
-    `small`: mostly in int8, as released networks are kept (`hsc.checkpoints.storage`).
+    `small`: mostly in int8, as released networks are stored (`hsc.checkpoints.storage`).
     """
     tensors = generator.state_dict()
     weights_file.save(
@@ -52,7 +52,7 @@ def save_generator(
 def import_generator(file: str | Path, out: str | Path) -> str:
     """Write the generator in `file` (any layout) as hsc's weights file `out`, with its discriminator if there is one.
 
-    Returns a line that says what it is.
+    Returns a line that describes it.
     """
     generator, layout, note = _load(file)
     discriminator = load_discriminator(file)
@@ -66,9 +66,9 @@ def import_generator(file: str | Path, out: str | Path) -> str:
 
 
 def load_discriminator(path: str | Path) -> dict[str, Tensor]:
-    """The state of the discriminator that lies beside a generator, for training to continue with; empty without one.
+    """The state of the discriminator stored beside a generator, for training to continue with; empty if there is none.
 
-    Raises HscError for what cannot be read.
+    Raises HscError for files that cannot be read.
     """
     if mobile_stylegan.is_package(path):
         return {}
@@ -79,7 +79,7 @@ def load_discriminator(path: str | Path) -> dict[str, Tensor]:
 
 
 def is_imported(path: str | Path) -> bool:
-    """Whether `import_generator` wrote this file; a generator that was trained here is none."""
+    """Whether `import_generator` wrote this file; False for a generator that hsc trained."""
     try:
         held = weights_file.describe(path)
     except HscError:
@@ -88,11 +88,11 @@ def is_imported(path: str | Path) -> bool:
 
 
 def export_generator(file: str | Path, out: str | Path, layout: str) -> str:
-    """Write the generator in `file` (any layout) as a `.pt` of another project: "rosinality" (`g_ema`, `latent_avg`),
+    """Write the generator in `file` (any layout) as a `.pt` for another project: "rosinality" (`g_ema`, `latent_avg`),
     "psp" (`state_dict` with `decoder.*`, without an encoder) or "nvlabs" (the bare state dict of `G_ema`).
 
-    Returns a summary with what the other project's Generator must be built with. Raises HscError for what those layouts
-    cannot hold: a MobileStyleGAN, a 4×4 input that follows the style and, but for "nvlabs", z and w of different
+    Returns a summary with the arguments for the other project's Generator. Raises HscError for what those layouts
+    cannot hold: a MobileStyleGAN, a 4×4 input that depends on the style and, except for "nvlabs", z and w of different
     lengths.
     """
     if layout not in LAYOUTS:
@@ -108,7 +108,7 @@ def export_generator(file: str | Path, out: str | Path, layout: str) -> str:
         raise HscError(f"{file}: z has {generator.z_dim} numbers and w {generator.w_dim}; only 'nvlabs' can hold that")
     stream = io.BytesIO()
     torch.save(_checkpoint(state, config, layout), stream)
-    with zipfile.ZipFile(stream, "a") as archive:  # as which torch saves
+    with zipfile.ZipFile(stream, "a") as archive:  # the format in which torch saves
         archive.comment = ZIP_COMMENT
     write_atomically(out, stream.getvalue())
     return f"{describe(generator)} → {out}; {_constructor(generator, config, layout)}"
@@ -145,7 +145,7 @@ def _load(path: str | Path) -> _Loaded:
 
 
 def _generator_tensors(held: weights_file.WeightsFile, name: str) -> Mapping[str, Tensor]:
-    """A generator's tensors, also out of a file that keeps it beside others: a prior's, a codec's, a stage's."""
+    """A generator's tensors, also from a file that holds it among others: a prior's, a codec's, a stage's."""
     if held.kind == KIND:
         return {key: value for key, value in held.tensors.items() if not key.startswith(discriminators.INSIDE)}
     inside = {key.removeprefix(INSIDE): value for key, value in held.tensors.items() if key.startswith(INSIDE)}
@@ -159,9 +159,9 @@ def _generator_tensors(held: weights_file.WeightsFile, name: str) -> Mapping[str
 
 
 def _build(state: Mapping[str, Tensor], mean_w: Tensor | None, name: str) -> Generator:
-    """The generator that fits the tensors (NVlabs' names, without filters), holding exactly them."""
+    """The generator that fits the tensors (NVlabs' names, without filters), with exactly these weights."""
     config = _config(state, name)
-    # On the meta device nothing is allocated or drawn: the global random numbers stay where they were.
+    # On the meta device nothing is allocated or drawn: the global random state does not change.
     with torch.device("meta"):
         generator = MobileStyleGAN(**config) if mobile_stylegan.is_in(state) else StyleGAN2(**config)
     expected = {_nvlabs_name(key): value.shape for key, value in generator.state_dict().items()}
@@ -183,7 +183,7 @@ def _owned(value: Tensor) -> Tensor:
 
 
 def _config(state: Mapping[str, Tensor], name: str) -> dict[str, Any]:
-    """The arguments of StyleGAN2 or MobileStyleGAN, read off the shapes."""
+    """The arguments of StyleGAN2 or MobileStyleGAN, inferred from the shapes."""
     try:
         if mobile_stylegan.is_in(state):
             return mobile_stylegan.config(state)
@@ -244,7 +244,7 @@ def _to_nvlabs(generator: Generator) -> dict[str, Tensor]:
 
 
 def _checkpoint(state: dict[str, Tensor], config: Mapping[str, Any], layout: str) -> dict[str, Any]:
-    """What the other project's torch.save would have written."""
+    """The content that the other project's torch.save would have written."""
     if layout == "nvlabs":
         return state
     blocks = len(config["channels"])
@@ -260,7 +260,7 @@ def _checkpoint(state: dict[str, Tensor], config: Mapping[str, Any], layout: str
 
 
 def _constructor(generator: Generator, config: Mapping[str, Any], layout: str) -> str:
-    """How to build the class that loads an export."""
+    """The constructor call for the class that loads an export."""
     channels = config["channels"]
     if layout == "nvlabs":
         return "load it into a Generator whose blocks have these channels"

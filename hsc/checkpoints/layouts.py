@@ -1,6 +1,6 @@
-"""The names and shapes that StyleGAN2 generators have in other projects, and where in a checkpoint they sit.
+"""The names and shapes of StyleGAN2 generators in other projects, and where checkpoints hold them.
 
-NVlabs' names are the common ground: hsc's generator uses them but for the two outermost parts. Weights need no change
+NVlabs' names are the common form: hsc's generator uses them except for the two outermost parts. Weights need no change
 between the layouts, not even a flipped kernel; only names and axes of length one differ.
 """
 
@@ -21,8 +21,8 @@ class Found(NamedTuple):
     """A generator in a checkpoint.
 
     layout: "NVlabs", "rosinality", "pSp" or "MobileStyleGAN" · state: by NVlabs' names, float32, without the
-    resampling filters · mean_w: [w_dim], None when the checkpoint does not say · note: what was made up for what it
-    lacks.
+    resampling filters · mean_w: [w_dim], None if the checkpoint has none · note: how missing tensors were
+    replaced.
     """
 
     layout: str
@@ -33,21 +33,21 @@ class Found(NamedTuple):
 
 # Keys under which training programs keep a generator, or a state dict that holds one; averaged weights come first.
 HOLDERS = ("G_ema", "g_ema", "params_ema", "generator_ema", "G", "g", "generator", "params", "state_dict", "model")
-WRAPPERS = ("module", "_orig_mod")  # DataParallel's and torch.compile's, before a part's own name
-ANCHORS = ("synthesis.b4.const", "input.input", "synthesis.input.freqs")  # a tensor that each kind of generator has
+WRAPPERS = ("module", "_orig_mod")  # DataParallel's and torch.compile's, prefixes of a part's own name
+ANCHORS = ("synthesis.b4.const", "input.input", "synthesis.input.freqs")  # one tensor that each kind of generator has
 NOISE_SEED = 0
 LARGEST_SIDE = 2048
 
 
 def find(content: Any, name: str) -> Found:
-    """The generator in what `hsc.checkpoints.safe_unpickle.read` made of the file called `name`.
+    """The generator in a file that `hsc.checkpoints.safe_unpickle.read` has read; `name`: the file's name.
 
-    Raises HscError when there is none, naming what the file holds instead where that can be told.
+    Raises HscError if there is none, naming what the file holds instead if that is known.
     """
     holder = content if isinstance(content, dict) else {}
     if parts := mobile_stylegan.find_student(holder):
         return Found(mobile_stylegan.LAYOUT, mobile_stylegan.from_author(*parts, name), None)
-    for _ in HOLDERS:  # no deeper than there are kinds of holders: a pickle can hold itself
+    for _ in HOLDERS:  # no deeper than the number of holders: a pickle can contain itself
         if not (key := next((key for key in HOLDERS if _held(content, key) is not None), None)):
             break
         holder, content = content, content[key]
@@ -73,13 +73,13 @@ def _held(content: Any, key: str) -> Any:
 
 
 def unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state without the names that wrappers of modules put before, or between, the parts' own."""
+    """The state without the names that module wrappers put before, or between, the parts' own."""
     return {".".join(part for part in key.split(".") if part not in WRAPPERS): value for key, value in state.items()}
 
 
 def _without_prefix(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], str]:
-    """The generator's tensors in a state dict of a larger module (pSp's `decoder.`), and the prefix they had there; of
-    several generators the averaged one, else the first.
+    """The generator's tensors in the state dict of a larger module (pSp's `decoder.`), and the prefix they had there. Of
+    several generators it takes the averaged one, else the first.
     """
     anchored = [(key, anchor) for key in state for anchor in ANCHORS if f".{key}".endswith(f".{anchor}")]
     prefixes = [key.removesuffix(anchor) for key, anchor in anchored]
@@ -88,7 +88,7 @@ def _without_prefix(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], str]:
 
 
 def _with_noise(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str]:
-    """The state with noise constants drawn from a fixed seed where it has none at all, and a note that says so.
+    """The state, with noise constants drawn from a fixed seed if it has none, and a note about that.
 
     rosinality's published FFHQ checkpoint is of a class that drew new noise for every picture.
     """
@@ -137,7 +137,7 @@ def _members(attributes: Mapping[str, Any], kind: str) -> list[tuple[Any, Any]]:
 
 
 def _attributes(network: Any) -> Mapping[str, Any]:
-    """What a pickled torch module knows of itself; empty for anything else."""
+    """The attributes of a pickled torch module; empty for anything else."""
     if not isinstance(network, Inert):
         return {}
     # NVlabs' modules pickle themselves as a call with one dictionary: source code, class name and "state".
@@ -153,7 +153,7 @@ def _one_row(mean_w: Tensor) -> Tensor:
 
 
 def without_filters(state: Mapping[str, Tensor], ending: str, gain: float, name: str) -> dict[str, Tensor]:
-    """The state without its resampling filters, all of which must be the one that hsc's generator has, times `gain`."""
+    """The state without its resampling filters, all of which must equal that of hsc's generator times `gain`."""
     expected = gain * resampling_kernel()
     for key, value in state.items():
         if not key.endswith(ending):
@@ -197,7 +197,7 @@ def _modulated(ours: str, theirs: str) -> dict[str, str]:
 
 
 def _added_axes(ours: str) -> tuple[int, int]:
-    """How many axes of length one rosinality puts before and after those of NVlabs' tensor."""
+    """The number of axes of length one that rosinality has before and after those of NVlabs' tensor."""
     if ours.endswith(".noise_const"):
         return 2, 0
     if ours.endswith(".torgb.bias"):
@@ -207,7 +207,7 @@ def _added_axes(ours: str) -> tuple[int, int]:
 
 
 def from_rosinality(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """rosinality's tensors by NVlabs' names; those it does not know keep theirs, for the caller to complain about."""
+    """rosinality's tensors under NVlabs' names; unknown ones keep theirs, so that the caller can report them."""
     rest = without_filters(state, ".kernel", 4, name)
     blocks = 1 + sum(1 for key in rest if key.startswith("to_rgbs.") and key.endswith(".conv.weight"))
     translated = {}
@@ -223,7 +223,7 @@ def from_rosinality(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]
 
 
 def to_rosinality(state: Mapping[str, Tensor], blocks: int) -> dict[str, Tensor]:
-    """NVlabs' tensors (filters and w_avg apart) as the state dict that rosinality's Generator loads strictly."""
+    """NVlabs' tensors (without filters and w_avg) as the state dict that rosinality's Generator loads strictly."""
     translated = {}
     for ours, theirs in rosinality_names(state, blocks).items():
         before, after = _added_axes(ours)

@@ -1,8 +1,8 @@
 """MobileStyleGAN generators: hsc's own, those that its author exported to OpenVINO, and the author's checkpoints.
 
-The names of bes-dev's MobileStyleGAN.pytorch are the common ground of the last two. There a layer's style multiplies
-its input by a factor of the layer's width, and demodulation is a function of the kernels alone. hsc keeps both in the
-kernels, and balances the layers: a style is 1 on average, as a fresh one's.
+The last two are both mapped to the names of bes-dev's MobileStyleGAN.pytorch. There, a layer's style multiplies its
+input by a factor that depends on the layer's width, and demodulation is a function of the kernels alone. hsc folds both
+into the kernels, and balances the layers: styles are 1 on average, as in a newly initialised network.
 """
 
 import math
@@ -40,7 +40,7 @@ def is_package(path: str | Path) -> bool:
 
 
 def config(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The arguments of `hsc.nets.mobile_stylegan.MobileStyleGAN`, read off the shapes. Raises KeyError or IndexError
+    """The arguments of `hsc.nets.mobile_stylegan.MobileStyleGAN`, taken from the shapes. Raises KeyError or IndexError
     for a state without its first layers.
     """
     channels = [state["synthesis.const"].shape[0]]
@@ -74,8 +74,8 @@ def from_package(path: str | Path) -> State:
 
 
 def find_student(holder: Mapping[Any, Any]) -> tuple[State, State] | None:
-    """Tensors of `student` and of `mapping_net` in a checkpoint of the author's (Lightning's, or of two state dicts),
-    by the names inside them; None if there is no such student.
+    """Tensors of `student` and of `mapping_net` in a checkpoint by the author (Lightning's, or of two state dicts), by
+    the names inside them; None if there is no such student.
     """
     network = holder.get("state_dict", holder)
     tensors: State = {}
@@ -90,15 +90,15 @@ def find_student(holder: Mapping[Any, Any]) -> tuple[State, State] | None:
 
 
 def from_author(student: State, mapping: State, name: str) -> State:
-    """hsc's tensors of the author's. Noise, which is drawn again for each picture there, is drawn once and for all.
+    """hsc's tensors from the author's. Noise, which is drawn for each picture there, is drawn once and kept.
 
-    Raises HscError for tensors that are missing, and for the later variant that does not modulate its up-sampling.
+    Raises HscError for missing tensors, and for the later variant that does not modulate its up-sampling.
     """
     if "layers.0.up.modulation.weight" not in student:
         raise HscError(f"{name}: a MobileStyleGAN whose upsampling has no style, which hsc does not support")
     random = torch.Generator().manual_seed(0)
     try:
-        # The image heads below the last one taught the network and are no part of the finished one.
+        # The image heads below the last one served training only and are not part of the finished network.
         parts = {key: student[key] for key in ("input.input", f"{_IMAGE}.bias", *_MODULATIONS)}
         parts[f"{_IMAGE}.kernel"] = student[f"{_IMAGE}.conv.weight"]
         for k, key in enumerate(_CONVOLUTIONS):
@@ -121,12 +121,12 @@ def from_author(student: State, mapping: State, name: str) -> State:
 
 
 def _style_scale(inputs: int, kernel: int = 3) -> float:
-    """What the author multiplies the styles of a convolution by."""
+    """The factor by which the author multiplies the styles of a convolution."""
     return 1 / (kernel * math.sqrt(inputs))
 
 
 def _exported_mapping(network: openvino.Network, name: str) -> State:
-    """Fully connected layers, in the order in which data passes them. The learning rate is taken out again."""
+    """Fully connected layers, in the order of data flow. Their learning-rate factor is removed again."""
     products = [layer for layer, kind in network.kinds.items() if kind == "MatMul"]
     last = next((layer for layer, kind in network.kinds.items() if kind == "Result"), "")
     order = [layer for layer in reversed([*network.before(last)]) if network.kinds[layer] == "MatMul"]
@@ -144,7 +144,7 @@ def _exported_mapping(network: openvino.Network, name: str) -> State:
 
 
 def _exported_synthesis(network: openvino.Network, name: str) -> State:
-    """The parts of an exported network: each found by a name, or by what is computed with it."""
+    """The parts of an exported network, each found by its name or by the operations that use it."""
     names = {label.removeprefix("m."): layer for layer, (label, _) in network.constants.items()}
     used: set[str | None] = set()
     parts: State = {}
@@ -175,7 +175,7 @@ def _exported_synthesis(network: openvino.Network, name: str) -> State:
 
 
 def _account(network: openvino.Network, used: set[str | None], name: str) -> None:
-    """Raises HscError when a constant is none of those used, no factor, and no filter of the Haar transform."""
+    """Raise HscError if a constant is neither one of those used, nor a factor or filter of the Haar transform."""
     for layer, (label, values) in network.constants.items():
         kinds = {network.kinds[user] for user in network.users.get(layer, [])}
         haar = kinds == {"GroupConvolutionBackpropData"} and bool((values.square() - 0.5).abs().max() < 1e-5)
@@ -185,13 +185,13 @@ def _account(network: openvino.Network, used: set[str | None], name: str) -> Non
 
 
 def _balanced(parts: State, name: str) -> State:
-    """hsc's tensors of the author's, each style divided by about its mean and kernels multiplied instead."""
+    """hsc's tensors from the author's, each style divided by approximately its mean, which moves into the kernels."""
     try:
         state: State = {"synthesis.const": _by_bands(parts.pop("input.input")[0], False)}
         moved = 1.0
         for key in [*_CONVOLUTIONS, _IMAGE]:
             ours = f"synthesis.{key}" if key != _IMAGE else f"synthesis.heads.{8 * 2**LAYERS}"
-            doubles = key == "conv1" or (key.endswith("conv2") and key != _CONVOLUTIONS[-1])  # what it feeds
+            doubles = key == "conv1" or (key.endswith("conv2") and key != _CONVOLUTIONS[-1])  # what comes next
             kernel = parts.pop(f"{key}.kernel")
             inputs = kernel.shape[1]
             if key.endswith(".conv1"):
@@ -218,8 +218,8 @@ def _balanced(parts: State, name: str) -> State:
 
 
 def _affine(parts: State, key: str, scale: float) -> tuple[State, float]:
-    """Weight (at equalised learning rate) and bias of a style, and what was divided out: the power of two next to the
-    root of the bias's mean square, since that loses nothing.
+    """Weight (at equalised learning rate) and bias of a style, and the factor divided out: the power of two nearest to
+    the root mean square of the bias, which divides without loss.
     """
     weight, bias = parts.pop(f"{key}.weight") * scale, parts.pop(f"{key}.bias").flatten() * scale
     size = float(bias.square().mean().sqrt())
@@ -228,8 +228,8 @@ def _affine(parts: State, key: str, scale: float) -> tuple[State, float]:
 
 
 def _by_bands(values: Tensor, doubles: bool = True) -> Tensor:
-    """Channels in hsc's order: one band of the Haar transform after the other. The author keeps a pixel's three
-    differences together, after all averages.
+    """Channels in hsc's order: one band of the Haar transform after the other. The author's order keeps the three
+    differences of a pixel together, after all averages.
     """
     if not doubles:
         return values

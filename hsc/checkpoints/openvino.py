@@ -1,6 +1,6 @@
 """Networks in OpenVINO's format (IR version 10), read as data: an XML description and a file of constants.
 
-Nothing is executed, the description may declare no entities, and every constant is checked against the file's length.
+Nothing is executed, the description must not declare entities, and every constant is checked against the file's length.
 """
 
 import math
@@ -17,7 +17,7 @@ from torch import Tensor
 from hsc.errors import HscError
 
 _ITEM_SIZES = {"f32": 4, "f16": 2, "i64": 8, "i32": 4, "u8": 1, "i8": 1, "boolean": 1}
-_LONGEST = {".xml": 16 * 2**20, ".bin": 512 * 2**20}  # bytes, of what a member of an archive may unpack to
+_LONGEST = {".xml": 16 * 2**20, ".bin": 512 * 2**20}  # bytes that a member of an archive may unpack to
 
 
 class Network(NamedTuple):
@@ -33,13 +33,13 @@ class Network(NamedTuple):
     users: dict[str, list[str]]
 
     def constant(self, layer: str) -> str | None:
-        """The id of the floating-point constant among a layer's inputs, where there is just one."""
+        """The id of the only floating-point constant among a layer's inputs; None if there is not exactly one."""
         found = [one for one in self.inputs.get(layer, []) if one in self.constants]
         return found[0] if len(found) == 1 else None
 
     def before(self, layer: str) -> Iterator[str]:
-        """The layers that a layer's data comes through, nearest first: those of each one's first input that is none of
-        the constants.
+        """The layers that produce a layer's data, nearest first, following each one's first input that is not a
+        constant.
         """
         seen: set[str] = set()
         while layer not in seen:
@@ -60,8 +60,8 @@ def is_archive(path: str | Path, names: tuple[str, ...]) -> bool:
 
 
 def read_archive(path: str | Path, names: tuple[str, ...]) -> list[Network]:
-    """The networks of those names in a zip or wheel. Raises HscError, in one line, for what is missing, damaged or
-    longer than such a file can be.
+    """The networks of those names in a zip or wheel. Raises HscError, in one line, for members that are missing,
+    damaged or longer than such a file can be.
     """
     networks = []
     for name in names:
@@ -86,8 +86,8 @@ def _member(path: str | Path, name: str, longest: int) -> bytes:
 
 
 def read(description: bytes, constants: bytes, name: str) -> Network:
-    """The network that the XML and the constants describe; `name` is what messages call it. Raises HscError, in one
-    line, for what is damaged, declares entities, or points outside the constants.
+    """The network that the XML and the constants describe; `name`: its name in messages. Raises HscError, in one line,
+    for files that are damaged, declare entities, or point outside the constants.
     """
     try:
         root = ElementTree.fromstring(description, ElementTree.XMLParser(target=_Tree(name)))
@@ -131,7 +131,7 @@ def _network(root: ElementTree.Element, content: bytes) -> Network:
 
 
 def _values(about: dict[str, str], content: bytes) -> Tensor | None:
-    """A constant's numbers; None for integers, which only say how tensors are reshaped."""
+    """A constant's numbers; None for integers, which only parametrise reshapes."""
     shape = [int(side) for side in about["shape"].split(",") if side.strip()]
     offset, size = int(about["offset"]), int(about["size"])
     expected = math.prod(shape) * _ITEM_SIZES[about["element_type"]]

@@ -1,9 +1,9 @@
 """Reading checkpoints of other projects without running anything that is in them.
 
 A pickle is a program: it names functions and calls them. NVlabs' network pickles even carry Python source that their
-own loader executes. Here a name either belongs to a short list of harmless readers (tensors, arrays, plain containers),
-or to classes known to sit in checkpoints, which become `Inert` objects that remember what they were given, or the file
-is refused.
+own loader executes. Here a name must either belong to a short list of harmless readers (tensors, arrays, plain
+containers), or to classes known to occur in checkpoints, which become `Inert` objects that store their arguments;
+otherwise the file is refused.
 """
 
 import io
@@ -38,7 +38,7 @@ _DTYPES = {
 
 
 class Inert(dict):
-    """What a class or function named in a pickle becomes: it keeps its arguments, items and state, and does nothing."""
+    """Replaces a class or function named in a pickle: it keeps its arguments, items and state, and does nothing."""
 
     name = ""
     args: tuple = ()
@@ -60,7 +60,7 @@ class Inert(dict):
 
 
 class Array:
-    """A numpy array of plain numbers inside a pickle; `tensor` holds it once its state has arrived."""
+    """A numpy array of plain numbers inside a pickle; `tensor` is set once its state has been read."""
 
     tensor: Tensor
 
@@ -80,8 +80,7 @@ def read(path: str | Path) -> Any:
     """The content of a `.pt` (either of torch's two formats) or a plain pickle: dicts, lists, plain values, tensors on
     the CPU, `Array` and `Inert` objects.
 
-    Raises HscError, in one line, for a missing, truncated, damaged or unknown file, and for one that asks for anything
-    to be run.
+    Raises HscError, in one line, for a missing, truncated, damaged or unknown file, and for one that would run code.
     """
     try:
         with open(path, "rb") as file:
@@ -93,7 +92,7 @@ def read(path: str | Path) -> Any:
 
 
 def read_bytes(content: bytes, name: str) -> Any:
-    """As `read`, of the content of a file called `name`."""
+    """Like `read`, from the content of a file called `name`."""
     return _read(io.BytesIO(content), name)
 
 
@@ -107,7 +106,7 @@ def _read(file: BinaryIO, name: str) -> Any:
             return _read_stream(file, name)
     except HscError:
         raise
-    except Exception as error:  # a broken pickle may raise anything, says Python's documentation of the module
+    except Exception as error:  # according to Python's documentation, a broken pickle may raise anything
         raise HscError(f"{name}: truncated or damaged checkpoint; fetch it again") from error
     raise HscError(f"{name}: neither safetensors nor a PyTorch .pt nor a pickle; give a generator's weights")
 
@@ -135,7 +134,7 @@ def _read_zip(file: BinaryIO, name: str) -> Any:
 def _read_stream(file: BinaryIO, name: str) -> Any:
     """A plain pickle, or torch.save before version 1.6: several pickles, then the raw bytes of every storage.
 
-    Tensors are made before their numbers arrive, so a storage is kept open by its key and filled at the end.
+    Tensors are created before their numbers are read, so storages are kept by key and filled at the end.
     """
     first = _Unpickler(file, name).load()
     if first != _TORCH_STREAM:
@@ -182,7 +181,7 @@ def _rebuild_parameter(data: Tensor, *ignored: object) -> Tensor:
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """How pickles of protocol 2 hold bytes."""
+    """The form in which pickles of protocol 2 hold bytes."""
     if encoding != "latin1":
         raise ValueError("not bytes")
     return text.encode("latin1")
@@ -198,7 +197,7 @@ _READERS: dict[tuple[str, str], Callable] = {
     ("numpy.core.multiarray", "_reconstruct"): Array,
     ("numpy._core.multiarray", "_reconstruct"): Array,
 }
-# Classes that checkpoints are known to hold and that no weights depend on.
+# Classes that are known to occur in checkpoints and that no weights depend on.
 _INERT = re.compile(
     r"(dnnlib|torch_utils|training)(\.\w+)* \w+"
     r"|torch\.nn(\.\w+)* \w+|torch (device|Size|float16|float32|float64|int64)"
@@ -208,7 +207,7 @@ _INERT = re.compile(
 
 
 class _Whole:
-    """A file whose end, reached too early, is an error: a name cut short would look like a name to refuse."""
+    """A file in which reading past the end is an error: a truncated name would look like a name to refuse."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -227,8 +226,8 @@ class _Whole:
 class _Unpickler(pickle._Unpickler):
     """Builds tensors, arrays, plain values and Inert objects; refuses a file that names anything else.
 
-    Python's own unpickler rather than the one in C: there, ten damaged bytes can ask for 64 GB of memo, and a file
-    could set attributes of the functions that it names.
+    This uses Python's own unpickler rather than the one in C: there, ten damaged bytes can ask for 64 GB of memo, and a
+    file could set attributes of the functions that it names.
     """
 
     def __init__(self, file: BinaryIO, name: str, storage: Callable[..., Tensor] | None = None) -> None:

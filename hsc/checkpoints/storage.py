@@ -1,7 +1,7 @@
-"""How released networks are kept: matrices and convolutions as int8 with a scale for each output, the rest as float16.
+"""Storage of released networks: matrices and convolutions as int8 with a scale for each output, the rest as float16.
 
-A weight's error is about a hundredth of its row's standard deviation. That halves the files, and what it adds to a
-decoded picture is far below what coding does (docs/architecture.md has figures).
+A weight's error is about a hundredth of its row's standard deviation. This halves the files, and the error it adds to
+decoded pictures is far below that of coding (docs/architecture.md has figures).
 """
 
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-SCALE = "|scale"  # what follows a tensor's name in that of its scales
-_SMALLEST = 4096  # numbers in a tensor that is worth scales of its own
+SCALE = "|scale"  # suffix of a tensor's name for its scales
+_SMALLEST = 4096  # smallest number of elements for which a tensor gets scales
 _LEVELS = 127
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
@@ -33,7 +33,7 @@ def to_store(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def from_store(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors that `to_store` was given, as nearly as it keeps them; tensors without scales stay as they are."""
+    """The tensors that `to_store` was given, as precisely as it keeps them; tensors without scales are unchanged."""
     return {
         name: (value.flatten(1) * stored[name + SCALE][:, None].float()).view_as(value)
         if name + SCALE in stored
@@ -44,7 +44,7 @@ def from_store(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def as_stored(module: AnyModule) -> AnyModule:
-    """A float32 copy of a network as it will be when read back."""
+    """A float32 copy of a network, with the weights it will have when read back."""
     copy = deepcopy(module).float()
     copy.load_state_dict(from_store(to_store(copy.state_dict())))
     return copy

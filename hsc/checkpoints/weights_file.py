@@ -1,7 +1,7 @@
-"""The hsc weights file: safetensors whose metadata says what the tensors are and how to build the network for them.
+"""The hsc weights file: safetensors with metadata that describes the tensors and how to build their network.
 
-Large tensors of equal content, such as what encoder and decoder share, are written once. A large file may be `split`
-into several; the first, which is the one to load, names the others.
+Large tensors of equal content, such as those that encoder and decoder share, are written once. A large file may be
+`split` into several; the first, which is the one to load, names the others.
 """
 
 import hashlib
@@ -23,16 +23,16 @@ from hsc.files import sha256, write_atomically
 
 FORMAT = 2  # files that are not split are still format 1
 _KEY = "hsc"  # one key: safetensors orders several at random, and equal content should give equal bytes
-_WORTH_SHARING = 4096  # numbers in a tensor that is looked for under another name
+_WORTH_SHARING = 4096  # smallest number of elements for which a tensor is deduplicated
 _LONGEST_HEADER = 100_000_000  # safetensors' own limit
-_PART = "part"  # kind of what a split file's first names
+_PART = "part"  # kind of the further files of a split one
 
 
 class WeightsFile(NamedTuple):
-    """What a weights file holds.
+    """The content of a weights file.
 
     tensors: by name · kind: what they are, such as "generator" · config: how to build the network they belong to ·
-    card: what people should know about them (source, licence, training data), empty when nothing was said.
+    card: information for users (source, licence, training data), empty if none was given.
     """
 
     tensors: dict[str, Tensor]
@@ -48,9 +48,9 @@ def save(
     config: Mapping[str, Any],
     card: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write tensors with their kind, config and card (both JSON values); the old file stays until the new is whole.
+    """Write tensors with their kind, config and card (both JSON values); replaces an old file only when complete.
 
-    They are written as they are; `storage.to_store` makes them small, and `load` undoes that.
+    They are written unchanged; `storage.to_store` makes them small, and `load` reverses that.
 
     Equal content, in equal order, gives equal bytes. Raises HscError when the file cannot be written.
     """
@@ -63,14 +63,14 @@ def save(
 
 
 def split(path: str | Path, out: str | Path, largest: int) -> list[Path]:
-    """Write a weights file once more, as `out` and as many files beside it as keep each below `largest` bytes.
+    """Write a weights file again, as `out` and as many further files beside it as keep each below `largest` bytes.
 
     Returns the files, `out` first; the others are OUT.2.safetensors, OUT.3.safetensors … A tensor is never divided.
-    Raises HscError for what is no weights file, and where a single tensor is larger.
+    Raises HscError if it is not a weights file, or if a single tensor is larger.
     """
     about, tensors = _read(Path(path), None)
     about.pop("parts", None)
-    room = largest - len(json.dumps(about)) - 300 * len(tensors)  # of names, shapes and offsets in the header
+    room = largest - len(json.dumps(about)) - 300 * len(tensors)  # for names, shapes and offsets in the header
     parts: list[dict[str, Tensor]] = []
     for name, tensor in tensors.items():
         if tensor.nbytes > room:
@@ -89,17 +89,17 @@ def split(path: str | Path, out: str | Path, largest: int) -> list[Path]:
 
 
 def load(path: str | Path, kind: str | None = None) -> WeightsFile:
-    """Read a weights file; `kind` is what it must hold, None for anything.
+    """Read a weights file; `kind` is what it must hold, None for any kind.
 
-    Raises HscError when the file is missing, is no safetensors file, is truncated, was not written by hsc, comes from
-    a newer hsc or holds another kind; and when a part of a split file is missing or another than the first one names.
+    Raises HscError when the file is missing, is not a safetensors file, is truncated, was not written by hsc, comes
+    from a newer hsc or holds another kind; also when a part of a split file is missing or is not the one named.
     """
     path = Path(path)
     about, stored = _read(path, kind)
     try:
         stored |= {name: stored[other] for name, other in about.get("same", {}).items()}
         tensors = from_store(stored)
-    # KeyError of a name that is not there, RuntimeError of scales that fit no tensor
+    # KeyError for a missing name, RuntimeError for scales that fit no tensor
     except (KeyError, RuntimeError) as error:
         raise HscError(f"{path}: truncated or damaged safetensors file; fetch or write it again") from error
     return WeightsFile(tensors, about["kind"], about["config"], about["card"])
@@ -110,7 +110,7 @@ def _write(path: str | Path, tensors: Mapping[str, Tensor], about: Mapping[str, 
 
 
 def _read(path: Path, kind: str | None) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """A file's checked description and its tensors as they are stored, those of its parts among them."""
+    """A file's checked description and its tensors as stored, including those of its parts."""
     with _opened(path) as file:
         about = _about(path, file.metadata() or {}, kind)
         stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
@@ -126,7 +126,7 @@ def _read(path: Path, kind: str | None) -> tuple[dict[str, Any], dict[str, Tenso
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """The file as safetensors reads it."""
+    """The file opened by safetensors."""
     if not is_safetensors(path):
         raise HscError(f"{path}: not a safetensors file; give a weights file that hsc wrote")
     try:
@@ -137,7 +137,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _pop_repeated(tensors: dict[str, Tensor]) -> dict[str, str]:
-    """Take tensors out that others equal, bit for bit: their names, and those of the tensors that stay."""
+    """Remove tensors that equal others, bit for bit. Returns their names and those of the tensors that stay."""
     first: dict[tuple, str] = {}
     same: dict[str, str] = {}
     for name in sorted(tensors):
@@ -152,7 +152,7 @@ def _pop_repeated(tensors: dict[str, Tensor]) -> dict[str, str]:
 
 
 def describe(path: str | Path) -> WeightsFile:
-    """What `load` gives, without reading the tensors. Raises the same."""
+    """Like `load`, without reading the tensors. Raises the same errors."""
     path = Path(path)
     with _opened(path) as file:
         about = _about(path, file.metadata() or {}, None)
@@ -160,7 +160,7 @@ def describe(path: str | Path) -> WeightsFile:
 
 
 def is_safetensors(path: str | Path) -> bool:
-    """Whether the file begins as a safetensors file does. Raises HscError when it cannot be read."""
+    """Whether the file begins like a safetensors file. Raises HscError when it cannot be read."""
     try:
         with open(path, "rb") as file:
             start = file.read(9)
