@@ -78,8 +78,8 @@ def unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _without_prefix(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], str]:
-    """The generator's tensors in the state dict of a larger module (pSp's `decoder.`), and the prefix they had there. Of
-    several generators it takes the averaged one, else the first.
+    """The generator's tensors in the state dict of a larger module (pSp's `decoder.`), and the prefix they had there.
+    Of several generators it takes the averaged one, else the first.
     """
     anchored = [(key, anchor) for key in state for anchor in ANCHORS if f".{key}".endswith(f".{anchor}")]
     prefixes = [key.removesuffix(anchor) for key, anchor in anchored]
