@@ -102,7 +102,7 @@ class MeasureCallback(LayerMetricCallback):
         return PerImageMean(*self.measure.judges)
 
     def observe(self, output: CodecOutput) -> None:
-        """Measure a few images at a time, which bounds memory by pixels; originals only once for all layers."""
+        """Measure a few images at a time, depending on their size, to bound memory; originals once for all layers."""
         if self.measure is None:
             return
         count = pictures_at_once(max(output.originals.shape[-2:]))

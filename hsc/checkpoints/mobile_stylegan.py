@@ -191,7 +191,7 @@ def _balanced(parts: State, name: str) -> State:
         moved = 1.0
         for key in [*_CONVOLUTIONS, _IMAGE]:
             ours = f"synthesis.{key}" if key != _IMAGE else f"synthesis.heads.{8 * 2**LAYERS}"
-            doubles = key == "conv1" or (key.endswith("conv2") and key != _CONVOLUTIONS[-1])  # what comes next
+            doubles = key == "conv1" or (key.endswith("conv2") and key != _CONVOLUTIONS[-1])  # feeds the Haar transform
             kernel = parts.pop(f"{key}.kernel")
             inputs = kernel.shape[1]
             if key.endswith(".conv1"):

@@ -29,9 +29,9 @@ class DiscriminatorLoss(NamedTuple):
 class NonSaturating:
     """The non-saturating loss with lazy R1 (Mescheder et al. 2018) and adaptive augmentation (Karras et al. 2020).
 
-    The argument `p` is the probability of augmentation, []. Real and generated images go through the
-    discriminator in separate calls: statistics over a batch that mixes them would be the same for both, and a collapsed
-    generator would go unnoticed.
+    The argument `p` is the probability of augmentation, []. Real and generated images go through the discriminator in
+    separate calls: statistics over a batch that mixes them would be the same for both, and a collapsed generator would
+    go unnoticed.
     """
 
     def __init__(self, discriminator: nn.Module, config: AdversarialConfig) -> None:
@@ -112,7 +112,8 @@ class AdversarialModule(TrainableModule):
     The two players have one optimiser each, so an adversarial stage uses manual optimisation, and Lightning counts two
     steps per batch; other stages use automatic optimisation. In each micro-batch, `add_gradients` accumulates the
     gradients of the generator's side, whose total includes `generator_loss`, and `add_discriminator_gradients` those of
-    the discriminator. After the last one, `update` takes the generator's step and `update_discriminator` the other.
+    the discriminator. After the last micro-batch, `update` takes the step of the generator's side and
+    `update_discriminator` that of the discriminator.
     """
 
     augmentation: Tensor

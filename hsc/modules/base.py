@@ -83,7 +83,7 @@ class TrainableModule(pl.LightningModule):
         return groups
 
     def configure_optimizers(self) -> Any:
-        """One optimiser for all trained parts; adversarial modules have two."""
+        """One optimiser for all trained parts; adversarial stages have two."""
         optimizer = torch.optim.Adam(self.parameter_groups(list(self.parts())), betas=pair(self.stage.betas), eps=1e-8)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.schedule(optimizer), "interval": "step"}}
 
@@ -121,7 +121,7 @@ class TrainableModule(pl.LightningModule):
         return not self._micro_batches
 
     def end_micro_batch(self, values: Mapping[str, Tensor | float]) -> dict[str, Tensor | float] | None:
-        """To be called once per micro-batch, with its values to log. After a step's last one, returns their means."""
+        """Call once per micro-batch, with its values to log. Returns their means at a step's last one, else None."""
         self._micro_batches.append(values)
         if len(self._micro_batches) < self.stage.accumulate:
             return None
@@ -129,7 +129,7 @@ class TrainableModule(pl.LightningModule):
         return mean_of(micro_batches)
 
     def end_step(self, values: Mapping[str, Tensor | float]) -> None:
-        """To be called once per step, with its values to log."""
+        """Call once per step, with its values to log."""
         self.batches_seen += 1
         self.step += 1
         self.running_means.add(values)
@@ -194,7 +194,7 @@ class RunningMeans:
         self._sums: dict[str, Tensor | float] = {}
         self._counts: dict[str, int] = {}
         self.objectives: list[Tensor] = []
-        """of each step, not finite where one of the objectives is not"""
+        """one value per step, not finite if any of its objectives is not"""
 
     @property
     def names(self) -> list[str]:

@@ -27,7 +27,7 @@ NORM_BITS = 18  # a normalised vector has length 2^18
 HEAD_BITS = 12  # fraction bits of queries, keys, values and hidden layers
 EXP_BITS = 16  # fraction bits of the table of exponentials
 EXP_STEPS = 512  # entries of this table per unit of the argument
-EXP_RANGE = 16  # the arguments that it covers: below this
+EXP_RANGE = 16  # it covers arguments below this
 EXACT = 1 << 53  # integers below it are exact in float64
 SQUARES = (1 << 50) - (1 << 40)  # sums of squares up to this have roots whose floor is exact: see `normalise`
 

@@ -73,7 +73,7 @@ def images_at_a_time(size: int) -> int:
 
 
 def precisions(network: nn.Module) -> tuple[torch.dtype, torch.dtype]:
-    """Data types: of the network's styles and images (its own), of its features and kernels (autocast's where on)."""
+    """Data types of styles and images (the network's own), and of features and kernels (autocast's, if it is on)."""
     weight = next(network.parameters())
     kind = weight.device.type
     return weight.dtype, torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from hsc.nets.levels import at_quality
 
-BIT = 0.1  # squared error in steps² per bit saved at most: ln 2 / 6 for fine steps (Gish and Pierce 1968), rounded down
+BIT = 0.1  # squared error (steps²) accepted per bit saved: ln 2 / 6 for fine steps (Gish and Pierce 1968), rounded down
 RARE_BITS = 24.0  # cost of the table's smallest frequency, 2⁻²⁴
 
 

@@ -49,7 +49,7 @@ class Terminal:
     """The verbosity of a training, and the consoles that it writes to.
 
     `output` takes news, tables and the summary, `errors` progress and warnings. If both are the same terminal, they
-    share one console, so that news appear above a progress bar. "quiet": only warnings and results. "verbose": also
+    share one console, so that news appears above a progress bar. "quiet": only warnings and results. "verbose": also
     the output of Lightning, W&B and other packages. Among several processes only the first one prints.
     """
 
@@ -62,7 +62,7 @@ class Terminal:
 
     @property
     def shows_news(self) -> bool:
-        """Whether news are shown."""
+        """Whether news is shown."""
         return self.verbosity != "quiet" and _first_process()
 
     def show(self, content: RenderableType) -> None:

@@ -238,8 +238,8 @@ def die_with_first_process() -> None:
 
 
 def check_devices(device: str, devices: int) -> None:
-    """Raise HscError if `device` or as many as `devices` are not available, or if the number of processes differs from
-    `devices`: they would train independently.
+    """Raise HscError if this machine has no `device` or too few for `devices`, or if the number of processes differs
+    from `devices`: they would then train independently.
     """
     started_by = launcher()
     there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
