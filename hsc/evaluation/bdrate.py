@@ -1,13 +1,13 @@
 """Bjøntegaard deltas: how many bits, or how much quality, one codec saves over another on average.
 
-Bjøntegaard, VCEG-M33 (2001), with monotone cubic interpolation (PCHIP): it never swings beyond its points, where
-polynomials and Akima's interpolant do so wildly on points that lie close together. Averaged is over what two curves
-share; where they share too little, an average would say nothing about them, so it is refused, with the reason.
+Bjøntegaard, VCEG-M33 (2001), with monotone cubic interpolation (PCHIP): it never overshoots its points, whereas
+polynomials and Akima's interpolant overshoot badly where points are close together. The average is taken over the range
+that two curves share; if they share too little, it would be meaningless, so it is refused with a reason.
 
-Intervals are bootstrapped over images: both curves are means over the same resampled images, and everything is computed
-again from them. SciPy's `PchipInterpolator` takes only curves that share their abscissae, which resamples do not; made
-for one after the other it takes 190 times as long as `pchip_integral`, which a test compares with it (200 curves of 4
-points, 2026-11-27, a shared 2-core AMD EPYC).
+Intervals are bootstrapped over images: both curves are means over the same resampled images, and everything is
+recomputed from them. SciPy's `PchipInterpolator` handles several curves only if they share their abscissae, which
+resamples do not; called once per curve it takes 190 times as long as `pchip_integral`, which a test compares with it
+(200 curves of 4 points, 2026-11-27, a shared 2-core AMD EPYC).
 """
 
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ from hsc.metrics.info import MetricInfo
 MINIMUM_POINTS = 4  # as in VCEG-M33
 MINIMUM_OVERLAP = 0.3  # shared range ÷ the shorter of the two ranges
 NEAR = 0.01  # points closer than this share of their curve's range count as one
-MINIMUM_RESAMPLES = 0.95  # share of the resamples that must give a value for an interval
+MINIMUM_RESAMPLES = 0.95  # share of the resamples that must have a value for an interval to be given
 
 
 @dataclass(frozen=True)
 class Delta:
-    """Test codec against reference. `value` is None where `refusal` says why.
+    """Test codec compared with reference. If `value` is None, `refusal` gives the reason.
 
-    overlap: the shared range ÷ the shorter of the two, where there is a value. low, high: the confidence interval, None
-    where single images are not known or too many resamples gave no value.
+    overlap: the shared range ÷ the shorter of the two, if there is a value. low, high: the confidence interval, None
+    if per-image values are not available or too many resamples have no value.
     """
 
     value: float | None
@@ -50,7 +50,7 @@ def bd_metric(reference: Curve, test: Curve, metric: str) -> Delta:
 
 
 def pareto_front(rates: np.ndarray, qualities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The points with finite values that no point of lower or equal rate equals or surpasses, by rising rate.
+    """The points with finite values that no point of lower or equal rate equals or surpasses, by increasing rate.
 
     `qualities`: larger is better.
     """
@@ -60,14 +60,14 @@ def pareto_front(rates: np.ndarray, qualities: np.ndarray) -> tuple[np.ndarray, 
 
 
 def on_front(info: MetricInfo, rates: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """bool [points]: which are on the Pareto front of the metric over the rate."""
+    """bool [points]: which points are on the Pareto front of the metric over the rate."""
     qualities = _as_quality(info, values)
     front = set(zip(*map(np.ndarray.tolist, pareto_front(rates, qualities)), strict=True))
     return np.array([point in front for point in zip(rates.tolist(), qualities.tolist(), strict=True)], dtype=bool)
 
 
 def in_noise(curve: Curve, metric: str) -> np.ndarray:
-    """bool [points]: which are so good in the metric that their differences tell nothing."""
+    """bool [points]: which values are so good that differences between them are meaningless."""
     info, values = curve.info(metric), curve.values[metric]
     noise = info.noise
     if noise is None:
@@ -76,8 +76,8 @@ def in_noise(curve: Curve, metric: str) -> np.ndarray:
 
 
 class _Bundle:
-    """R versions of a curve, each reduced to what is interpolated: where, `kept`, its points lie on the axis that is
-    averaged over, and how high, all [R, points]."""
+    """R versions of a curve, ready for interpolation: `axis`, the variable that is averaged over, `height`, the other
+    one, and `kept`, which points are used, all [R, points]."""
 
     def __init__(self, curve: Curve, metric: str, over_quality: bool, rates: np.ndarray, values: np.ndarray) -> None:
         usable = np.isfinite(curve.bpp) & (curve.bpp > 0) & np.isfinite(curve.values[metric]) & ~in_noise(curve, metric)
@@ -88,13 +88,13 @@ class _Bundle:
             self.kept = _apart(self.axis, improves)
         else:
             self.axis, self.height = np.log(rates), qualities
-            # From the other end, so that of near points the better one stays.
+            # From the other end, so that the better of two near points is kept.
             self.kept = _apart(-self.axis[:, ::-1], improves[:, ::-1])[:, ::-1]
         self.low = np.where(self.kept, self.axis, np.inf).min(axis=1, initial=np.inf)
         self.high = np.where(self.kept, self.axis, -np.inf).max(axis=1, initial=-np.inf)
 
     def integral(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-        """[R] of each version between its `low` and `high`; NaN where it has fewer than two points."""
+        """[R]: integral of each version from its `low` to its `high`; NaN if it has fewer than two points."""
         result = np.full(len(self.axis), np.nan)
         for pattern in np.unique(self.kept, axis=0):
             if pattern.sum() >= 2:
@@ -125,7 +125,7 @@ def _delta(reference: Curve, test: Curve, metric: str, over_quality: bool) -> De
 
 
 def _mean_difference(reference: _Bundle, test: _Bundle) -> np.ndarray:
-    """[R]: how much higher each version of `test` lies over what it shares with its counterpart; NaN where nothing."""
+    """[R]: mean of `test` − `reference` over the range that each pair of versions shares; NaN if there is none."""
     low, high = np.maximum(reference.low, test.low), np.minimum(reference.high, test.high)
     shares = high > low
     low, high = np.where(shares, low, 0), np.where(shares, high, 1)
@@ -140,7 +140,7 @@ def _in_units(difference: np.ndarray, info: MetricInfo, over_quality: bool) -> n
 
 
 def _interval(reference: Curve, test: Curve, metric: str, over_quality: bool) -> tuple[float, float] | tuple[()]:
-    """Bounds; nothing where single images are not known."""
+    """Bounds; empty if per-image values are not available."""
     one, other = reference.images_of, test.images_of
     if one is None or other is None or one.names != other.names or reference.data_key != test.data_key:
         return ()
@@ -157,7 +157,7 @@ def _interval(reference: Curve, test: Curve, metric: str, over_quality: bool) ->
 
 
 def _sorted(rates: np.ndarray, qualities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points [R, points] by rising rate, and which of them are better than all before them."""
+    """Points [R, points] by increasing rate, and which of them are better than all before them."""
     order = np.lexsort((-qualities, rates), axis=1)
     rates, qualities = (np.take_along_axis(values, order, axis=1) for values in (rates, qualities))
     best = np.maximum.accumulate(qualities, axis=1)
@@ -180,15 +180,15 @@ def _apart(axis: np.ndarray, candidates: np.ndarray) -> np.ndarray:
 
 
 def _as_quality(info: MetricInfo, values: np.ndarray) -> np.ndarray:
-    """On a scale where larger is better; MS-SSIM in decibels, whose upper end is not squeezed."""
+    """Values on a scale where larger is better; MS-SSIM in decibels, which are not compressed at the upper end."""
     if info.name == "ms_ssim":
         return -10 * np.log10(np.maximum(1 - values, 1e-12))
     return values if info.higher_is_better else -values
 
 
 def pchip_integral(x: np.ndarray, y: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """∫ of the monotone cubic interpolant (Fritsch & Butland 1984) of each of R curves between `low` and `high`, [R],
-    within the curve's range.
+    """[R]: integral of the monotone cubic interpolant (Fritsch & Butland 1984) of each of R curves, from `low` to
+    `high`, within the curve's range.
 
     x, y: [R, points], at least two; x strictly increasing and y monotone, in one direction, in each row.
     """
@@ -218,6 +218,6 @@ def _slopes(width: np.ndarray, secant: np.ndarray) -> np.ndarray:
 
 
 def _end(width: np.ndarray, secant: np.ndarray) -> np.ndarray:
-    """The derivative at the first point, of the parabola through three, never against the first secant."""
+    """Derivative at the first point of the parabola through three points; 0 if its sign is not the first secant's."""
     slope = ((2 * width[:, 0] + width[:, 1]) * secant[:, 0] - width[:, 0] * secant[:, 1]) / (width[:, 0] + width[:, 1])
     return np.where(slope * secant[:, 0] > 0, slope, 0)

@@ -1,4 +1,4 @@
-"""How sure is a mean, or what is computed from means? Percentile bootstrap over images, by SciPy."""
+"""Confidence intervals of means, and of quantities computed from means: percentile bootstrap over images, by SciPy."""
 
 import warnings
 from typing import NamedTuple
@@ -19,9 +19,9 @@ class Interval(NamedTuple):
 def bootstrap_interval(
     values: ArrayLike, confidence: float = CONFIDENCE, resamples: int = 2000, seed: int = 0
 ) -> Interval:
-    """Mean of the values of single images [N], and the interval it is likely to lie in.
+    """Mean of per-image values [N], with its confidence interval.
 
-    To compare two codecs on the same images give the differences image by image: the interval is then paired and much
+    To compare two codecs on the same images, pass the per-image differences: the interval is then paired and much
     tighter than two separate ones. The same arguments give the same interval. Raises ValueError without values.
     """
     array = np.asarray(values, dtype=np.float64).reshape(-1)
@@ -32,30 +32,30 @@ def bootstrap_interval(
 
 
 def interval_of(resampled: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The percentile interval of what was computed from each resample, [resamples]; NaN is left out."""
+    """The percentile interval of a quantity computed from each resample, [resamples]; NaNs are left out."""
     known = resampled[~np.isnan(resampled)]
     if not known.size:
         return np.nan, np.nan
-    with np.errstate(invalid="ignore"):  # between two infinite means, as PSNR has them of equal images
+    with np.errstate(invalid="ignore"):  # between two infinite means, such as PSNR of identical images
         low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 
 def resampled_means(values: np.ndarray, resamples: int = 2000, seed: int = 0) -> np.ndarray:
-    """Values of single images [C, N] → means [resamples, C] over those that are finite.
+    """Per-image values [C, N] → means [resamples, C] over those that are finite.
 
-    Equal N and seed draw the same images, so what is computed from several such means is paired.
+    The same N and seed draw the same images, so quantities computed from several such means are paired.
     """
     return _resampled(np.where(np.isfinite(values), values, np.nan), resamples, seed)
 
 
 def _resampled(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    """Means [resamples, C] of values [C, N], NaN left out."""
+    """Means [resamples, C] of values [C, N], leaving out NaNs."""
     from scipy import stats  # takes a second to import
 
-    if values.shape[1] == 1:  # SciPy wants two
+    if values.shape[1] == 1:  # SciPy needs two
         return np.repeat(values.T, resamples, axis=0)
-    with warnings.catch_warnings(action="ignore", category=stats.DegenerateDataWarning):  # where nothing is known
+    with warnings.catch_warnings(action="ignore", category=stats.DegenerateDataWarning):  # all values are NaN
         found = stats.bootstrap(
             (values,),
             _mean_of_known if np.isnan(values).any() else np.mean,
@@ -69,7 +69,7 @@ def _resampled(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
 
 
 def _mean_of_known(values: np.ndarray, axis: int) -> np.ndarray:
-    """`np.nanmean` that is silent, and NaN, where nothing is known."""
+    """`np.nanmean` without a warning if all values are NaN."""
     known = ~np.isnan(values)
     counts = known.sum(axis=axis)
     sums = np.where(known, values, 0).sum(axis=axis)

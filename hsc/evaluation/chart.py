@@ -1,5 +1,5 @@
-"""A chart of curves: what its panels show, and how each curve looks. Scripts draw it on pages (`page_data`), Matplotlib
-(`figures`) and LaTeX (`pgfplots`) on paper."""
+"""A chart of curves: its panels and the style of each curve. It is drawn by scripts on pages (`page_data`), and by
+Matplotlib (`figures`) and LaTeX (`pgfplots`) on paper."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from hsc.evaluation.bdrate import on_front
 from hsc.evaluation.results import COUNTS, GENERATED, Curve
 from hsc.evaluation.table import TRAINED_NOTE, TRAINED_ON, csv_text
 
-# Okabe and Ito's colours without black and yellow: told apart by colour-blind eyes, on white and on dark.
+# Okabe and Ito's colours without black and yellow: colour-blind safe on white and dark backgrounds.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#8A8A8A")
-MARKERS = "osD^vP*X<>"  # in Matplotlib's words
+MARKERS = "osD^vP*X<>"  # Matplotlib's marker codes
 DASHES = {"dotted": (1, 1.2), "dashed": (5, 1.5), "solid": (), "dashdotted": (5, 1.2, 1, 1.2)}  # in line widths
 
 
 @dataclass(frozen=True)
 class Style:
-    """How a curve is drawn, the same in every panel. marker: one of `MARKERS`. line: a key of `DASHES`."""
+    """Style of a curve, the same in every panel. marker: one of `MARKERS`. line: a key of `DASHES`."""
 
     colour: str
     marker: str
@@ -28,10 +28,10 @@ class Style:
 
 @dataclass(frozen=True)
 class Line:
-    """What is drawn of one curve, [points] in the units that are shown.
+    """The data drawn for one curve, [points] in the displayed units.
 
-    points: what each is called. texts: what is said of each. low, high: confidence intervals, None where not known.
-    front: of a cloud, which points the line joins; None if it joins all.
+    points: name of each. texts: description of each. low, high: confidence intervals, None if not available.
+    front: for a cloud, which points the line joins; None if it joins all.
     """
 
     x: np.ndarray
@@ -46,14 +46,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """One choice of the chart's vertical axis: of each view, a line (or None) for each of the chart's names."""
+    """One choice of the chart's vertical axis: for each view, a line (or None) for each of the chart's names."""
 
     name: str
     axis: str
     lines: Mapping[str, Sequence[Line | None]]
 
     def marks(self, number: int) -> bool:
-        """Whether the metric trained the codec of this line."""
+        """Whether the codec of this line was trained on the metric."""
         drawn = (lines[number] for lines in self.lines.values())
         return any(line is not None and line.trained_on for line in drawn)
 
@@ -63,14 +63,14 @@ class Panel:
 
     @property
     def title(self) -> str:
-        """The axis, with a mark where the metric trained a codec that is shown."""
+        """The axis title, marked if a displayed codec was trained on the metric."""
         return self.axis + (f" {TRAINED_ON}" if self.trained_on else "")
 
 
 @dataclass(frozen=True)
 class Chart:
-    """views: titles of the horizontal axis, of which one is shown at a time. pixels: of an image, where rates are also
-    shown as bytes. logarithmic: whether the horizontal axis begins so. warning: what stands over it on paper."""
+    """views: titles of the horizontal axis, shown one at a time. pixels: per image, if rates are also shown as bytes.
+    logarithmic: whether the horizontal axis is initially logarithmic. warning: text above the chart on paper."""
 
     names: Sequence[str]
     styles: Sequence[Style]
@@ -82,18 +82,18 @@ class Chart:
 
     @property
     def first(self) -> int:
-        """The panel to begin with: the first whose metric trained nothing that is shown."""
+        """The initial panel: the first on whose metric no displayed codec was trained."""
         return next((place for place, panel in enumerate(self.panels) if not panel.trained_on), 0)
 
     def csv(self, panel: Panel, view: str) -> list[str]:
-        """The header, and of every line its points, one row each; empty for a line that is not there."""
+        """The header, then the points of each line, one row per point; empty for a line that is None."""
         head = csv_text([["curve", "point", self.views[view], panel.axis, "low", "high", "trained_on"]])
         named = zip(self.names, panel.lines[view], strict=True)
         return [head, *("" if line is None else csv_text(_rows(name, line)) for name, line in named)]
 
 
 def rate_chart(views: Mapping[str, Sequence[Curve]], metrics: Sequence[str]) -> Chart:
-    """Every metric over the rate; views: the same curves under every count."""
+    """Every metric over the rate; views: the same curves for each way of counting bytes."""
     curves = next(iter(views.values()))
     sizes = {curve.pixels for curve in curves}
     panels = [
@@ -115,7 +115,7 @@ def rate_chart(views: Mapping[str, Sequence[Curve]], metrics: Sequence[str]) -> 
 
 
 def styles(curves: Sequence[Curve]) -> list[Style]:
-    """A colour for every codec; its layers differ by line and marker, and stand out by width."""
+    """One colour per codec; its layers differ by line style and marker, and have wider lines."""
     codecs, lines = list(dict.fromkeys(curve.codec for curve in curves)), list(DASHES)
     depth: dict[str, int] = {}
     chosen = []

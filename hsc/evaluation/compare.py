@@ -1,4 +1,4 @@
-"""`hsc compare`: rate–distortion curves, BD-rates and equal-rate tables of any number of result files, on one page."""
+"""`hsc compare`: one page of rate–distortion curves, BD-rates and equal-rate tables for any number of result files."""
 
 import re
 from collections.abc import Sequence
@@ -32,8 +32,8 @@ from hsc.files import write_atomically
 from hsc.metrics.info import sort_key
 
 OUTPUTS = ("index.html", "tables.md", "*.svg", "*.png", "*.csv", "*.tex")
-WIDTH_OF_FILES = 160  # columns, where standard output is no terminal
-# Codecs that deltas are against unless told otherwise, best first, as result files call them and their encoders.
+WIDTH_OF_FILES = 160  # columns, if standard output is not a terminal
+# Default reference codecs for deltas, in order of preference, by their names (and encoders' names) in result files.
 PREFERRED_REFERENCES = (r"vvc|vvenc|vtm|h\.?266", r"av1|libaom|aom", r"hevc|x265|hm|h\.?265", r"jpe?g")
 
 
@@ -43,10 +43,10 @@ def compare(results: Sequence[str | Path], out: str | Path, reference: str | Non
 
     Writes to `out`: for every metric a figure as METRIC.svg and METRIC.png and its numbers as METRIC.csv and METRIC.tex
     (pgfplots); all tables as tables.md and tables.tex (booktabs), and each as table-NAME.csv; index.html. `reference`
-    names the curve that BD-rates are against: by default VVC, else another anchor, else the whole file of the first
-    codec. `count`, a key of `hsc.evaluation.results.COUNTS`, is what rates count in all of them; the page can be
-    switched.
-    Raises HscError when nothing can be drawn.
+    names the reference curve of BD-rates: by default VVC, else another anchor, else the whole file of the first codec.
+    `count`, a key of `hsc.evaluation.results.COUNTS`, selects the bytes that rates count; the page can switch it.
+
+    Raises HscError if nothing can be drawn.
     """
     curves = unique_names(list(chain.from_iterable(map(read_curves, results))))
     described = {name: info for curve in curves for name, info in curve.described.items()}
@@ -74,7 +74,7 @@ def compare(results: Sequence[str | Path], out: str | Path, reference: str | Non
 
 
 def read_curves(path: str | Path) -> list[Curve]:
-    """The curves of anything that `compare` takes."""
+    """The curves of any input of `compare`."""
     folder = Path(path)
     if folder.is_dir() and not (folder / "results.json").is_file() and (curves := read_runs(folder)):
         return curves
@@ -82,7 +82,7 @@ def read_curves(path: str | Path) -> list[Curve]:
 
 
 def unique_names(curves: Sequence[Curve]) -> list[Curve]:
-    """Drop curves that came twice (an anchor beside two codecs), and tell others of one name apart by their folder."""
+    """Drop duplicate curves (an anchor evaluated with two codecs), and add the folder to other names that are equal."""
     different: list[Curve] = []
     for curve in curves:
         if not any(_same(curve, other) for other in different):
@@ -114,8 +114,9 @@ def find_reference(curves: Sequence[Curve], name: str | None) -> Curve:
 
 
 def equal_rates(curves: Sequence[Curve], reference: Curve) -> list[float]:
-    """Rates for tables, points of the first layered codec's last layer, else of the reference: first the one nearest
-    the middle that half of the codecs reach (or as many as any), and two at least; then both ends and the middle."""
+    """Rates for tables: points of the first layered codec's last layer, else of the reference. The first is the point
+    nearest the middle that half of the codecs reach (at least two, or else the most that reach any point); then follow
+    both ends and the middle."""
     layered = [curve for curve in curves if curve.layer]
     first = [curve for curve in layered if curve.codec == layered[0].codec]
     rates = (first[-1] if first else reference).bpp
@@ -154,11 +155,11 @@ def warnings_about(curves: Sequence[Curve]) -> list[str]:
 
 
 def show_results(curves: Sequence[Curve]) -> None:
-    """Print what a codec's whole files reach at each quality and, beside other codecs, what all reach at one rate."""
+    """Print the results of a codec's whole files at each quality and, with other codecs, those of all at one rate."""
     from rich.console import Console
 
     console = Console(highlight=False)
-    if not console.is_terminal:  # nothing has to fit
+    if not console.is_terminal:  # no width to fit into
         console.width = WIDTH_OF_FILES
     for table in telling_tables(curves):
         console.print(table.title, style="bold", markup=False)
@@ -180,7 +181,7 @@ def telling_tables(curves: Sequence[Curve]) -> list[Table]:
 
 
 def _same(one: Curve, other: Curve) -> bool:
-    """Equal points: times, which differ from run to run, aside."""
+    """Whether the points are equal, apart from times, which differ from run to run."""
     return (
         (one.name, one.data_key, one.metrics) == (other.name, other.data_key, other.metrics)
         and np.array_equal(one.bpp, other.bpp)
@@ -189,7 +190,7 @@ def _same(one: Curve, other: Curve) -> bool:
 
 
 def _numbered(curve: Curve, before: Sequence[Curve]) -> Curve:
-    """The curve, with a number when its name was taken before."""
+    """The curve, with a number if its name is taken."""
     taken = sum(other.name == curve.name for other in before)
     return replace(curve, name=f"{curve.name} #{taken + 1}") if taken else curve
 
@@ -201,7 +202,7 @@ def _place(curve: Curve) -> str:
 
 
 def _write_panel(out: Path, chart: Chart, panel: Panel, count: str) -> None:
-    """One metric's figure, and its numbers for papers."""
+    """Write one metric's figure, and its numbers for papers."""
     stem = file_name(panel.name)
     write_figure(chart, panel, count, out / stem)
     write_atomically(out / f"{stem}.csv", "".join(chart.csv(panel, count)).encode())
@@ -218,7 +219,7 @@ def _write_tables(out: Path, tables: Sequence[Table], warnings: Sequence[str]) -
 
 
 def _view(curves: Sequence[Curve], reference: int, metrics: Sequence[str]) -> View:
-    """The tables of curves that count their rates alike; `reference` is the place of one of them."""
+    """The tables of curves whose rates count the same bytes; `reference` is the index of one of them."""
     chosen = curves[reference]
     saved = delta_table(curves, chosen, metrics, of_rate=True)
     equal = [equal_rate_table(curves, metrics, rate) for rate in equal_rates(curves, chosen)]
@@ -237,8 +238,8 @@ def _view(curves: Sequence[Curve], reference: int, metrics: Sequence[str]) -> Vi
 
 
 def changes_between(curves: Sequence[Curve], metrics: Sequence[str]) -> tuple[list[Table], list[Table]]:
-    """What the second and further layered codecs change over the first, where they were measured alike: bits at equal
-    quality, and everything at equal quality level."""
+    """Differences of the other layered codecs from the first, if they were measured alike: bits at equal quality, and
+    all metrics at equal quality level."""
     codecs = _layered(curves)
     pairs = [(codecs[0], after) for after in codecs[1:] if _alike(codecs[0], after)]
     saved = [layers_table(before, after, metrics) for before, after in pairs]

@@ -15,7 +15,7 @@ from hsc.progress import number_of
 NOTHING = "–"
 ON_FRONT = "★"
 INTERVALS = f"{100 * CONFIDENCE:.0f} % intervals"
-MS_SSIM_IN_DB = MetricInfo("ms_ssim", "MS-SSIM", True, "dB", 2)  # as its BD-metric is
+MS_SSIM_IN_DB = MetricInfo("ms_ssim", "MS-SSIM", True, "dB", 2)  # as in its BD-metric
 
 
 def metric_column(info: MetricInfo) -> Column:
@@ -25,8 +25,8 @@ def metric_column(info: MetricInfo) -> Column:
 def delta_table(curves: Sequence[Curve], reference: Curve, metrics: Sequence[str], of_rate: bool) -> Table:
     """BD-rate (percent) or BD-metric (the metric's own units) of every curve against `reference`.
 
-    A cell is empty where one of the two lacks the metric, and a dash where the notes say why there is no value.
-    Behind a value stands its confidence interval, where single images are known.
+    A cell is empty if one of the two lacks the metric, and a dash if there is no value for a reason given in the notes.
+    A value is followed by its confidence interval if per-image values are available.
     """
     against = f"{reference.name}, {COUNTS[reference.count]}"
     if of_rate:
@@ -57,7 +57,7 @@ def _deltas(
     of_rate: bool,
     ranked: bool = True,
 ) -> Table:
-    """A row for every (reference, test); `ranked`: they compete with each other."""
+    """One row per (reference, test); `ranked`: the best value of each column is marked."""
     rows, refusals, overlaps, intervals = [], [], [], False
     show = {info.name: _percent if of_rate else _signed(info) for info in infos}
     for reference, curve in pairs:
@@ -94,8 +94,8 @@ def _deltas(
 
 
 def difference_table(before: Sequence[Curve], after: Sequence[Curve], metrics: Sequence[str]) -> Table | None:
-    """What changes from one codec to another at the same layer and quality: mean differences over the images of both,
-    with paired intervals; None where single images are not known."""
+    """Mean differences between two codecs at the same layer and quality, over the images of both, with paired
+    intervals; None if per-image values are not available."""
     rows = []
     for old, new in zip(before, after, strict=True):
         one, other = old.images_of, new.images_of
@@ -120,7 +120,7 @@ def _difference_cell(before: Curve, after: Curve, metric: str, place: int) -> Ce
     assert one is not None
     assert other is not None
     show, trained = _signed(after.info(metric)), metric in {*before.trained_on, *after.trained_on}
-    if metric not in one.values or metric not in other.values:  # of sets, not of single images
+    if metric not in one.values or metric not in other.values:  # a metric of sets, not of single images
         return _cell(after.values[metric][place] - before.values[metric][place], None, show, trained)
     differences = other.values[metric][place] - one.values[metric][place]
     finite = differences[np.isfinite(differences)]
@@ -129,10 +129,10 @@ def _difference_cell(before: Curve, after: Curve, metric: str, place: int) -> Ce
 
 
 def equal_rate_table(curves: Sequence[Curve], metrics: Sequence[str], bpp: float) -> Table:
-    """Every metric of every curve at one rate, linear in log rate between measured points, never beyond them.
+    """Every metric of every curve at one rate, interpolated linearly in log rate, without extrapolation.
 
-    Behind a value stands its confidence interval, where single images are known. Curves that do not reach the rate are
-    named below.
+    A value is followed by its confidence interval if per-image values are available. Curves that do not reach the rate
+    are named below the table.
     """
     rows, elsewhere, intervals = [], [], False
     for curve in curves:
@@ -182,7 +182,7 @@ def _point_cell(curve: Curve, metric: str, place: int) -> Cell:
 
 
 def front_table(curve: Curve, metrics: Sequence[str]) -> Table:
-    """The trials of a sweep that are on the Pareto front of some metric over the rate, by rising rate."""
+    """The trials of a sweep that are on the Pareto front of any metric over the rate, by increasing rate."""
     fronts = {
         metric: on_front(curve.info(metric), curve.bpp, curve.values[metric])
         for metric in metrics
@@ -205,7 +205,7 @@ def _front_cell(curve: Curve, metric: str, place: int, on_it: bool) -> Cell:
 
 
 def time_table(curves: Sequence[Curve]) -> Table | None:
-    """Milliseconds per image of every curve that was timed, means over its points; None where none was."""
+    """Milliseconds per image of every curve that was timed, means over its points; None if none was."""
     columns = ("encode_seconds", "decode_seconds")
     timed = [curve for curve in curves if all(np.isfinite(curve.values.get(name, np.nan)).any() for name in columns)]
     rows = []
@@ -239,7 +239,7 @@ def layer_table(prefixes: Sequence[Curve]) -> Table:
 
 
 def value_at(curve: Curve, metric: str, bpp: float) -> float | None:
-    """The metric at a rate, None outside the curve's measured range."""
+    """The metric at a rate; None outside the curve's measured range."""
     places, tolerance = curve.measured(metric), 1e-9
     rates = curve.bpp[places]
     if not len(rates) or not rates[0] * (1 - tolerance) <= bpp <= rates[-1] * (1 + tolerance):
@@ -248,7 +248,7 @@ def value_at(curve: Curve, metric: str, bpp: float) -> float | None:
 
 
 def interval_at(curve: Curve, metric: str, bpp: float) -> tuple[float, float] | None:
-    """The confidence interval of `value_at`: images are drawn again, and both axes are means over the same ones."""
+    """The confidence interval of `value_at`: images are resampled, and both axes are means over the same resample."""
     images = curve.images_of
     if images is None or metric not in images.values:
         return None
@@ -262,7 +262,7 @@ def interval_at(curve: Curve, metric: str, bpp: float) -> tuple[float, float] | 
 
 
 def _interpolated(x: float, places: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """[R]: `np.interp` of one x in each of R curves [R, points] of their own abscissae."""
+    """[R]: `np.interp` at one x of each of R curves [R, points], each with its own abscissae."""
     if places.shape[1] == 1:
         return values[:, 0]
     right = np.clip((places < x).sum(axis=1), 1, places.shape[1] - 1)
@@ -276,7 +276,7 @@ def _interpolated(x: float, places: np.ndarray, values: np.ndarray) -> np.ndarra
 def _cell(
     value: float | None, bounds: Sequence[float | None] | None, show: Callable[[float], str], trained_on: bool
 ) -> Cell:
-    """A value with its interval, where both bounds are known; a dash for what is not finite."""
+    """A value with its interval, if it has both bounds; a dash if the value is not finite."""
     if value is None or not np.isfinite(value):
         return Cell(NOTHING)
     ends = [show(bound).removesuffix(" %") for bound in bounds or () if bound is not None]
@@ -288,19 +288,19 @@ def _percent(change: float) -> str:
 
 
 def _signed(info: MetricInfo) -> Callable[[float], str]:
-    """How changes of a metric are shown."""
+    """Formats changes of a metric."""
     return lambda change: f"{info.scale * change:+z.{info.decimals}f}".replace("-", "−")
 
 
 def _trained_note(curves: Sequence[Curve], metrics: Sequence[str], ranked: bool = False) -> list[str]:
-    """What the mark means, if there is one; `ranked`: in a table that shows the best value of a column in bold."""
+    """The meaning of the mark, if there is one; `ranked`: in a table with the best value of each column in bold."""
     if any(metric in curve.trained_on for curve in curves for metric in metrics):
         return [f"{TRAINED_NOTE}{'; bold is the best of the others' if ranked else ''}."]
     return []
 
 
 def _noise_notes(curves: Sequence[Curve], infos: Sequence[MetricInfo]) -> list[str]:
-    """Which points are left out because they are too good to be told apart."""
+    """Notes on points that are left out because they are too good to be distinguished."""
     notes = []
     for info in infos:
         if info.noise is None:
@@ -318,7 +318,7 @@ def _count_in_noise(curve: Curve, metric: str) -> int:
 
 
 def _refusal_notes(refusals: Sequence[tuple[str, str, str]]) -> list[str]:
-    """One note for all cells left out for one reason."""
+    """One note for all cells that are empty for the same reason."""
     by_reason: dict[str, dict[str, list[str]]] = {}
     for codec, metric, reason in refusals:
         by_reason.setdefault(reason, {}).setdefault(metric, []).append(codec)

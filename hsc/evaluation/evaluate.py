@@ -1,4 +1,4 @@
-"""`hsc evaluate`: a codec and its anchors measured on the same faces, with real files and judges that trained none."""
+"""`hsc evaluate`: a codec and anchors measured on the same faces, with real files and judges not used in training."""
 
 import os
 import platform
@@ -55,21 +55,22 @@ def evaluate(
     people: bool = False,
     device: str | torch.device = "auto",
 ) -> Path:
-    """Measure every layer of a codec at every quality, and anchors at theirs, on aligned faces at the size they have.
+    """Measure every layer of a codec at every quality, and anchors at theirs, on aligned faces at their own size.
 
     Writes per_image.csv and .parquet (one row per image, codec, layer and quality), results.json (means, confidence
-    intervals), layer_gains.csv (what each layer changes, with paired intervals), journal.jsonl and, under files/, every
+    intervals), layer_gains.csv (what each layer gains, with paired intervals), journal.jsonl and, under files/, every
     file of the codec; returns the path of results.json. An evaluation that was interrupted resumes where it stopped
     when called again with the same arguments.
 
     codec: a codec, anything `hsc.load` takes, or None for anchors alone. data: folder or zip of faces of one size.
     split: which of them (see `hsc.data.splits`), by default those the codec was validated on; all of these form the
     gallery of the identity metrics, and the first `limit` are coded. qualities: of the codec; all by default.
-    at_bytes, at_bpp: sizes of an image's file that anchors are fitted to, beside their ladders of qualities.
-    pictures: of how many faces to keep pictures for the comparison's page, under faces/. people: each folder of
+    at_bytes, at_bpp: file sizes that anchors are also coded at, in addition to their ladders of qualities.
+    pictures: number of faces whose pictures are kept for the comparison's page, under faces/. people: each folder of
     the data holds one person's photographs, so that recognisers also verify and identify people. device: where codec
-    and judges run; a codec that is given loaded stays where it is, and the judges go there. Judges and anchors this
-    machine lacks are reported on standard error and left out. Memory follows from the pictures' size, not their number.
+    and judges run; a codec that is already loaded stays on its device, and the judges run there too. Judges and anchors
+    that are not available are reported on standard error and left out. Memory depends on the pictures' size, not on
+    their number.
     """
     out = Path(out)
     loaded = hsc.load(codec, device) if isinstance(codec, str | Path) else codec
@@ -128,7 +129,7 @@ def evaluate(
 
 
 def _announce(measuring: Measuring, subjects: Sequence[Subject]) -> None:
-    """A line on standard error: what is going to be measured, and about how long that takes."""
+    """Print on standard error what will be measured, and about how long it takes."""
     if not (seconds := measuring.expected_seconds(subjects)):
         return
     ladders = []
@@ -142,7 +143,7 @@ def _announce(measuring: Measuring, subjects: Sequence[Subject]) -> None:
 
 
 def _reached(subjects: Sequence[Subject], rows: Sequence[Row]) -> tuple[list[Subject], list[Row]]:
-    """What is left without the sizes that a codec kept to for no image; says where it failed for some."""
+    """Drop the target sizes that a codec missed for all images; print those that it missed for some."""
     asked = [row for row in rows if row.target_bytes is not None]
     images = Counter((row.codec, row.point) for row in asked)
     over = Counter((row.codec, row.point) for row in asked if row.bytes > row.point)
@@ -166,17 +167,17 @@ def _reached(subjects: Sequence[Subject], rows: Sequence[Row]) -> tuple[list[Sub
 
 
 def _trained_with(reported: Sequence[tuple[str, Judge]], card: Mapping[str, Any]) -> list[str]:
-    """The metrics of the judges that trained a codec, as its card says, and of every judge that shares a backbone with
-    one of them.
+    """The metrics of the judges that trained a codec, according to its card, and of every judge that shares a backbone
+    with one of them.
 
-    reported: every metric, with the judge that told it.
+    reported: every metric, with its judge.
     """
     judges, families = card.get("judges", ()), families_in(card)
     return [metric for metric, judge in reported if judge.name in judges or judge.family in families]
 
 
 def _answers(judge: Callable[[Tensor], Tensor], faces: Faces, first: Tensor) -> Tensor:
-    """What a judge says of all originals, which have the size and the device of the `first` one."""
+    """A judge's outputs for all originals, which have the size and the device of the `first` one."""
     batches, answers = batches_of(faces.names, first.shape[-1]), []
     with torch.no_grad(), progress(len(batches), "measuring originals") as advance:
         for batch in batches:
@@ -186,7 +187,7 @@ def _answers(judge: Callable[[Tensor], Tensor], faces: Faces, first: Tensor) -> 
 
 
 def _add_set_distances(curves: Sequence[Curve], subjects: Sequence[Subject], measuring: Measuring) -> None:
-    """Add what cannot be averaged from single images to every curve."""
+    """Add the metrics of sets, which are not averages over images, to every curve."""
     layers = [(subject, layer) for subject in subjects for layer in subject.layers]
     for curve, (subject, layer) in zip(curves, layers, strict=True):
         points = measuring.set_distances(subject, layer)
@@ -194,7 +195,7 @@ def _add_set_distances(curves: Sequence[Curve], subjects: Sequence[Subject], mea
 
 
 def _about(measuring: Measuring, subjects: Sequence[Subject], split: Spec | None) -> dict[str, Any]:
-    """How it was measured, for whoever wants to do it again."""
+    """How the results were measured, for reproducing them."""
     faces, distances = measuring.faces, measuring.distances
     return {
         "data": readable(faces.path.name),

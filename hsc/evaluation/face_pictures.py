@@ -1,8 +1,8 @@
-"""Pictures of a few faces for the comparison's page: what every codec makes of them at every quality and layer.
+"""Pictures of a few faces for the comparison's page, decoded by every codec at every quality and layer.
 
-They are kept as an evaluation decodes them. `faces/faces.json` names the pictures beside it and says of each how many
-bytes it took, what the judges think of it and where its landmarks are, as fractions of the picture's side, so that
-pictures may be shown at any size. A page shows those of any number of evaluations, face by face.
+They are kept during an evaluation. `faces/faces.json` lists the pictures beside it with their bytes, the judges' values
+and their landmarks, as fractions of the picture's side, so that pictures can be shown at any size. A page shows the
+pictures of any number of evaluations, face by face.
 """
 
 import base64
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from hsc.judges import Judge
 
 INDEX = "faces.json"
-LARGEST = 256  # pixels a side; larger pictures are shown reduced
+LARGEST = 256  # pixels per side; larger pictures are shown reduced
 WEBP_QUALITY = 95
 
 
 class FacePictures:
-    """The pictures of some faces in a folder. A picture's file is named after all that it depends on: `place`, which
-    says so of a layer at a point, and the face."""
+    """The pictures of some faces in a folder. A picture's file is named after everything it depends on: the face and
+    `place`, which identifies a layer at a point."""
 
     def __init__(self, folder: Path, names: Sequence[str], originals: str) -> None:
         """`originals`: the place of the originals."""
@@ -42,11 +42,11 @@ class FacePictures:
         self.originals = originals
 
     def has(self, place: str, names: Sequence[str]) -> bool:
-        """Whether the pictures of one layer at one point are there, for those of these faces that are kept."""
+        """Whether the pictures of one layer at one point exist, for those of these faces that are kept."""
         return all(self._path(place, name).is_file() for name in names if name in self.names)
 
     def keep(self, place: str, names: Sequence[str], images: "Tensor") -> None:
-        """Write those of the pictures [N, 3, H, W] in [-1, 1] that are to be kept."""
+        """Write the pictures, of [N, 3, H, W] in [-1, 1], whose faces are kept."""
         for name, image in zip(names, images, strict=True):
             if name in self.names:
                 save = partial(_shown(image).save, format="WEBP", quality=WEBP_QUALITY, method=6)
@@ -59,10 +59,10 @@ class FacePictures:
         landmarker: "Judge | None",
         device: "torch.device",
     ) -> None:
-        """Write faces.json, where it does not say the same already.
+        """Write faces.json, unless it is up to date.
 
-        kept: rows with the places of their pictures, in the order they are listed. trained_on: metrics that the layered
-        codec was trained with.
+        kept: rows with the places of their pictures, in the order of the list. trained_on: metrics that the layered
+        codec was trained on.
         """
         parts = [[place, row.image] for place, row in kept], list(trained_on), landmarker and landmarker.name
         key = json_hash(parts)
@@ -93,7 +93,7 @@ class FacePictures:
 
 
 def _landmarks(path: Path, landmarker: "Judge | None", device: "torch.device") -> list[list[float]]:
-    """Points (x, y) of a picture as fractions of its side; none without a landmarker, or where it finds none."""
+    """Points (x, y) of a picture as fractions of its side; empty without a landmarker, or if it finds none."""
     if landmarker is None:
         return []
     import torch
@@ -116,9 +116,9 @@ def _shown(image: "Tensor") -> Image.Image:
 
 
 def read_face_pictures(folder: Path) -> dict[str, Any] | None:
-    """What an evaluation's `faces/faces.json` says, its pictures as data URIs; None if there is none.
+    """The content of an evaluation's `faces/faces.json`, with pictures as data URIs; None if there is no such file.
 
-    Raises HscError when it is damaged.
+    Raises HscError if it is damaged.
     """
     path = folder / "faces" / INDEX
     if not path.is_file():
@@ -144,11 +144,11 @@ def read_face_pictures(folder: Path) -> dict[str, Any] | None:
 def faces_data(
     evaluations: Sequence[Mapping[str, Any]], beside: str, described: Mapping[str, MetricInfo] | None = None
 ) -> dict[str, Any] | None:
-    """What faces.js draws from; None if there are no faces.
+    """The data that faces.js draws; None if there are no faces.
 
-    Codecs of one name and with the same pictures are one; others of one name are told apart by their folder. Shown
-    first are the first codec that has layers and, next to it, another such one, else `beside`. described: metrics that
-    hsc does not know by name.
+    Codecs with the same name and the same pictures are merged; others with the same name get their folder added. The
+    page initially shows the first layered codec and, next to it, another one, else `beside`. described: metrics that
+    are not built into hsc.
     """
     pictures: dict[str, int] = {}
     codecs: dict[str, dict[str, Any]] = {}
@@ -190,7 +190,7 @@ def faces_data(
 def _own_name(
     codec: str, shots: Sequence[Sequence[Any]], evaluation: Mapping[str, Any], evaluations: Sequence[Mapping[str, Any]]
 ) -> str:
-    """With the evaluation's folder where another evaluation has other pictures under the same name."""
+    """The codec's name, with the evaluation's folder if another evaluation has other pictures under the same name."""
     digests = {
         _digest([face["shots"].get(codec, []) for face in other["faces"]])
         for other in evaluations
@@ -204,7 +204,7 @@ def _digest(shots: Sequence[Sequence[Mapping[str, Any]]]) -> str:
 
 
 def _place(picture: str, pictures: dict[str, int]) -> int:
-    """Where a picture stands among all, which then holds it."""
+    """Index of a picture in `pictures`, to which it is added if it is new."""
     return pictures.setdefault(picture, len(pictures))
 
 
@@ -226,7 +226,7 @@ def _measured(path: Path, kept: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shot(path: Path, kept: Mapping[str, Any]) -> dict[str, Any]:
-    # Its last part alone: a list of faces that somebody sent must not reach for other files.
+    # The last part of the path alone: a faces.json from an untrusted source must not read other files.
     picture = base64.b64encode((path.parent / Path(kept["picture"]).name).read_bytes()).decode()
     landmarks = [[float(x), float(y)] for x, y in kept["landmarks"]]
     return {"picture": f"data:image/webp;base64,{picture}", "landmarks": landmarks}

@@ -21,8 +21,8 @@ _SETTINGS = {
     "grid.alpha": 0.3,
     "grid.linewidth": 0.5,
     "legend.fontsize": 8,
-    "svg.fonttype": "none",  # text stays text: searchable, and editable in a drawing program
-    "svg.hashsalt": "hsc",  # the same curves make the same file
+    "svg.fonttype": "none",  # text is kept as text: searchable, and editable in a drawing program
+    "svg.hashsalt": "hsc",  # the same curves give the same file
     **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
 }
 
@@ -35,10 +35,10 @@ def write_figure(chart: Chart, panel: Panel, view: str, stem: Path) -> None:
 
 
 def draw(chart: Chart, panel: Panel, view: str) -> "Figure":
-    """The lines of a panel over the rate (logarithmic), with bands of confidence where they are known; line N is called
-    curve-N in the SVG."""
+    """The lines of a panel over the rate (logarithmic), with confidence bands if available; line N has the id curve-N
+    in the SVG."""
     with _matplotlib().rc_context(_SETTINGS):
-        from matplotlib.figure import Figure  # pyplot's global list of figures would keep every one alive
+        from matplotlib.figure import Figure  # pyplot's global list would keep every figure alive
 
         figure = Figure(figsize=(6.3, 4.2), layout="constrained")
         axes: Any = figure.add_subplot()
@@ -51,7 +51,7 @@ def draw(chart: Chart, panel: Panel, view: str) -> "Figure":
         if chart.pixels is None:
             axes.spines["top"].set_visible(False)
         else:
-            bits = chart.pixels / 8  # per bit per pixel
+            bits = chart.pixels / 8  # bytes per bpp
             top = axes.secondary_xaxis("top", functions=(lambda rate: rate * bits, lambda size: size / bits))
             top.set_xlabel("Bytes per face")
             _label_decades(top.xaxis)
@@ -71,7 +71,7 @@ def svg(figure: "Figure") -> str:
 
 
 def png(figure: "Figure") -> bytes:
-    """The figure as a PNG of 300 dots an inch."""
+    """The figure as a PNG at 300 dpi."""
     buffer = io.BytesIO()
     with _matplotlib().rc_context(_SETTINGS):
         figure.savefig(buffer, format="png", dpi=300, metadata={"Software": "hsc"})
@@ -80,7 +80,7 @@ def png(figure: "Figure") -> bytes:
 
 def _draw_line(axes, identity: str, name: str, style: Style, line: Line) -> None:
     x, y = line.x, line.y
-    if line.front is not None:  # a sweep: every point faintly, the line through those on the Pareto front
+    if line.front is not None:  # a sweep: faint points, and a line through those on the Pareto front
         axes.scatter(x, y, color=style.colour, marker=style.marker, s=14, alpha=0.35, linewidths=0)
         x, y = x[line.front], y[line.front]
     elif line.low is not None and line.high is not None:

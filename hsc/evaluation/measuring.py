@@ -1,4 +1,4 @@
-"""The loop of an evaluation: code a batch, decode it, let the judges look, write it down."""
+"""The loop of an evaluation: code a batch, decode it, apply the judges, record the results."""
 
 import time
 from collections import defaultdict
@@ -22,7 +22,7 @@ from hsc.progress import Advance
 
 @dataclass(frozen=True)
 class Batch:
-    """Consecutive images. `places`: where each stands in the gallery of all originals."""
+    """Consecutive images. `places`: the index of each in the gallery of all originals."""
 
     names: list[str]
     places: list[int]
@@ -32,8 +32,8 @@ class Batch:
 class Measuring:
     """Everything the measurements of one evaluation share.
 
-    batches: the images that are coded, the first of `faces`; all of `faces` form the gallery. pictures: those that
-    are kept of some faces. device: where the judges are.
+    batches: the images that are coded, the first of `faces`; all of `faces` form the gallery. pictures: those kept
+    of some faces. device: where the judges run.
     """
 
     faces: Faces
@@ -45,9 +45,9 @@ class Measuring:
     device: torch.device
 
     def rows(self, subjects: Sequence[Subject], advance: Advance) -> list[Row]:
-        """All rows by codec, point, layer and image, each in its order; what the journal holds is not redone.
+        """All rows, ordered by codec, point, layer and image; rows in the journal are not measured again.
 
-        A batch goes through all codecs, so judges look at its originals once.
+        A batch is coded by all codecs before the next, so judges process its originals once.
         """
         measured: dict[tuple[str, int], list[Row]] = defaultdict(list)
         for batch in self.batches:
@@ -71,16 +71,16 @@ class Measuring:
         ]
 
     def expected_seconds(self, subjects: Sequence[Subject]) -> float:
-        """How long `rows` will take, from what one image takes at the middle point of each codec; 0 where all is there.
+        """How long `rows` will take, estimated from one image at the middle point of each codec; 0 if all rows exist.
 
-        Batches are quicker, and so are anchors whose files are cached: it is rather too much than too little.
+        Batches and anchors with cached files are faster, so this is an overestimate.
         """
         left = {subject.name: self._images_left(subject) for subject in subjects}
         if not any(left.values()):
             return 0.0
         probe = Batch(self.batches[0].names[:1], self.batches[0].places[:1])
         image, total = self.load(probe.names), 0.0
-        self._seconds_of_judges(probe, image, image)  # what is loaded with the first picture is no part of the others
+        self._seconds_of_judges(probe, image, image)  # loading happens with the first picture only
         for subject in subjects:
             if left[subject.name]:
                 started = time.perf_counter()
@@ -91,7 +91,7 @@ class Measuring:
         return total
 
     def _images_left(self, subject: Subject) -> int:
-        """How often an image is still to be coded, over all points."""
+        """How many times images are still to be coded, over all points."""
         return sum(
             len(batch.names)
             for batch in self.batches
@@ -108,11 +108,11 @@ class Measuring:
         return time.perf_counter() - started
 
     def load(self, names: Sequence[str]) -> Tensor:
-        """Images [N, 3, H, W] where the judges are."""
+        """Images [N, 3, H, W] on the judges' device."""
         return load(self.faces, names).to(self.device)
 
     def set_distances(self, subject: Subject, layer: str) -> list[dict[str, float]]:
-        """Distances to the originals as a set at every point, after `rows`."""
+        """Set distances to the originals at every point, after `rows`."""
         originals, key = self._originals(), self._key(subject)
         return [
             self.distances.between(originals, [_place(key, layer, point, batch) for batch in self.batches])
@@ -120,7 +120,7 @@ class Measuring:
         ]
 
     def write_pictures(self, subjects: Sequence[Subject], rows: Sequence[Row], trained_on: Sequence[str]) -> None:
-        """The list of the kept pictures with what was measured of each, after `rows`."""
+        """Write the list of the kept pictures with the measurements of each, after `rows`."""
         names = self.pictures.names
         if not self.pictures.has(self.pictures.originals, names):
             self.pictures.keep(self.pictures.originals, names, self.load(names))
@@ -167,7 +167,7 @@ class Measuring:
         return rows
 
     def _originals(self) -> list[tuple[str, list[str]]]:
-        """Where the features of the originals are kept, batch by batch; they are computed where they are missing."""
+        """The kept features of the originals, batch by batch; missing ones are computed."""
         parts = []
         for batch in self.batches:
             place = _place(self.faces.content_key[:16], "originals", 0, batch)
@@ -177,13 +177,13 @@ class Measuring:
         return parts
 
     def _key(self, subject: Subject) -> str:
-        """Covers everything a row depends on."""
+        """A key that covers everything a row depends on."""
         columns = [column for measure in self.measures for column in measure.columns]
         return json_hash([subject.identity, columns, self.faces.content_key])[:16]
 
 
 def batches_of(names: Sequence[str], side: int) -> list[Batch]:
-    """Names of pictures of `side` × `side` pixels in order, cut into batches."""
+    """Names of pictures of `side` × `side` pixels, in order, split into batches."""
     count = pictures_at_once(side)
     return [
         Batch(list(names[start : start + count]), list(range(start, min(start + count, len(names)))))
@@ -192,7 +192,7 @@ def batches_of(names: Sequence[str], side: int) -> list[Batch]:
 
 
 def load(faces: Faces, names: Sequence[str]) -> Tensor:
-    """Images [N, 3, H, W]. Raises HscError when they differ in size."""
+    """Images [N, 3, H, W]. Raises HscError if they differ in size."""
     images = [to_tensor(faces.load(name)) for name in names]
     odd = next((name for name, image in zip(names, images, strict=True) if image.shape != images[0].shape), None)
     if odd is not None:
@@ -201,5 +201,5 @@ def load(faces: Faces, names: Sequence[str]) -> Tensor:
 
 
 def _place(key: str, layer: str, point: int, batch: Batch) -> str:
-    """Names a batch's features; its last place too, as a larger `limit` may fill the last batch up."""
+    """Name of a batch's features; it includes the last index, since a larger `limit` may complete the last batch."""
     return f"{key}/{layer}-{point}-{batch.places[0]}-{batch.places[-1]}"

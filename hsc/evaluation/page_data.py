@@ -1,4 +1,4 @@
-"""What the pages' scripts draw from and save: charts, bars and tables as JSON has them."""
+"""Data that the pages' scripts draw and save: charts, bars and tables as JSON values."""
 
 import re
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ LAYER_COLOURS = ("#0072B2", "#009E73", "#D55E00", "#8C6BB1")
 
 
 def chart_data(chart: Chart) -> dict[str, Any]:
-    """For chart.js, which says what is in it. Texts are in one piece per line, so that the page can leave out those
-    that its reader has hidden."""
+    """Data for chart.js, which documents its fields. Texts are split into one piece per line of the chart, so that the
+    page can leave out lines that are hidden."""
     return {
         "views": dict(chart.views),
         "pixels": chart.pixels,
@@ -23,7 +23,7 @@ def chart_data(chart: Chart) -> dict[str, Any]:
 
 
 def bars_data(table: Table) -> dict[str, Any]:
-    """A bar for each row of a table as `layer_table` gives it, for bars.js, which says what is in it."""
+    """One bar for each row of a table from `layer_table`, for bars.js, which documents the fields."""
     layers = table.header[1 : table.header.index("whole file")]
     colours = [LAYER_COLOURS[place % len(LAYER_COLOURS)] for place in range(len(layers))]
     names = [row[0].text for row in table.rows]
@@ -38,14 +38,14 @@ def bars_data(table: Table) -> dict[str, Any]:
 
 
 def table_data(tables: Mapping[str, Table]) -> dict[str, dict[str, str]]:
-    """What the page saves of each table, by the key it has there."""
+    """The texts that the page saves for each table, by the table's key in the page."""
     return {
         key: {"name": file_name(table.name), "csv": table.csv(), "tex": table.latex()} for key, table in tables.items()
     }
 
 
 def file_name(name: str) -> str:
-    """A name as part of a file's."""
+    """The name with characters that are safe in a file name."""
     return re.sub(r"[^\w.@-]", "-", name)
 
 

@@ -1,4 +1,4 @@
-"""Charts and stacked bars as pgfplots' `tikzpicture`, for papers in LaTeX."""
+"""Charts and stacked bars as pgfplots `tikzpicture`s, for papers in LaTeX."""
 
 from collections.abc import Sequence
 
@@ -16,8 +16,8 @@ _LINES = {"dotted": "densely dotted", "dashed": "densely dashed"}
 
 
 def chart_pieces(chart: Chart, panel: Panel, view: str, logarithmic: bool) -> list[str]:
-    """The beginning of the picture, one piece per line of the chart (empty for one that is not there) with intervals
-    as error bars, and the end."""
+    """The beginning of the picture, one piece per line of the chart (empty if it is None) with intervals as error
+    bars, and the end."""
     options = [
         "width=\\linewidth",
         "height=.66\\linewidth",
@@ -34,7 +34,7 @@ def chart_pieces(chart: Chart, panel: Panel, view: str, logarithmic: bool) -> li
 
 
 def stacked_bars(names: Sequence[str], layers: Sequence[str], colours: Sequence[str], sizes: Sequence[list]) -> str:
-    """A bar for each name, of one part for each layer; `sizes`: bytes of the layers for each name."""
+    """One bar per name, stacked from one part per layer; `sizes`: bytes of the layers for each name."""
     labels = ",".join(f"{{{latex_text(name)}}}" for name in names)
     options = [
         "xbar stacked",
@@ -78,6 +78,6 @@ def _head(options: Sequence[str]) -> str:
 
 
 def _colour(colour: str) -> str:
-    """Of a colour such as #0072B2."""
+    """The colour, such as #0072B2, in xcolor's notation."""
     red, green, blue = bytes.fromhex(colour[1:])
     return f"{{rgb,255:red,{red};green,{green};blue,{blue}}}"

@@ -1,4 +1,4 @@
-"""The comparison as one self-contained HTML page that requests nothing from anywhere: it works as a mail attachment."""
+"""The comparison as one self-contained HTML page that loads nothing from elsewhere: it works as a mail attachment."""
 
 import html
 import json
@@ -15,7 +15,7 @@ from hsc.evaluation.page_data import LAYER_COLOURS, bars_data, chart_data, table
 from hsc.evaluation.results import COUNTS, Curve
 from hsc.evaluation.table import Table
 
-# What something is saved as, by the ending of the file.
+# Formats that something can be saved in, by file extension.
 PICTURES = {"svg": "SVG", "png": "PNG"}
 BARS = PICTURES | {"tex": "pgfplots"}
 TABLES = {"csv": "CSV", "tex": "LaTeX"}
@@ -24,9 +24,9 @@ SCRIPTS = ("view.js", "save.js", "drawing.js", "chart.js", "tables.js")  # of al
 
 @dataclass(frozen=True)
 class View:
-    """What the page shows where rates count one thing.
+    """The content of the page for one way of counting bytes.
 
-    count: a key of `COUNTS`. changes, headline, tables: what stands above and below the curves.
+    count: a key of `COUNTS`. changes, headline, tables: tables above and below the curves.
     """
 
     count: str
@@ -54,9 +54,8 @@ def build_page(
 ) -> str:
     """The page's HTML.
 
-    views: of the same curves; the first is shown until another is chosen. chart: of these curves. layers: the bytes of
-    each layer of each codec, as `layer_table` gives them. faces: as `faces_data` gives them. runs: what result files
-    say about how they were made.
+    views: of the same curves; the first is shown initially. chart: of these curves. layers: the bytes of each layer of
+    each codec, from `layer_table`. faces: from `faces_data`. runs: how the results were measured, from result files.
     """
     parts = {
         "TITLE": "Rate–distortion comparison",
@@ -86,11 +85,11 @@ def build_page(
 
 
 def fill_page(parts: Mapping[str, str], data: Mapping[str, Any], script: str) -> str:
-    """A page in the common style. parts: TITLE, LEAD, WARNINGS, CONTROLS and SECTIONS, as HTML. data: what its script
-    draws from."""
+    """A page in the common style. parts: TITLE, LEAD, WARNINGS, CONTROLS and SECTIONS, as HTML. data: for its
+    script."""
     titles = re.findall(r'<h2 id="([\w-]+)">(.*?)</h2>', parts["SECTIONS"])
     links = "".join(f'<a href="#{name}">{title}</a>' for name, title in titles)
-    # Nothing in it can end or open a script element.
+    # Escaped, so that nothing in it can end or open a script element.
     content = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     common = {
         "CONTENTS": links,
@@ -102,8 +101,8 @@ def fill_page(parts: Mapping[str, str], data: Mapping[str, Any], script: str) ->
 
 
 def chart_part(name: str, chart: Chart, of: str, across: str) -> str:
-    """A chart with its controls. name: its key in the page's data. of: what its lines are, in the plural. across: what
-    its horizontal axis shows, in a word."""
+    """A chart with its controls. name: its key in the page's data. of: what its lines are, in the plural. across: the
+    quantity on its horizontal axis, in one word."""
     first = chart.first
     options = "".join(
         f'<option value="{html.escape(panel.name)}"{" selected" if place == first else ""}>{html.escape(panel.title)}'
@@ -122,8 +121,8 @@ def chart_part(name: str, chart: Chart, of: str, across: str) -> str:
 
 
 def figure_part(key: str, kinds: Mapping[str, str]) -> str:
-    """A figure without choices, which a script draws from what the page's data hold under `key`; `kinds`: what it is
-    saved as."""
+    """A figure without controls, which a script draws from the page's data under `key`; `kinds`: formats it can be
+    saved in."""
     return f'<div data-figure="{html.escape(key)}"><figure class="drawn scroll"></figure>{_saving(kinds)}</div>'
 
 
@@ -148,7 +147,7 @@ def table_part(key: str, table: Table) -> str:
 
 
 def breakable(text: str) -> str:
-    """Text as HTML whose long names, such as stages.joint.learning_rate, may be broken between their parts."""
+    """Text as HTML in which long names, such as stages.joint.learning_rate, may be wrapped between their parts."""
     return re.sub(r"(?<=[^\W\d])([./_:-]+)(?=[^\W\d])", r"\1<wbr>", html.escape(text))
 
 
@@ -184,7 +183,7 @@ def _count_choice(views: Sequence[View]) -> str:
 
 
 def section(name: str, title: str, content: str) -> str:
-    """A part of the page that its contents link to."""
+    """A section of the page, linked from its table of contents."""
     return f'<section aria-labelledby="{name}"><h2 id="{name}">{title}</h2>\n{content}\n</section>\n'
 
 
@@ -197,13 +196,13 @@ def _chip(name: str, style: Style) -> str:
 
 
 def _layers(table: Table) -> str:
-    """The sizes of the layers as bars, with the table they are of."""
+    """The sizes of the layers as bars, with their table."""
     figure = figure_part(table.name, BARS)
     return f"<h3>{html.escape(table.title)}</h3>{figure}{table_part(table.name, table)}"
 
 
 def _runs(runs: Sequence[Mapping[str, Any]]) -> str:
-    """What was run, with versions."""
+    """A section on how the results were made, with versions."""
     if not runs:
         return ""
     parts = []
@@ -231,7 +230,7 @@ def _switched_tables(views: Sequence[View], which: str, folded: bool = False) ->
 
 
 def _switched(views: Sequence[View], content: Callable[[View], str], element: str = "div") -> str:
-    """What each view has in this place, all but the first hidden."""
+    """The content of each view here, with all but the first hidden."""
     parts = [
         f'<{element} data-count="{view.count}"{" hidden" if view is not views[0] else ""}>{content(view)}</{element}>'
         for view in views

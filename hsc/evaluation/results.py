@@ -1,8 +1,8 @@
-"""Result files: rate–distortion curves in CompressAI's JSON, which its own plot command reads.
+"""Result files: rate–distortion curves in CompressAI's JSON format, which its own plot command reads.
 
 `results.json` is one CompressAI object (`name`, `description`, `results`) for the whole file of the codec evaluated,
-so any tool for that format plots it; its `entries` holds one such object for every codec and layer, with what
-CompressAI's format has no place for (confidence intervals, qualities, which images).
+so any tool for that format plots it; its `entries` holds one such object for every codec and layer, with fields that
+CompressAI's format lacks (confidence intervals, qualities, which images).
 """
 
 import json
@@ -21,17 +21,17 @@ from hsc.files import read_json, write_atomically
 from hsc.metrics import own
 from hsc.metrics.info import MetricInfo, canonical_name, is_quality, metric_info
 
-PLAIN = ("layer", "qualities", "targets", "images", "pixels", "data_key", "generated", "trained_on")  # kept as they are
+PLAIN = ("layer", "qualities", "targets", "images", "pixels", "data_key", "generated", "trained_on")  # stored as is
 COUNTS = {"files": "whole files", "pictures": "coded pictures alone"}  # which bytes rates count
 GENERATED = "generated faces: biased, not comparable"
 
 
 @dataclass
 class Curve:
-    """What one codec (one layer of one codec) does at every quality, means over all images.
+    """Results of one codec (or one layer of it) at every quality, as means over all images.
 
-    values: by name as in the file, [points] each; `bpp` is always there. low, high: bounds of the confidence intervals.
-    images: how many; pixels: of each; data_key: hash of the set they are from, all where known.
+    values: by name as in the file, [points] each; always includes `bpp`. low, high: bounds of the confidence intervals.
+    images: their number; pixels: per image; data_key: hash of their data set; all if known.
     """
 
     name: str
@@ -42,20 +42,20 @@ class Curve:
     codec: str = ""
     layer: str = ""
     qualities: list[int] = field(default_factory=list)
-    targets: list[int] = field(default_factory=list)  # bytes asked for, where sizes were asked for and not qualities
+    targets: list[int] = field(default_factory=list)  # target bytes, if sizes were requested instead of qualities
     images: int | None = None
     pixels: int | None = None
     data_key: str = ""
-    labels: list[str] = field(default_factory=list)  # of each point, where every one is another model (a sweep)
+    labels: list[str] = field(default_factory=list)  # of each point, if every point is a different model (a sweep)
     generated: bool = False
-    trained_on: list[str] = field(default_factory=list)  # metrics the codec was trained with
-    described: dict[str, MetricInfo] = field(default_factory=dict)  # those of judges that hsc does not know
+    trained_on: list[str] = field(default_factory=list)  # metrics the codec was trained on
+    described: dict[str, MetricInfo] = field(default_factory=dict)  # metrics of judges that are not built into hsc
     source: Path | None = None  # the file it was read from
-    images_of: ImageValues | None = None  # what the means are of, where known
+    images_of: ImageValues | None = None  # the per-image values of the means, if known
     count: str = "files"  # what `bpp` counts, a key of `COUNTS`
 
     def point_name(self, place: int) -> str:
-        """What a reader knows the point at `place` by; empty if nothing tells."""
+        """Name of the point with index `place`, for readers; empty if unknown."""
         if place < len(self.labels):
             return self.labels[place]
         if place < len(self.targets):
@@ -72,13 +72,13 @@ class Curve:
         return [name for name in self.values if name in self.described or is_quality(name)]
 
     def measured(self, metric: str) -> np.ndarray:
-        """Places of the points that have the metric, by rising rate."""
+        """Indices of the points that have the metric, by increasing rate."""
         values = self.values.get(metric, np.full(len(self.bpp), np.nan))
         order = np.argsort(self.bpp, kind="stable")
         return order[(np.isfinite(values) & np.isfinite(self.bpp) & (self.bpp > 0))[order]]
 
     def info(self, metric: str) -> MetricInfo:
-        """What is known of a metric. Raises HscError if nothing tells which way is better."""
+        """Description of a metric. Raises HscError if it is unknown whether higher or lower is better."""
         found = self.described.get(metric) or metric_info(metric)
         if found is None:
             raise HscError(f"whether more of {metric} is better is not known")
@@ -86,7 +86,7 @@ class Curve:
 
 
 def counted(curve: Curve, count: str) -> Curve:
-    """The curve with its rate counted so, NaN where its results do not tell coded pictures from headers."""
+    """The curve with its rate counted that way; NaN if its results do not separate coded pictures from headers."""
     if count == curve.count:
         return curve
     assert curve.count == "files", curve.count
@@ -108,7 +108,7 @@ def write_results(path: Path, curves: Sequence[Curve], headline: Curve, about: d
 def read_results(path: str | Path) -> list[Curve]:
     """The curves of a result file of hsc or CompressAI, or of a folder: its results.json, else every JSON file in it.
 
-    Raises HscError when there is none or a file has another format.
+    Raises HscError if there is none or a file has another format.
     """
     path = Path(path)
     if path.is_dir():
@@ -136,7 +136,7 @@ def read_results(path: str | Path) -> list[Curve]:
 
 
 def _images_of(curve: Curve, known: Mapping[tuple[str, str], ImageValues]) -> ImageValues | None:
-    """The single images that the curve's means are of; None if the table beside it has others."""
+    """The per-image values behind the curve's means; None if the table beside the file does not match."""
     images = known.get((curve.codec, curve.layer))
     if images is None or images.points != (curve.targets or curve.qualities):
         return None
@@ -144,14 +144,14 @@ def _images_of(curve: Curve, known: Mapping[tuple[str, str], ImageValues]) -> Im
 
 
 def read_about(path: str | Path) -> dict[str, Any]:
-    """How the results in a file or folder of `hsc evaluate` were measured; nothing of other files."""
+    """How the results in a file or folder of `hsc evaluate` were measured; empty for other files."""
     path = Path(path)
     about = read_json(path / "results.json" if path.is_dir() else path).get("about")
     return about if isinstance(about, dict) else {}
 
 
 def _entry(curve: Curve) -> dict[str, Any]:
-    """CompressAI's three fields first, then ours."""
+    """CompressAI's three fields first, then those of hsc."""
     bounds = {"level": CONFIDENCE, "low": _lists(curve.low), "high": _lists(curve.high)}
     return {
         "name": curve.name,
@@ -165,7 +165,7 @@ def _entry(curve: Curve) -> dict[str, Any]:
 
 
 def _lists(arrays: dict[str, np.ndarray]) -> dict[str, list[float | None]]:
-    """JSON has no NaN and no infinity (the PSNR of equal images): null stands for both."""
+    """Lists for JSON, which has no NaN and no infinity (the PSNR of identical images): both become null."""
     rounded = {name: [float(f"{value:.9g}") for value in array] for name, array in arrays.items()}
     return {name: [value if math.isfinite(value) else None for value in values] for name, values in rounded.items()}
 
@@ -191,6 +191,6 @@ def _curve(entry: dict[str, Any], path: Path) -> Curve:
 
 
 def _arrays(lists: dict[str, list[float | None]]) -> dict[str, np.ndarray]:
-    """Anything else than lists of numbers, such as CompressAI's nested settings, is left out."""
+    """Arrays of the lists of numbers; anything else, such as CompressAI's nested settings, is left out."""
     numeric = {name: values for name, values in lists.items() if isinstance(values, list)}
     return {canonical_name(name): np.array(values, dtype=np.float64) for name, values in numeric.items()}

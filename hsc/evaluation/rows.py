@@ -1,5 +1,5 @@
-"""What an evaluation measures of single images: kept as it goes, so that an interrupted one continues where it stopped,
-written as a table, and read again for intervals of what two curves differ in.
+"""Per-image results of an evaluation: journaled, so that an interrupted evaluation resumes where it stopped, written as
+a table, and read again for confidence intervals of the differences between two curves.
 """
 
 import csv
@@ -16,14 +16,14 @@ from hsc.evaluation.bootstrap import resampled_means
 from hsc.journal import Journal
 from hsc.metrics.info import sort_key
 
-WHOLE = "all"  # the layer of codecs that have none
+WHOLE = "all"  # layer name of codecs without layers
 
 
 @dataclass(frozen=True)
 class Row:
     """One image through one codec at one quality, decoded from one prefix of the file.
 
-    target_bytes: the size the quality was searched for; None if the quality itself was asked for.
+    target_bytes: the size for which the quality was searched; None if the quality itself was requested.
     """
 
     image: str
@@ -31,8 +31,8 @@ class Row:
     layer: str
     quality: int
     bytes: int  # of the whole file
-    slice_bytes: int | None  # of the coded picture alone, where the format tells
-    bits_estimated: float | None  # the entropy model's own, if there is one
+    slice_bytes: int | None  # of the coded picture alone, if the format separates it
+    bits_estimated: float | None  # by the entropy model, if there is one
     encode_seconds: float
     decode_seconds: float
     metrics: dict[str, float]
@@ -40,7 +40,7 @@ class Row:
 
     @property
     def point(self) -> int:
-        """What was asked of the codec: a size or a quality."""
+        """The requested size or quality."""
         return self.quality if self.target_bytes is None else self.target_bytes
 
 
@@ -48,7 +48,7 @@ class RowJournal:
     """The rows that an evaluation has measured.
 
     Each is kept with a key that covers everything its numbers depend on (codec, images, judges), so rows of another
-    model in the same folder are skipped, not mistaken.
+    model in the same folder are ignored.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,7 +56,7 @@ class RowJournal:
         self._rows = dict(_known(self._journal))
 
     def find(self, key: str, codec: str, point: int, images: Iterable[str], layers: Iterable[str]) -> list[Row] | None:
-        """The rows of these images, layer by layer; None when one is missing."""
+        """The rows of these images, layer by layer; None if one is missing."""
         rows = [self._rows.get((key, codec, layer, point, image)) for layer in layers for image in images]
         return None if None in rows else rows  # type: ignore[return-value]
 
@@ -68,8 +68,8 @@ class RowJournal:
 
 @dataclass
 class ImageValues:
-    """What a curve's points are means of. `values` [points, images] by the names the curve has for them, NaN where not
-    known; `names` of the images, sorted."""
+    """Per-image values behind a curve's means. `values`: [points, images] by the curve's metric names, NaN if unknown;
+    `names`: of the images, sorted."""
 
     points: list[int]
     names: list[str]
@@ -83,7 +83,7 @@ class ImageValues:
 
 
 def measured(row: Row, pixels: int) -> dict[str, float | None]:
-    """All numbers of an image, by their names in result files."""
+    """All values of an image, by their names in result files."""
     return {
         "bpp": 8 * row.bytes / pixels,
         "bytes": row.bytes,
@@ -96,7 +96,7 @@ def measured(row: Row, pixels: int) -> dict[str, float | None]:
 
 
 def per_image_table(rows: Sequence[Row], size: tuple[int, int]) -> dict[str, list[Any]]:
-    """A column a name, an entry for every image, codec, layer and point; `size` is (width, height) of all images."""
+    """One column per name, one entry per image, codec, layer and point; `size` is (width, height) of all images."""
     width, height = size
     plain = ("image", "codec", "layer", "quality", "target_bytes", "bytes", "slice_bytes")
     table: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in plain}
@@ -106,10 +106,10 @@ def per_image_table(rows: Sequence[Row], size: tuple[int, int]) -> dict[str, lis
 
 
 def read_images(path: Path, metrics: Collection[str]) -> dict[tuple[str, str], ImageValues]:
-    """What a table of single images says of rates and these metrics, by codec and layer (empty for codecs without);
-    nothing where there is no such file.
+    """Rates and these metrics from a per-image table, by codec and layer (empty for codecs without layers); empty if
+    there is no such file.
 
-    Raises HscError when it is damaged.
+    Raises HscError if it is damaged.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
@@ -126,7 +126,7 @@ def read_images(path: Path, metrics: Collection[str]) -> dict[tuple[str, str], I
 
 
 def _image_values(rows: Sequence[dict[str, str]], metrics: Collection[str]) -> ImageValues:
-    """Of one curve. Raises KeyError when an image is missing at some point."""
+    """The values of one curve. Raises KeyError if an image is missing at some point."""
     by_point: dict[int, dict[str, dict[str, str]]] = {}
     for row in rows:
         by_point.setdefault(int(row["target_bytes"] or row["quality"]), {})[row["image"]] = row

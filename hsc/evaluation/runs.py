@@ -1,7 +1,7 @@
-"""Training runs as curves: what a run's last validation measured of each layer, one point per run.
+"""Training runs as curves: each layer's metrics at a run's last validation, one point per run.
 
-Read are a run folder of `hsc train`, a folder of such runs (a sweep), an offline run of W&B, and a folder of those. The
-points of a sweep are of different models: they are a cloud with a Pareto front, not a ladder of qualities.
+The input is a run folder of `hsc train`, a folder of such runs (a sweep), an offline W&B run, or a folder of those. The
+points of a sweep are different models: they form a cloud with a Pareto front, not a ladder of qualities.
 """
 
 import json
@@ -20,12 +20,12 @@ from hsc.metrics.own import as_in_results, read_own_metrics
 
 FROM_TRAINING = "last validation of a training run"
 UNKNOWN = "metrics that trained the codec are not marked before the run has ended"
-DEPTH = 3  # folders between a sweep's and its runs' own
+DEPTH = 3  # levels of folders between a sweep and its runs
 
 
 class Run(NamedTuple):
-    """A run and its last validation: value by metric by layer, `bpp` among the metrics. card: of its codec; None where
-    there is none. described: metrics of the user's own judges.
+    """A run and its last validation: value by metric by layer, including `bpp`. card: of its codec; None if there is
+    none. described: metrics of the user's own judges.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Run(NamedTuple):
 
 
 def read_runs(folder: Path) -> list[Curve]:
-    """A curve for every layer; none where the folder contains no runs. Raises HscError if no run is far enough."""
+    """One curve per layer; none if the folder contains no runs. Raises HscError if no run has been validated yet."""
     alone, several = _runs_in(folder)
     if not alone and not several:
         return []
@@ -50,7 +50,7 @@ def read_runs(folder: Path) -> list[Curve]:
 
 
 def _runs_in(folder: Path) -> tuple[list[Run], list[Run]]:
-    """(the run that the folder is, the runs that are somewhere in it); one of the two lists is empty."""
+    """(the folder itself if it is a run, the runs inside it otherwise); one of the two lists is empty."""
     if _is_run(folder):
         return [_read_run(folder)], []
     if files := sorted(folder.glob("*.wandb")):
@@ -68,12 +68,12 @@ def _is_run(folder: Path) -> bool:
 
 
 def stages_of(run: Path) -> list[str]:
-    """The stages of a run in their order; none before it has begun."""
+    """The stages of a run in order; empty before it has started."""
     return _names_in(run, "run")
 
 
 def layers_of(run: Path) -> list[str]:
-    """The layers of a run's codec in coding order; none before it has begun."""
+    """The layers of a run's codec in coding order; empty before it has started."""
     return _names_in(run, "model", "layers")
 
 
@@ -88,7 +88,7 @@ def _names_in(run: Path, *keys: str) -> list[str]:
 
 
 def run_config(run: Path) -> dict[str, Any]:
-    """The resolved config that a run was begun with; empty before that, and where it cannot be read."""
+    """The resolved config of a run; empty if it has not started or the config cannot be read."""
     try:
         content = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
@@ -97,7 +97,7 @@ def run_config(run: Path) -> dict[str, Any]:
 
 
 def _read_run(folder: Path) -> Run:
-    """The last finished stage that measured files counts."""
+    """Uses the last finished stage that measured files."""
     for stage in reversed(stages_of(folder)):
         try:
             metrics = json.loads((folder / stage / "done.json").read_text(encoding="utf-8-sig"))["metrics"]
@@ -111,7 +111,7 @@ def _read_run(folder: Path) -> Run:
 
 
 def read_card(run: Path) -> Mapping[str, Any] | None:
-    """The card of a run's codec, which names the judges that trained it; None before there is one."""
+    """The card of a run's codec, which names the judges used in training; None if it does not exist yet."""
     from hsc.checkpoints import weights_file  # here, as torch takes seconds to import
 
     try:
@@ -123,8 +123,8 @@ def read_card(run: Path) -> Mapping[str, Any] | None:
 def metrics_that_trained(
     metrics: Iterable[str], cards: Iterable[Mapping[str, Any]], described: Mapping[str, MetricInfo]
 ) -> list[str]:
-    """Those of the metrics that a judge answers which trained a codec with one of these cards, or one on the same
-    backbone. described: metrics of the user's own judges."""
+    """The metrics whose judge, or another judge with the same backbone, was used to train a codec with one of these
+    cards. described: metrics of the user's own judges."""
     cards = [card for card in cards if card.get("judges")]
     if not cards:
         return []
@@ -149,8 +149,8 @@ def _read_wandb(path: Path) -> Run:
 
 
 def _by_layer(values: Mapping[str, float], own: Mapping[str, MetricInfo] | None = None) -> dict[str, dict[str, float]]:
-    """`val/LAYER/METRIC` sorted by layer; layers without a rate are left out. own: metrics that hsc does not know, by
-    what they are logged as."""
+    """`val/LAYER/METRIC` grouped by layer; layers without a rate are left out. own: metrics not built into hsc, by
+    their logged names."""
     own = own or {}
     layers: dict[str, dict[str, float]] = {}
     for key, value in values.items():

@@ -1,4 +1,4 @@
-"""What is measured with what: faces when no one says which, and the judges and anchors that this machine has."""
+"""Selection of what is measured: the default faces, and the judges and anchors that are available on this machine."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def available(load: Callable[[str], T], names: Sequence[str], missing: type[HscError]) -> list[T]:
-    """What can be loaded; the others' messages go to standard error."""
+    """Load what is available; messages about the rest go to standard error."""
     loaded = []
     for name in names:
         try:
@@ -31,12 +31,12 @@ def available(load: Callable[[str], T], names: Sequence[str], missing: type[HscE
 
 
 def leave_out(name: str, reason: str) -> None:
-    """Say on standard error that something is not measured, and why."""
+    """Print on standard error that something is not measured, and why."""
     print(f"leaving out {name}: {reason}", file=sys.stderr)
 
 
 def load_judges(names: Sequence[str], images: int, device: torch.device) -> tuple[list[Judge], list[Judge]]:
-    """Those of single images, and those of sets, which need many images."""
+    """The judges of single images, and the judges of sets, which need many images."""
     from hsc.judges import NotAvailable, load_judge
     from hsc.metrics.distribution import MINIMUM_IMAGES
 
@@ -56,7 +56,7 @@ def whole_bytes(at_bytes: Sequence[float], at_bpp: Sequence[float], image: Tenso
 
 
 def own_split(codec: Codec | None, model: object, faces: Faces) -> Spec | None:
-    """The images of a data set that the codec was validated on, None for all, with a word on standard error on which.
+    """The images of a data set that the codec was validated on, None for all; prints the choice on standard error.
 
     model: what the codec was loaded from.
     """
@@ -81,7 +81,7 @@ def own_split(codec: Codec | None, model: object, faces: Faces) -> Spec | None:
 
 
 def validation_split(codec: Codec | None, model: object, data: Path) -> Spec | None:
-    """The split of `data` that the codec was validated on; None if nothing tells, or for another data set.
+    """The split of `data` that the codec was validated on; None if it is unknown, or for another data set.
 
     It is read from the codec's card (`data`, `validation`), else from the config of the run folder `model`.
     """
@@ -93,7 +93,7 @@ def validation_split(codec: Codec | None, model: object, data: Path) -> Spec | N
 
 
 def _of_run(folder: Path) -> dict:
-    """`data` and `validation` of a run's last stage; nothing where there is no config, or one of another version."""
+    """`data` and `validation` of a run's last stage; empty if there is no config, or one of another version."""
     config = run_config(folder)
     try:
         data = config["stages"][config["run"][-1]]["data"]

@@ -1,7 +1,7 @@
-"""What a judge says of all images together: Fréchet and kernel distance between decoded images and originals on its
-features, and, where it is known who is who, whether a recogniser still knows people apart.
+"""Metrics of sets of images: Fréchet and kernel distance between the features of decoded images and originals and, if
+identities are known, verification and identification of people by a recogniser.
 
-Both need the features of all images at once, so these are kept in files as the evaluation goes, and an interrupted
+Both need the features of all images at once, so these are written to files during the evaluation, where an interrupted
 evaluation finds them again.
 """
 
@@ -23,13 +23,13 @@ from hsc.metrics.identity import verification_scores
 from hsc.metrics.info import distance_names, result_column
 
 FALSE_ACCEPTS = 0.01  # the rate at which the true accept rate is read
-Part = tuple[str, Sequence[str]]  # of a set of images: where its features are kept, and the images' names
+Part = tuple[str, Sequence[str]]  # of a set of images: the place of its features, and the images' names
 
 
 class SetDistances:
-    """Feature judges at work, and recognisers where it is known who is who.
+    """Feature judges, and recognisers if identities are known.
 
-    answers: how judges are asked about originals, by their names.
+    answers: functions that apply the judges to originals, by judge name.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class SetDistances:
             write_atomically(self._file(judge, place), partial(np.save, arr=features, allow_pickle=False))
 
     def between(self, originals: Sequence[Part], decoded: Sequence[str]) -> dict[str, float]:
-        """What every judge says. `decoded`: the places of the same images' parts, in the same order."""
+        """The metrics of every judge. `decoded`: the places of the same images' parts, in the same order."""
         values: dict[str, float] = {}
         parts = [(place, names) for place, (_, names) in zip(decoded, originals, strict=True)]
         for judge in self.judges:
@@ -61,7 +61,7 @@ class SetDistances:
         return values
 
     def floor(self, originals: Sequence[Part]) -> dict[str, float]:
-        """The distances between two halves of the originals: what is not clearly larger says nothing."""
+        """The distances between two halves of the originals: values that are not clearly larger mean nothing."""
         values: dict[str, float] = {}
         for judge in self.judges:
             if judge.kind == "features":
@@ -92,7 +92,7 @@ class SetDistances:
 
 
 def columns_of(judge: Judge) -> tuple[str, ...]:
-    """What a judge's values of sets are called in result files."""
+    """The names of a judge's set metrics in result files."""
     if judge.kind == "recogniser":
         names = ("auc", "accuracy", "tar", "identified")
         return tuple(result_column(f"verification_{name}", judge.name) for name in names)
@@ -100,9 +100,9 @@ def columns_of(judge: Judge) -> tuple[str, ...]:
 
 
 def people_of(names: Sequence[str]) -> Tensor:
-    """int64 [N], equal for the pictures of one folder: photographs of one person lie in a folder of their own.
+    """int64 [N], equal for pictures in the same folder: each person's photographs are in a folder of their own.
 
-    Raises HscError without two of one person and one of another.
+    Raises HscError unless there are two pictures of one person and one of another.
     """
     folders = [PurePosixPath(name).parent for name in names]
     counts = Counter(folders)

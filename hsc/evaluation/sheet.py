@@ -21,7 +21,7 @@ GAP = 8
 
 
 class Tile(NamedTuple):
-    """One place of the sheet."""
+    """One tile of the sheet."""
 
     caption: str
     image: Tensor  # [3, H, W] in [-1, 1]
@@ -30,8 +30,8 @@ class Tile(NamedTuple):
 def layers_sheet(codec: Codec, faces: Sequence[Tensor], limit: int | None, anchors: Sequence[Anchor]) -> Image.Image:
     """The sheet of some faces, [3, S, S] in [-1, 1] each, one row per face.
 
-    limit: bytes of a file; by default those of the codec's default quality. Anchors get the face at the codec's own
-    size and the most bytes within those of the file; where even their smallest file is larger, that one is shown.
+    limit: bytes of a file; by default those of the codec's default quality. Anchors code the face at the codec's own
+    size, with the most bytes that do not exceed the file's; if even their smallest file is larger, that one is shown.
 
     Raises HscError as `Codec.analyse` and `Codec.encode` do.
     """
@@ -57,7 +57,7 @@ def _row(codec: Codec, face: Tensor, limit: int | None, anchors: Sequence[Anchor
 
 
 def _draw(rows: Sequence[Sequence[Tile]], side: int) -> Image.Image:
-    """Captions over pictures, legible when the sheet is scaled to a page's width."""
+    """Captions above pictures, legible when the sheet is scaled to a page's width."""
     caption = side // 9
     sheet = Image.new("RGB", (len(rows[0]) * (side + GAP) - GAP, len(rows) * (caption + side + GAP) - GAP), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(side // 15)

@@ -1,4 +1,4 @@
-"""What is measured: hsc's layered codec and ordinary codecs, made alike.
+"""The codecs under measurement: hsc's layered codec and ordinary codecs behind one interface.
 
 ```
 images [N, 3, H, W] ──code(points)──▶ for every point and layer: real files ──decode──▶ 8-bit images [N, 3, H, W]
@@ -34,7 +34,7 @@ class Coded:
 
     layer: str
     qualities: list[int]  # at which each was coded
-    images: Tensor  # [N, 3, H, W] in [-1, 1], of 8-bit values: what a viewer of the file sees
+    images: Tensor  # [N, 3, H, W] in [-1, 1], of 8-bit values, as an image viewer shows them
     file_bytes: list[int]
     slice_bytes: Sequence[int | None]
     bits_estimated: Sequence[float | None]
@@ -45,8 +45,8 @@ class Coded:
 class Subject(Protocol):
     """A codec under measurement. `identity` changes whenever its results might.
 
-    points: what it is asked for one after the other: qualities, or sizes in bytes where `by_size`. at_once: how many
-    images are coded side by side.
+    points: the requests, one after the other: qualities, or sizes in bytes if `by_size`. at_once: how many images are
+    coded in parallel.
     """
 
     name: str
@@ -58,22 +58,22 @@ class Subject(Protocol):
     about: str
 
     def code(self, names: Sequence[str], images: Tensor, points: Sequence[int]) -> Iterator[list[Coded]]:
-        """Code and decode [N, 3, H, W] images of 8-bit values at some of the points, one after the other; each time one
-        answer a layer, in coding order, on the device of the images."""
+        """Code and decode [N, 3, H, W] images of 8-bit values at some of the points, one after the other; each yields
+        one result per layer, in coding order, on the device of the images."""
 
 
 class LayeredSubject:
-    """The layered codec. Each prefix is written as a file of its own, measured on the disk, read back and decoded.
+    """The layered codec. Each prefix is written as a separate file, measured on disk, read back and decoded.
 
-    Latents are computed once for all qualities. Times are those of the batch, shared among its images; encoding counts
-    the latents, and is that of the whole file for all its prefixes.
+    Latents are computed once for all qualities. Times are those of the batch, divided by its number of images; encoding
+    time includes the latents, and is that of the whole file for all its prefixes.
     """
 
     by_size = False
     at_once = 1
 
     def __init__(self, codec: Codec, folder: Path, qualities: Sequence[int] | None, probe: Tensor) -> None:
-        """`folder` receives the files; `probe` [1, 3, H, W] is coded to tell this codec from others of its name.
+        """`folder` receives the files; `probe` [1, 3, H, W] is coded to identify this codec.
 
         Raises HscError for a quality that the codec does not have.
         """
@@ -103,7 +103,7 @@ class LayeredSubject:
     def _prefixes(
         self, images: Tensor, latents: Sequence[Tensor], quality: int
     ) -> list[tuple[list[bytes], list[float]]]:
-        """Of each number of layers the files, and the entropy model's ideal bits for each."""
+        """For each number of layers, the files and the entropy model's ideal bits for each."""
         coded = self.codec.encode(latents, quality, sizes=[(images.shape[-1], images.shape[-2])] * len(images))
         return [
             ([file[:end] for file, end in zip(coded.files, ends, strict=True)], coded.bits(depth).tolist())
@@ -140,7 +140,7 @@ class LayeredSubject:
         )
 
     def _behaviour(self, probe: Tensor) -> str:
-        """Hash of what the codec makes of one image: retrained weights under an old name do not go unnoticed."""
+        """Hash of the codec's output for one image, which detects retrained weights under an old name."""
         digest = hashlib.sha256(repr((self.name, self.layers, "payload")).encode())
         latents = self.codec.analyse(probe)
         for quality in self.points:
@@ -151,7 +151,7 @@ class LayeredSubject:
 
 
 class AnchorSubject:
-    """An ordinary codec on its ladder of qualities, images side by side."""
+    """An ordinary codec at its ladder of qualities, coding images in parallel."""
 
     by_size = False
     at_once = os.cpu_count() or 1
@@ -166,11 +166,11 @@ class AnchorSubject:
         self.identity = hashlib.sha256(self.about.encode()).hexdigest()
 
     def code_one(self, image: np.ndarray, point: int) -> tuple[int, AnchorResult]:
-        """One image, uint8 [H, W, 3] → the quality it was coded at, and what came out."""
+        """One image, uint8 [H, W, 3] → the quality it was coded at, and the result."""
         return point, self.anchor.encode_decode(image, point)
 
     def code(self, names: Sequence[str], images: Tensor, points: Sequence[int]) -> Iterator[list[Coded]]:
-        # All points at once: large pictures come one at a time, and one alone keeps one core busy.
+        # All points at once: large pictures come one per batch, and a single one keeps only one core busy.
         pictures = to_uint8(images)
         waiting = [[self.pool.submit(self.code_one, picture, point) for picture in pictures] for point in points]
         for futures in waiting:
@@ -190,9 +190,9 @@ class AnchorSubject:
 
 
 class SizedAnchorSubject(AnchorSubject):
-    """An ordinary codec that spends at most so many bytes on every image, or as few as it can where that is too little.
+    """An ordinary codec that spends at most a given number of bytes on every image, or the fewest it can beyond that.
 
-    A curve of its own beside the ladder's, as its points are of another kind.
+    It has a separate curve, since its points differ in kind from those of the ladder.
     """
 
     by_size = True
@@ -209,7 +209,7 @@ class SizedAnchorSubject(AnchorSubject):
 
 
 def payload_bytes(file: bytes) -> int | None:
-    """What the layers of an .hsc file hold, without header, lengths and checksums; None of other files."""
+    """Payload bytes of the layers of an .hsc file, without header, lengths and checksums; None for other files."""
     try:
         return sum(map(len, read(file).chunks))
     except HscError:
@@ -218,7 +218,7 @@ def payload_bytes(file: bytes) -> int | None:
 
 @contextmanager
 def anchor_pool() -> Iterator[ThreadPoolExecutor]:
-    """Threads around encoder processes: one per core. What waits when the block is left is not begun."""
+    """Threads that run encoder processes: one per core. Pending work is cancelled when the block is left."""
     pool = ThreadPoolExecutor(max_workers=AnchorSubject.at_once, thread_name_prefix="anchor")
     try:
         yield pool
@@ -232,7 +232,7 @@ def _shown(pictures: Iterable[np.ndarray], device: torch.device) -> Tensor:
 
 
 def _file_of(name: str) -> Path:
-    """Where the file of an image goes, s01/01.pgm.hsc for s01/01.pgm; names that would be too long are hashed."""
+    """Path of an image's file, s01/01.pgm.hsc for s01/01.pgm; names that would be too long are hashed."""
     path = Path(f"{name}.hsc")
     if len(os.fsencode(path.name)) > LONGEST_NAME:
         return path.with_name(f"{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}.hsc")

@@ -1,4 +1,4 @@
-"""From rows of single images to curves, means over images with confidence intervals, and to what each layer gains."""
+"""From per-image rows to curves (means over images with confidence intervals) and to the gain of each layer."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -24,9 +24,9 @@ def summarise(
     trained_on: Sequence[str],
     described: Mapping[str, MetricInfo],
 ) -> list[Curve]:
-    """A curve for every codec and layer, in the order of the rows.
+    """One curve per codec and layer, in the order of the rows.
 
-    trained_on: metrics that the layered codec was trained with. described: those that hsc does not know by name.
+    trained_on: metrics that the layered codec was trained on. described: metrics that are not built into hsc.
     """
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
@@ -91,7 +91,7 @@ class LayerGain(NamedTuple):
 
 
 def layer_gains(rows: Sequence[Row]) -> Iterator[LayerGain]:
-    """For every layered codec, quality, layer but the first, and metric; images without the metric are left out."""
+    """Gains by layered codec, quality, layer (except the first) and metric; images without the metric are left out."""
     groups: dict[tuple[str, int], dict[str, dict[str, Row]]] = {}
     for row in rows:
         if row.layer != WHOLE:
@@ -109,5 +109,5 @@ def layer_gains(rows: Sequence[Row]) -> Iterator[LayerGain]:
 
 
 def write_layer_gains(path: Path, rows: Sequence[Row]) -> None:
-    """CSV with a line for each `LayerGain`."""
+    """CSV with one line per `LayerGain`."""
     write_atomically(path, csv_text([LayerGain._fields, *layer_gains(rows)]).encode())

@@ -1,4 +1,4 @@
-"""A table of cells, and its renderings: Markdown, LaTeX, CSV and the terminal's; columns of values in files."""
+"""A table of cells, rendered as Markdown, LaTeX, CSV or for a terminal; columns of values in files."""
 
 import csv
 import io
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 TRAINED_ON = "†"
-_BETWEEN, _EDGES = 3, 2  # columns of a terminal between two of a table, and at both its sides
+_BETWEEN, _EDGES = 3, 2  # terminal columns between two table columns, and at both edges
 _TITLE_LINES = 4
-_PIECES = re.compile(r"[^ ./]+[./]*(?: [↑↓])? *")  # between which a title may be broken
+_PIECES = re.compile(r"[^ ./]+[./]*(?: [↑↓])? *")  # between which a title may be wrapped
 TRAINED_NOTE = f"{TRAINED_ON} The codec was trained on this metric"
 
 
 @dataclass(frozen=True)
 class Column:
-    """higher_is_better: which of its values is best; None where none is."""
+    """higher_is_better: whether its highest or lowest value is best; None if neither."""
 
     title: str
     higher_is_better: bool | None = None
@@ -31,10 +31,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """value: what rows are sorted by, None for what sorts by its text. interval: in brackets behind it, where known.
+    """value: sort key of the row, None to sort by the text. interval: shown in brackets after the text, if known.
 
-    trained_on: the codec was trained on the metric, so that the value carries a mark and is never the best. link: where
-    a click on it leads on a page.
+    trained_on: the codec was trained on the metric, so the value is marked and never the best. link: target of the
+    cell's link on a page.
     """
 
     text: str
@@ -53,10 +53,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as they are shown: columns, rows whose first cell names the codec, and notes below.
+    """Displayed cells: columns, rows whose first cell names the codec, and notes below.
 
-    name: of its files. brackets: a note on the intervals, if there are some. details: longer notes, which a page
-    folds and LaTeX keeps as comments.
+    name: of its files. brackets: a note on the intervals, if there are any. details: longer notes, collapsed on a page
+    and written as comments in LaTeX.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Table:
 
     @cached_property
     def best(self) -> list[str | None]:
-        """What the best cells of each column show; None if there is nothing to choose from."""
+        """The text of the best cells of each column; None if there is nothing to choose from."""
         return [_best(column, [row[place] for row in self.rows]) for place, column in enumerate(self.columns)]
 
     def is_best(self, place: int, cell: Cell) -> bool:
@@ -118,14 +118,14 @@ class Table:
         return csv_text([self.header, *([str(cell) for cell in row] for row in self.rows)])
 
     def filled(self) -> "Table":
-        """Without the columns in which no row has anything."""
+        """The table without its empty columns."""
         kept = [place for place in range(len(self.columns)) if any(row[place].text for row in self.rows)]
         rows = [[row[place] for place in kept] for row in self.rows]
         return replace(self, columns=[self.columns[place] for place in kept], rows=rows)
 
     def rich(self, room: int) -> list["RichTable"]:
-        """For a terminal of `room` columns: without intervals, for which there is no room, and in several tables with
-        the same rows where one is too wide."""
+        """For a terminal of `room` columns: without intervals, for which there is no room, and split into several
+        tables with the same rows if one is too wide."""
         widths = [self._width(place) for place in range(len(self.columns))]
         names = min(widths[0], room // 2)
         parts: list[list[int]] = [[]]
@@ -140,7 +140,7 @@ class Table:
         return [self._rich([names, *(widths[place] for place in part)], [0, *part]) for part in parts]
 
     def _width(self, place: int) -> int:
-        """Of a column on a terminal: cells stay whole, titles take few lines."""
+        """Width of a column on a terminal: cells are not wrapped, titles take few lines."""
         from rich.cells import cell_len
 
         title = self.columns[place].title
@@ -182,7 +182,7 @@ def _best(column: Column, cells: Sequence[Cell]) -> str | None:
 
 
 def _in_lines(title: str, width: int) -> str:
-    """A title broken between its words, and between the parts of a name such as joint.learning_rate."""
+    """A title wrapped between its words, and between the parts of a name such as joint.learning_rate."""
     lines = [""]
     for piece in _PIECES.findall(title):
         if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
@@ -211,12 +211,12 @@ _LATEX = {
 
 
 def latex_text(text: str) -> str:
-    """Text as LaTeX prints it."""
+    """Text escaped for LaTeX."""
     return "".join(_LATEX.get(sign, sign) for sign in text)
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
-    """Fractions have nine digits; what is not known is empty."""
+    """Rows as CSV: floating-point numbers have nine digits; None is empty."""
     text = io.StringIO()
     shown = ([f"{value:.9g}" if isinstance(value, float) else value for value in row] for row in rows)
     csv.writer(text, lineterminator="\n").writerows(shown)
@@ -224,8 +224,8 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
 
 
 def write_columns(path: Path, columns: Mapping[str, Sequence[Any]]) -> list[Path]:
-    """Write columns of values as the CSV file `path` and, where pyarrow is installed, as Parquet beside it, there with
-    their types and fractions in full; returns the files. A column whose values are of several types is text there."""
+    """Write columns of values as the CSV file `path` and, if pyarrow is installed, as Parquet beside it, with types and
+    full precision; returns the files. A column with values of several types becomes text in Parquet."""
     write_atomically(path, csv_text([columns, *zip(*columns.values(), strict=True)]).encode())
     try:
         import pyarrow

@@ -1,7 +1,7 @@
 """The binary file of an offline W&B run, read without a server or an account.
 
-The format is LevelDB's log: blocks of 32 KiB, in them pieces with a header of seven bytes (checksum, length, kind), one
-or more pieces a record; each record is a protobuf message of W&B's. What a killed run left half-written is skipped.
+The format is LevelDB's log: blocks of 32 KiB, which contain pieces with a header of seven bytes (checksum, length,
+kind), one or more pieces per record; each record is a W&B protobuf message. A record truncated by a kill is skipped.
 """
 
 import json
@@ -36,7 +36,7 @@ def last_values(path: Path) -> tuple[str, dict[str, float]]:
 
 
 def read_records(path: Path) -> Iterator[Any]:
-    """The messages of a run's file, `wandb_internal_pb2.Record`. Raises ValueError if it does not begin as one."""
+    """The messages of a run's file, `wandb_internal_pb2.Record`. Raises ValueError if it does not start like one."""
     from wandb.proto import wandb_internal_pb2
 
     kind = wandb_internal_pb2.Record  # type: ignore[attr-defined]  # made at import
@@ -44,7 +44,7 @@ def read_records(path: Path) -> Iterator[Any]:
 
 
 def logged_values(items: Iterable[Any]) -> dict[str, Any]:
-    """By key, the parts of a nested one between slashes."""
+    """Values by key, with the parts of nested keys joined by slashes."""
     return {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in items}
 
 

@@ -1,5 +1,5 @@
-"""What every codec hsc is compared with has in common: timing, the search for a size, and results kept on disk, since
-VVC takes a second per face and anchors never change between evaluations.
+"""Base class of the codecs that hsc is compared with: timing, search for a file size, and a cache of results on disk,
+since VVC takes a second per face and anchors do not change between evaluations.
 """
 
 import hashlib
@@ -28,10 +28,10 @@ class AnchorNotAvailable(HscError):
 class AnchorResult:
     """One image through a codec and back.
 
-    file_bytes: length of the whole file, headers included: what bits per pixel are counted from.
-    slice_bytes: length of the coded picture alone, where the format tells them apart; None elsewhere.
+    file_bytes: length of the whole file, headers included; bits per pixel are computed from it.
+    slice_bytes: length of the coded picture alone, if the format separates it from headers; otherwise None.
     decoded: uint8 [H, W, 3] RGB.
-    encode_seconds, decode_seconds: wall time, process start included.
+    encode_seconds, decode_seconds: wall time, including process start.
     """
 
     file_bytes: int
@@ -47,13 +47,13 @@ class Anchor(ABC):
     ```
     image uint8 [H, W, 3] ──encode(quality)──▶ file (bytes) ──decode──▶ uint8 [H, W, 3]
     ```
-    A subclass sets the four attributes and writes `version`, `encode` and `decode`; the rest is the same for all.
+    A subclass sets the four attributes and implements `version`, `encode` and `decode`; the rest is shared.
     """
 
     name: str
-    scale: range  # every quality the encoder knows, from few to many bytes
-    qualities: tuple[int, ...]  # the ladder evaluations use, from few to many bytes
-    settings: str  # whatever else decides the file: part of the key results are cached by
+    scale: range  # all qualities of the encoder, by increasing file size
+    qualities: tuple[int, ...]  # the ladder used in evaluations, by increasing file size
+    settings: str  # everything else that determines the file; part of the cache key
 
     @abstractmethod
     def version(self) -> str:
@@ -68,13 +68,13 @@ class Anchor(ABC):
         """A file and the (height, width) of its image → uint8 [H, W, 3] RGB."""
 
     def slice_bytes(self, file: bytes) -> int | None:
-        """Bytes of the coded picture alone; None if the format does not tell them apart."""
+        """Bytes of the coded picture alone; None if the format does not separate it from headers."""
         return None
 
     def encode_decode(self, image: np.ndarray, quality: int) -> AnchorResult:
         """Code one image, uint8 [H, W, 3] RGB, at a quality of `scale`, and decode the file.
 
-        Results are kept under the hash of pixels, codec, version, settings and quality, so nothing stale is ever found.
+        Results are cached under a hash of pixels, codec, version, settings and quality, so stale ones are never used.
         """
         if quality not in self.scale:
             first, last = self.scale[0], self.scale[-1]
@@ -94,8 +94,8 @@ class Anchor(ABC):
         return result
 
     def near_bytes(self, image: np.ndarray, target: int) -> tuple[int, AnchorResult]:
-        """The (quality, result) with the most bytes that bisection finds within `target` bytes; the lowest quality
-        where even that needs more."""
+        """The (quality, result) with the most bytes that bisection finds within `target` bytes; the lowest quality if
+        even that exceeds the target."""
         best = self.scale[0], self.encode_decode(image, self.scale[0])
         if best[1].file_bytes > target:
             return best
@@ -110,7 +110,7 @@ class Anchor(ABC):
         return best
 
     def cache_entry(self, image: np.ndarray, quality: int) -> Path:
-        """Where the result for this image and quality is kept."""
+        """Path of the cached result for this image and quality."""
         digest = hashlib.sha256(f"{self.name}\n{self.version()}\n{self.settings}\n{quality}\n{image.shape}\n".encode())
         digest.update(np.ascontiguousarray(image).tobytes())
         name = digest.hexdigest()
@@ -127,7 +127,7 @@ def _pack(result: AnchorResult) -> bytes:
 
 
 def _read(entry: Path) -> AnchorResult | None:
-    """A kept result; None when there is none or it is damaged (it is then made again)."""
+    """A cached result; None if it is missing or damaged (it is then recomputed)."""
     try:
         with zipfile.ZipFile(entry) as archive:
             fields = json.loads(archive.read("result.json"))

@@ -1,7 +1,7 @@
-"""Published learned codecs through CompressAI, where that package and its downloaded weights are at hand.
+"""Published learned codecs via CompressAI, if that package and its weights are installed.
 
-Colour stays RGB. CompressAI defines networks and their strings but no file, so a file here is a minimal one: each
-string behind its length, and the size of the hyperlatents.
+Images are coded in RGB. CompressAI defines networks and byte strings but no file format, so the file here is minimal:
+each string preceded by its length, and the size of the hyperlatents.
 """
 
 import struct
@@ -14,15 +14,15 @@ import numpy as np
 
 from hsc.evaluation.anchors.base import Anchor, AnchorNotAvailable
 
-MULTIPLE = 64  # networks halve the image six times
+MULTIPLE = 64  # the networks halve the resolution six times
 _SHAPE, _LENGTH = struct.Struct(">BB"), struct.Struct(">H")
 
 
 class CompressAIAnchor(Anchor):
-    """A network of `compressai.zoo`, called `name` there, optimised for mean squared error. Runs on the CPU."""
+    """The network `name` of `compressai.zoo`, optimised for mean squared error. Runs on the CPU."""
 
     scale = range(1, 9)
-    qualities = (1, 2, 3, 4)  # the first already takes more bytes of a small face than hsc ever does
+    qualities = (1, 2, 3, 4)  # even the first spends more bytes on a small face than hsc ever does
 
     def __init__(self) -> None:
         self.settings = "mse"

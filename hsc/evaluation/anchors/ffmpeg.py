@@ -1,8 +1,8 @@
-"""Video codecs coding one still picture, through the ffmpeg that imageio-ffmpeg brings.
+"""Video codecs applied to single still pictures, run by the ffmpeg of imageio-ffmpeg.
 
-All three see the same picture: 8-bit RGB → 10-bit YCbCr 4:2:0, BT.709 matrix, limited range, and back, by ffmpeg's
+All three code the same picture: 8-bit RGB → 10-bit YCbCr 4:2:0, BT.709 matrix, limited range, and back, by ffmpeg's
 scaler. Encoders write files, never pipes: libvvenc prints a warning on standard output at small sizes, which
-would land in the stream. One thread a process: images run side by side, and the bytes do not depend on it.
+would land in the stream. One thread per process, since images are coded in parallel; it does not affect the bytes.
 """
 
 import functools
@@ -66,14 +66,14 @@ class VVC(FFmpegAnchor):
 
     name = "vvc"
     scale = range(63, -1, -1)
-    qualities = (63, 60, 57, 55, 52, 47, 42, 37, 32)  # dense where generative codecs work
+    qualities = (63, 60, 57, 55, 52, 47, 42, 37, 32)  # dense at the rates of generative codecs
     encoder, format = "libvvenc", "vvc"
     options = "-preset slower -qp {quality} -g 1 -vvenc-params qpa=0:intraperiod=1"
     count = staticmethod(vvc_slice_bytes)
 
 
 class HEVC(FFmpegAnchor):
-    """H.265 by x265, preset veryslow. `ipratio=1` makes the QP the picture's own, `info=0` drops the encoder's name."""
+    """H.265 by x265, preset veryslow. `ipratio=1` codes the picture at the given QP, `info=0` omits encoder info."""
 
     name = "hevc"
     scale = range(51, -1, -1)
@@ -95,9 +95,9 @@ class AV1(FFmpegAnchor):
 
 
 def _convert(content: bytes, reading: list[str], writing: list[str]) -> bytes:
-    """One picture through ffmpeg, from file to file, with options for input and output.
+    """Run ffmpeg on one picture, from file to file, with options for input and output.
 
-    Raises HscError with ffmpeg's last line when it fails.
+    Raises HscError with ffmpeg's last line of output if it fails.
     """
     with tempfile.TemporaryDirectory(prefix="hsc-anchor-") as folder:
         source, target = Path(folder, "source"), Path(folder, "target")

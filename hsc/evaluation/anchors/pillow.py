@@ -1,4 +1,4 @@
-"""Still-picture formats through Pillow and its plugins, each with the colour conversion its own library prescribes."""
+"""Still-picture formats via Pillow and its plugins, each with the colour conversion of its own library."""
 
 import functools
 import importlib
@@ -15,7 +15,7 @@ from hsc.images import encoded
 
 
 class PillowAnchor(Anchor):
-    """A format Pillow can save. `library` names what codes it (for Pillow's own formats, the feature to ask for)."""
+    """A format Pillow can save. `library` names the coding library (for built-in formats, Pillow's feature name)."""
 
     format: str
     library: str
@@ -45,12 +45,12 @@ class PillowAnchor(Anchor):
 
 
 class PluginAnchor(PillowAnchor):
-    """A format that a plugin package teaches Pillow. `library` is the distribution, `module` what to import."""
+    """A format that a plugin package adds to Pillow. `library` is its distribution, `module` the module to import."""
 
     module: str
 
     def version(self) -> str:
-        """As every anchor is asked for its version first, this is where the plugin is imported."""
+        """Every anchor's version is requested first, so the plugin is imported here."""
         _import_plugin(self.name, self.library, self.module)
         return f"{self.library} {importlib.metadata.version(self.library)}"
 
@@ -92,7 +92,7 @@ class AVIF(PillowAnchor):
 
 
 class JPEG2000(PillowAnchor):
-    """JPEG 2000 by OpenJPEG: a bare codestream, irreversible 9/7 wavelet. Quality is the compression ratio aimed at."""
+    """JPEG 2000 by OpenJPEG: a bare codestream, irreversible 9/7 wavelet. Quality is the target compression ratio."""
 
     name, format, library = "jpeg2000", "JPEG2000", "jpg_2000"
     scale = range(400, 0, -1)
@@ -114,7 +114,7 @@ class JPEGXL(PluginAnchor):
 
 
 class HEIC(PluginAnchor):
-    """H.265 in a HEIC container by libheif and x265, as pillow-heif sets them up: BT.601 full range, 4:2:0, 8 bit."""
+    """H.265 in a HEIC container by libheif and x265, with pillow-heif's settings: BT.601 full range, 4:2:0, 8 bit."""
 
     name, format, library, module = "heic", "HEIF", "pillow-heif", "pillow_heif"
     scale = range(101)

@@ -1,6 +1,6 @@
-"""How many bytes of a file are the coded picture, and how many are headers around it.
+"""Count how many bytes of a file belong to the coded picture and how many to the headers around it.
 
-At 128×128 headers are a large share of a file (83 of 105 bytes for VVC at its coarsest), so both counts are reported.
+At 128×128, headers are a large share of a file (83 of 105 bytes for VVC at its coarsest), so both counts are reported.
 The picture's share counts NAL units or OBUs with their own headers, without start codes and size fields.
 """
 
@@ -13,7 +13,7 @@ def nal_units(stream: bytes) -> list[bytes]:
     """Annex B byte stream (ITU-T H.265, H.266) → its NAL units, header first, without start codes and padding."""
     starts = [match.end() for match in _START_CODE.finditer(stream)]
     ends = [start - 3 for start in starts[1:]] + [len(stream)]
-    # A NAL unit never ends on a zero byte: zeros before the next start code belong to that.
+    # A NAL unit never ends with a zero byte: zeros before the next start code belong to that start code.
     return [stream[start:end].rstrip(b"\x00") for start, end in zip(starts, ends, strict=True)]
 
 
@@ -30,7 +30,7 @@ def hevc_slice_bytes(stream: bytes) -> int:
 def av1_frame_bytes(stream: bytes) -> int:
     """Bytes of the frame headers, tile groups and frames (types 3, 4, 6) of a low-overhead AV1 stream, section 5.3.
 
-    Raises ValueError on an OBU without a size field, which that format requires.
+    Raises ValueError on an OBU without a size field, which this format requires.
     """
     total = position = 0
     while position < len(stream):
@@ -63,7 +63,7 @@ def media_data_bytes(file: bytes) -> int:
 
 
 def _leb128(stream: bytes, position: int) -> tuple[int, int]:
-    """The number that begins at `position`, and the position after it."""
+    """The number that starts at `position`, and the position after it."""
     value = shift = 0
     while True:
         byte = stream[position]

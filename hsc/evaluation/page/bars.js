@@ -1,5 +1,5 @@
 "use strict";
-// Bars of bytes, one piece per layer: figure = {layers: [{name, colour}], rows: [{name, bytes: [of each layer]}]}.
+// Bars of bytes, one piece per layer: figure = {layers: [{name, colour}], rows: [{name, bytes: [one per layer]}]}.
 function drawBars(figure, svg, width) {
   const BAR = { height: 18, step: 26 };
   const text = { fill: "currentColor", "font-size": 12 };

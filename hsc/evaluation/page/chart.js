@@ -2,7 +2,7 @@
 // A chart: lines and their points as an SVG, drawn from chart = {views: {view: title of the horizontal axis}, pixels,
 // curves: [{name, colour, dash, width, marker}], metrics: [{name, axis, trained_on: [number of a curve],
 // points: {view: [[{x, y, low, high, joined, text}] for each curve]}, csv: {view: {head, curves}},
-// pgfplots: {view: {log, linear, curves, end}}}]}, all values as they are shown.
+// pgfplots: {view: {log, linear, curves, end}}}]}, all values in the displayed units.
 function startChart(part, chart, view) {
   const MARKS = [
     "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0Z", "M-3.6 -3.6h7.2v7.2h-7.2Z", "M0 -5L5 0L0 5L-5 0Z",
@@ -11,16 +11,16 @@ function startChart(part, chart, view) {
   const FEWEST_TICKS = 3;
   const HINT = "Point at a marker for its numbers, or put the focus on the chart and use the arrow keys.";
   const BANDS = " Bands are 95 % confidence intervals.";
-  const SAVED_HEIGHT = 460; // of a saved chart above its legend
+  const SAVED_HEIGHT = 460; // of a saved chart, without its legend
   const name = part.dataset.chart;
   const [holder, metric, log, tip] = [".plot", ".metric", ".log", ".tip"].map((one) => part.querySelector(one));
   const count = document.getElementById("count");
   const boxes = [...part.querySelectorAll(".chips input")];
   const several = Object.keys(chart.views).length > 1;
-  let marks = []; // what is drawn: {curve, place, x, y, text} in pixels of the chart
+  let marks = []; // the markers drawn: {curve, place, x, y, text} in pixels of the chart
   let ring = null;
   let current = null;
-  let keyed = false; // whether it was chosen by keys
+  let keyed = false; // whether the current marker was selected with the keyboard
   let mouse = { x: NaN, y: NaN }; // on the screen
 
   const counted = () => (several ? count.value : Object.keys(chart.views)[0]);
@@ -32,7 +32,7 @@ function startChart(part, chart, view) {
       .filter(({ number, points }) => boxes[number].checked && points.length);
   }
 
-  // Numbers of one, two or five times a power of ten, all at equal distances, `wanted` of them or a few more.
+  // Equally spaced ticks whose step is one, two or five times a power of ten: `wanted` of them or a few more.
   function evenTicks(low, high, wanted) {
     for (let parts = Math.max(wanted, FEWEST_TICKS - 1); ; parts += 1) {
       const power = 10 ** Math.floor(Math.log10((high - low) / parts));
@@ -54,7 +54,7 @@ function startChart(part, chart, view) {
     return ticks.length >= FEWEST_TICKS ? ticks : evenTicks(low, high, wanted);
   }
 
-  // Those whose numbers do not touch.
+  // The ticks whose labels do not overlap.
   function spaced(ticks, place) {
     let end = -Infinity;
     return ticks.filter((tick) => {
@@ -67,7 +67,7 @@ function startChart(part, chart, view) {
 
   const plain = (value) => String(Number(value.toPrecision(6)));
 
-  // Numbers with as many decimals each.
+  // Labels with the same number of decimals.
   function alike(ticks) {
     const texts = ticks.map(plain);
     if (texts.some((text) => text.includes("e"))) return texts;
@@ -194,7 +194,7 @@ function startChart(part, chart, view) {
     else leave();
   }
 
-  // Scrolling, too, sends pointer events from a mouse that lies still: they must not take away what keys have shown.
+  // Scrolling also sends pointer events from a resting mouse: they must not hide a marker selected with the keyboard.
   function byHand(handle) {
     return (event) => {
       const still = event.screenX === mouse.x && event.screenY === mouse.y;
@@ -219,7 +219,7 @@ function startChart(part, chart, view) {
     show(own[Math.min(Math.max(current.place + (along || 0), 0), own.length - 1)]);
   }
 
-  // The chart as it is shown, with a legend and a title of the vertical axis.
+  // The displayed chart, with a legend and a title of the vertical axis.
   function drawSaved(svg, width) {
     const series = shownSeries();
     const named = series.map(({ number, curve }) => ({ ...curve, name: `${curve.name}${chosen().trained_on.includes(number) ? "†" : ""}` }));

@@ -1,7 +1,7 @@
 "use strict";
-// What all figures share: SVG elements, drawing again when there is more or less room, and saving for papers.
+// Functions shared by all figures: SVG elements, redrawing when the width changes, and saving for papers.
 const PAPER = { width: 760, ink: "#1a1a1a", scale: 3 };
-const CHARACTER = 7; // the width of one, in pixels, on average and rather too much
+const CHARACTER = 7; // average width in pixels, on the high side
 
 function svgElement(name, attributes, parent, text) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -11,7 +11,7 @@ function svgElement(name, attributes, parent, text) {
   return made;
 }
 
-// Names in rows that fit between `left` and `width`: [[{name, x, …}]], with `room` for what stands beside a name.
+// Names in rows that fit between `left` and `width`: [[{name, x, …}]], with `room` beside each name.
 function inRows(items, left, width, room) {
   const rows = [[]];
   let x = left;
@@ -27,7 +27,7 @@ function inRows(items, left, width, room) {
   return rows;
 }
 
-// `draw(width)` now and whenever the width of the holder changes.
+// Calls `draw(width)` now and whenever the width of the holder changes.
 function drawAtWidth(holder, draw) {
   let drawn = 0;
   new ResizeObserver(() => {
@@ -37,7 +37,7 @@ function drawAtWidth(holder, draw) {
   }).observe(holder);
 }
 
-// Fills `parent` with the SVG that `draw(svg, width)` makes; that returns [width, height].
+// Fills `parent` with the SVG drawn by `draw(svg, width)`, which returns [width, height].
 function drawInto(parent, draw, width, attributes) {
   const svg = svgElement("svg", attributes, parent);
   const [wide, high] = draw(svg, width);
@@ -45,7 +45,7 @@ function drawInto(parent, draw, width, attributes) {
   return svg;
 }
 
-// Saves what `draw(svg, width)` draws as "svg" or "png", on white and in a size for papers.
+// Saves the drawing of `draw(svg, width)` as "svg" or "png", on white and in a size for papers.
 function saveFigure(stem, kind, draw) {
   const look = { xmlns: "http://www.w3.org/2000/svg", color: PAPER.ink, "font-family": "Helvetica, Arial, sans-serif" };
   const svg = drawInto(document.createElement("div"), draw, PAPER.width, look);
@@ -56,7 +56,7 @@ function saveFigure(stem, kind, draw) {
   else savePng(`${stem}.png`, text, width, height, PAPER.scale);
 }
 
-// A figure without choices, figure = {name, pgfplots, …}; `draw(figure, svg, width)` draws it.
+// A figure without controls, figure = {name, pgfplots, …}; `draw(figure, svg, width)` draws it.
 function startFigure(part, figure, draw) {
   const holder = part.querySelector("figure");
   const drawn = (svg, width) => draw(figure, svg, width);

@@ -1,9 +1,9 @@
 "use strict";
-// The faces: any two codecs at any rates beside each other. faces = {pictures: [data URI],
+// The faces: any two codecs at any rates, side by side. faces = {pictures: [data URI],
 // codecs: [{name, layers, trained_on}], metrics: [{name, label, unit, scale, decimals, higher}], sides: [name, name],
 // layer_colours: [colour],
 // faces: [{name, original: {picture, landmarks}, shots: {codec: [{quality, layer, bytes, metrics, picture, landmarks}]}}]},
-// where `picture` is a place in `pictures` and landmarks are fractions of the side.
+// where `picture` is an index into `pictures` and landmarks are fractions of the side.
 function startFaces(data, view) {
   const SVG = "http://www.w3.org/2000/svg";
   const ORIGINAL = "original";
@@ -15,17 +15,17 @@ function startFaces(data, view) {
   const codec = Object.fromEntries(SIDES.map((side) => [side, part(side)]));
   const rate = Object.fromEntries(SIDES.map((side) => [side, part(`${side}-rate`)]));
   const codecs = Object.fromEntries(data.codecs.map((one) => [one.name, one]));
-  let chosen = null; // a face
-  let bytes = null; // how many both sides may spend
-  let pan = { x: 0.5, y: 0.5 }; // of what a zoom leaves out, how much is left of and above the frame
+  let chosen = null; // the selected face
+  let bytes = null; // byte limit of both sides
+  let pan = { x: 0.5, y: 0.5 }; // of the part that a zoom hides, the fraction left of and above the frame
   let timer = null;
-  let drawing = 0; // differences are drawn later than they are asked for
+  let drawing = 0; // number of the latest request: differences are drawn asynchronously
 
   const metric = () => data.metrics.find((one) => one.name === judge.value);
   const trained = (name, metricName) => codecs[name] !== undefined && codecs[name].trained_on.includes(metricName);
   const told = (one, value) => `${(one.scale * value).toFixed(one.decimals)} ${one.unit}`.trim();
 
-  // The files of a codec for a face, from few bytes to many.
+  // The files of a codec for a face, by increasing size.
   function files(face, side) {
     return [...(face.shots[codec[side].value] || [])].sort((one, other) => one.bytes - other.bytes);
   }
@@ -35,7 +35,8 @@ function startFaces(data, view) {
     return found === undefined || found === null ? null : metric().higher ? found : -found;
   }
 
-  // What a side shows of a face: {shot, over}, `over` by how many bytes its smallest file is too large; null: nothing yet.
+  // The picture that a side shows of a face: {shot, over}, `over` the bytes by which even the smallest file exceeds the
+  // limit; null if there is none.
   function shown(face, side) {
     const all = files(face, side);
     const [kind, quality, layer] = rate[side].value.split("|");
@@ -48,7 +49,7 @@ function startFaces(data, view) {
     return { shot: within.reduce((best, shot) => (value(shot) ?? -Infinity) >= (value(best) ?? -Infinity) ? shot : best), over: 0 };
   }
 
-  // Of two prefixes of a file the longer one; layers may be empty.
+  // The longer of two prefixes of a file; layers may be empty.
   function later(one, other) {
     const layers = codecs[codec.left.value]?.layers.includes(one.layer) ? codecs[codec.left.value].layers : codecs[codec.right.value].layers;
     return layers.indexOf(other.layer) > layers.indexOf(one.layer) ? other : one;
@@ -114,7 +115,7 @@ function startFaces(data, view) {
     });
   }
 
-  // The faces that both sides have, in the chosen order.
+  // The faces that both sides have, in the selected order.
   function ordered() {
     const both = data.faces.filter((face) => SIDES.every((side) => codec[side].value === ORIGINAL || files(face, side).length));
     const at = (face, side) => value(shown(face, side)?.shot);
@@ -128,7 +129,7 @@ function startFaces(data, view) {
     return order.value === "data" ? both : both.sort((a, b) => (key.get(a) === key.get(b) ? 0 : key.get(a) - key.get(b)));
   }
 
-  // After another choice of codecs, rates or order: the strip of faces, then what is shown.
+  // After a change of codecs, rates or order: update the strip of faces, then the pictures.
   function refresh() {
     const all = ordered();
     strip.replaceChildren(...all.map((face) => {
@@ -151,7 +152,7 @@ function startFaces(data, view) {
     update();
   }
 
-  // Bytes at a position of the slider: as many steps from 10 to 20 as from 100 to 200.
+  // Ends of the slider in bytes; it is logarithmic: as many steps from 10 to 20 as from 100 to 200.
   function ends() {
     const sizes = SIDES.flatMap((side) => files(chosen, side)).map((shot) => shot.bytes);
     return sizes.length ? [Math.min(...sizes), Math.max(...sizes)] : [1, 2];
@@ -187,7 +188,7 @@ function startFaces(data, view) {
     showBoth(sides);
   }
 
-  // The middle one of all files of the left codec.
+  // Size of the median file of the left codec.
   function usualBytes() {
     const side = codec.left.value === ORIGINAL ? "right" : "left";
     const sizes = data.faces.flatMap((face) => files(face, side)).map((shot) => shot.bytes).sort((one, other) => one - other);
@@ -222,7 +223,7 @@ function startFaces(data, view) {
     return [name, `${at.shot.bytes} bytes${more}, ${named(at.shot)}${words}`];
   }
 
-  // A picture with its landmarks, which a zoom enlarges together.
+  // A picture and its landmarks, which are zoomed together.
   function content(shot) {
     const made = document.createElement("div");
     const image = new Image();
@@ -235,7 +236,7 @@ function startFaces(data, view) {
     return made;
   }
 
-  // A frame and what is told of it: [name, words] of each picture in it.
+  // A frame with captions: [name, text] for each picture in it.
   function fill(id, made, captions, metrics) {
     const frame = part(id).querySelector(".frame");
     part(id).querySelector("figcaption").replaceChildren(...captions.flatMap(([name, words], place) => {
@@ -351,7 +352,7 @@ function startFaces(data, view) {
     }, 50);
   }
 
-  // Dragging a picture moves what a zoom shows or, without a zoom, the edge of the wipe.
+  // Dragging a picture pans a zoomed view or, without zoom, moves the edge of the wipe.
   function drag(event) {
     const frame = event.target.closest(".frame");
     if (!frame || event.buttons !== 1) return;

@@ -1,5 +1,5 @@
 "use strict";
-// What is shown of the parts that differ by what rates count.
+// Shows the parts of the page for the selected way of counting bytes.
 function startCounts() {
   const count = document.getElementById("count");
   if (!count) return;

@@ -1,5 +1,5 @@
 "use strict";
-// Files for the reader, made in the page.
+// Files that the page generates for download.
 function saveText(name, text, type) {
   saveBlob(name, new Blob([text], { type }));
 }
@@ -12,7 +12,7 @@ function saveBlob(name, blob) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-// An SVG document as a picture of `scale` pixels for each of its units.
+// An SVG document rendered at `scale` pixels per unit.
 function savePng(name, svg, width, height, scale) {
   const picture = new Image();
   picture.onload = () => {

@@ -1,5 +1,5 @@
 "use strict";
-// Tables that are sorted by a click on a column's title, best values first, and saved as CSV or LaTeX.
+// Tables that can be sorted by clicking a column's title, best values first, and saved as CSV or LaTeX.
 // tables = {key: {name, csv, tex}}.
 function startTables(tables, view) {
   document.querySelectorAll(".sortable").forEach((part) => {
@@ -33,7 +33,7 @@ function startTables(tables, view) {
       });
     }
 
-    // First the better end of a column, then the other one, then the order the page came with.
+    // The first click sorts best first, the second worst first, the third restores the original order.
     function press(column) {
       const first = titles[column].dataset.higher !== "true";
       if (!sorted || sorted.column !== column) sorted = { column, up: first };

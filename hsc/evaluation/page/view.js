@@ -1,6 +1,6 @@
 "use strict";
-// The view in the address: what a reader has chosen stands behind # as name=value, as far as it differs from how the
-// page opens, so that a copied address shows the same.
+// The view in the address: settings that differ from the defaults follow # as name=value, so that a copied address
+// opens the same view.
 function startView() {
   const chosen = new URLSearchParams(location.hash.slice(1));
 
@@ -8,7 +8,7 @@ function startView() {
     history.replaceState(null, "", `#${chosen}`);
   }
 
-  // Keep a value, or forget it where it is the usual one. `value` and `usual`: a text, or a list of texts.
+  // Store a value, or remove it if it is the default, `usual`. `value` and `usual`: a text, or a list of texts.
   function keep(name, value, usual) {
     const [values, before] = [value, usual].map((one) => [one].flat().map(String));
     chosen.delete(name);
@@ -16,7 +16,7 @@ function startView() {
     write();
   }
 
-  // Give a control its value from the address, and keep what it is changed to.
+  // Set a control from the address, and store its changes.
   function bind(control) {
     const name = control.dataset.view;
     const read = () => (control.type === "checkbox" ? String(Number(control.checked)) : control.value);
@@ -29,7 +29,7 @@ function startView() {
     control.addEventListener("input", () => keep(name, read(), usual));
   }
 
-  // The links of the page's contents scroll; the address is for the view.
+  // Links in the table of contents only scroll, since the address holds the view.
   document.querySelectorAll('nav a[href^="#"]').forEach((link) => link.addEventListener("click", (event) => {
     event.preventDefault();
     document.getElementById(link.hash.slice(1)).scrollIntoView({ behavior: "smooth" });
