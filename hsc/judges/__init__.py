@@ -1,4 +1,4 @@
-"""Judges: frozen networks that look at faces. `load_judge(name)` gives one, docs/judges.md tells about them."""
+"""Judges: frozen networks applied to faces. `load_judge(name)` returns one; docs/judges.md describes them."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -37,23 +37,23 @@ _TAKES_PACK = ("insightface", "insightface106", "arcface")
 
 
 def judge_names() -> tuple[str, ...]:
-    """The judges that come with hsc, whether or not their weights are here."""
+    """The judges that come with hsc, whether or not their weights are present."""
     return tuple(_JUDGES)
 
 
 def load_judge(name: str, device: str | torch.device = "cpu") -> Judge:
-    """The judge called `name`, or a user's own as `package.module:Class` (made without arguments), on `device`.
+    """The judge called `name`, or a user's own as `package.module:Class` (constructed without arguments), on `device`.
 
     `insightface`, `insightface106` and `arcface` take a pack's name or a folder after a colon (default buffalo_l).
-    The same object every time, so do not move it: ask for it on another device.
-    Raises NotAvailable when weights or packages are missing, HscError when there is no such judge.
+    Always returns the same object, so do not move it: load it on another device instead.
+    Raises NotAvailable if weights or packages are missing, HscError if there is no such judge.
     """
     return _load(name, str(torch.device(device)))
 
 
 def judge_kind(name: str) -> Kind:
-    """What kind of judge `load_judge(name)` gives, known also where its weights are missing. Raises HscError when there
-    is no such judge."""
+    """The kind of the judge `load_judge(name)`, even if its weights are missing. Raises HscError if there is no such
+    judge."""
     if not _comes_with_hsc(name):
         return load_judge(name).kind
     module, class_name, _ = _JUDGES[name.partition(":")[0]]
@@ -61,9 +61,9 @@ def judge_kind(name: str) -> Kind:
 
 
 def families_of(names: Iterable[str]) -> set[str]:
-    """The backbones of those of these judges that come with hsc and are here.
+    """The backbones of those of these judges that come with hsc and are available.
 
-    Others are not imported: names may be out of a file, which must not choose what is run.
+    Other judges are not imported: names may come from a file, which must not decide what code is run.
     """
     families = set()
     for name in names:
@@ -74,7 +74,7 @@ def families_of(names: Iterable[str]) -> set[str]:
 
 
 def families_in(card: Mapping[str, Any]) -> set[str]:
-    """The backbones of the judges that trained a codec, as its card says."""
+    """The backbones of the judges that trained a codec, according to its card."""
     return families_of(card.get("judges", ())) | set(card.get("judge_families", ()))
 
 

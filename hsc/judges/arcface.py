@@ -1,4 +1,4 @@
-"""ArcFace as a network of torch: insightface's recognisers with gradients, to train with."""
+"""ArcFace as a torch network: insightface's recognisers with gradients, for training."""
 
 import warnings
 
@@ -14,9 +14,9 @@ from hsc.judges.insightface import find_model
 
 
 class ArcFace(Judge):
-    """Recogniser `arcface:PACK_OR_FOLDER`: unit vectors, those of `insightface:PACK_OR_FOLDER` to interpolation.
+    """Recogniser `arcface:PACK_OR_FOLDER`: unit vectors, as of `insightface:PACK_OR_FOLDER` up to interpolation.
 
-    The pack's ONNX file is converted by onnx2torch; the crop is insightface's own similarity, sampled bilinearly.
+    The pack's ONNX file is converted by onnx2torch; the crop is insightface's similarity transform, sampled bilinearly.
     Raises NotAvailable without insightface, onnx2torch, the folder, or a recognition model in it.
     """
 
@@ -46,10 +46,10 @@ class ArcFace(Judge):
 
 
 def _places(size: int) -> Tensor:
-    """Where in the frame each pixel of the crop lies, [1, size, size, 2] in `grid_sample`'s coordinates."""
+    """Position in the frame of each pixel of the crop, [1, size, size, 2] in `grid_sample`'s coordinates."""
     from insightface.utils import face_align
 
-    with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of the scikit-image that it calls
+    with warnings.catch_warnings(action="ignore", category=FutureWarning):  # from scikit-image
         to_crop = face_align.estimate_norm(np.array(FIVE_POINTS, dtype=np.float32), size)
     to_frame = np.linalg.inv(np.vstack([to_crop, [0, 0, 1]]))[:2]
     y, x = np.mgrid[:size, :size]

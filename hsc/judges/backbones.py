@@ -1,7 +1,7 @@
-"""The convolutional parts of AlexNet and VGG16, trained on ImageNet; several judges stand on them.
+"""The convolutional parts of AlexNet and VGG16, trained on ImageNet; several judges are built on them.
 
-Layers and their numbers are those of torchvision's `features`. Built here because torchvision's constructors make and
-initialise the classifier as well: 124 of VGG16's 138 million parameters, which no judge needs.
+Layers and their indices are those of torchvision's `features`. They are built here because torchvision's constructors
+also create and initialise the classifier: 124 of VGG16's 138 million parameters, which no judge needs.
 """
 
 from functools import cache
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from hsc.judges import weights
 
-# Means and deviations of ImageNet's colours for images in [-1, 1].
+# Means and standard deviations of ImageNet's colours for images in [-1, 1].
 IMAGENET_MEAN = (-0.030, -0.088, -0.188)
 IMAGENET_STD = (0.458, 0.448, 0.450)
 
@@ -22,7 +22,7 @@ VGG16_TAPS = (3, 8, 15, 22, 29)  # relu1_2, relu2_2, relu3_3, relu4_3, relu5_3
 
 
 def alexnet() -> nn.Sequential:
-    """AlexNet up to relu5. Raises NotAvailable when its weights are not there."""
+    """AlexNet up to relu5. Raises NotAvailable if its weights are missing."""
     layers = [
         nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(inplace=True), nn.MaxPool2d(3, stride=2),
         nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(inplace=True), nn.MaxPool2d(3, stride=2),
@@ -34,7 +34,7 @@ def alexnet() -> nn.Sequential:
 
 
 def vgg16() -> nn.Sequential:
-    """VGG16 up to relu5_3. Raises NotAvailable when its weights are not there."""
+    """VGG16 up to relu5_3. Raises NotAvailable if its weights are missing."""
     layers: list[nn.Module] = []
     in_channels = 3
     for stage, (channels, convolutions) in enumerate([(64, 2), (128, 2), (256, 3), (512, 3), (512, 3)]):
@@ -54,14 +54,14 @@ def normalise(images: Tensor) -> Tensor:
 
 @cache
 def _colours(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """ImageNet's means and deviations [3, 1, 1], brought to a device once."""
-    with torch.inference_mode(False):  # or gradients could not be taken with them later
+    """ImageNet's means and standard deviations [3, 1, 1], moved to each device once."""
+    with torch.inference_mode(False):  # otherwise they could not be used with gradients later
         mean, std = (torch.tensor(c, device=device, dtype=dtype)[:, None, None] for c in (IMAGENET_MEAN, IMAGENET_STD))
     return mean, std
 
 
 def taps(features: nn.Sequential, images: Tensor, numbers: tuple[int, ...]) -> list[Tensor]:
-    """[N, 3, H, W] in [-1, 1] → the outputs of the layers with these numbers, in ascending order."""
+    """[N, 3, H, W] in [-1, 1] → the outputs of the layers with these indices, in ascending order."""
     x = normalise(images)
     outputs = []
     for number in range(numbers[-1] + 1):

@@ -1,4 +1,4 @@
-"""What every judge is: a frozen network that looks at faces, and what it says when its weights are missing."""
+"""Base class of all judges, which are frozen networks applied to faces, and the error for missing weights."""
 
 from importlib import import_module
 from typing import Any, ClassVar, Literal
@@ -13,11 +13,11 @@ Kind = Literal["perceptual", "recogniser", "landmarker", "features"]
 
 
 class NotAvailable(HscError):
-    """A judge, metric or loss that cannot run here; the message names the file and its place, or the command to run."""
+    """A judge, metric or loss that cannot run here; the message names the file and its path, or the command to run."""
 
 
 class Judge(nn.Module):
-    """A frozen network. Images are [N, 3, H, W] in [-1, 1]; those that look at faces expect FFHQ's alignment.
+    """A frozen network. Images are [N, 3, H, W] in [-1, 1]; judges of faces expect FFHQ's alignment.
 
     perceptual  judge(reference, image) → [N]
     recogniser  judge(image) → [N, d]
@@ -25,10 +25,10 @@ class Judge(nn.Module):
     features    judge(image) → [N, d]
 
     `family` names the backbone: judges that share one are not independent of each other.
-    `differentiable` says whether gradients reach the image. `higher_is_better`, of perceptual judges: whether the more
-    alike two images look, the larger the answer; otherwise it is a distance.
-    Landmarkers also have `outer_eye_corners`, the numbers of the two points whose distance normalises errors, and
-    recognisers `threshold`, the Euclidean distance below which two descriptors are taken for one person's.
+    `differentiable`: whether gradients reach the image. `higher_is_better`, of perceptual judges: whether the output is
+    a similarity; otherwise it is a distance.
+    Landmarkers also have `outer_eye_corners`, the indices of the two points whose distance normalises errors, and
+    recognisers `threshold`, the Euclidean distance below which two descriptors are taken to be of the same person.
     Subclasses call `freeze()` when their weights are in place.
     """
 
@@ -39,7 +39,7 @@ class Judge(nn.Module):
     higher_is_better: ClassVar[bool] = False
 
     def __call__(self, *images: Tensor) -> Tensor:
-        """What `forward` says. Without gradients images are judged a few at a time, so that memory follows pixels."""
+        """The output of `forward`. Without gradients, images are processed a few at a time to bound memory."""
         count = pictures_at_once(max(images[0].shape[-2:]))
         if torch.is_grad_enabled() or len(images[0]) <= count:
             return super().__call__(*images)
@@ -51,18 +51,18 @@ class Judge(nn.Module):
         self.eval()
 
     def train(self, mode: bool = True) -> "Judge":
-        """A judge inside a module that trains stays in evaluation mode."""
+        """A judge inside a module in training mode stays in evaluation mode."""
         return super().train(False)
 
     @staticmethod
     def precision(image: Tensor) -> torch.autocast:
-        """The context to judge in: the training step's own autocast where gradients are wanted, otherwise float32."""
+        """The autocast context for judges: the training step's own if gradients are needed, otherwise float32."""
         kind = image.device.type
         return torch.autocast(kind, enabled=torch.is_autocast_enabled(kind) and torch.is_grad_enabled())
 
 
 def import_class(name: str, what: str) -> Any:
-    """The class that a user names as `package.module:Class`, a `what`. Raises HscError when it is not there."""
+    """The class that a user names as `package.module:Class`, a `what`. Raises HscError if it does not exist."""
     module, _, attribute = name.partition(":")
     try:
         return getattr(import_module(module), attribute)
@@ -73,7 +73,7 @@ def import_class(name: str, what: str) -> Any:
 
 
 def import_extra(module: str, extra: str, judge: str) -> Any:
-    """Import a package that only some judges need. Raises NotAvailable naming the extra of hsc that brings it."""
+    """Import a package that only some judges need. Raises NotAvailable naming the extra of hsc that installs it."""
     try:
         return import_module(module)
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""DISTS (Ding et al., TPAMI 2020): structure and texture similarity of features, of VGG16 or EfficientNet-Lite0."""
+"""DISTS (Ding et al., TPAMI 2020): structure and texture similarity of the features of VGG16 or EfficientNet-Lite0."""
 
 import torch
 import torch.nn.functional as F
@@ -9,37 +9,37 @@ from hsc.judges import backbones, weights
 from hsc.judges.base import Judge
 from hsc.judges.lite0 import SMALLEST, WIDTHS, Lite0
 
-# Keeps ratios of vanishing means and variances at 1.
+# Keeps ratios of means and variances at 1 where these vanish.
 _C = 1e-6
 
 
 class _FeatureSimilarity(Judge):
-    """Texture and structure similarity of each channel of each layer, weighted; 0 where images are equal."""
+    """Texture and structure similarity of each channel of each layer, weighted; 0 if images are identical."""
 
     kind = "perceptual"
-    alpha: Tensor  # [channels of all layers] weights of texture; with those of structure they add up to 1
-    beta: Tensor  # the same of structure
+    alpha: Tensor  # [channels of all layers] weights of texture; together with those of structure they sum to 1
+    beta: Tensor  # [channels of all layers] weights of structure
 
     def forward(self, reference: Tensor, image: Tensor) -> Tensor:
-        """[N, 3, H, W] twice, of one size → [N]."""
+        """Two [N, 3, H, W] of the same size → [N]."""
         return self.compare(self.describe(reference), self.describe(image))
 
     def compare(self, reference: list[Tensor], image: list[Tensor]) -> Tensor:
-        """What `describe` gives of both → [N]."""
+        """The outputs of `describe` for both → [N]."""
         layers = list(zip(reference, image, strict=True))
         texture = torch.cat([_similarity(a.mean((2, 3)), b.mean((2, 3))) for a, b in layers], dim=1)
         structure = torch.cat([_structure(a, b) for a, b in layers], dim=1)
         return 1 - (texture * self.alpha + structure * self.beta).sum(1)
 
     def describe(self, image: Tensor) -> list[Tensor]:
-        """[N, 3, H, W] → the image in [0, 1] and the features of each layer, in float32: what is compared."""
+        """[N, 3, H, W] → the image in [0, 1] and the features of each layer, in float32, which are compared."""
         raise NotImplementedError
 
 
 class DISTS(_FeatureSimilarity):
     """Perceptual judge `dists`. Raises NotAvailable without VGG16's weights.
 
-    VGG16 with Hann-weighted L2 pooling in the place of max pooling; the channels' weights come with torchmetrics.
+    VGG16 with Hann-weighted L2 pooling instead of max pooling; the channels' weights come with torchmetrics.
     """
 
     name = "dists"
@@ -74,12 +74,12 @@ class DISTS(_FeatureSimilarity):
 
 
 class Lite0DISTS(_FeatureSimilarity):
-    """Perceptual judge `dists.lite0`, to train with: DISTS's similarities of EfficientNet-Lite0's features. Raises
+    """Perceptual judge `dists.lite0`, for training: DISTS's similarities of EfficientNet-Lite0's features. Raises
     NotAvailable without its weights.
 
-    The image and the four scales of features weigh alike, and so do texture and structure, and the channels of a scale.
-    The features have either sign, so their positive and negative parts are channels of their own: means about zero, of
-    whichever sign, would make texture a matter of chance. Images below 64² are enlarged.
+    The image and the four scales of features have equal weights, and so do texture and structure, and the channels of a
+    scale. Features can have either sign, so their positive and negative parts are separate channels: with means near
+    zero, of either sign, the texture term would be arbitrary. Images below 64² are enlarged.
     """
 
     name = "dists.lite0"

@@ -1,6 +1,6 @@
-"""dlib's face recogniser and its 68-point landmark predictor, at a fixed place in aligned faces. Not differentiable.
+"""dlib's face recogniser and its 68-point landmark predictor, at a fixed position in aligned faces. Not differentiable.
 
-dlib holds Python's lock while it works, so threads do not speed it up.
+dlib holds Python's global interpreter lock, so threads do not speed it up.
 """
 
 from typing import Any
@@ -15,9 +15,9 @@ from hsc.judges.base import Judge, import_extra
 
 
 class DlibRecogniser(Judge):
-    """Recogniser `dlib`: 128-d descriptors whose Euclidean distance is below `threshold` for one person's faces.
+    """Recogniser `dlib`: 128-d descriptors whose Euclidean distance is below `threshold` for faces of the same person.
 
-    ResNet-29 (King 2017), 99.4 % on LFW by its author. 90 ms per image on one core.
+    ResNet-29 (King 2017), 99.4 % on LFW according to its author. 90 ms per image on one core.
     Raises NotAvailable without dlib or the weights.
     """
 
@@ -43,7 +43,7 @@ class DlibRecogniser(Judge):
 
 
 class DlibLandmarks(Judge):
-    """Landmarker `dlib68`: the 68 points of 300-W, after Kazemi & Sullivan (CVPR 2014). 2.4 ms per image on one core.
+    """Landmarker `dlib68`: the 68 points of 300-W, by Kazemi & Sullivan (CVPR 2014). 2.4 ms per image on one core.
 
     The weights were trained on 300-W, whose licence covers research only.
     Raises NotAvailable without dlib or the weights.

@@ -15,8 +15,8 @@ WEIGHTS = Path(__file__).parent.parent / "assets" / "judges" / "facemesh.safeten
 POINTS = 468
 INPUT_SIZE = 192
 
-# The square the network sees of an image aligned as FFHQ (left, top, side; fractions of the image): the face with a
-# quarter of its size around it. Of the boxes tried, the one that agrees best with dlib and with mirrored images.
+# The network's input square in an image with FFHQ's alignment (left, top, side; fractions of the image): the face with
+# a margin of a quarter of its size. Of the boxes tried, it agrees best with dlib and with mirrored images.
 FACE_BOX = (0.08, 0.16, 0.84)
 
 # Output channels and stride of each block; the resolution goes 96 → 48 → 24 → 12 → 6 → 3.
@@ -31,12 +31,12 @@ _BLOCKS = (
 
 
 def _pad_for_stride_two(x: Tensor) -> Tensor:
-    """TensorFlow's "same" padding of a 3×3 kernel at stride 2 and an even size: one pixel right and below."""
+    """TensorFlow's "same" padding of a 3×3 kernel at stride 2 and an even size: one pixel at the right and bottom."""
     return F.pad(x, (0, 1, 0, 1))
 
 
 class _FrozenPReLU(torch.autograd.Function):
-    """PReLU without the gradient of its slope, which torch computes even where it is frozen."""
+    """PReLU without the gradient of its slope, which torch computes even if it is frozen."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, slope: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class _PReLU(nn.Module):
 
 
 class _Block(nn.Module):
-    """Depthwise 3×3 and pointwise convolution, added to the input, pooled and widened to their shape."""
+    """Depthwise 3×3 and pointwise convolution, added to the input pooled and zero-padded to match."""
 
     def __init__(self, in_channels: int, channels: int, stride: int) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class FaceMeshNet(nn.Module):
 class FaceMesh(Judge):
     """Landmarker `facemesh`: 468 points of an aligned face, in pixels of the input.
 
-    Runs in float32 whatever autocast says: bfloat16 moves points by more than good codecs do.
+    Runs in float32 even under autocast: bfloat16 moves points by more than good codecs do.
     Missing weights mean a broken installation and raise FileNotFoundError.
     """
 

@@ -1,5 +1,5 @@
-"""FaceRes: a MobileNet that tells people apart. It teaches codecs (the loss `faceres`) and the small recogniser that
-comes with hsc, and reports on nothing; docs/judges.md tells where its weights come from."""
+"""FaceRes: a MobileNet recogniser. It is used to train codecs (the loss `faceres`) and the small recogniser that comes
+with hsc, and never for evaluation; docs/judges.md gives the source of its weights."""
 
 import torch
 import torch.nn.functional as F
@@ -11,10 +11,10 @@ from hsc.judges.aligned import crop, in_pixels
 from hsc.judges.base import Judge
 from hsc.judges.faceres_net import FaceResNet
 
-# The network was trained at 224²; at 160² it costs half and tells the people of ORL apart as well (AUC 0.9998).
+# The network was trained at 224²; at 160² it costs half and separates the people of ORL equally well (AUC 0.9998).
 INPUT_SIZE = 160
 
-# The square the network sees of an image aligned as FFHQ (left, top, side; fractions of the image).
+# The network's input square in an image with FFHQ's alignment (left, top, side; fractions of the image).
 FACE_BOX = (0.13, 0.2, 0.74)
 
 

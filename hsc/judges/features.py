@@ -1,4 +1,4 @@
-"""Feature judges for distances of distributions: VGG16 and, where a user put its weights, the Inception-v3 of FID."""
+"""Feature judges for set distances: VGG16 and, if the user has provided its weights, the Inception-v3 of FID."""
 
 import torch
 from torch import Tensor
@@ -9,9 +9,9 @@ from hsc.judges.base import Judge, import_extra
 
 
 class VGG16Features(Judge):
-    """Features `vgg16`: relu5_3, averaged over the picture, 512-d.
+    """Features `vgg16`: relu5_3, averaged over all positions, 512-d.
 
-    Images are resized to 224² (bicubic, antialiased). Fréchet distances on these features are no "FID".
+    Images are resized to 224² (bicubic, antialiased). Fréchet distances on these features are not "FID".
     Raises NotAvailable without VGG16's weights.
     """
 
@@ -33,7 +33,7 @@ class VGG16Features(Judge):
 
 
 class InceptionFeatures(Judge):
-    """Features `inception`: the 2048-d pool of TensorFlow's Inception-v3, which FID is defined on, by torch-fidelity.
+    """Features `inception`: the 2048-d pool of TensorFlow's Inception-v3, on which FID is defined, by torch-fidelity.
 
     Raises NotAvailable without torch-fidelity or the weights.
     """

@@ -1,5 +1,5 @@
-"""A small recogniser to train with: distilled from `faceres` by experiments/distil_identity.py, with weights that
-come with hsc (assets/judges/identity.md)."""
+"""A small recogniser for training: distilled from `faceres` by experiments/distil_identity.py, with weights that come
+with hsc (assets/judges/identity.md)."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +21,7 @@ _WIDTHS = (32, 64, 128, 160)  # at 32², 16², 8², 4²
 
 
 class Unit(nn.Sequential):
-    """3×3 convolution, batch normalisation while it learns, leaky ReLU."""
+    """3×3 convolution, batch normalisation during training, leaky ReLU."""
 
     def __init__(self, in_channels: int, channels: int, stride: int, norm: bool) -> None:
         layers: list[nn.Module] = [nn.Conv2d(in_channels, channels, 3, stride, 1, bias=not norm)]
@@ -29,7 +29,7 @@ class Unit(nn.Sequential):
 
 
 class _Stage(nn.Module):
-    """Halve the resolution, then refine with a residual of two units."""
+    """Halve the resolution, then refine with a residual block of two units."""
 
     def __init__(self, in_channels: int, channels: int, norm: bool) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class IdentityNet(nn.Module):
         super().__init__()
         self.stem = Unit(3, _WIDTHS[0], 2, norm)
         self.stages = nn.Sequential(*(_Stage(i, o, norm) for i, o in pairwise(_WIDTHS)))
-        # Each place of an aligned face has weights of its own, where an average would forget what was where.
+        # Each position of an aligned face has its own weights, whereas average pooling would discard positions.
         self.gather = nn.Conv2d(_WIDTHS[-1], _WIDTHS[-1], 4, groups=_WIDTHS[-1])
         self.head = nn.Linear(_WIDTHS[-1], DIMENSIONS)
 
@@ -58,15 +58,15 @@ class IdentityNet(nn.Module):
 
 
 def face_of(image: Tensor) -> Tensor:
-    """[N, 3, S, S], aligned as FFHQ → what the network sees of it, [N, 3, 64, 64]: the square that its teacher sees."""
+    """[N, 3, S, S] with FFHQ's alignment → the network's input [N, 3, 64, 64]: the same square as its teacher's."""
     return crop(image, in_pixels(FACE_BOX, image), INPUT_SIZE).contiguous(memory_format=torch.channels_last)
 
 
 class IdentityStudent(Judge):
     """Recogniser `identity_student`: 128-d unit vectors, differentiable and cheap enough for every training step.
 
-    Of `faceres`' family, so neither reports on what the other taught. Missing weights mean a broken installation and
-    raise FileNotFoundError.
+    It belongs to the family of `faceres`, so neither evaluates a codec trained with the other. Missing weights mean a
+    broken installation and raise FileNotFoundError.
     """
 
     name = "identity_student"

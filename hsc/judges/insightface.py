@@ -1,4 +1,4 @@
-"""insightface's recognisers (ArcFace) and its 106 landmarks, at a fixed place in aligned faces. Not differentiable.
+"""insightface's recognisers (ArcFace) and its 106 landmarks, at a fixed position in aligned faces. Not differentiable.
 
 The package ships no weights. Its packs, such as buffalo_l, are for non-commercial research; nothing is downloaded here.
 """
@@ -17,9 +17,9 @@ from hsc.judges.base import Judge, NotAvailable, import_extra
 
 
 class InsightFaceRecogniser(Judge):
-    """Recogniser `insightface:PACK_OR_FOLDER`: unit vectors; Euclidean distance below `threshold` means one person.
+    """Recogniser `insightface:PACK_OR_FOLDER`: unit vectors; Euclidean distance below `threshold`: same person.
 
-    The distance 1.2 is a cosine of 0.28, the limit that insightface's own demonstration uses.
+    A distance of 1.2 is a cosine similarity of 0.28, the threshold of insightface's own demonstration.
     Raises NotAvailable without insightface, the folder, or a recognition model in it.
     """
 
@@ -40,9 +40,7 @@ class InsightFaceRecogniser(Judge):
 
         points = np.array(FIVE_POINTS, dtype=np.float32)
         size = self._model.input_size[0]
-        with warnings.catch_warnings(
-            action="ignore", category=FutureWarning
-        ):  # of the scikit-image that norm_crop calls
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # from scikit-image, called by norm_crop
             crops = [face_align.norm_crop(_bgr(frame), points, size) for frame in frames(image)]
         descriptors = np.concatenate([self._model.get_feat(crop) for crop in crops])
         return torch.nn.functional.normalize(torch.from_numpy(descriptors).to(image.device))
@@ -76,7 +74,7 @@ def _bgr(frame: np.ndarray) -> np.ndarray:
 
 
 def find_model(pack: str, task: str, judge: str) -> Any:
-    """The model for `task` among the ONNX files of a pack's folder; insightface tells their tasks by their shapes."""
+    """The model for `task` among the ONNX files of a pack's folder; insightface infers the task from the shapes."""
     folder = Path(pack) if Path(pack).is_dir() else weights.locate_pack(pack)
     zoo = import_extra("insightface.model_zoo", "judges", judge)
     for file in sorted(folder.glob("*.onnx")):

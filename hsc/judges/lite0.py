@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 (Tan and Le 2019) as frozen features to train with; it reports on nothing."""
+"""EfficientNet-Lite0 (Tan and Le 2019) as frozen features for training; never used for evaluation."""
 
 import math
 from functools import cache
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from hsc.judges import weights
 
 EPSILON = 1e-3  # of TensorFlow's batch normalisation
-# Blocks of each group, kernel, stride of the first, expansion, output channels.
+# Number of blocks in each group, kernel, stride of the first block, expansion, output channels.
 GROUPS = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -22,7 +22,7 @@ GROUPS = (
 )
 TAPS = (2, 4, 10, 15)  # the last blocks at 1/4, 1/8, 1/16 and 1/32 of the image's size
 WIDTHS = (24, 40, 112, 320)
-SMALLEST = 64  # pixels on a side that leave the coarsest scale something to say
+SMALLEST = 64  # pixels per side for which the coarsest scale is still informative
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -44,7 +44,7 @@ class Lite0(nn.Module):
         self._blocks = nn.ModuleList(blocks)
         held = torch.load(weights.locate("lite0"), map_location="cpu", weights_only=True)
         self.load_state_dict({name: held[name] for name in self.state_dict()})
-        # Images in [-1, 1] to what the network was trained on, in one step.
+        # Images in [-1, 1] to the network's training range, in one step.
         self.register_buffer("scale", 0.5 / torch.tensor(DEVIATION)[:, None, None])
         self.register_buffer(
             "shift", (0.5 - torch.tensor(MEAN)[:, None, None]) / torch.tensor(DEVIATION)[:, None, None]
@@ -55,7 +55,7 @@ class Lite0(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
 
     def train(self, mode: bool = True) -> "Lite0":
-        """Frozen means frozen."""
+        """Always stay in evaluation mode."""
         return super().train(False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -70,7 +70,7 @@ class Lite0(nn.Module):
 
 
 def lite0(images: Tensor) -> list[Tensor]:
-    """Features of images by the one network on their device: it is in no module, so in no checkpoint."""
+    """Features of images from a shared network per device, which belongs to no module, and so to no checkpoint."""
     return _on(str(images.device))(images)
 
 
@@ -102,7 +102,7 @@ class _Block(nn.Module):
 
 
 class _SameConv(nn.Conv2d):
-    """Padded as TensorFlow does: ⌈size / stride⌉ outputs, the odd pixel of padding below and to the right."""
+    """Padded as in TensorFlow: ⌈size / stride⌉ outputs, an odd pixel of padding goes to the bottom and the right."""
 
     def forward(self, x: Tensor) -> Tensor:
         (kernel, _), (stride, _) = self.kernel_size, self.stride

@@ -1,7 +1,7 @@
 """LPIPS (Zhang et al., CVPR 2018), version 0.1, on AlexNet and VGG16.
 
-Equal to the authors' `lpips` package, whose calibrated heads it reads; unlike there, a position whose features are all
-zero does not turn the gradient into NaN, and backbones are never downloaded on the side.
+Equal to the authors' `lpips` package, whose calibrated heads it reads, except that a position whose features are all
+zero does not turn the gradient into NaN, and backbones are never downloaded implicitly.
 """
 
 from typing import Literal
@@ -17,9 +17,9 @@ _TINY = 1e-20
 
 
 class LPIPS(Judge):
-    """Perceptual judge `lpips.alex` or `lpips.vgg`: the distance of two images, 0 if they are equal.
+    """Perceptual judge `lpips.alex` or `lpips.vgg`: the distance between two images, 0 if they are identical.
 
-    Raises NotAvailable when the backbone's weights are not there.
+    Raises NotAvailable if the backbone's weights are missing.
     """
 
     kind = "perceptual"
@@ -34,17 +34,17 @@ class LPIPS(Judge):
         self.freeze()
 
     def describe(self, image: Tensor) -> list[Tensor]:
-        """[N, 3, H, W] → unit vectors over channels [N, C, h, w] of each layer, in float32: what LPIPS sees."""
+        """[N, 3, H, W] → unit vectors over channels [N, C, h, w] of each layer, in float32."""
         with self.precision(image):
             layers = backbones.taps(self.features, image, self.taps)
         return [_unit(features.float()) for features in layers]
 
     def forward(self, reference: Tensor, image: Tensor) -> Tensor:
-        """[N, 3, H, W] twice, of one size → [N]."""
+        """Two [N, 3, H, W] of the same size → [N]."""
         return self.compare(self.describe(reference), self.describe(image))
 
     def compare(self, reference: list[Tensor], image: list[Tensor]) -> Tensor:
-        """What `describe` gives of both → [N]."""
+        """The outputs of `describe` for both → [N]."""
         pairs = zip(self.heads, reference, image, strict=True)
         return sum(((a - b).square() * head).sum(1).mean((1, 2)) for head, a, b in pairs)
 

@@ -10,7 +10,7 @@ _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 class PSNR(Judge):
-    """Perceptual judge `psnr`, in dB, of images clamped to [-1, 1]; infinite where they are equal."""
+    """Perceptual judge `psnr`, in dB, of images clamped to [-1, 1]; infinite if they are identical."""
 
     name = "psnr"
     family = "pixels"
@@ -23,10 +23,10 @@ class PSNR(Judge):
 
 
 class MultiScaleSSIM(Judge):
-    """Perceptual judge `ms_ssim`, 1 where images are equal.
+    """Perceptual judge `ms_ssim`, 1 if images are identical.
 
-    The 11-pixel window needs more than 160 pixels for the usual five scales. Smaller images get as many as fit (four at
-    128², three at 64²), whose exponents are scaled to the usual sum: such values do not compare with those of other
+    The 11-pixel window needs more than 160 pixels for the usual five scales. Smaller images use as many as fit (four at
+    128², three at 64²), with exponents scaled to the usual sum: such values are not comparable with those of other
     sizes.
     """
 

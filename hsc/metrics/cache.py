@@ -1,4 +1,4 @@
-"""A judge's answers on originals, remembered by the content of the pixels, over validations and over runs."""
+"""A cache of a judge's outputs for originals, keyed by pixel content, shared by validations and runs."""
 
 import hashlib
 from collections.abc import Callable
@@ -13,16 +13,16 @@ from hsc.cache import write_to_cache
 from hsc.files import cache_dir
 from hsc.judges.base import Judge
 
-LIMIT = 10_000  # answers held; of 512 numbers each these are 20 MB
+LIMIT = 10_000  # outputs held; with 512 numbers each these are 20 MB
 
 
 class RememberedAnswers:
-    """Calls `judge(images)` only for images that it has not seen.
+    """Calls `judge(images)` only for images that are not in the cache.
 
-    Originals are judged again at every validation, and their answers never change. With `folder` they are also read
-    from there, and written there by `save`; each process writes its own file, named by its content, so processes
-    never collide. The first answer found on the disk is computed again: where it differs, the judge's weights have
-    changed and the disk's answers are dropped.
+    Originals are judged at every validation, and their outputs never change. With `folder` they are also read from
+    there, and written there by `save`; each process writes its own file, named by its content, so processes never
+    collide. The first output found on disk is recomputed: if it differs, the judge's weights have changed and the
+    outputs on disk are dropped.
     """
 
     def __init__(self, judge: Callable[[Tensor], Tensor], folder: Path | None = None) -> None:
@@ -36,7 +36,7 @@ class RememberedAnswers:
                 self._from_disk |= _read(file)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """[N, 3, H, W] → what the judge returns, [N, ...] float32 on the images' device."""
+        """[N, 3, H, W] → the judge's outputs, [N, ...] float32 on the images' device."""
         contents = list(map(_content, images.detach().float().cpu()))
         self._trust_or_drop_disk(contents, images)
         missing = [n for n, content in enumerate(contents) if content not in self._answers]
@@ -49,7 +49,7 @@ class RememberedAnswers:
         return answers.to(images.device)
 
     def save(self) -> None:
-        """Write the answers that are not on the disk yet; does nothing without a folder."""
+        """Write the outputs that are not on disk yet; does nothing without a folder."""
         if self.folder is None or not self._unsaved:
             return
         content = hashlib.sha256("".join(sorted(self._unsaved)).encode()).hexdigest()[:16]
@@ -74,9 +74,9 @@ class RememberedAnswers:
 
 
 def remembered(judge: Judge, on_disk: bool = True) -> RememberedAnswers:
-    """A judge that remembers what it said of originals, with `on_disk` also for later runs, of training or evaluation.
+    """A judge with a cache of its outputs for originals, with `on_disk` also for later training or evaluation runs.
 
-    Answers of a judge that no one can ask for by name do not belong there: no one could tell later whose they are.
+    Not to be used `on_disk` for a judge that cannot be loaded by name: its outputs could not be attributed later.
     """
     name = judge.name.replace("/", "_").replace(":", "_")
     return RememberedAnswers(judge, cache_dir() / "answers" / name if on_disk else None)
@@ -90,5 +90,5 @@ def _content(image: Tensor) -> str:
 def _read(file: Path) -> dict[str, Tensor]:
     try:
         return load_file(file)
-    except (OSError, SafetensorError):  # deleted meanwhile, or not ours: its answers are computed again
+    except (OSError, SafetensorError):  # deleted meanwhile, or not a file of this cache: its outputs are recomputed
         return {}

@@ -1,8 +1,8 @@
-"""Do the decoded images, as a set, look like the originals? Fréchet and kernel distance over features of a judge.
+"""Fréchet and kernel distance between decoded images and originals, as sets, over a judge's features.
 
-Both compare distributions, so they see what no comparison image by image does: that all faces drift towards one
-another. The Fréchet distance (Heusel et al. 2017) is biased upwards for few images; the kernel distance (KID,
-Bińkowski et al. 2018) is not, so it is the one that ranks.
+Both compare distributions, so they detect what per-image comparisons cannot: that all faces become more alike. The
+Fréchet distance (Heusel et al. 2017) is biased upwards for few images; the kernel distance (KID, Bińkowski et al. 2018)
+is not, so it is the one to rank by.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from torch import Tensor
 from hsc.errors import HscError
 from hsc.metrics.per_image import PerImage, image_keys
 
-MINIMUM_IMAGES = 500  # below, both numbers are mostly noise
+MINIMUM_IMAGES = 500  # with fewer, both numbers are mostly noise
 
 
 class Moments(NamedTuple):
@@ -25,20 +25,20 @@ class Moments(NamedTuple):
 
 
 class FeatureSet(NamedTuple):
-    """What is known of the features of one set of images."""
+    """Statistics of the features of one set of images."""
 
     moments: Moments
     halves: tuple[Moments, Moments]  # of two disjoint parts of the set, split by name
-    keys: Tensor  # [M] names of the kept features, ascending
-    features: Tensor  # [M, d] float64, an even sample of the set
+    keys: Tensor  # [M] hashed names of the kept features, ascending
+    features: Tensor  # [M, d] float64, a uniform sample of the set
 
 
 class FeatureStatistics(PerImage):
-    """Mean and covariance of features as they stream by, in float64, and some features themselves for KID.
+    """Streaming mean and covariance of features, in float64, and a sample of the features for KID.
 
-    At most 2 · `keep` are held, and the `keep` whose names hash lowest are used: an even sample that depends neither
-    on the order of the images nor on the number of processes, and takes the same images from originals and decoded.
-    Mean and covariance count an image again when a padding sampler repeats it.
+    At most 2 · `keep` are held, and the `keep` with the lowest hashes of their names are used: a uniform sample that
+    depends neither on the order of the images nor on the number of processes, and is the same for originals and decoded
+    images. Mean and covariance count an image twice if a padding sampler repeats it.
     """
 
     counts: Tensor
@@ -48,7 +48,7 @@ class FeatureStatistics(PerImage):
     def __init__(self, num_features: int, keep: int = 5000, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.keep = keep
-        # Of the two halves [2]; the whole set is their sum.
+        # For each of the two halves, [2]; the whole set is their sum.
         self.add_state("counts", torch.zeros(2, dtype=torch.int64), dist_reduce_fx="sum")
         self.add_state("sums", torch.zeros(2, num_features, dtype=torch.float64), dist_reduce_fx="sum")
         products = torch.zeros(2, num_features, num_features, dtype=torch.float64)
@@ -68,7 +68,7 @@ class FeatureStatistics(PerImage):
             self.keys, self.values = [keys[: self.keep]], [values[: self.keep]]
 
     def compute(self) -> FeatureSet:
-        """Moments are NaN where there are fewer than two images."""
+        """The statistics; moments are NaN if there are fewer than two images."""
         keys, features = self.table()
         return FeatureSet(
             _moments(self.counts.sum(), self.sums.sum(dim=0), self.products.sum(dim=0)),
@@ -81,8 +81,8 @@ class FeatureStatistics(PerImage):
 def frechet_distance(a: Moments, b: Moments) -> float:
     """|μa − μb|² + tr(Σa + Σb − 2 (Σa Σb)^½), the squared distance of two Gaussians.
 
-    The trace of the root is the sum of the roots of the eigenvalues of Σa^½ Σb Σa^½, which is symmetric, so nothing
-    is lost when the covariances are singular (fewer images than features).
+    The trace of the root is the sum of the roots of the eigenvalues of Σa^½ Σb Σa^½, which is symmetric, so it
+    is also accurate if the covariances are singular (fewer images than features).
     """
     values, vectors = torch.linalg.eigh(a.covariance)
     root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
@@ -94,9 +94,9 @@ def frechet_distance(a: Moments, b: Moments) -> float:
 def kernel_distance(a: FeatureSet, b: FeatureSet, subsets: int = 100, subset_size: int = 1000, seed: int = 0) -> float:
     """KID: the squared maximum mean discrepancy under (x·y ÷ d + 1)³, unbiased, so it may fall below 0.
 
-    The mean over `subsets` random subsets of `subset_size` kept features; the whole sets at once where they are not
-    larger. Original and decoded version of one image are not independent, so their product is left out of the mean
-    over pairs; without that, decoding perfectly would score below 0.
+    The mean over `subsets` random subsets of `subset_size` kept features, or the whole sets if they are not larger. The
+    original and the decoded version of an image are not independent, so their product is left out of the mean over
+    pairs; otherwise perfect decoding would score below 0.
     """
     size = min(len(a.keys), len(b.keys))
     if size <= subset_size:
@@ -112,13 +112,13 @@ def kernel_distance(a: FeatureSet, b: FeatureSet, subsets: int = 100, subset_siz
 
 
 def check_number(images: int) -> None:
-    """Raise HscError where distances of so few images mean nothing."""
+    """Raise HscError if there are too few images for a meaningful distance."""
     if images < MINIMUM_IMAGES:
         raise HscError(f"needs at least {MINIMUM_IMAGES} images, not {images}: give it a larger data set")
 
 
 def distribution_distances(originals: FeatureSet, decoded: FeatureSet) -> tuple[float, float]:
-    """(Fréchet, kernel) distance. Raises HscError if there are too few images to say anything."""
+    """(Fréchet, kernel) distance. Raises HscError if there are too few images."""
     check_number(min(originals.moments.images, decoded.moments.images))
     return frechet_distance(originals.moments, decoded.moments), kernel_distance(originals, decoded)
 

@@ -1,7 +1,7 @@
-"""Is it still the same person? Distances between the descriptors of a recogniser, identification and verification.
+"""Identity preservation: distances between a recogniser's descriptors, identification and verification.
 
-Distances are Euclidean, between descriptors as the recogniser returns them: one that compares by angle returns unit
-vectors, whose Euclidean distance orders pairs as the angle does.
+Distances are Euclidean, between descriptors as the recogniser returns them: a recogniser that compares angles returns
+unit vectors, whose Euclidean distances are ordered like the angles.
 """
 
 from collections.abc import Iterator
@@ -18,16 +18,16 @@ CHUNK = 64  # rows of a distance matrix held at once
 def distances(a: Tensor, b: Tensor) -> Tensor:
     """Euclidean distances [N, M], float64, of descriptors [N, d] and [M, d].
 
-    Each is computed on its own: the rounding of a matrix product would depend on the other rows.
+    Each is computed separately: the rounding of a matrix product would depend on the other rows.
     """
     return torch.cdist(a.double(), b.double(), compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def gallery_ranks(decoded: Tensor, own: Tensor, gallery: Tensor) -> Tensor:
-    """int64 [N]: at which place each decoded face [N, d] finds its original gallery[own[n]] among gallery [G, d].
+    """int64 [N]: rank of the original, gallery[own[n]], of each decoded face [N, d] in the gallery [G, d].
 
-    1 is the nearest. An original equally far counts as nearer, so a recogniser that maps all faces to one point finds
-    no one.
+    Rank 1 is the nearest. Other originals at the same distance count as nearer, so a recogniser that maps all faces to
+    one point identifies no one.
     """
     ranks = []
     for faces, index in zip(decoded.split(CHUNK), own.split(CHUNK), strict=True):
@@ -37,7 +37,7 @@ def gallery_ranks(decoded: Tensor, own: Tensor, gallery: Tensor) -> Tensor:
 
 
 def own_distances(pairs: Tensor) -> Tensor:
-    """[N] of pairs [N, 2d]: the descriptor of an original, and that of the decoded face."""
+    """Distances [N] of pairs [N, 2d]: the descriptor of an original, and that of the decoded face."""
     originals, decoded = pairs.chunk(2, dim=1)
     return (originals - decoded).norm(dim=1)
 
@@ -45,8 +45,8 @@ def own_distances(pairs: Tensor) -> Tensor:
 class IdentityAccuracy(PerImage):
     """Rank-1 accuracy: the share of decoded faces whose nearest original is their own, and the mean distance to it.
 
-    It is fed with pairs of descriptors, [N, 2d], of original and decoded face. The gallery is the originals of all
-    images seen, and accuracy falls with its size.
+    Its inputs are pairs of descriptors, [N, 2d], of original and decoded face. The gallery is the originals of all
+    images seen; accuracy decreases with its size.
     """
 
     gallery_size = 0  # known after compute()
@@ -55,7 +55,7 @@ class IdentityAccuracy(PerImage):
         return {"identity_distance": own_distances(values)}
 
     def compute(self) -> dict[str, Tensor]:
-        """`identity_accuracy` in [0, 1] and `identity_distance`; nothing when no image was seen."""
+        """`identity_accuracy` in [0, 1] and `identity_distance`; empty if there were no images."""
         keys, values = self.table()
         if not len(keys):
             return {}
@@ -70,22 +70,22 @@ class IdentityAccuracy(PerImage):
 
 class VerificationScores(NamedTuple):
     auc: float  # probability that a pair of one person is closer than a pair of two
-    accuracy: float | None  # mean of the shares of both kinds told rightly at the threshold; None without a threshold
-    tar: float  # share of same-person pairs accepted where at most `far` of the others are
+    accuracy: float | None  # balanced accuracy at the threshold; None without a threshold
+    tar: float  # share of same-person pairs accepted when at most `far` of the others are
     identified: float  # share of probes, of people with several images, whose nearest other image is of the same person
 
 
 def verification_scores(
     probes: Tensor,  # [N, d] descriptors, for example of decoded faces
     references: Tensor,  # [N, d] descriptors of the originals, in the same order
-    labels: Tensor,  # [N] integers, equal for one person
+    labels: Tensor,  # [N] integers, equal for the same person
     threshold: float | None = None,
     far: float = 1e-3,
 ) -> VerificationScores:
-    """Every probe against the references of all *other* images, exactly, with memory for the same-person pairs only.
+    """Every probe against the references of all *other* images, exactly; only same-person pairs are held in memory.
 
-    `threshold`: pairs below this distance are called the same person. `far`: the false accept rate at which the true
-    accept rate is read. Raises ValueError when there is no pair of one of the two kinds.
+    `threshold`: pairs below this distance are accepted as the same person. `far`: the false accept rate at which the
+    true accept rate is read. Raises ValueError if there are no same-person or no different-person pairs.
     """
     own, identified = [], []
     for distance, same, other in _pairs(probes, references, labels):

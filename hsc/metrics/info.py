@@ -1,5 +1,5 @@
-"""What each metric is: its name in logs and result files, which way is better, whose answers it is made of, and how it
-is shown.
+"""Descriptions of all metrics: name in logs and result files, which direction is better, the judge that computes it,
+and display format.
 """
 
 import math
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """A metric as readers see it: shown numbers are `scale` × the stored ones.
+    """How a metric is displayed: displayed numbers are `scale` × the stored ones.
 
-    judge: whose answers it is made of; empty where several judges give it, and names in result files carry the judge.
-    family: backbone of that judge, where hsc does not know it by name.
-    noise: stored values better than this tell nothing apart. is_cost: a rate or a time, which buys quality.
+    judge: the judge that computes it; empty if several judges can, in which case names in result files include the
+    judge. family: backbone of that judge, if it is not built into hsc.
+    noise: differences between stored values better than this are meaningless. is_cost: a rate or a time, not a quality.
     """
 
     name: str
@@ -38,7 +38,7 @@ class MetricInfo:
 
     @property
     def title(self) -> str:
-        """The same with an arrow in the better direction."""
+        """The axis label with an arrow in the better direction."""
         return f"{self.axis} {'↑' if self.higher_is_better else '↓'}"
 
     def show(self, value: float) -> str:
@@ -78,10 +78,10 @@ _METRICS = {
         MetricInfo("bpp_layer", "Rate of the layer", unit="bits per pixel", decimals=4, is_cost=True),
     )
 }
-_LOGGED_AS = {"lpips.alex": "lpips", "lpips.vgg": "lpips_vgg"}  # other judges' answers under the judge's own name
+_LOGGED_AS = {"lpips.alex": "lpips", "lpips.vgg": "lpips_vgg"}  # other judges' metrics have the judge's own name
 _ON_FEATURES = re.compile("(frechet|kid)_(.+)")  # distances of sets on a judge's features, such as frechet_vgg16
 
-# What other tools, and logs of training, call the same numbers.
+# Names of the same numbers in other tools and in training logs.
 _ALIASES = _LOGGED_AS | {
     "dists.lite0": "dists_lite0",
     "psnr-rgb": "psnr",
@@ -100,17 +100,17 @@ def canonical_name(metric: str) -> str:
 
 
 def logged_name(judge: str) -> str:
-    """What training logs the answers of a perceptual judge as: lpips for lpips.alex, others under their own name."""
+    """Name of a perceptual judge's metric in training logs: lpips for lpips.alex, for others the judge's own name."""
     return _LOGGED_AS.get(judge, judge)
 
 
 def column_name(judge: str) -> str:
-    """The same in result files."""
+    """Name of a perceptual judge's metric in result files."""
     return logged_name(judge).replace(".", "_")
 
 
 def metric_info(metric: str) -> MetricInfo | None:
-    """What is known of a metric such as `identity_accuracy.dlib@500`, or of a rate; None if nothing is."""
+    """Description of a metric such as `identity_accuracy.dlib@500`, or of a rate; None if it is unknown."""
     metric = canonical_name(metric)
     if metric in _METRICS:
         return _METRICS[metric]
@@ -123,8 +123,8 @@ def metric_info(metric: str) -> MetricInfo | None:
 
 
 def result_column(metric: str, judge: str, gallery: int = 0) -> str:
-    """The name in result files of a metric by its logged name: with its judge, where several give it, and the size of
-    the gallery that `identity_accuracy` falls with."""
+    """The name in result files of a metric, from its logged name: with its judge, if several can compute it, and with
+    the size of the gallery, on which `identity_accuracy` depends."""
     info = metric_info(metric)
     if info is None or info.judge:
         return metric
@@ -132,26 +132,26 @@ def result_column(metric: str, judge: str, gallery: int = 0) -> str:
 
 
 def describe(judge: "Judge", name: str) -> MetricInfo:
-    """The metric that a perceptual judge's answers are, under the name they are logged or stored with."""
+    """Description of a perceptual judge's metric, under the name it is logged or stored with."""
     known = metric_info(name)
     return known or MetricInfo(name, judge.name, judge.higher_is_better, judge=judge.name, family=judge.family)
 
 
 def is_quality(metric: str) -> bool:
-    """Whether hsc knows the name as a metric of quality."""
+    """Whether the name is that of a built-in quality metric."""
     info = metric_info(metric)
     return info is not None and not info.is_cost
 
 
 def quality_info(metric: str) -> MetricInfo:
-    """What is known of a metric of quality, as all in `Curve.metrics` are."""
+    """Description of a quality metric, which must be known, as all in `Curve.metrics` are."""
     info = metric_info(metric)
     assert info is not None, metric
     return info
 
 
 def sort_key(metric: str) -> tuple[int, str]:
-    """Sorts metrics as the tables list them."""
+    """Sort key for the order of metrics in tables."""
     order = list(_METRICS)
     metric = canonical_name(metric)
     base = metric if metric in _METRICS else _parts(metric)[0]
@@ -159,7 +159,7 @@ def sort_key(metric: str) -> tuple[int, str]:
 
 
 def distance_names(judge: "Judge") -> tuple[str, str]:
-    """What the Fréchet and the kernel distance are called on a judge's features; "FID" is Inception's alone."""
+    """Names of the Fréchet and the kernel distance on a judge's features; "FID" is for Inception only."""
     if judge.family == "inception":
         return "fid", "kid"
     name = judge.name.rpartition(".")[2]
@@ -167,12 +167,12 @@ def distance_names(judge: "Judge") -> tuple[str, str]:
 
 
 def _parts(metric: str) -> tuple[str, str, str]:
-    """Base, judge and size of the gallery of a name that carries its judge; two empty texts for any other."""
+    """Base, judge and gallery size of a name that includes its judge; the last two are empty for any other."""
     if on_features := _ON_FEATURES.fullmatch(metric):
         return on_features[1], on_features[2], ""
     base, _, detail = metric.partition(".")
     known = _METRICS.get(base)
-    if known is None or known.judge or known.is_cost:  # a module of a user's may be called psnr
+    if known is None or known.judge or known.is_cost:  # a user's own module may be called psnr
         return metric, "", ""
     judge, _, gallery = detail.partition("@")
     return base, judge, gallery

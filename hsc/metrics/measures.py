@@ -1,7 +1,7 @@
-"""Judges at work on single images: what each says of decoded ones beside their originals.
+"""Measures: judges applied to single decoded images and their originals.
 
-`hsc evaluate` and the callbacks of validation both measure with these. A measure asks its judges and gives numbers to
-keep of each image; the metrics follow from these numbers alone, also where other processes asked.
+`hsc evaluate` and the validation callbacks both use these. A measure runs its judges and returns numbers to store for
+each image; the metrics are computed from these numbers alone, even if another process ran the judges.
 """
 
 from abc import ABC, abstractmethod
@@ -19,7 +19,7 @@ Answers = Callable[[Tensor], Tensor]
 
 
 class Measure(ABC):
-    """What some judges say of single images. `judges`: by the name of the metric, as logged, that each gives."""
+    """Metrics of single images from some judges. `judges`: by the logged name of the metric that each computes."""
 
     def __init__(self, judges: Mapping[str, Judge]) -> None:
         self.judges = dict(judges)
@@ -28,12 +28,12 @@ class Measure(ABC):
 
     @abstractmethod
     def ask(self, originals: Tensor, decoded: Tensor) -> Tensor:
-        """What to keep of each image, [N, C]. Images are [N, 3, H, W] in [-1, 1]."""
+        """Numbers to store for each image, [N, C]. Images are [N, 3, H, W] in [-1, 1]."""
 
     @abstractmethod
     def of_images(self, kept: Tensor, places: Tensor | None = None) -> dict[str, Tensor]:
-        """Metrics of each image, [N] by name, of what `ask` gave. places: int64 [N], where the original of each stands
-        in the gallery, for a measure that has one."""
+        """Metrics of each image, [N] by name, from the output of `ask`. places: int64 [N], index of each original in
+        the gallery, for a measure that has one."""
 
     @property
     def metrics(self) -> list[MetricInfo]:
@@ -45,7 +45,7 @@ class Measure(ABC):
         return [result_column(name, judge.name) for name, judge in self.judges.items()]
 
     def about_originals(self, name: str, originals: Tensor, answers: Callable[[Tensor], Any]) -> Any:
-        """`answers(originals)`, had once for all layers and codecs that share these originals."""
+        """`answers(originals)`, computed once for all layers and codecs that share these originals."""
         if self._originals is not originals:
             self._originals, self._of_originals = originals, {}
         if name not in self._of_originals:
@@ -53,13 +53,13 @@ class Measure(ABC):
         return self._of_originals[name]
 
     def forget(self) -> None:
-        """Free what was said of the last originals; features of a batch take half a kilobyte per pixel."""
+        """Free the outputs for the last originals; features of a batch take half a kilobyte per pixel."""
         self._originals, self._of_originals = None, {}
 
 
 @runtime_checkable
 class Describing(Protocol):
-    """A perceptual judge that sees each image by itself before it compares two."""
+    """A perceptual judge that computes features of each image separately before comparing them."""
 
     def describe(self, image: Tensor) -> list[Tensor]: ...
 
@@ -67,7 +67,7 @@ class Describing(Protocol):
 
 
 class Perceptual(Measure):
-    """Similarity to the original, by one judge or several."""
+    """Similarity to the original, by one or more judges."""
 
     def ask(self, originals: Tensor, decoded: Tensor) -> Tensor:
         return torch.stack([self._compare(name, originals, decoded) for name in self.judges], dim=1)
@@ -83,9 +83,9 @@ class Perceptual(Measure):
 
 
 class Identity(Measure):
-    """Distance to the own original and, among the originals of a gallery, rank 1 (1 or 0).
+    """Distance to a face's own original, and whether that original has rank 1 in a gallery (1 or 0).
 
-    answers: how the judge is asked about originals, by default each time. gallery: descriptors [G, d].
+    answers: applies the judge to originals, by default without a cache. gallery: descriptors [G, d].
     """
 
     def __init__(self, judge: Judge, answers: Answers | None = None, gallery: Tensor | None = None) -> None:
@@ -110,8 +110,8 @@ class Identity(Measure):
 
 
 class Landmarks(Measure):
-    """Error against the landmarks of the original (0.01 is 1 %; NaN where none were found) and, from judges that have a
-    detector, whether it finds a face (1 or 0), which need not hinder landmarks from being placed in an aligned face."""
+    """Error relative to the landmarks of the original (0.01 is 1 %; NaN if none were found) and, from judges with a
+    detector, whether it finds a face (1 or 0); landmarks of an aligned face can be placed without a detection."""
 
     def __init__(self, judge: Judge, answers: Answers | None = None) -> None:
         self.judge, self.answers = judge, answers or judge
@@ -134,16 +134,16 @@ class Landmarks(Measure):
 def landmark_nme(reference: Tensor, points: Tensor, outer_eye_corners: tuple[int, int]) -> Tensor:
     """Normalised mean error [N], float64: mean point distance ÷ distance of the outer eye corners of the reference.
 
-    reference, points: [N, P, 2] in the same pixels. outer_eye_corners: the numbers of these two points.
+    reference, points: [N, P, 2] in the same pixels. outer_eye_corners: the indices of these two points.
     """
     left, right = (reference[:, corner].double() for corner in outer_eye_corners)
     return (points.double() - reference.double()).norm(dim=2).mean(dim=1) / (left - right).norm(dim=1)
 
 
 def measure_of(judge: Judge, answers: Answers, gallery: Callable[[Answers], Tensor]) -> Measure:
-    """The measure for a judge of single images, with the names of result files.
+    """The measure for a judge of single images, with metric names as in result files.
 
-    answers: how it is asked about originals. `gallery(answers)` must return the answers on all originals, [G, d].
+    answers: applies the judge to originals. `gallery(answers)` must return the outputs for all originals, [G, d].
     """
     if judge.kind == "perceptual":
         return Perceptual({column_name(judge.name): judge})
@@ -157,7 +157,7 @@ def measure_of(judge: Judge, answers: Answers, gallery: Callable[[Answers], Tens
 def measure_all(
     measures: Sequence[Measure], places: Sequence[int], originals: Tensor, decoded: Tensor
 ) -> list[dict[str, float]]:
-    """Every metric of each of N images, under the names of result files. places: of their originals in galleries."""
+    """Every metric of each of N images, named as in result files. places: indices of their originals in galleries."""
     index = torch.tensor(places, device=originals.device)
     rows: list[dict[str, float]] = [{} for _ in places]
     with torch.no_grad():

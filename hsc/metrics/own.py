@@ -1,5 +1,5 @@
-"""Metrics of the user's own judges: what is known of them is kept beside their values, since whoever reads those later
-need not have the judge.
+"""Metrics of the user's own judges: their descriptions are stored beside their values, since the judge may not be
+available when these are read.
 """
 
 import json
@@ -15,7 +15,7 @@ FILE = Path("log", "own_metrics.json")  # in a stage's folder
 
 
 def own_metrics(infos: Iterable[MetricInfo]) -> dict[str, MetricInfo]:
-    """Those that hsc does not know, by name."""
+    """The metrics that are not built into hsc, by name."""
     return {info.name: info for info in infos if metric_info(info.name) is None}
 
 
@@ -25,7 +25,7 @@ def to_json(infos: Mapping[str, MetricInfo]) -> dict[str, dict[str, Any]]:
 
 
 def from_json(content: Mapping[str, Mapping[str, Any]]) -> dict[str, MetricInfo]:
-    """Raises KeyError, TypeError or AttributeError where `to_json` did not write it."""
+    """The reverse of `to_json`. Raises KeyError, TypeError or AttributeError for any other content."""
     return {
         name: MetricInfo(
             name,
@@ -39,13 +39,13 @@ def from_json(content: Mapping[str, Mapping[str, Any]]) -> dict[str, MetricInfo]
 
 
 def write_own_metrics(stage: Path, infos: Mapping[str, MetricInfo]) -> None:
-    """Keep what is known of a stage's own metrics, by their logged names, beside its log."""
+    """Write the descriptions of a stage's own metrics, by their logged names, beside its log."""
     if infos:
         write_atomically(stage / FILE, json.dumps(to_json(infos), indent=1).encode())
 
 
 def read_own_metrics(stage: Path) -> dict[str, MetricInfo]:
-    """What `write_own_metrics` kept in a stage's folder; nothing where there is none."""
+    """The descriptions that `write_own_metrics` wrote in a stage's folder; empty if there are none."""
     try:
         return from_json(read_json(stage / FILE))
     except (KeyError, TypeError, AttributeError):
@@ -53,7 +53,7 @@ def read_own_metrics(stage: Path) -> dict[str, MetricInfo]:
 
 
 def as_in_results(infos: Mapping[str, MetricInfo]) -> dict[str, MetricInfo]:
-    """By logged name, such as my_judges:Brightness, the metrics under the names that result files give them."""
+    """By logged name, such as my_judges:Brightness, the metrics under their names in result files."""
     named: dict[str, MetricInfo] = {}
     for logged, info in infos.items():
         column = column_name(info.judge)

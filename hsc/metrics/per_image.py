@@ -1,8 +1,8 @@
-"""Values of single images, kept so that the result is the same for any number of processes.
+"""Per-image values, stored so that the result is the same for any number of processes.
 
-Every value is stored with a 64-bit key made from the image's name. Before anything is reduced the keys are sorted and
-images that came twice (samplers pad the last batch of a distributed run) are dropped, so one process and eight reduce
-the same float64 array in the same order. Memory: 16 bytes per image and value.
+Every value is stored with a 64-bit key derived from the image's name. Before reduction, rows are sorted by key and
+duplicates (samplers pad the last batch of a distributed run) are dropped, so one process and eight reduce the same
+float64 array in the same order. Memory: 16 bytes per image and value.
 """
 
 import hsc.compat  # noqa: F401  isort: skip  torchvision beside CPU torch, before torchmetrics imports it
@@ -17,13 +17,13 @@ from torchmetrics import Metric
 
 
 def image_keys(names: Sequence[str]) -> Tensor:
-    """int64 [N], a hash of each name: evenly spread, the same on every machine."""
+    """int64 [N], a hash of each name: uniformly distributed, and the same on every machine."""
     digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names)
     return torch.from_numpy(np.frombuffer(digests, dtype="<i8").astype(np.int64))
 
 
 def sorted_once(keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows in the order of their keys, the first row of every key only: [N], [N, C] → [M], [M, C]."""
+    """Rows sorted by key, only the first row of every key: [N], [N, C] → [M], [M, C]."""
     keys, order = keys.sort(stable=True)
     first = torch.ones_like(keys, dtype=torch.bool)
     first[1:] = keys[1:] != keys[:-1]
@@ -33,7 +33,7 @@ def sorted_once(keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
 class PerImage(Metric):
     """A table with one row of numbers for every image; subclasses reduce it.
 
-    `compute()` returns (keys int64 [M], values float64 [M, C]) over all processes, sorted by key, every image once.
+    `compute()` returns (keys int64 [M], values float64 [M, C]) over all processes, sorted by key, each image once.
     """
 
     full_state_update = False
@@ -56,25 +56,25 @@ class PerImage(Metric):
         self.values.append(values.detach().to(self.device, torch.float64))
 
     def table(self) -> tuple[Tensor, Tensor]:
-        """What `compute` returns, to be called inside a `compute`, where the states hold all processes' images."""
+        """The result of `compute`, to be called inside a `compute`, where the states hold all processes' images."""
         return sorted_once(_join(self.keys), _join(self.values))
 
     def compute(self) -> Any:
         return self.table()
 
     def named(self, values: Tensor) -> dict[str, Tensor]:
-        """The columns of `values` [M, C] that say something of a single image, [M] each, by their names."""
+        """The columns of `values` [M, C] that are meaningful for a single image, [M] each, by name."""
         return {}
 
     def rows(self) -> dict[int, dict[str, float]]:
-        """What this process knows of each image, by its key (`image_keys`)."""
+        """This process's values of each image, by its key (`image_keys`)."""
         keys, values = self.table()
         columns = {name: column.tolist() for name, column in self.named(values).items()} if len(keys) else {}
         return {key: {name: column[row] for name, column in columns.items()} for row, key in enumerate(keys.tolist())}
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
         # torchmetrics gathers a list tensor by tensor, so every process must hold the same number of them with the same
-        # number of dimensions, also one that has seen no image.
+        # number of dimensions, even a process without images.
         self.keys = [_join(self.keys) if len(self.keys) else torch.empty(0, dtype=torch.int64, device=self.device)]
         empty = torch.empty(0, 0, dtype=torch.float64, device=self.device)
         self.values = [_join(self.values) if len(self.values) else empty]
@@ -99,14 +99,14 @@ class PerImageMean(PerImage):
         return dict(zip(self.columns, values.unbind(1), strict=True))
 
     def compute(self) -> dict[str, Tensor]:
-        """By name, float64, where known for at least one image."""
+        """Means by name, float64, of the columns known for at least one image."""
         keys, values = self.table()
         means = self.named(values.nanmean(dim=0)[None]) if len(keys) else {}
         return {name: mean[0] for name, mean in means.items() if not mean.isnan()}
 
 
 def _join(parts: list[Tensor] | Tensor) -> Tensor:
-    """One tensor out of the parts that hold something."""
+    """The non-empty parts as one tensor."""
     if isinstance(parts, Tensor):
         return parts
     filled = [part for part in parts if len(part)]

@@ -1,4 +1,4 @@
-"""Rate: bits of a file for each pixel of the image it is judged against, and the symbols that cost them."""
+"""Rate: bits of a file per pixel of the original image, and histograms of the coded symbols."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ class BitsPerPixel(PerImageMean):
     """Mean rate of one prefix of the files.
 
     `bytes`: length of the real file up to and including this layer; `bpp`: the same in bits per pixel; `bpp_estimated`:
-    the entropy model's −log2 p of the same symbols; `bpp_layer`: what this layer adds to the file. A rate that is
+    the entropy model's −log2 p of the same symbols; `bpp_layer`: bits that this layer adds to the file. A rate that is
     unknown (NaN: nothing was coded) is left out.
     """
 
@@ -26,7 +26,7 @@ class BitsPerPixel(PerImageMean):
         file_bytes: Tensor,  # [N] length of the file up to this layer
         bits_estimated: Tensor,  # [N] of all layers so far
         bytes_before: Tensor,  # [N] length of the file without this layer; 0 for the first
-        pixels: int,  # height × width of the images judged against
+        pixels: int,  # height × width of the original images
     ) -> None:
         bits, added = 8 * file_bytes.double(), 8 * (file_bytes - bytes_before).double()
         rates = [rate / pixels for rate in (bits, bits_estimated.double(), added)]
@@ -36,7 +36,7 @@ class BitsPerPixel(PerImageMean):
 class SymbolCounts(PerImage):
     """Counts of the symbols −limit … limit; those beyond are counted at the ends.
 
-    Kept by image, so that a padding sampler counts nothing twice.
+    Stored per image, so that images repeated by a padding sampler are counted once.
     """
 
     def __init__(self, limit: int = 32, **kwargs: Any) -> None:
