@@ -1,4 +1,4 @@
-"""Zips and tars of any size and origin: what they must keep to, how they are read, and how hsc's own are written."""
+"""Zips and tars of any size and origin: limits they must respect, how they are read, and how hsc writes its own."""
 
 import bz2
 import gzip
@@ -16,17 +16,17 @@ from hsc.errors import HscError
 
 # Far above any photograph; a member that claims more is a mistake or a decompression bomb.
 MAX_MEMBER_BYTES = 256 * 2**20
-# Photographs hardly shrink in an archive; members that together claim far more than the archive has are a bomb.
+# Photographs hardly compress; an archive whose members claim far more bytes in total than it has is a bomb.
 MAX_EXPANSION = 200
 HARMLESS_BYTES = 2**30
-# What reading a damaged archive or member raises.
+# Exceptions raised on reading a damaged archive or member.
 DAMAGED_MEMBER = (
     EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError,
     UnicodeDecodeError,
 )  # fmt: skip
 # A hidden file, so that it survives unzipping and every reader ignores it as an image.
 GENERATED_MARKER = ".generated-faces"
-# W+ of generated faces, [N, rows, w_dim]; that of face i is called by its number, as `00012.png`.
+# W+ of generated faces, [N, rows, w_dim]; row i belongs to the face named by its number, such as `00012.png`.
 STYLES = ".generated-styles.npy"
 _KNOWN_COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA} | (
     {zipfile.ZIP_ZSTANDARD} if hasattr(zipfile, "ZIP_ZSTANDARD") else set()  # from Python 3.14 on
@@ -35,7 +35,7 @@ _COMPRESSIONS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh"
 
 
 def refuse_unsafe_member(archive: Path, name: str, size: int, known: bool) -> None:
-    """Raise HscError for a member whose name leads out of the archive, that claims too much, or that is there twice."""
+    """Raise HscError for a member that is a duplicate, claims too many bytes or is named to lie outside the archive."""
     label, path = f"{archive}: {name}", PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
         raise HscError(f"{label}: leads out of the archive; make the archive again with relative names")
@@ -46,10 +46,10 @@ def refuse_unsafe_member(archive: Path, name: str, size: int, known: bool) -> No
 
 
 def zip_members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    """The files of a zip by posix name, in the order they have there; backslashes, which Windows writes, are folders.
+    """The files of a zip by posix name, in archive order; backslashes, which Windows writes, separate folders.
 
-    Raises HscError for members that are unsafe, links, encrypted, or compressed in a way that cannot be undone, and
-    for archives that claim far more than they can hold.
+    Raises HscError for members that are unsafe, links, encrypted, or compressed with an unsupported method, and for
+    archives that claim far more than they can hold.
     """
     found: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
@@ -75,7 +75,7 @@ def zip_members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipIn
 
 @contextmanager
 def open_tar(path: Path) -> Iterator[tarfile.TarFile]:
-    """A tar for reading, plain or compressed. Reading raises HscError where a header claims more than a picture has."""
+    """A tar for reading, plain or compressed. Reading raises HscError if a header claims more than a picture has."""
     with open(path, "rb") as file:
         start = file.read(8)
     opener = next((opener for magic, opener in _COMPRESSIONS.items() if start.startswith(magic)), open)
@@ -89,26 +89,26 @@ def members_of(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     """Every member in order, without keeping a list of them."""
     for member in archive:
         yield member
-        archive.members = []  # type: ignore[attr-defined]  # or they pile up
+        archive.members = []  # type: ignore[attr-defined]  # otherwise they accumulate
 
 
 def refuse_bomb(archive: Path, claimed: int) -> None:
-    """Raise HscError when the members claim far more bytes than pictures in so small an archive can have."""
+    """Raise HscError if the members claim far more bytes than pictures in an archive of this size can have."""
     held = archive.stat().st_size
     if claimed > max(HARMLESS_BYTES, MAX_EXPANSION * held):
         raise HscError(f"{archive}: {held:,} bytes claim to hold {claimed:,}: a decompression bomb; do not use it")
 
 
 def zip_member(name: str) -> zipfile.ZipInfo:
-    """An entry without the time of day, readable by everyone: equal content makes equal archives."""
+    """An entry with a fixed timestamp, readable by everyone: equal content gives equal archives."""
     info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
     info.external_attr = 0o644 << 16
-    info.create_system = 3  # Unix, wherever it is written
+    info.create_system = 3  # Unix, on any system
     return info
 
 
 class _Bounded:
-    """A file of which no one reads more at once than a member may have: tar's own headers can claim gigabytes too."""
+    """A file with a limit on the size of a read, that of a member, since tar's own headers can also claim gigabytes."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self._path, self._file = path, file

@@ -1,5 +1,5 @@
-"""Faces as tensors, one by one or a batch at a time, and their landmarks, computed once: targets of the landmark loss
-that no step recomputes."""
+"""Faces as tensors, one by one or in batches, and their landmarks, which are computed once as targets of the landmark
+loss."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -21,8 +21,8 @@ from hsc.progress import progress
 
 CACHE_SIZE = 128  # largest side of cached images, pixels
 CACHE_BYTES = 2**30
-# The float32 of each byte. Batches are made in NumPy, by look-up: at a few hundred kilobytes torch's threads spend
-# milliseconds waiting for each other whenever training keeps the cores busy.
+# The float32 value of each byte. Batches are assembled in NumPy, by look-up: on a few hundred kilobytes torch's threads
+# spend milliseconds waiting for each other when training keeps the cores busy.
 _LEVELS = torch.arange(256, dtype=torch.float32).div_(127.5).sub_(1).numpy()
 
 
@@ -36,8 +36,8 @@ class Landmarker(Protocol):
 
 
 class Landmarks:
-    """`points` [n, 2, P, 2] float32 of every image of a set and of its mirror image, in pixels. The file is mapped, not
-    read: worker processes share its pages."""
+    """`points` [n, 2, P, 2] float32 of every image of a set and of its mirror image, in pixels. The file is
+    memory-mapped, so worker processes share its pages."""
 
     def __init__(self, file: Path):
         self.file = file
@@ -51,17 +51,18 @@ class FaceDataset(Dataset):
     """Square faces at one size.
 
     `dataset[i]` is a dict: `image` float32 [3, S, S] in [-1, 1], `index` i, `name`, and `landmarks` [P, 2] in pixels
-    after `add_landmarks`, and float32 `styles` [rows, w_dim] where W+ of the images (`styles`) are. Key `n + i`, n
-    being the length, is image i mirrored, with its own landmarks; a mirrored image has no W+.
+    after `add_landmarks`, and float32 `styles` [rows, w_dim] if the W+ of the images (`styles`) are given. Key `n + i`,
+    where n is the length, is image i mirrored, with its own landmarks; a mirrored image has no W+.
     `dataset[[i, j, …]]` is a whole batch: the same entries, with `image` [B, 3, S, S], `index` [B] and a list of names.
 
-    Pixels are rounded to 8 bits after resizing, so that small sets can be held in RAM (`cache`; by default when S ≤ 128
-    and they fit 1 GB) and look exactly alike with and without it. `size` None keeps the images' own, which must be one.
+    Pixels are rounded to 8 bits after resizing, so that small sets can be held in RAM (`cache`; by default if S ≤ 128
+    and they fit in 1 GB) and are identical with and without it. `size` None keeps the images' own, which must all be
+    the same.
 
-    `small_size`, a divisor of `size`, is for sets of large and small images: those of fewer pixels than `size` are
-    brought to `small_size`, whose pixels are then repeated, so that their means over squares of pixels are what they
-    were. Batches then say which are `large`, of all the pixels they have: a list of bools, which stays on the host.
-    Raises HscError naming the image when it is broken or not square.
+    `small_size`, a divisor of `size`, is for sets of large and small images: images smaller than `size` are resized to
+    `small_size` and their pixels are then repeated, so that averaging over squares of pixels restores them. Batches
+    then contain `large`, a list of bools on the host: which images have their full resolution.
+    Raises HscError naming the image if it is broken or not square.
     """
 
     def __init__(
@@ -83,11 +84,11 @@ class FaceDataset(Dataset):
         self._pixels = self._read_all() if (fits if cache is None else cache) else None
 
     def add_landmarks(self, judge: Landmarker, workers: int = 0) -> None:
-        """Let batches carry the landmarks that `judge` finds on the faces at this size, plain and mirrored; computed on
-        the first call, where the judge is. `workers`: processes that read images which are not held in RAM.
+        """Add to batches the landmarks that `judge` finds on the faces at this size, plain and mirrored; computed on
+        the first call, on the judge's device. `workers`: processes that read images which are not held in RAM.
 
-        Kept in `hsc.files.cache_dir()` under a hash of the images, the size, the judge's name and the kind of its
-        device, for every later run: a judge with other weights needs another name. Raises HscError when the points are
+        They are cached in `hsc.files.cache_dir()` under a hash of the images, the size, the judge's name and the kind
+        of its device, for later runs: a judge with other weights needs another name. Raises HscError if the points are
         not finite [N, P, 2].
         """
         place = (self.faces.pictures_key, self.size, judge.name, _device(judge).type)
@@ -101,7 +102,7 @@ class FaceDataset(Dataset):
 
     @property
     def cached(self) -> bool:
-        """Whether all images are held in RAM, so that worker processes have nothing to do."""
+        """Whether all images are held in RAM, so that worker processes are not needed."""
         return self._pixels is not None
 
     def __len__(self) -> int:
@@ -155,7 +156,7 @@ class FaceDataset(Dataset):
         return pixels.repeat(repeats, 1).repeat(repeats, 2) if repeats > 1 else pixels
 
     def _read_all(self) -> np.ndarray:
-        """All images, uint8 [n, 3, S, S]. Threads pay because decoding and resizing release the interpreter's lock."""
+        """All images, uint8 [n, 3, S, S]. Threads help because decoding and resizing release the GIL."""
         pixels = np.empty((len(self), 3, self.size, self.size), dtype=np.uint8)
 
         def fill(index: int) -> None:
@@ -168,11 +169,11 @@ class FaceDataset(Dataset):
 
 
 def loader(dataset: FaceDataset, batches: Sampler[list[int]] | Sequence[list[int]], workers: int) -> DataLoader:
-    """The batches whose keys are given, read by so many processes where images are not held in RAM."""
+    """The batches with these keys, read by `workers` processes if images are not held in RAM."""
     workers = 0 if dataset.cached else workers
     return DataLoader(
         dataset,
-        batch_size=None,  # each key of the sampler is a whole batch, which the data set makes at once
+        batch_size=None,  # each key of the sampler is a whole batch, which the data set returns at once
         sampler=batches,
         num_workers=workers,
         persistent_workers=workers > 0,

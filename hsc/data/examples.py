@@ -11,7 +11,7 @@ from hsc.images import encoded
 from hsc.released import ASSETS
 
 FACES = ASSETS / "faces"
-SIZE = 256  # pixels a side
+SIZE = 256  # pixels per side
 QUALITY = 95  # of the JPEG files at other sizes
 
 
@@ -21,9 +21,9 @@ def example_faces() -> list[Path]:
 
 
 def write_examples(folder: Path, size: int = SIZE, force: bool = False) -> list[Path]:
-    """Copy the example faces into `folder`, which is made, resized where `size` is not their own; returns the copies.
+    """Copy the example faces into `folder`, which is created if needed, resized to `size`; returns the copies.
 
-    Raises HscError if `folder` is a file and, unless `force` is given, where another file has a face's name.
+    Raises HscError if `folder` is a file and, unless `force` is given, if another file has a face's name.
     """
     if folder.exists() and not folder.is_dir():
         raise HscError(f"{folder} is a file: name a folder for the faces")

@@ -20,21 +20,21 @@ __all__ = ["FaceDataModule", "FaceDataset"]
 class FaceDataModule(pl.LightningDataModule):
     """Training and validation faces.
 
-    path: folder or zip, looked up here and then in HSC_DATA, or several, of which all but the first train whole.
+    path: folder or zip, relative to the working folder or HSC_DATA, or several; all but the first only for training.
     size: pixels of training images; validation images keep their own.
-    train, validation: specs (see `hsc.data.splits`) of the first set that must not overlap; validation None trains
-    without looking.
-    batch_size: images a training step, over all processes together. validation_limit: the first so many, None for all.
-    flips: mirror half the training images. workers: processes that read images, when they do not fit in RAM.
+    train, validation: specs (see `hsc.data.splits`) of the first set that must not overlap; validation None: no
+    validation.
+    batch_size: images per training step, over all processes. validation_limit: number of images, None for all.
+    flips: mirror half the training images. workers: processes that read images if these do not fit in RAM.
     skip_broken: leave out broken images instead of stopping.
-    landmarker: judge whose landmarks training batches carry. seed: of shuffling and flips. accumulate: parts in which
-    each process gets its images of a step. styles: (rows, w_dim) of the W+ that generated faces have beside them, for
-    batches to carry; None without. full_size: pixels of training images where a set has so many, which a generator of
-    two sizes learns from; those of other sets are then the same as at `size`, and `large` in batches tells them apart
-    (see FaceDataset). 0: all are trained on at `size`.
+    landmarker: judge whose landmarks are added to training batches. seed: of shuffling and flips. accumulate: parts
+    into which each process splits its images of a step. styles: (rows, w_dim) of the W+ stored with generated faces, to
+    be added to batches; None: not added. full_size: pixels of training images from sets that have that many, for a
+    generator of two sizes; images of other sets are then the same as at `size`, and `large` in batches distinguishes
+    them (see FaceDataset). 0: all are used at `size`.
 
-    The Trainer needs `use_distributed_sampler=False`: the samplers share the images out themselves. Training batches
-    begin at the LightningModule's `batches_seen`, where it has that.
+    The Trainer needs `use_distributed_sampler=False`: the samplers distribute the images themselves. Training batches
+    start at the LightningModule's `batches_seen`, if it has that attribute.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class FaceDataModule(pl.LightningDataModule):
         self._datasets: dict[str, FaceDataset] = {}
 
     def prepare_data(self) -> None:
-        """Once a machine, before the processes start: compute the landmarks they will read."""
+        """Once per machine, before the processes start: compute the landmarks that they will read."""
         if self.landmarker is not None:
             self.dataset("train")
 
@@ -92,7 +92,7 @@ class FaceDataModule(pl.LightningDataModule):
         return self._datasets[split]
 
     def _any_large(self, faces: Faces) -> bool:
-        """Whether a set, by its first image, has the pixels of the full size."""
+        """Whether a set has images of the full size, judging by its first image."""
         sets = faces.sets.values()
         return self.full_size > 0 and any(one.load(one.names[0]).width >= self.full_size for one in sets)
 
@@ -108,8 +108,8 @@ class FaceDataModule(pl.LightningDataModule):
         rank, world = self._place()
         dataset = self.dataset("validation")
         batch = min(max(1, self.batch_size // world), pictures_at_once(dataset.size))
-        # Lightning's own sampler would repeat images to even out the ranks; this one gives reduced metrics that equal
-        # those of one process. Ranks may differ by one batch: synchronise at the end of the epoch, not in a step.
+        # Lightning's own sampler would repeat images to even out the ranks; with this one reduced metrics equal those
+        # of one process. Ranks may differ by one batch: synchronise at the end of the epoch, not in a step.
         return loader(dataset, BatchSampler(range(rank, len(dataset), world), batch, drop_last=False), self.workers)
 
     def _place(self) -> tuple[int, int]:

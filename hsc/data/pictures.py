@@ -1,4 +1,4 @@
-"""Which files of a folder or an archive are pictures, and what is said of those that are not."""
+"""Which files of a folder or an archive are pictures, and messages about those that are not."""
 
 import functools
 import os
@@ -16,14 +16,14 @@ _SHOWN = 3
 
 
 def _heic_is_read() -> bool:
-    from hsc.images import read_heic  # imports torch, which `hsc --help` need not wait for
+    from hsc.images import read_heic  # imports torch, which would slow down `hsc --help`
 
     return read_heic()
 
 
 def pictures_among(names: Iterable[str], holder: Path) -> list[str]:
-    """The names of pictures, sorted. One line on standard error says what else `holder` has, one which HEIC photographs
-    it would take pillow-heif to read; hidden files and `__MACOSX` are nothing.
+    """The names of pictures, sorted. One line on standard error reports other files in `holder`, another one HEIC
+    photographs that need pillow-heif; hidden files and `__MACOSX` are ignored.
 
     Raises HscError if there is no picture.
     """
@@ -45,16 +45,17 @@ def pictures_among(names: Iterable[str], holder: Path) -> list[str]:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether an archiver or a system put the file there, or somebody hid it."""
+    """Whether the file is hidden, or was added by an archiver or operating system."""
     return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
 
 
 def files_below(root: Path) -> dict[str, Path]:
     """The files of a folder and its subfolders: posix name → path, both relative to `root`, in order.
 
-    Linked folders are followed, except to one that the link lies in; hidden ones are not entered. Dangling links are
-    files that cannot be read; devices, pipes and sockets are nothing. A name is its path, with replacement characters
-    for what is not UTF-8 (and a number where that makes two names equal), so that it can be printed and stored.
+    Linked folders are followed, except links to a folder that contains them; hidden folders are not entered. Dangling
+    links count as files that cannot be read; devices, pipes and sockets are ignored. A name is its path, with
+    replacement characters for bytes that are not UTF-8 (and a number if that makes two names equal), so that it can be
+    printed and stored.
     """
     found: list[str] = []
     waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
@@ -71,7 +72,7 @@ def files_below(root: Path) -> dict[str, Path]:
             continue
         for entry in entries:
             path = os.path.join(inside, entry.name)
-            there = Path(entry) if entry.is_symlink() else entry  # which raises for links that lead in circles
+            there = Path(entry) if entry.is_symlink() else entry  # which raises an error for circular links
             if there.is_dir():
                 if not entry.name.startswith("."):
                     waiting.append((path, above | {here}))
@@ -88,13 +89,13 @@ def files_below(root: Path) -> dict[str, Path]:
 
 
 def readable(name: str) -> str:
-    """A file's name as people can read it: what is not UTF-8 is shown as replacement characters."""
+    """A file's name for display: bytes that are not UTF-8 become replacement characters."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 @functools.cache
 def say_once(line: str) -> None:
-    """One line on standard error, however often a process comes by."""
+    """Print a line on standard error, only once per process."""
     print(" ".join(readable(line).split()), file=sys.stderr)
 
 

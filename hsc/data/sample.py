@@ -24,10 +24,10 @@ from hsc.released import DEFAULT_PRIOR, find_weights
 
 
 class Recipe(NamedTuple):
-    """How face i is drawn, as a function of seed and i.
+    """How face i is generated, as a function of seed and i.
 
     truncation: from 0, the average face, to 1, full variety; drawn evenly between two bounds for each face. mixing:
-    the probability that a face has two styles, the second from a random row on.
+    the probability that a face has two styles, the second of which starts at a random row.
     """
 
     seed: int = 0
@@ -50,12 +50,12 @@ def sample(
     device: str = "auto",
 ) -> None:
     """Write `count` faces as `00000.png`, … into the zip `out`, marked as generated (`Faces.generated`),
-    and beside them, as `.generated-styles.npy`, the W+ that they are drawn from: float16 [count, rows, w_dim].
+    and beside them, as `.generated-styles.npy`, their W+: float16 [count, rows, w_dim].
 
     generator: a released or fetched name, or a weights file that `hsc.checkpoints.load_generator` reads; by default
-    the prior that comes with hsc. size: pixels; below the generator's own, which is the default, the mean over areas.
+    the prior that comes with hsc. size: pixels, by default the generator's own; smaller sizes by area averaging.
     Face i is a function of generator, recipe and i alone, and equal arguments give equal bytes on equal devices. Raises
-    HscError for an unreadable generator or an impossible argument; an interrupted run leaves no file.
+    HscError for an unreadable generator or an invalid argument; an interrupted run leaves no file.
     """
     write_atomically(out, drawing(count, recipe, generator, size, device))
 
@@ -67,7 +67,7 @@ def drawing(
     size: int | None = None,
     device: str = "auto",
 ) -> Callable[[BinaryIO], None]:
-    """What draws the faces and writes their zip into an open file; arguments and errors as of `sample`."""
+    """A function that generates the faces and writes their zip to an open file; arguments and errors as in `sample`."""
     low, high = recipe.truncation
     if count < 1:
         raise HscError(f"cannot draw {count} faces: give 1 or more")
@@ -81,7 +81,7 @@ def drawing(
     check_size(network, size, origin)
 
     def write(file: BinaryIO) -> None:
-        # In one piece: a small array per face would lie where memory of a face's features could be used again.
+        # One array: small arrays per face would fragment the memory that is reused for the features of faces.
         styles = np.empty((count, network.num_rows, network.w_dim), np.float16)
         with zipfile.ZipFile(file, "w") as archive, progress(count, "generated faces") as advance:
             archive.comment = ZIP_COMMENT
@@ -96,8 +96,8 @@ def drawing(
 
 
 def check_size(generator: Generator, size: int | None, name: str) -> None:
-    """Raise HscError where the generator of that name draws no faces of `size` pixels. It draws its own size and, as
-    means over areas, smaller ones."""
+    """Raise HscError if the generator of that name cannot generate faces of `size` pixels. It generates its own size
+    and, by area averaging, smaller ones."""
     if size is not None and not 1 <= size <= generator.size:
         own = f"{generator.size}×{generator.size}"
         raise HscError(
@@ -153,5 +153,5 @@ def _npy(values: np.ndarray) -> bytes:
 
 
 def _png(face: np.ndarray) -> bytes:
-    # An eighth larger than Pillow's default, and written four times as fast: drawing a large face takes as long.
+    # An eighth larger than Pillow's default and four times as fast: writing takes as long as generating a large face.
     return encoded(Image.fromarray(face), "PNG", compress_level=1)

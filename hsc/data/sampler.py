@@ -1,4 +1,4 @@
-"""Which images make which batch, as pure functions: nothing to save, nothing to restore, any number of processes."""
+"""Composition of batches as a pure function: no state to save or restore, for any number of processes."""
 
 from collections.abc import Iterator
 
@@ -11,12 +11,13 @@ from hsc.errors import HscError
 class StepBatches(Sampler[list[int]]):
     """Endless shuffled batches: batch k of rank r is a pure function of (seed, k, global batch).
 
-    Training that stopped after k batches resumes with exactly the batches it would have seen, and the ranks' batches
-    together do not depend on their number. Images are drawn in epochs, each a new permutation; a batch may span two.
+    Training that stopped after k batches resumes with exactly the batches that would have followed, and the global
+    batches do not depend on the number of ranks. Images are drawn in epochs, each a new permutation; a batch may span
+    two epochs.
 
-    Yields this rank's keys, a step's in so many `parts`, one after the other (gradient accumulation): `i` in [0, n) for
-    image i and, with `flips`, `n + i` for image i mirrored (half the time).
-    Raises HscError when the global batch cannot be shared evenly, which would weight the ranks' gradients wrongly.
+    Yields this rank's keys, those of a step in `parts` parts (gradient accumulation): `i` in [0, n) for image i and,
+    with `flips`, `n + i` for image i mirrored (half the time).
+    Raises HscError if the global batch cannot be split evenly, which would weight the ranks' gradients wrongly.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class StepBatches(Sampler[list[int]]):
         return keys[first - epochs[0] * self.n : last - epochs[0] * self.n]
 
     def _epoch(self, epoch: int) -> np.ndarray:
-        """The keys of one pass over the data, [n]; kept while batches still draw from it."""
+        """The keys of one epoch, [n]; cached while batches still draw from it."""
         if epoch not in self._epochs:
             random = np.random.default_rng([self.seed, epoch])
             keys = random.permutation(self.n)

@@ -1,4 +1,4 @@
-"""Training faces from several sets at once: the first is split, the others are trained on whole."""
+"""Training faces from several sets: the first is split, the others are used for training only."""
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ Sets = str | Sequence[str]
 
 
 class JoinedFaces(Faces):
-    """Several sets as one, in their order: each face is `SET/NAME`, such as `celeba128.zip/train/182638.jpg`.
+    """Several sets as one, in order: each face is `SET/NAME`, such as `celeba128.zip/train/182638.jpg`.
 
     `path` is that of the first set; `generated` says whether a generator made all of them.
     """
@@ -52,7 +52,7 @@ class JoinedFaces(Faces):
         return faces.load(own)
 
     def _place(self, name: str) -> tuple[Faces, str]:
-        """The set that holds the image, and the image's name there."""
+        """The set that contains the image, and the image's name there."""
         if name not in self._places:
             raise HscError(f"{name}: no such image; names are listed in .names")
         return self._places[name]
@@ -74,15 +74,16 @@ def first_set(path: Sets) -> str:
 
 
 def joined(sets: Sequence[Faces]) -> Faces:
-    """Several sets as one; a single one is itself."""
+    """Several sets as one; a single set is returned unchanged."""
     return sets[0] if len(sets) == 1 else JoinedFaces(dict(zip(_labels(sets), sets, strict=True)))
 
 
 def split_sets(path: Sets, specs: Mapping[str, Spec]) -> dict[str, list[Faces]]:
-    """The sets that make each split: what the specs select of the first, and for `train` the whole of each other.
+    """The sets of each split: the selection from the first set and, for `train`, all of the other sets.
 
-    A face of another set whose content is a validation image of the first is left out, with a line on standard error.
-    Raises HscError for a set given twice, for one that contains nothing else, and as `split_names` and `open_faces` do.
+    A face of another set that is identical to a validation image of the first is left out, with a line on standard
+    error. Raises HscError for a set given twice, for one that contains nothing else, and as `split_names` and
+    `open_faces` do.
     """
     main, *others = [open_faces(one) for one in ([path] if isinstance(path, str) else path)]
     places = [faces.path.resolve() for faces in (main, *others)]
@@ -96,7 +97,7 @@ def split_sets(path: Sets, specs: Mapping[str, Spec]) -> dict[str, list[Faces]]:
 
 
 def _without(faces: Faces, held_out: Faces) -> Faces:
-    """The faces whose content is none of those held out."""
+    """The faces whose content is not that of a held-out image."""
     contents = set(held_out.checksums.values()) - {UNREADABLE}
     shared = {name for name, found in faces.checksums.items() if found in contents}
     if not shared:
@@ -111,7 +112,7 @@ def _without(faces: Faces, held_out: Faces) -> Faces:
 
 
 def _labels(sets: Iterable[Faces]) -> list[str]:
-    """A name for each set, its file's, with a number where that makes two names equal."""
+    """A name for each set: its file name, with a number if two are equal."""
     labels: list[str] = []
     for faces in sets:
         own = PurePosixPath(*faces.sets)

@@ -1,4 +1,4 @@
-"""Where the bytes of pictures are: in a folder, in a zip or in WebDataset's tar shards, read in place.
+"""Sources of picture files: a folder, a zip or WebDataset tar shards, read in place.
 
 Nothing is ever extracted from an archive. A source can be passed to worker processes: each opens the archive itself.
 """
@@ -32,17 +32,17 @@ class Source(Protocol):
         """The names of all files, hidden ones included."""
 
     def state(self, name: str) -> str:
-        """What changes whenever the content of a file does."""
+        """A value that changes whenever the content of a file does."""
 
     def checksums(self, names: Iterable[str]) -> Mapping[str, str]:
-        """name → checksum of its content, the same whatever kind of source holds it."""
+        """name → checksum of its content, the same for every kind of source."""
 
     def open(self, name: str) -> BinaryIO:
         """The bytes of one file."""
 
 
 def open_source(path: Path) -> Source:
-    """The source that a folder, a tar or a zip is."""
+    """The source for a folder, a tar or a zip."""
     if path.is_dir():
         return ShardSource(path) if shards_in(path) else FolderSource(path)
     return ShardSource(path) if path.suffix == ".tar" else ZipSource(path)
@@ -78,7 +78,7 @@ class FolderSource:
 
 
 class ZipSource:
-    """The files of a zip. Raises HscError if it is none."""
+    """The files of a zip. Raises HscError if it is not a zip."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -97,7 +97,7 @@ class ZipSource:
         return checksum(self._members[name].file_size, self._members[name].CRC)
 
     def open(self, name: str) -> BinaryIO:
-        # Whole: JPEG decoders seek, which is slow inside a compressed member.
+        # Read whole: JPEG decoders seek, which is slow inside a compressed member.
         return io.BytesIO(self._archive().read(self._members[name]))
 
     @functools.cached_property
@@ -121,20 +121,20 @@ class Place(NamedTuple):
 
 
 def shards_in(folder: Path) -> list[Path]:
-    """The shards that make a folder a sharded set."""
+    """The shards in a folder, which make it a sharded set."""
     return sorted(path for path in folder.glob("*.tar") if path.is_file())
 
 
 class ShardSource:
-    """WebDataset's tar shards, read in place by an index of where each picture lies: the members of one tar, or of all
-    tars of a folder, there named `SHARD/NAME`.
+    """WebDataset tar shards, read in place by an index of the pictures' positions: the members of one tar, or of all
+    tars of a folder, then named `SHARD/NAME`.
 
-    With the index every picture is as near as in a zip, so that shuffling, resuming to the batch and sharing among
-    processes are those of `hsc.data.sampler`; a stream read from front to back can promise none of the three exactly.
-    Only the bytes of the pictures asked for are read: shards may lie on a network file system and outgrow memory and
-    local disks. The index costs one header's read a member. The notes (`.json`, `.cls`, `.txt`) that make samples of
-    pictures are skipped. Raises HscError for compressed shards, which have no places, and for members that no
-    honest tool makes.
+    The index gives random access as in a zip, so that shuffling, exact resuming and distribution among processes are
+    those of `hsc.data.sampler`; a stream that is read sequentially can guarantee none of the three. Only the bytes of
+    the requested pictures are read: shards may be on a network file system and larger than memory and local disks.
+    Building the index reads one header per member. The metadata files (`.json`, `.cls`, `.txt`) that accompany pictures
+    in samples are skipped. Raises HscError for compressed shards, which allow no random access, and for malicious
+    members.
     """
 
     NOTES = frozenset({".json", ".cls", ".txt", ".jsonl"})
@@ -196,16 +196,16 @@ class ShardSource:
 
 
 def checksum(size: int, crc: int) -> str:
-    """Of a content of `size` bytes with this CRC-32: what zip archives keep of each member."""
+    """Checksum of a content of `size` bytes with this CRC-32, both of which zip archives store for each member."""
     return f"{size}-{crc:08x}"
 
 
 def checksums(root: Path, states: Mapping[str, str], read: Callable[[str], bytes]) -> dict[str, str]:
-    """name → checksum of the content that `read(name)` gives.
+    """name → checksum of the content returned by `read(name)`.
 
-    `states`: name → what changes whenever the content does, such as size and time of change. What was read is kept by
-    root, name and state in `hsc.files.cache_dir()`, if that can be written to. What cannot be read is `UNREADABLE`, and
-    is tried again the next time.
+    `states`: name → a value that changes whenever the content does, such as size and time of change. Checksums are
+    cached by root, name and state in `hsc.files.cache_dir()`, if that is writable. The checksum of a file that cannot
+    be read is `UNREADABLE`, and it is tried again the next time.
     """
     file = cache_dir() / "checksums" / f"{hashlib.sha256(_bytes(root.resolve())).hexdigest()}.json"
     known = _known(file)
@@ -220,7 +220,7 @@ def checksums(root: Path, states: Mapping[str, str], read: Callable[[str], bytes
         return name, checksum(len(content), zlib.crc32(content))
 
     if unread:
-        with ThreadPoolExecutor() as pool:  # reading and summing release the interpreter's lock
+        with ThreadPoolExecutor() as pool:  # reading and checksums release the GIL
             found |= dict(pool.map(add, unread))
         known |= {name: (states[name], found[name]) for name in unread if found[name] != UNREADABLE}
         write_to_cache(file, json.dumps(known).encode())

@@ -1,4 +1,4 @@
-"""Which images belong to which split, said in one line of a config.
+"""Which images belong to which split, as specified in one line of a config.
 
 A spec is one of the following, or a list of them (their union):
 
@@ -27,8 +27,8 @@ SHARE = re.compile(r"(\d+(?:\.\d+)?)%")
 def split_names(names: Sequence[str], specs: Mapping[str, Spec]) -> dict[str, list[str]]:
     """The names of each split, in the order of `names`.
 
-    Shares of `train` are counted from the other end than everybody else's: `train: 95%` and `validation: 5%` are exact
-    complements. Raises HscError when a spec selects nothing or two splits share an image.
+    Shares of `train` are taken from the opposite end to those of other splits: `train: 95%` and `validation: 5%` are
+    exact complements. Raises HscError if a spec selects nothing or two splits share an image.
     """
     chosen: dict[str, list[str]] = {}
     for split, spec in specs.items():
@@ -48,7 +48,7 @@ def split_names(names: Sequence[str], specs: Mapping[str, Spec]) -> dict[str, li
 def select_names(names: Sequence[str], spec: Spec, from_top: bool = False) -> list[str]:
     """The names that `spec` selects, in the order given; with `from_top` a share takes the largest hashes.
 
-    Raises HscError when any part of the spec is unreadable or selects nothing.
+    Raises HscError if any part of the spec is unreadable or selects nothing.
     """
     selected: set[str] = set()
     for part in [spec] if isinstance(spec, str) else spec:
@@ -76,7 +76,7 @@ def _matching(names: Sequence[str], part: str, from_top: bool) -> set[str]:
 def _share(names: Sequence[str], share: float, from_top: bool) -> set[str]:
     if share > 1:
         raise HscError(f"{share:.0%} is too large: give at most 100%")
-    places = {name: hashed_place(_without_suffix(name)) for name in names}  # whatever an image's format
+    places = {name: hashed_place(_without_suffix(name)) for name in names}  # regardless of an image's format
     if from_top:
         # Rounded: 1 - 0.9 is a little less than 0.1, and complements must not overlap.
         return {name for name in names if places[name] >= round(1 - share, 12)}
@@ -84,9 +84,9 @@ def _share(names: Sequence[str], share: float, from_top: bool) -> set[str]:
 
 
 def hashed_place(name: str) -> float:
-    """A fixed place in [0, 1) for a name."""
+    """A fixed position in [0, 1) for a name."""
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
-    # 53 bits: a float64 holds them all, so the result is never rounded up to 1.
+    # 53 bits: a float64 represents them all exactly, so the result is never rounded up to 1.
     return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
 
 

@@ -5,8 +5,8 @@ Photographs ──▶ FaceDetector ──▶ recipe_corners ──▶ cut_out �
  folder, zip     boxes and        FFHQ's square      crop       quality    on disk         duplicates  manifest, sheet
  or tar          68 landmarks                                    and hash                   and splits
 ```
-The left part is done by worker processes, photograph by photograph, and survives a kill; the right part is a function
-of what the journal holds, so that any number of workers and interruptions gives the same bytes.
+The left part is done by worker processes, photograph by photograph, and can be interrupted; the right part is a
+function of the journal's content, so the bytes do not depend on the number of workers or interruptions.
 """
 
 from hsc.data.prepare.aligner import Aligner

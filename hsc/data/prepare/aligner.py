@@ -21,13 +21,13 @@ from hsc.images import encoded, load_image
 from hsc.parallel import in_order
 
 MAX_OWN_SIZE = 1024
-AHEAD = 2  # photographs a worker has waiting, so that none is idle while the disk is read
+AHEAD = 2  # photographs queued per worker, so that none is idle while the disk is read
 
 _aligner: "Aligner | None" = None  # a worker process's own
 
 
 class Aligned(NamedTuple):
-    """What is known of a photograph, as JSON has it, and the encoded crops of its faces."""
+    """The record of a photograph, as JSON values, and the encoded crops of its faces."""
 
     record: dict[str, Any]
     crops: list[bytes]
@@ -40,8 +40,8 @@ class Aligner:
         self._find = FaceDetector()
 
     def align(self, image: Image.Image, size: int | None = None) -> Image.Image:
-        """The largest face of an RGB image as FFHQ has it, at `size` pixels or as many as it has in the photograph
-        (a multiple of 8, at most 1024). Raises HscError when no face is found.
+        """The largest face of an RGB image with FFHQ's alignment, at `size` pixels or the size it has in the photograph
+        (a multiple of 8, at most 1024). Raises HscError if no face is found.
         """
         faces = self._find(image)
         if not faces:
@@ -51,7 +51,7 @@ class Aligner:
         return cut_out(image, corners, size or own)
 
     def photograph(self, photograph: Photograph, settings: Settings) -> Aligned:
-        """All that `prepare` wants of a photograph. One that cannot be read is an answer too."""
+        """Everything that `prepare` needs from a photograph. One that cannot be read also gives a result."""
         record: dict[str, Any] = {"source": photograph.name}
         try:
             if photograph.error:
@@ -84,12 +84,12 @@ class Aligner:
 
 
 def align_all(photographs: Iterable[Photograph], settings: Settings, workers: int) -> Iterator[Aligned]:
-    """Every photograph's faces, in order. One worker is this process itself."""
+    """Every photograph's faces, in order. With one worker, they are found in this process."""
     if workers == 1:
         aligner = Aligner()
         yield from (aligner.photograph(photograph, settings) for photograph in photographs)
         return
-    # Not forked: dlib and torch have threads by now. dlib holds Python's lock, so threads would not help.
+    # Not forked: dlib and torch have started threads. dlib holds the GIL, so threads would not help.
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin)
     try:
         yield from in_order(pool, partial(_work, settings), photographs, AHEAD * workers)
@@ -109,6 +109,6 @@ def _work(settings: Settings, photograph: Photograph) -> Aligned:
 
 
 def _encoded(crop: Image.Image, kind: Format) -> bytes:
-    """Near to lossless: what JPEG loses at quality 95 without subsampling no codec at hundreds of bytes could keep."""
+    """Nearly lossless: codecs at hundreds of bytes lose far more than JPEG at quality 95 without subsampling."""
     options: dict[str, Any] = {"jpg": {"quality": 95, "subsampling": 0}, "webp": {"quality": 95}, "png": {}}[kind]
     return encoded(crop, "JPEG" if kind == "jpg" else kind, **options)

@@ -1,7 +1,7 @@
-"""The square of a face and what is in it, by the recipe that FFHQ and CelebA-HQ were made with.
+"""The crop of a face, by the recipe with which FFHQ and CelebA-HQ were made.
 
 Source of the recipe's constants: Karras et al., Progressive Growing of GANs (ICLR 2018), appendix C, and NVIDIA's
-published description of FFHQ. A StyleGAN prior has seen nothing but faces placed so, so another placement costs bits.
+published description of FFHQ. A StyleGAN prior was trained on faces aligned like this: other alignments cost bits.
 """
 
 from collections.abc import Callable
@@ -13,18 +13,18 @@ from scipy.ndimage import gaussian_filter
 RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)  # right and left of the person
 MOUTH_CORNERS = (48, 54)
 EYES_TO_SIDE, MOUTH_TO_SIDE = 4.0, 3.6  # the square's side in distances between the eyes, and from eyes to mouth
-DOWN_TO_MOUTH = 0.1  # of the way from the eyes to the mouth: there is the square's middle
+DOWN_TO_MOUTH = 0.1  # fraction of the way from the eyes to the mouth at which the square is centred
 
-MARGIN = 0.1  # around the square, of its side, that filters may look at
-FADING = 0.3  # of the side: how wide the invented surroundings are at least
-BLUR = 0.02  # of the side: their Gaussian's deviation
-NEAR_EDGE = 4  # pixels: a square this near to the photograph's edge gets surroundings
+MARGIN = 0.1  # around the square, as a fraction of its side, for the support of filters
+FADING = 0.3  # minimum width of the synthesised border, as a fraction of the side
+BLUR = 0.02  # standard deviation of the border's Gaussian blur, as a fraction of the side
+NEAR_EDGE = 4  # pixels: a square this near to the photograph's edge gets a synthesised border
 
 
 def recipe_corners(landmarks: np.ndarray) -> np.ndarray:
-    """68 landmarks → corners [4, 2] of the face's square: top left, bottom left, bottom right, top right as it is seen.
+    """68 landmarks → corners [4, 2] of the face's square: top left, bottom left, bottom right, top right as displayed.
 
-    Pixels are numbered as in the landmarks.
+    Pixel coordinates are those of the landmarks.
     """
     right_eye, left_eye = landmarks[RIGHT_EYE].mean(0), landmarks[LEFT_EYE].mean(0)
     eyes, mouth = (right_eye + left_eye) / 2, landmarks[list(MOUTH_CORNERS)].mean(0)
@@ -46,14 +46,14 @@ def side_of(corners: np.ndarray) -> float:
 def cut_out(image: Image.Image, corners: np.ndarray, size: int) -> Image.Image:
     """The square of an RGB image as size × size pixels, antialiased.
 
-    What lies beyond the photograph is its mirror image, more blurred and nearer to its median colour the farther out.
+    Beyond its edges the photograph is mirrored, and increasingly blurred and faded to its median colour.
     """
-    square = corners + 0.5  # from numbers of pixels to distances from the image's corner
+    square = corners + 0.5  # from pixel indices to distances from the image's corner
     pixels, square = _near(image, square)
     if (shrink := int(side_of(square) / size / 2)) > 1:
         pixels, square = _by_channel(pixels, lambda channel: channel.reduce(shrink)), square / shrink
     pixels, square = _with_surroundings(pixels, square)
-    # Bicubic sampling looks at 4×4 pixels: enough of them are drawn to miss none, and averaged afterwards.
+    # Bicubic sampling reads 4×4 pixels: enough samples are drawn to skip none, and averaged afterwards.
     drawn = size * min(4, max(1, int(np.ceil(side_of(square) / size))))
     across, down, origin = (square[3] - square[0]) / drawn, (square[1] - square[0]) / drawn, square[0]
     rows = (across[0], down[0], origin[0], across[1], down[1], origin[1])
@@ -66,7 +66,7 @@ def cut_out(image: Image.Image, corners: np.ndarray, size: int) -> Image.Image:
 
 
 def _by_channel(pixels: np.ndarray, change: Callable[[Image.Image], Image.Image]) -> np.ndarray:
-    """Let Pillow change float32 [H, W, 3], channel by channel: bytes it would round at every step, and one way."""
+    """Let Pillow change float32 [H, W, 3], channel by channel: bytes would be rounded, with a bias, at every step."""
     channels = (Image.fromarray(np.ascontiguousarray(pixels[..., number])) for number in range(3))
     return np.stack([np.asarray(change(channel)) for channel in channels], axis=-1)
 
@@ -84,7 +84,7 @@ def _margin(square: np.ndarray) -> int:
 
 
 def _with_surroundings(pixels: np.ndarray, square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels, with invented surroundings where the square leaves them."""
+    """The pixels, with a synthesised border where the square extends beyond them."""
     margin, side = _margin(square), side_of(square)
     before = np.ceil(np.maximum(margin - square.min(0), 0)).astype(int)
     after = np.ceil(np.maximum(square.max(0) + margin - pixels.shape[1::-1], 0)).astype(int)
@@ -101,7 +101,7 @@ def _with_surroundings(pixels: np.ndarray, square: np.ndarray) -> tuple[np.ndarr
 
 
 def _depth(shape: tuple[int, ...], before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """How deep in the surroundings each pixel lies, [H, W]: 0 at the photograph's edge, 1 outermost, below 0 inside."""
+    """Depth of each pixel in the border, [H, W]: 0 at the photograph's edge, 1 outermost, below 0 inside."""
     along = []
     for length, first, last in zip(shape, before, after, strict=True):
         place = np.arange(length, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The contact sheet: one HTML file that shows what was kept and what was skipped, and needs nothing else."""
+"""The contact sheet: one self-contained HTML file that shows what was kept and what was skipped."""
 
 import base64
 import io
@@ -27,7 +27,7 @@ img { display: block; width: 96px; height: 96px }
 
 
 class Shown(NamedTuple):
-    """A face of the sheet: its encoded crop (None if there is none) and a line below."""
+    """A face of the sheet: its encoded crop (None if there is none) and its caption."""
 
     crop: bytes | None
     line: str
@@ -36,7 +36,7 @@ class Shown(NamedTuple):
 def contact_sheet(
     title: str, counts: dict[str, int], reasons: dict[str, int], kept: list[Shown], skipped: list[Shown]
 ) -> bytes:
-    """counts: of each split. reasons: how often each kind of fault was found."""
+    """counts: faces in each split. reasons: number of faults of each kind."""
     faces, faults = sum(counts.values()), sum(reasons.values())
     parts = [
         SHEET_START,

@@ -1,4 +1,4 @@
-"""What becomes of each face: near-duplicates are skipped, the others get a split by identity and a name."""
+"""Decisions on each face: near-duplicates are skipped, the others get a split by identity and a name."""
 
 import posixpath
 from collections.abc import Iterable, Sequence
@@ -14,18 +14,18 @@ TRAIN = "train"
 
 
 def common_folder(names: Sequence[str]) -> PurePosixPath:
-    """The folder that all pictures lie in, which says nothing about any of them."""
+    """The folder that contains all pictures, which carries no information on identity."""
     return PurePosixPath(posixpath.commonpath([PurePosixPath(name).parent for name in names]))
 
 
 def identity_of(name: str, common: PurePosixPath) -> str:
-    """Who is shown: the picture's folder below the common one or, where all lie in that, the picture alone."""
+    """The person: the picture's folder below the common one or, for a picture directly in that, the picture itself."""
     place = PurePosixPath(name).relative_to(common)
     return str(place.with_suffix("") if len(place.parts) == 1 else place.parent)
 
 
 class SeenFaces:
-    """The hashes of the faces that are kept, to find near-duplicates of them. 32 bytes per face."""
+    """The hashes of the faces that are kept, for finding near-duplicates. 32 bytes per face."""
 
     def __init__(self, max_distance: int) -> None:
         self._max_distance = max_distance
@@ -33,7 +33,7 @@ class SeenFaces:
         self._names: list[str] = []
 
     def twin(self, hash_: bytes) -> tuple[str, int] | None:
-        """The nearest face that is near enough to be the same picture, and the number of bits that differ."""
+        """The nearest face close enough to be the same picture, and the number of bits that differ."""
         if not self._names or self._max_distance < 0:
             return None
         new = np.frombuffer(hash_, np.uint8)
@@ -50,13 +50,13 @@ class SeenFaces:
 
 
 def splits(identities: Iterable[str], settings: Settings) -> dict[str, str]:
-    """The split of each identity, by a hash of its name: no one is in two, and who joins the set moves no one else
-    (as long as shares are asked for; a number of identities takes those of the lowest hashes).
+    """The split of each identity, by a hash of its name: no identity is in two splits, and adding one to the set moves
+    no other (if splits are given as shares; a given number of identities takes those with the lowest hashes).
     """
     rest = sorted(set(identities))
     chosen: dict[str, str] = {}
     for split, wanted in (("test", settings.test), ("validation", settings.validation)):
-        places = {identity: hashed_place(f"{split}\0{identity}") for identity in rest}  # others in each split
+        places = {identity: hashed_place(f"{split}\0{identity}") for identity in rest}  # different for each split
         ranked = sorted(rest, key=places.__getitem__)
         if share := SHARE.fullmatch(wanted):
             taken = [identity for identity in ranked if places[identity] < float(share[1]) / 100]
@@ -68,16 +68,16 @@ def splits(identities: Iterable[str], settings: Settings) -> dict[str, str]:
 
 
 class Names:
-    """Names in the prepared set, each given once: split, folders and stem of the source."""
+    """Unique names in the prepared set: split, folders and stem of the source."""
 
     def __init__(self, common: PurePosixPath, suffix: str) -> None:
         self._common, self._suffix = common, suffix
         self._given: set[str] = set()
 
     def give(self, split: str, source: str, number: int) -> str:
-        """The name of a photograph's face of this number, without an ending in `given` to tell `a.png` from `a.jpg`."""
+        """A name for the face with this index in a photograph; names of faces from `a.png` and `a.jpg` differ."""
         place = PurePosixPath(source).relative_to(self._common)
-        # WebDataset takes everything up to the first point of a file's name as the sample's key.
+        # WebDataset takes everything up to the first dot of a file name as the sample's key.
         stem = place.stem.replace(".", "-") + (f"-{number + 1}" if number else "")
         base = str(PurePosixPath(split, place.parent, stem))
         name, again = base, 1
@@ -89,6 +89,6 @@ class Names:
 
 
 def faces_of(record: dict[str, Any]) -> Iterable[tuple[int, dict[str, Any], tuple[int, int]]]:
-    """(number, face, place of its crop) of a photograph in the work journal."""
+    """(index, face, position of its crop) of a photograph in the work journal."""
     for number, (face, place) in enumerate(zip(record["faces"], record["crops"], strict=True)):
         yield number, face, (place[0], place[1])

@@ -1,5 +1,5 @@
-"""dlib's frontal detector: where faces are in a photograph, with their 68 landmarks, and whether a picture looks like
-an aligned face. Needs the `judges` extra.
+"""dlib's frontal detector: faces in a photograph with their 68 landmarks, and whether a picture looks like an aligned
+face. Needs the `judges` extra.
 """
 
 from typing import Any, NamedTuple
@@ -11,18 +11,18 @@ from hsc.judges import weights
 from hsc.judges.aligned import DLIB_BOX, FRAME
 from hsc.judges.base import import_extra
 
-# Longer sides, in pixels, at which faces are looked for, one after the other until some are found. The detector's
-# window is 80 pixels wide, so faces from 16 %, 8 % and 4 % of the longer side on are found.
+# Lengths of the longer side, in pixels, at which faces are searched for, in turn until some are found. The detector's
+# window is 80 pixels wide, so faces of at least 16 %, 8 % and 4 % of the longer side are found.
 SIDES = (512, 1024, 2048)
 MAX_ENLARGEMENT = 4
-# How far the box may be from DLIB_BOX, in frames, and how many times as large. Of 300 FFHQ faces 298 pass (shifts up to
+# Limits on the box's shift from DLIB_BOX, in frames, and on its relative size. Of 300 FFHQ faces 298 pass (shifts up to
 # .09, ratios .80 to 1.16), of 30 portraits that were not aligned one does.
 FARTHEST = 0.12
 LARGEST_RATIO = 1.45
 
 
 class Face(NamedTuple):
-    """A face in pixels of its photograph, numbered as dlib does: (0, 0) is the middle of the first pixel."""
+    """A face in pixels of its photograph, in dlib's coordinates: (0, 0) is the centre of the first pixel."""
 
     box: tuple[float, float, float, float]  # left, top, right, bottom
     score: float  # the detector's, above 0
@@ -32,8 +32,8 @@ class Face(NamedTuple):
 class FaceDetector:
     """Finds upright faces, the largest first.
 
-    Detection takes 0.1 s and landmarks a few milliseconds a photograph on one core. Raises NotAvailable without dlib or
-    the landmarks' weights.
+    Detection takes 0.1 s and landmarks a few milliseconds per photograph on one core. Raises NotAvailable without dlib
+    or the landmarks' weights.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class FaceDetector:
         self._predictor = dlib.shape_predictor(str(weights.locate("dlib68")))
 
     def __call__(self, image: Image.Image, every: bool = False) -> list[Face]:
-        """The faces of an RGB image; with `every`, also those that only a closer look finds beside larger ones."""
+        """The faces of an RGB image; with `every`, also small faces beside larger ones, found at higher resolution."""
         pixels = np.array(image)
         faces = [self._look_closely(pixels, box, score) for box, score in self._detect(image, every)]
         return sorted(faces, key=lambda face: (face.box[0] - face.box[2], face.box))
@@ -69,16 +69,16 @@ class FaceDetector:
 
 
 class AlignmentCheck:
-    """Compares the place where dlib's detector sees a face with the one that aligned faces have it in.
+    """Compares the position of a face found by dlib's detector with that in aligned faces.
 
-    Needs no weights beside dlib; 20 ms per picture. Raises NotAvailable without dlib.
+    Needs dlib but no weights; 20 ms per picture. Raises NotAvailable without dlib.
     """
 
     def __init__(self) -> None:
         self._detector = import_extra("dlib", "judges", "the alignment check").get_frontal_face_detector()
 
     def __call__(self, image: Image.Image) -> bool:
-        """Whether a face of an RGB image is about where FFHQ has it."""
+        """Whether a face of an RGB image is approximately where FFHQ has it."""
         frame = np.array(image.resize((FRAME, FRAME), Image.Resampling.BILINEAR))
         return any(
             _alike(np.array([box.left(), box.top(), box.right(), box.bottom()])) for box in self._detector(frame)

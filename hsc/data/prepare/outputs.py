@@ -1,4 +1,4 @@
-"""Prepared faces on the disk: one zip, or WebDataset's tar shards in a folder. Equal faces make equal bytes."""
+"""Prepared faces on disk: one zip, or a folder of WebDataset tar shards. Equal faces give equal bytes."""
 
 import io
 import json
@@ -21,14 +21,14 @@ SHARD = "{split}-{number:06d}.tar"
 
 
 class Output(Protocol):
-    """Takes faces one after the other."""
+    """Writes faces one after the other."""
 
     def add(self, name: str, content: bytes, about: dict[str, Any]) -> None:
-        """name: posix, beginning with the split. about: what a reader of shards finds beside the picture."""
+        """name: posix, starting with the split. about: metadata stored beside the picture in shards."""
 
 
 class Places(NamedTuple):
-    """Where the results go."""
+    """Paths of the results."""
 
     faces: Path  # OUT.zip, or the folder OUT of shards
     manifest: Path
@@ -36,14 +36,14 @@ class Places(NamedTuple):
 
 
 def places_of(out: Path) -> Places:
-    """The faces' own, and two beside it."""
+    """The path of the faces, and two beside it."""
     return Places(out, *(out.with_name(out.stem + ending) for ending in (".manifest.jsonl", ".html")))
 
 
 def check_output(source: Path, out: Path, force: bool) -> None:
-    """Raise HscError where the results could not be put in their places, or would replace what is not theirs.
+    """Raise HscError if the results could not be written, or would replace files that are not earlier results.
 
-    A folder that holds anything is never replaced.
+    A folder that is not empty is never replaced.
     """
     places = places_of(out)
     if out.suffix not in (".zip", ""):
@@ -65,7 +65,7 @@ def _made_here(path: Path) -> bool:
 
 @contextmanager
 def zip_output(file: Any) -> Iterator[Output]:
-    """A zip of pictures, not compressed again."""
+    """A zip of pictures, without further compression."""
 
     class _Zip:
         def add(self, name: str, content: bytes, about: dict[str, Any]) -> None:
@@ -78,7 +78,7 @@ def zip_output(file: Any) -> Iterator[Output]:
 
 @contextmanager
 def shard_output(out: Path, per_shard: int) -> Iterator[Output]:
-    """Shards `train-000000.tar`, … of `per_shard` faces each; the folder appears when all of them are complete."""
+    """Shards `train-000000.tar`, … of `per_shard` faces each; the folder appears once all of them are complete."""
     temporary = hidden_beside(out, ".writing")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -97,7 +97,7 @@ def shard_output(out: Path, per_shard: int) -> Iterator[Output]:
 
 
 class _Shards:
-    """A picture and a .json of what is known of it make a sample."""
+    """A sample is a picture and a .json file of its metadata."""
 
     def __init__(self, folder: Path, per_shard: int) -> None:
         self._folder, self._per_shard = folder, per_shard

@@ -1,4 +1,4 @@
-"""Where photographs come from: a folder, a zip or a tar, read one file after the other and never extracted."""
+"""Source of photographs: a folder, a zip or a tar, read one file after the other and never extracted."""
 
 import hashlib
 import tarfile
@@ -13,9 +13,9 @@ from hsc.errors import HscError
 
 
 class Photograph(NamedTuple):
-    """One file: its posix name in the source and its bytes, or why they cannot be read.
+    """One file: its posix name in the source and its bytes, or the reason why it cannot be read.
 
-    refused: whether it was the file system that did not give them, so that nothing is known about the content.
+    refused: whether the file system refused to read it, so that nothing is known about the content.
     """
 
     name: str
@@ -25,11 +25,11 @@ class Photograph(NamedTuple):
 
 
 class Photographs:
-    """The pictures of a source in a fixed order: by name, or in a tar as they come.
+    """The pictures of a source in a fixed order: by name, or for a tar in archive order.
 
-    Other files are skipped, with a message on standard error unless they are hidden. Raises HscError when the
-    source is missing, unreadable or contains no pictures, and for malformed archives: names that lead out
-    of them, links and devices, members twice, encrypted ones, and ones that claim more than the archive can hold.
+    Other files are skipped, with a message on standard error unless they are hidden. Raises HscError if the source is
+    missing, unreadable or contains no pictures, and for malformed archives: names that lead out of them, links and
+    devices, duplicate members, encrypted ones, and ones that claim more than the archive can hold.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -46,14 +46,14 @@ class Photographs:
         return len(self.names)
 
     def read(self, start: int = 0) -> Iterator[Photograph]:
-        """All photographs from number `start` on."""
+        """All photographs from index `start` on."""
         wanted = self.names[start:]
         if isinstance(self._source, _Tar):
             return self._source.read(wanted)
         return (_read(name, self._source.open, name) for name in wanted)
 
     def gives(self, name: str) -> bool:
-        """Whether the file system gives this photograph now."""
+        """Whether the file system now allows this photograph to be read."""
         return not isinstance(self._source, FolderSource) or not _read(name, self._source.open, name).refused
 
 
@@ -62,13 +62,13 @@ def _source(path: Path) -> "FolderSource | ZipSource | _Tar":
         return FolderSource(path)
     if not path.is_file():
         raise HscError(f"{path}: no such file or folder")
-    with open(path, "rb") as file:  # by its beginning: a tar that ends in a zip looks like one from behind
+    with open(path, "rb") as file:  # by its first bytes: a tar that ends with a zip also looks like a zip
         is_zip = file.read(2) == b"PK"
     return ZipSource(path) if is_zip else _Tar(path)
 
 
 class _Tar:
-    """The files of a tar, which may be compressed, so that it is read from front to back."""
+    """The files of a tar, which is read sequentially since it may be compressed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -101,7 +101,7 @@ class _Tar:
                 label = f"{self._path}: {name}"
                 raise HscError(f"{label}: is a link or a device; make the archive again from the files themselves")
             claimed += member.size
-            refuse_bomb(self._path, claimed)  # at once: reading on would inflate what is claimed
+            refuse_bomb(self._path, claimed)  # before reading on, which would decompress the claimed bytes
             if member.isfile():
                 self._states[name] = f"{member.size}-{whole.st_size}-{whole.st_mtime_ns}"
 
@@ -113,5 +113,5 @@ def _read(name: str, opener: Callable[..., Any], *arguments: Any) -> Photograph:
     except DAMAGED_MEMBER as error:
         return Photograph(name, b"", f"cannot be read ({error})")
     except OSError as error:
-        # Decompressors raise it too, without a number.
+        # Decompressors raise it too, without an errno.
         return Photograph(name, b"", f"cannot be read ({error.strerror or error})", refused=error.errno is not None)

@@ -1,4 +1,4 @@
-"""How good a face is for a training set, in three numbers, and the hash by which near-duplicates are found."""
+"""Quality measures of a face for a training set, and the hash by which near-duplicates are found."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from scipy.ndimage import laplace
 from hsc.data.prepare.alignment import LEFT_EYE, MOUTH_CORNERS, RIGHT_EYE
 from hsc.data.prepare.settings import Settings
 
-LOOKED_AT = 256  # pixels: sharpness is measured at most this large, where noise and JPEG's blocks count less
+LOOKED_AT = 256  # pixels: maximum size at which sharpness is measured, to limit the influence of noise and JPEG blocks
 NOSE_TIP = 30
 HASH_SIDE = 16
 
@@ -18,9 +18,9 @@ HASH_SIDE = 16
 class Quality(NamedTuple):
     """side: of the crop in the photograph, pixels. sharpness: variance of the Laplacian of the grey crop.
 
-    turn: how far the tip of the nose is beside the middle between the eyes, in distances between the eyes: 0 from the
-    front. nod: how far it is from half-way between eyes and mouth, in distances between these. Of 1,200 FFHQ faces 99 %
-    have turns below 0.57 and nods below 0.33.
+    turn: horizontal distance of the tip of the nose from the midpoint of the eyes ÷ distance between the eyes: 0 for a
+    frontal face. nod: its vertical distance from half-way between eyes and mouth ÷ distance between these. Of 1,200
+    FFHQ faces 99 % have turns below 0.57 and nods below 0.33.
     """
 
     side: float
@@ -44,7 +44,7 @@ def measure(crop: Image.Image, landmarks: np.ndarray, side: float) -> Quality:
 
 
 def fault(quality: Quality, settings: Settings) -> str:
-    """Why a face is skipped; empty when it is not."""
+    """The reason why a face is skipped; empty if it is not."""
     if quality.side < settings.min_side:
         return f"too small: {quality.side:.0f} pixels a side, fewer than {settings.min_side:g}"
     if quality.sharpness < settings.min_sharpness:
@@ -59,9 +59,9 @@ def fault(quality: Quality, settings: Settings) -> str:
 def perceptual_hash(crop: Image.Image) -> bytes:
     """255 bits: which of the lowest 16×16 frequencies (without the mean) of the grey crop are above their median.
 
-    Aligned faces resemble each other so much that the usual 63 bits confuse people: of 2,500 FFHQ faces the most alike
-    two differ in 6 of these and in 66 of ours, while a face scaled by 0.7, brightened and saved at JPEG quality 50
-    differs from itself in up to 8 and 30.
+    Aligned faces resemble each other so much that the usual 63 bits confuse people: of 2,500 FFHQ faces the two most
+    similar differ in 6 of these and in 66 of the 255, while a face scaled by 0.7, brightened and saved at JPEG quality
+    50 differs from the original in up to 8 and 30.
     """
     side = 4 * HASH_SIDE
     grey = np.asarray(crop.convert("L").resize((side, side), Image.Resampling.BOX), np.float64)

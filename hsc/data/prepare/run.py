@@ -24,7 +24,7 @@ DECIDING_PACKAGES = ("dlib-bin", "dlib", "pillow", "numpy", "scipy")
 
 
 class Report(NamedTuple):
-    """photographs: read. splits: how many faces each has. skipped: how often each kind of fault was found."""
+    """photographs: number read. splits: number of faces in each. skipped: number of faults of each kind."""
 
     photographs: int
     splits: dict[str, int]
@@ -38,13 +38,13 @@ def prepare(
 ) -> Report:
     """Find, align, judge and split the faces of all photographs in `source` (a folder, a zip or a tar).
 
-    Writes OUT.zip, or a folder OUT of WebDataset shards where `out` has no ending; beside it OUT.manifest.jsonl, a line
-    a face or skipped photograph, and OUT.html, a contact sheet. Equal photographs and settings give equal bytes. A run
-    that was killed resumes where it stopped; until the end its work is in `.OUT.preparing`. workers: processes, by
-    default as many as this process may use cores.
-    force: replace files of these names that hsc did not make, too.
-    Raises HscError when the source is refused or is itself one of the results, when these are somebody else's files,
-    nothing is kept, or what is needed is not installed. A photograph that cannot be read is a line of the manifest.
+    Writes OUT.zip, or a folder OUT of WebDataset shards where `out` has no ending; beside it OUT.manifest.jsonl, one
+    line per face or skipped photograph, and OUT.html, a contact sheet. Equal photographs and settings give equal bytes.
+    A run that was killed resumes where it stopped; until the end its work is in `.OUT.preparing`. workers: processes,
+    by default one for each core that this process may use.
+    force: also replace files of these names that hsc did not make.
+    Raises HscError if the source is rejected or is itself one of the results, if the results would replace other files,
+    if no face is kept, or if a dependency is missing. A photograph that cannot be read is a line of the manifest.
     """
     out = Path(out)
     check_output(Path(source), out, force)
@@ -61,7 +61,7 @@ def prepare(
 
 
 def _key(photographs: Photographs, settings: Settings) -> str:
-    """Whatever decides what a photograph becomes."""
+    """Everything that determines the results of a photograph."""
     versions = [_version(name) for name in DECIDING_PACKAGES]
     return json_hash([photographs.fingerprint, asdict(settings), hsc.__version__, versions])
 
@@ -74,7 +74,7 @@ def _version(package: str) -> str:
 
 
 class _Finisher:
-    """From a complete journal to the files people use, in two passes over it: what to keep, then writing it."""
+    """From a complete journal to the final files, in two passes: decide what to keep, then write it."""
 
     def __init__(self, photographs: Photographs, settings: Settings, journal: WorkJournal, out: Path) -> None:
         self._photographs, self._settings, self._journal, self._out = photographs, settings, journal, out
@@ -99,7 +99,7 @@ class _Finisher:
         return Report(len(self._photographs), kept, skipped, manifest, sheet)
 
     def _decide(self) -> tuple[dict[tuple[str, int], str], list[str]]:
-        """Faults of near-duplicates, by source and number of the face; the identity of every face that is kept."""
+        """Faults of near-duplicates, by source and index of the face; the identity of every face that is kept."""
         seen, twins, identities = SeenFaces(self._settings.max_distance), {}, []
         for record in self._journal.records():
             for number, face, _ in faces_of(record):
@@ -114,7 +114,7 @@ class _Finisher:
         return twins, identities
 
     def _write(self, manifest: Path) -> None:
-        """Manifest and faces, in one pass. The faces take their place last: where they are, the manifest is too."""
+        """Write manifest and faces in one pass. The faces are moved into place last, after the manifest."""
 
         def write_zip(file: BinaryIO) -> None:
             with zip_output(file) as output:
@@ -138,7 +138,7 @@ class _Finisher:
     def _write_face(
         self, source: str, number: int, face: dict[str, Any], crop: bytes, output: Output
     ) -> dict[str, Any]:
-        """Give the face its place in the set, or count it as skipped; returns what the manifest says of that."""
+        """Add the face to the set, or count it as skipped; returns its entry in the manifest."""
         identity = identity_of(source, self._common)
         about = {"name": None, "source": source, "face": number, "identity": identity, "split": None}
         if fault := self._twins.get((source, number), face["skipped"]):

@@ -1,4 +1,4 @@
-"""What is asked of `hsc data prepare`; together with the photographs it decides every byte of the result."""
+"""Settings of `hsc data prepare`; together with the photographs they determine every byte of the result."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,13 +12,13 @@ Format = Literal["jpg", "webp", "png"]
 
 @dataclass(frozen=True)
 class Settings:
-    """Thresholds are in units that do not depend on `size`; `hsc.data.prepare.quality` says how each is measured.
+    """Thresholds are in units that do not depend on `size`; `hsc.data.prepare.quality` defines each measure.
 
-    size: side of the crops, pixels. faces: which of a photograph. format: of the crops.
+    size: side of the crops, pixels. faces: which faces of a photograph. format: of the crops.
     min_side: the crop's side in the photograph, pixels.
-    min_sharpness: variance of the Laplacian. max_turn, max_nod: of the head. max_distance: bits of the perceptual hash
-    (of 255) in which near-duplicates differ at most; -1 keeps them.
-    validation, test: shares of the identities ("10%"), or how many ("20"). per_shard: faces in a shard.
+    min_sharpness: variance of the Laplacian. max_turn, max_nod: of the head. max_distance: maximum number of bits of
+    the perceptual hash (of 255) in which near-duplicates differ; -1 keeps them.
+    validation, test: shares of the identities ("10%"), or their number ("20"). per_shard: faces per shard.
     """
 
     size: int

@@ -1,4 +1,4 @@
-"""What has been done so far, on the disk: a journal of photographs, and the crops of their faces in one file."""
+"""Finished work on disk: a journal of photographs, and the crops of their faces in one file."""
 
 import os
 import shutil
@@ -15,12 +15,13 @@ LOCK, JOURNAL, CROPS = "lock", "journal.jsonl", "crops"
 
 
 class WorkJournal:
-    """A folder that a killed run leaves and the next one continues from.
+    """A folder that a killed run leaves behind and the next one resumes from.
 
-    A photograph counts when its line in the journal is whole and the crops it speaks of are; whatever follows the last
-    such line is cut off. Line i is photograph i, whoever worked on it. `key` covers all that decides the lines: with
-    another key everything begins again. A photograph that the file system refused is asked for again (`gives`, by its
-    name): work continues from the first that it now gives. Raises HscError while another process has the folder.
+    A photograph counts as done if its line in the journal and the crops it refers to are complete; anything after the
+    last such line is cut off. Line i is photograph i, whichever worker processed it. `key` covers everything that
+    determines the lines: with another key everything starts over. A photograph that the file system refused to read is
+    tried again (`gives`, by its name): work resumes from the first that can now be read. Raises HscError while another
+    process uses the folder.
     """
 
     def __init__(self, folder: Path, key: str, gives: Callable[[str], bool]) -> None:
@@ -41,12 +42,12 @@ class WorkJournal:
         for crop in aligned.crops:
             places.append([self._crops.tell(), len(crop)])
             self._crops.write(crop)
-        self._crops.flush()  # before the line that speaks of it
+        self._crops.flush()  # before the line that refers to it
         self._journal.add([aligned.record | {"crops": places, "end": self._crops.tell()}])
         self.done += 1
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """Every photograph's record; `crops` says where those of its faces are."""
+        """Every photograph's record; `crops` are the positions of its faces' crops."""
         return iter(self._journal)
 
     def crop(self, place: tuple[int, int]) -> bytes:
@@ -54,7 +55,7 @@ class WorkJournal:
         return os.pread(self._crops.fileno(), length, start)
 
     def remove(self) -> None:
-        """After the result is in its place."""
+        """Delete the folder, once the result is in place."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
