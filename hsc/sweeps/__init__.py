@@ -1,1 +1,1 @@
-"""Sweeps: many trainings of one experiment, searched by one W&B sweep file, here, by W&B agents or on a Ray cluster."""
+"""Sweeps: many trainings of one experiment, defined by a W&B sweep file, here, by W&B agents or on a Ray cluster."""

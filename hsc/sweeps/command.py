@@ -1,6 +1,6 @@
-"""From a trial's values to the command that trains it, by the code of W&B's agent itself.
+"""From a trial's values to the command that trains it, using the code of W&B's own agent.
 
-The agent's code is private to wandb, whose version pyproject.toml pins; nothing else of hsc touches it.
+The agent's code is private to wandb, whose version pyproject.toml pins; no other part of hsc uses it.
 """
 
 import json
@@ -17,14 +17,14 @@ from hsc.files import write_atomically
 from hsc.sweeps.parameters import nested
 from hsc.sweeps.sweep_file import Sweep
 
-ARGUMENTS = "arguments.json"  # what `${args_json_file}` names
+ARGUMENTS = "arguments.json"  # the file name in `${args_json_file}`
 
 
 def command(sweep: Sweep, values: Mapping[str, Any], folder: Path) -> list[str]:
-    """The words that a W&B agent would run for these values of the parameters.
+    """The command that a W&B agent would run for these values of the parameters.
 
-    `folder`: where `${args_json_file}` is written, if the command wants one.
-    Raises HscError for a macro that agents do not know.
+    `folder`: where `${args_json_file}` is written, if the command uses it.
+    Raises HscError for a macro that agents do not support.
     """
     from wandb.sdk.launch.sweeps import utils
 
@@ -51,7 +51,7 @@ def command(sweep: Sweep, values: Mapping[str, Any], folder: Path) -> list[str]:
 
 
 def checked(sweep: Sweep, values: Mapping[str, Any]) -> list[str]:
-    """The words for these values, with the file of `${args_json_file}` by its name alone.
+    """The command for these values, with only the file name for `${args_json_file}`.
 
     Raises HscError if they could not work.
     """
@@ -62,9 +62,9 @@ def checked(sweep: Sweep, values: Mapping[str, Any]) -> list[str]:
 
 
 def experiment(words: list[str]) -> Config | None:
-    """The config that a command would train; None if the command is not `hsc train` in plain sight.
+    """The config that a command would train; None if the command does not call `hsc train` directly.
 
-    Raises HscError for a config that cannot work, before anything is computed.
+    Raises HscError for an invalid config, before anything is computed.
     """
     if "train" not in words:
         return None

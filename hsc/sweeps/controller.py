@@ -1,5 +1,5 @@
-"""The loop of a sweep: ask the search what to try, start it, look at what it has reached, stop what falls behind,
-restart what was killed."""
+"""The loop of a sweep: ask the search for the next trial, start it, follow its metric, stop trials that fall behind,
+restart trials that were killed."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,15 +16,15 @@ from hsc.sweeps.sweep_file import Sweep
 from hsc.sweeps.trials import Attempt, SweepFolder, Trial, unfinished
 
 SECONDS_BETWEEN_LOOKS = 0.5
-SECONDS_BETWEEN_NEWS = 30.0  # about trials under way
-REFUSED = "hsc: "  # how the last line of a training begins that says why it cannot be done
-HOPELESS = 3  # so many trials in a row that fail from the start of the sweep end it
+SECONDS_BETWEEN_NEWS = 30.0  # between progress messages
+REFUSED = "hsc: "  # start of the last line of a training that could not start, with the reason
+HOPELESS = 3  # if this many first trials fail, the sweep ends
 
 
 @dataclass
 class Controller:
-    """One sweep at work. cap: trials in all; None: until a grid is used up. retries: how often a trial that ended
-    without its done-marker is started again. say: shows a line.
+    """A running sweep. cap: total number of trials; None: until a grid is exhausted. retries: how often a trial that
+    ended without its done-marker is restarted. say: prints a line.
     """
 
     sweep: Sweep
@@ -36,7 +36,7 @@ class Controller:
     say: Callable[[str], None]
 
     def run(self) -> list[Trial]:
-        """To the end; returns all trials. Whatever ends it early, trials are stopped and their records are right."""
+        """Run to the end; returns all trials. If it ends early for any reason, trials are stopped and recorded."""
         self.trials = self.folder.load()
         self.live: dict[int, Running] = {}
         self.told = time.monotonic()
@@ -51,7 +51,7 @@ class Controller:
         return self.trials
 
     def _fill(self) -> bool:
-        """Start what there is room for; False when nothing is left to start."""
+        """Start trials in the free slots; False if none are left to start."""
         while len(self.live) < self.launcher.slots:
             trial = next((one for one in unfinished(self.trials) if one.number not in self.live), None) or self._new()
             if trial is None:
@@ -99,7 +99,7 @@ class Controller:
                 self._stop_early(trial)
 
     def _tell(self) -> None:
-        """Now and then a line on how far the sweep is."""
+        """Print a line of progress from time to time."""
         if not self.live or time.monotonic() - self.told < SECONDS_BETWEEN_NEWS:
             return
         self.told = time.monotonic()
@@ -115,10 +115,10 @@ class Controller:
         return f"; best so far {found.trial.name}: {metric.name} {found.outcome.value(metric):.4g}" if found else ""
 
     def _ended(self, trial: Trial, how: str) -> None:
-        """Judge an attempt that has ended: by what it has left, since exit statuses of training mean little.
+        """Evaluate an attempt that has ended by its results, since exit statuses of training are not informative.
 
-        Raises HscError for a training that could not begin: what kept it would keep it, and as a rule the others, from
-        beginning again.
+        Raises HscError for a training that could not start, since it would fail again for the same reason, and usually
+        the other trials too.
         """
         outcome, run = self._outcome(trial), self._run(trial)
         attempt = trial.attempts[-1]
@@ -161,14 +161,14 @@ class Controller:
         self.say(f"{trial.name} stopped early: others are better after {len(self._outcome(trial).history)} validations")
 
     def _stop_all(self) -> None:
-        """Ctrl-C, SIGTERM, an error: let running trials save and end; they are resumed where the sweep is."""
+        """On Ctrl-C, SIGTERM or an error, let running trials save and end; they resume with the sweep."""
         if not self.live:
             return
         self.say(f"stopping {len(self.live)} running trials")
         end(list(self.live.values()))
         for number in self.live:
             trial = self.trials[number]
-            trial.attempts.pop()  # it was the sweep that ended, not the trial
+            trial.attempts.pop()  # the attempt does not count: the sweep ended, not the trial
             trial.state = "finished" if self._outcome(trial).finished else "waiting"
             self.folder.save(trial)
 
@@ -183,7 +183,7 @@ class Controller:
 
 
 def end(processes: Sequence[Running]) -> None:
-    """Stop them, and kill what has not ended after a minute, or when interrupted once more."""
+    """Stop the commands, and kill those that have not ended after a minute, or on a second interrupt."""
     for process in processes:
         process.stop()
     try:

@@ -1,4 +1,4 @@
-"""Figures of a sweep: rate and distortion of all trials, how they learn, and parallel coordinates."""
+"""Figures of a sweep: rate and distortion of all trials, learning curves, and parallel coordinates."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -19,12 +19,12 @@ BEST, WORST = "#0072B2", "#D55E00"  # colours of trials
 
 
 def own_metrics(results: Sequence[Result]) -> dict[str, MetricInfo]:
-    """What is known of the metrics of the user's own judges, by name."""
+    """Descriptions of the metrics of the user's own judges, by name."""
     return {name: info for one in results for name, info in one.outcome.own.items()}
 
 
 def distortions(results: Sequence[Result]) -> list[str]:
-    """Names of the qualities that trials logged beside a rate, such as lpips."""
+    """Names of the quality metrics that trials logged together with a rate, such as lpips."""
     own = own_metrics(results)
     names = {
         name.rpartition("/")[2]
@@ -36,13 +36,13 @@ def distortions(results: Sequence[Result]) -> list[str]:
 
 
 def trained_on(folder: SweepFolder, results: Sequence[Result]) -> set[str]:
-    """Names of the qualities, such as lpips, whose judges trained one of the trials."""
+    """Names of the quality metrics, such as lpips, on whose judges any trial was trained."""
     cards = [read_card(folder.run(one.trial)) or {} for one in results]
     return set(metrics_that_trained(distortions(results), cards, own_metrics(results)))
 
 
 def rate_curves(results: Sequence[Result], trained: Collection[str] = ()) -> list[Curve]:
-    """A cloud per layer: every trial's prefix up to it, by its name; `trained`: qualities whose judges trained one."""
+    """One cloud per layer, with one named point per trial; `trained`: metrics on whose judges any trial was trained."""
     in_order = [layer for one in results for layer in one.outcome.layers]
     logged = [name.split("/")[1] for one in results for name in one.outcome.best if name.endswith("/bpp")]
     curves, own = [], own_metrics(results)
@@ -54,7 +54,7 @@ def rate_curves(results: Sequence[Result], trained: Collection[str] = ()) -> lis
         values = {
             name: np.array([one.outcome.best.get(f"val/{layer}/{name}", np.nan) for one in measured]) for name in names
         }
-        # A codec of its own for each layer, as what tells trials' clouds apart is their layer.
+        # Each layer is a separate codec, since the clouds differ by layer.
         labels = [f"trial {one.trial.name}" for one in measured]
         curves.append(
             Curve(f"up to {layer}", values, codec=layer, labels=labels, trained_on=list(trained), described=own)
@@ -63,7 +63,7 @@ def rate_curves(results: Sequence[Result], trained: Collection[str] = ()) -> lis
 
 
 def learning_chart(sweep: Sweep, results: Sequence[Result], trained: Collection[str] = ()) -> Chart:
-    """The sweep's metric in the last stage over the images seen, a line per trial, the best trial first."""
+    """The sweep's metric in the last stage over the number of training images, one line per trial, best first."""
     label, scale = _label(sweep.metric.name, own_metrics(results))
     marked = sweep.metric.quality in trained
     lines: list[Line] = []
@@ -84,14 +84,14 @@ def learning_chart(sweep: Sweep, results: Sequence[Result], trained: Collection[
 
 
 def _label(metric: str, own: Mapping[str, MetricInfo]) -> tuple[str, float]:
-    """Of a logged metric such as val/enhanced/lpips: how it is called, and what shown values are multiplied by."""
+    """Label and display factor of a logged metric such as val/enhanced/lpips."""
     _, layer, name = [*metric.split("/"), "", ""][:3]
     known = own.get(name) or metric_info(name)
     return (f"{known.title}, up to {layer}", known.scale) if known else (metric, 1.0)
 
 
 class Axis(NamedTuple):
-    """One upright line of the parallel coordinates. places: of each trial, 0 (bottom) to 1, None if it has none."""
+    """One vertical axis of the parallel coordinates. places: position of each trial, 0 (bottom) to 1, or None."""
 
     title: str
     places: list[float | None]
@@ -99,8 +99,8 @@ class Axis(NamedTuple):
 
 
 def parallel_coordinates(sweep: Sweep, results: Sequence[Result]) -> dict[str, Any]:
-    """An axis for each searched parameter and for the metric, and a line for each trial that has a value, the best
-    first: for parallel.js, which says what is in it."""
+    """One axis per searched parameter and one for the metric, and one line per trial that has a value, best first:
+    for parallel.js, which documents the fields."""
     measured = [one for one in results if one.loss is not None]
     axes = [_axis(parameter, measured) for parameter in sweep.searched]
     axes.append(_numeric_axis(sweep.metric.name, [one.outcome.best[sweep.metric.name] for one in measured], False))
@@ -120,7 +120,7 @@ def parallel_coordinates(sweep: Sweep, results: Sequence[Result]) -> dict[str, A
 
 
 def _between(share: float) -> str:
-    """The colour of a trial: 0 is the best's, 1 the worst's."""
+    """The colour of a trial, from 0 (best) to 1 (worst)."""
     ends = [np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) for colour in (BEST, WORST)]
     return "#" + "".join(f"{round(value):02X}" for value in (1 - share) * ends[0] + share * ends[1])
 

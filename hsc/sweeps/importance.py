@@ -1,4 +1,4 @@
-"""How much each hyperparameter mattered to a sweep's metric: one at a time, with no model to believe in."""
+"""Importance of each hyperparameter for a sweep's metric: one at a time, without a fitted model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ import numpy as np
 from hsc.sweeps.results import Result
 from hsc.sweeps.sweep_file import Sweep
 
-GROUPS = 4  # of a parameter with a continuum of values: quarters of the trials
+GROUPS = 4  # for continuous parameters: quarters of the trials
 
 
 @dataclass(frozen=True)
 class Importance:
-    """explained: share of the metric's variance between groups of trials with (about) the same value, less what
-    chance alone would explain (ε²); None if there are too few trials. correlation: Spearman's, of the parameter
-    with the loss, so negative where more of it is better; None for values without an order.
+    """explained: share of the metric's variance between groups of trials with (about) the same value, corrected for
+    chance (ε²); None if there are too few trials. correlation: Spearman's, between the parameter and the loss, so
+    negative if larger values are better; None for values without an order.
     """
 
     parameter: str
@@ -25,7 +25,7 @@ class Importance:
 
 
 def importances(sweep: Sweep, results: Sequence[Result]) -> list[Importance]:
-    """Of every searched parameter, the most important first."""
+    """The importance of every searched parameter, the most important first."""
     measured = [one for one in results if one.loss is not None]
     losses = np.array([one.loss for one in measured], dtype=np.float64)
     found = []
@@ -48,7 +48,7 @@ def explained(values: Sequence[Any], losses: np.ndarray) -> float | None:
 
 
 def correlation(values: Sequence[Any], losses: np.ndarray) -> float | None:
-    """Spearman's rank correlation; None where either does not vary, or the values are no numbers."""
+    """Spearman's rank correlation; None if either is constant, or the values are not numbers."""
     if not _numeric(values) or len(set(values)) < 2 or len(np.unique(losses)) < 2:
         return None
     from scipy.stats import spearmanr

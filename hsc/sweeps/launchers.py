@@ -1,4 +1,4 @@
-"""Where trials run: as processes of this machine, or on a Ray cluster with resources for each."""
+"""Launchers of trials: as processes on this machine, or on a Ray cluster with resources for each."""
 
 import logging
 import os
@@ -17,23 +17,23 @@ GRACE = 60.0  # seconds to save and end after SIGTERM
 
 
 class Process:
-    """A running command, its own process group; what it says is added to `log`."""
+    """A running command in its own process group; its output is appended to `log`."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         self._process = _begin(command, environment, log)
         self.identity: dict[str, Any] = {"pid": self._process.pid, "born": _born(self._process.pid)}
 
     def ended(self) -> str | None:
-        """How it ended, in words; None while it runs."""
+        """How it ended, as text; None while it runs."""
         status = self._process.poll()
         if status is None:
             return None
-        # What it may have started: the other processes of a training on several devices.
+        # Processes it may have started, such as those of a training on several devices.
         _signal_group(self._process.pid, signal.SIGKILL)
         return _how(status)
 
     def stop(self) -> None:
-        """Ask it to save and end; returns at once."""
+        """Ask it to save and end; returns immediately."""
         _signal_group(self._process.pid, signal.SIGTERM)
 
     def kill(self) -> None:
@@ -58,15 +58,15 @@ class Processes:
         return self._taken[slot]
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """There is nothing to release."""
 
 
 class RemoteProcess:
-    """A command on some machine of the cluster."""
+    """A command on a machine of the cluster."""
 
     def __init__(self, reference: Any) -> None:
         self._reference = reference
-        self.identity: dict[str, Any] = {}  # with the sweep's connection the cluster ends its commands too
+        self.identity: dict[str, Any] = {}  # the cluster ends its commands when the sweep disconnects
         self._ended: str | None = None
 
     def ended(self) -> str | None:
@@ -95,12 +95,12 @@ class RemoteProcess:
 
 
 class RayCluster:
-    """Starts trials on the machines of a Ray cluster where `cpus` and `gpus` are free; they share the folders of the
-    sweep and of the data.
+    """Starts trials on machines of a Ray cluster where `cpus` and `gpus` are free; they share the folders of the sweep
+    and of the data.
 
-    Ray only says where a trial runs: what was tried, and what is to be done when a machine is lost, is the sweep's own.
-    jobs: how many at a time; 0: as many as there is room for. address: of a running cluster; None:
-    RAY_ADDRESS, else a cluster of this machine alone.
+    Ray only decides where a trial runs: the record of trials and the response to a lost machine belong to the sweep.
+    jobs: trials at a time; 0: as many as fit. address: of a running cluster; None: RAY_ADDRESS, else a cluster of this
+    machine alone.
     """
 
     def __init__(self, jobs: int, cpus: float, gpus: float, address: str | None) -> None:
@@ -115,14 +115,14 @@ class RayCluster:
             except ConnectionError as error:
                 raise HscError(f"no Ray cluster answers at {address}; start one with: ray start --head") from error
         self.slots = jobs or room(ray.cluster_resources(), cpus, gpus)
-        # A lost machine is the sweep's to answer, which resumes a trial from its checkpoint and counts attempts.
+        # Lost machines are handled by the sweep, which resumes a trial from its checkpoint and counts attempts.
         self._task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(_run_here)
 
     def start(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> RemoteProcess:
         return RemoteProcess(self._task.remote(list(command), dict(environment), str(log.resolve()), os.getcwd()))
 
     def close(self) -> None:
-        """Leave the cluster, or end the one that was started here."""
+        """Disconnect from the cluster, or end the one that was started here."""
         import ray
 
         if self._ours:
@@ -134,14 +134,14 @@ Launcher = Processes | RayCluster
 
 
 def gpu_share(slot: int, slots: int, gpus: Sequence[str]) -> Sequence[str]:
-    """The GPUs of one of several trials at a time: even shares, or one that others use too."""
+    """The GPUs of one of several concurrent trials: an equal share, or one GPU shared with others."""
     if len(gpus) < slots:
         return gpus[slot % len(gpus) : slot % len(gpus) + 1] if gpus else []
     return gpus[slot * len(gpus) // slots : (slot + 1) * len(gpus) // slots]
 
 
 def room(resources: Mapping[str, float], cpus: float, gpus: float) -> int:
-    """How many trials fit into a cluster. Raises HscError if none does."""
+    """How many trials fit on a cluster. Raises HscError if none does."""
     wanted = {"CPU": cpus, "GPU": gpus}
     counts = [int(resources.get(name, 0) / amount) for name, amount in wanted.items() if amount]
     if not counts:
@@ -155,7 +155,7 @@ def room(resources: Mapping[str, float], cpus: float, gpus: float) -> int:
 
 
 def end_leftover(identity: Mapping[str, Any]) -> None:
-    """End a process that a sweep, which has died, had started; returns when it is gone."""
+    """End a process that was started by a sweep that has died; returns when it is gone."""
     pid, born = identity.get("pid"), identity.get("born")
     if pid is None or born is None or _born(pid) != born:
         return
@@ -168,14 +168,14 @@ def end_leftover(identity: Mapping[str, Any]) -> None:
 
 
 def _run_here(command: list[str], environment: dict[str, str], log: str, folder: str) -> str:
-    """On the machine that Ray has chosen: run the command to its end; returns how it ended, in words.
+    """Run the command to its end on the machine that Ray has chosen; returns how it ended, as text.
 
-    When Ray cancels it, or its worker dies, the command is told to end.
+    If Ray cancels it, or its worker dies, the command gets SIGTERM.
     """
     process = _begin(command, environment, Path(log), folder)
     try:
         while process.poll() is None:
-            try:  # in short waits, between which a cancellation is noticed
+            try:  # short waits, so that a cancellation is noticed
                 process.wait(0.2)
             except subprocess.TimeoutExpired:
                 continue
@@ -192,7 +192,7 @@ def _run_here(command: list[str], environment: dict[str, str], log: str, folder:
 def _begin(
     command: Sequence[str], environment: Mapping[str, str], log: Path, folder: str | None = None
 ) -> subprocess.Popen:
-    """Start a command that ends with this process, as a process group of its own; what it says is added to `log`."""
+    """Start a command that ends with this process, in its own process group; its output is appended to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "ab") as output:
         return subprocess.Popen(
@@ -202,7 +202,7 @@ def _begin(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for the sweep, which then ends its trials in order
+            start_new_session=True,  # Ctrl-C goes to the sweep only, which then ends its trials in order
         )
 
 
@@ -211,9 +211,9 @@ def _how(status: int) -> str:
 
 
 def _born(pid: int) -> str | None:
-    """When a living process was started, as the system counts: tells it from a later one with its number."""
+    """Start time of a living process, in the system's units: distinguishes it from a later one with the same pid."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # a name may hold anything
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # a process name may contain anything
         state, born = fields[0], fields[19]
     except OSError:
         if sys.platform == "linux":

@@ -1,4 +1,4 @@
-"""The `parameters` of a sweep file: what values a hyperparameter can take, in W&B's words."""
+"""The `parameters` of a sweep file: the values a hyperparameter can take, in W&B's format."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 from hsc.config.ranges import shown
 from hsc.errors import HscError
 
-# What a distribution needs and what it falls back to; with `q` (default 1) it is rounded to multiples of that.
+# Required settings and defaults of each distribution; with `q` (default 1) values are rounded to multiples of `q`.
 DISTRIBUTIONS: dict[str, dict[str, float | None]] = {
     "constant": {"value": None},
     "categorical": {"values": None},
@@ -30,14 +30,14 @@ DISTRIBUTIONS: dict[str, dict[str, float | None]] = {
     "beta": {"a": 1, "b": 1},
     "q_beta": {"a": 1, "b": 1, "q": 1},
 }
-LARGEST = 1e300  # numbers beyond are none that floating point can calculate with
+LARGEST = 1e300  # larger numbers would overflow in calculations
 LARGEST_LOGARITHM = 690
-EDGE = 1e-9  # how near to 0 and 1 distributions without bounds are asked
+EDGE = 1e-9  # how close to 0 and 1 the quantiles of unbounded distributions are evaluated
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One hyperparameter. `path`: its keys in the file from the outside in; a key may itself hold dots."""
+    """One hyperparameter. `path`: its keys in the file from the outside in; a key may itself contain dots."""
 
     path: tuple[str, ...]
     distribution: str
@@ -45,7 +45,7 @@ class Parameter:
 
     @property
     def name(self) -> str:
-        """As a key of an experiment, such as stages.joint.learning_rate."""
+        """The parameter as a key of an experiment, such as stages.joint.learning_rate."""
         return ".".join(self.path)
 
     @property
@@ -54,7 +54,7 @@ class Parameter:
 
     @property
     def choices(self) -> Sequence[Any] | None:
-        """The values of a parameter that can be gone through one by one; None if there is a continuum."""
+        """The values of a parameter if they can be enumerated; None if it is continuous."""
         given = self.settings
         if self.constant:
             return [given["value"]]
@@ -62,13 +62,13 @@ class Parameter:
             return list(given["values"])
         if self.distribution == "int_uniform":
             return range(given["min"], given["max"] + 1)
-        if self.distribution == "q_uniform":  # as W&B counts: without the upper end
+        if self.distribution == "q_uniform":  # as in W&B, without the upper end
             count = math.ceil((given["max"] - given["min"]) / given["q"] - EDGE)
             return [given["min"] + step * given["q"] for step in range(count)]
         return None
 
     def quantile(self, share: float) -> Any:
-        """The value below which this share (0 to 1) of the distribution lies: its inverse distribution function."""
+        """The value below which this share (0 to 1) of the distribution lies (inverse distribution function)."""
         given = self.settings
         if self.constant:
             return given["value"]
@@ -88,7 +88,7 @@ class Parameter:
 def read_parameters(content: Mapping[str, Any], path: tuple[str, ...] = ()) -> list[Parameter]:
     """The parameters of a file, nested ones included, sorted by key as W&B does.
 
-    Raises HscError for what W&B would refuse.
+    Raises HscError for anything that W&B would reject.
     """
     if not isinstance(content, Mapping) or not content:
         where = ".".join(("parameters", *path))
@@ -108,7 +108,7 @@ def read_parameters(content: Mapping[str, Any], path: tuple[str, ...] = ()) -> l
 
 
 def nested(parameters: list[Parameter], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values by name, as W&B hands them to a command: by the outermost key, what is below it as a mapping."""
+    """Values by name, as W&B passes them to a command: by the outermost key, with nested keys as a mapping."""
     result: dict[str, Any] = {}
     for parameter in parameters:
         place = result
@@ -180,7 +180,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether it can be written as JSON, as trials are."""
+    """Whether the value can be written as JSON, as trials are."""
     if isinstance(value, Mapping):
         return all(isinstance(key, str | int) for key in value) and all(map(_is_plain, value.values()))
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What a sweep found: a table on the terminal, CSV and Parquet, figures and one self-contained page, the best run."""
+"""Results of a sweep: a table on the terminal, CSV and Parquet, figures, one self-contained page, the best run."""
 
 import html
 import math
@@ -52,8 +52,8 @@ WIDTH_OF_FILES = 200
 def report(folder: SweepFolder) -> bool:
     """Write the result of a sweep into its folder and show it on the terminal.
 
-    Leaves `trials.csv`, `trials.parquet`, `rate_distortion_METRIC.svg` and `.png`, `index.html` and, where a trial has
-    finished, `best`: a link to its run folder. Returns whether one has.
+    Writes `trials.csv`, `trials.parquet`, `rate_distortion_METRIC.svg` and `.png`, `index.html` and, if a trial has
+    finished, `best`: a link to the best one's run folder. Returns whether one has.
     """
     from rich.console import Console
 
@@ -67,7 +67,7 @@ def report(folder: SweepFolder) -> bool:
     page = build_page(sweep, folder, results, _write_figures(folder, results, trained), trained)
     write_atomically(folder.path / "index.html", page.encode())
     console = Console(highlight=False)
-    if not console.is_terminal:  # nothing has to fit
+    if not console.is_terminal:  # no width to fit into
         console.width = WIDTH_OF_FILES
     console.print(*_short(_trials(sweep, results, trained)).filled().rich(console.width))
     for line in failures(folder, results):
@@ -86,7 +86,7 @@ def report(folder: SweepFolder) -> bool:
 
 
 def failures(folder: SweepFolder, results: Sequence[Result]) -> list[str]:
-    """Failed trials: how each attempt ended, and the last lines it said."""
+    """Failed trials: how each attempt ended, and the last lines of output."""
     lines = []
     for one in results:
         if one.trial.state == "failed":
@@ -101,7 +101,7 @@ def build_page(
 ) -> str:
     """One HTML file in the style of the comparison's page; it links to the trials' folders and pictures beside it.
 
-    rates: rate and distortion of all trials, where any has a rate. trained: qualities whose judges trained a trial.
+    rates: rate and distortion of all trials, if any has a rate. trained: metrics on whose judges any trial was trained.
     """
     goal = "highest" if sweep.metric.maximize else "lowest"
     learning = learning_chart(sweep, results, trained)
@@ -138,7 +138,7 @@ def build_page(
 
 
 def _write_figures(folder: SweepFolder, results: Sequence[Result], trained: Collection[str]) -> Chart | None:
-    """A figure per metric beside the page; the chart of them all, where any trial has a rate."""
+    """Write one figure per metric beside the page; returns the chart of all metrics, if any trial has a rate."""
     curves, metrics = rate_curves(results, trained), distortions(results)
     if not metrics:
         return None
@@ -149,7 +149,7 @@ def _write_figures(folder: SweepFolder, results: Sequence[Result], trained: Coll
 
 
 def _link_best(folder: SweepFolder, chosen: Result) -> None:
-    """`best` → `trials/NUMBER`, changed in one step."""
+    """Link `best` → `trials/NUMBER`, atomically."""
     fresh = folder.path / ".best"
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(os.path.join("trials", chosen.trial.name))
@@ -157,14 +157,14 @@ def _link_best(folder: SweepFolder, chosen: Result) -> None:
 
 
 def _short(table: Table) -> Table:
-    """With titles that leave out what names of parameters and logged values begin with."""
+    """The table with titles without the prefixes of parameters' and logged values' names."""
     titles = [re.sub(r"^(stages\.|val/)", "", column.title) for column in table.columns]
     columns = [replace(column, title=title) for column, title in zip(table.columns, titles, strict=True)]
     return replace(table, columns=columns)
 
 
 def _cells(sweep: Sweep, results: Sequence[Result]) -> tuple[list[str], list[list[object]]]:
-    """What people look at first: the searched values, the metric, the rate of the same prefix, what was reused."""
+    """The most important columns: the searched values, the metric, the rate of the same prefix, the reused stages."""
     rate = f"{sweep.metric.name.rpartition('/')[0]}/bpp"
     names = ["trial", "state", *(parameter.name for parameter in sweep.searched), sweep.metric.name]
     names += [rate] if rate != sweep.metric.name and any(rate in one.outcome.best for one in results) else []
@@ -173,7 +173,7 @@ def _cells(sweep: Sweep, results: Sequence[Result]) -> tuple[list[str], list[lis
 
 
 def _trials(sweep: Sweep, results: Sequence[Result], trained: Collection[str]) -> Table:
-    """A row per trial, the best first."""
+    """One row per trial, the best first."""
     header, cells = _cells(sweep, results)
     marked = sweep.metric.name if sweep.metric.quality in trained else None
     shown = [
@@ -186,8 +186,7 @@ def _trials(sweep: Sweep, results: Sequence[Result], trained: Collection[str]) -
 
 
 def trials_table(sweep: Sweep, folder: SweepFolder, results: Sequence[Result], trained: Collection[str] = ()) -> Table:
-    """The trials with links to their folders and to what their last validations look like; columns in which no trial
-    has anything are left out."""
+    """The trials with links to their folders and to the pictures of their last validations, without empty columns."""
     table, shown = _trials(sweep, results, trained), []
     for one, (first, *others) in zip(results, table.rows, strict=True):
         grid = last_pictures(folder.run(one.trial))
@@ -197,7 +196,7 @@ def trials_table(sweep: Sweep, folder: SweepFolder, results: Sequence[Result], t
 
 
 def last_pictures(run: Path) -> Path | None:
-    """The grid of faces that the last validation of a run's last stage with pictures has left."""
+    """The grid of faces from the last validation of a run's last stage that has pictures."""
     for stage in reversed(stages_of(run)):
         if grids := sorted((run / stage / "samples").glob("*.png")):
             return grids[-1]

@@ -1,4 +1,4 @@
-"""What trials have reached, read from their run folders alone (done-markers, logs), and a sweep's result as rows."""
+"""Outcomes of trials, read only from their run folders (done-markers, logs), and a sweep's result as rows."""
 
 import csv
 import math
@@ -16,15 +16,15 @@ from hsc.sweeps.sweep_file import Metric, Sweep
 from hsc.sweeps.trials import SweepFolder, Trial
 
 DONE = "done.json"
-IMAGES = "samples_seen"  # what training logs everything against
+IMAGES = "samples_seen"  # the x-axis of all training logs
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """history: the metric at each validation of the last stage. best: the validation where it was best, all its values
-    by their logged names. reused: stages taken over from other runs. images: how many the run had seen at each
-    validation of the history. layers: of the codec, in coding order. own:
-    metrics of the user's own judges, by the last part of their logged names.
+    """history: the metric at each validation of the last stage. best: all values of the best validation, by their
+    logged names. reused: stages reused from other runs. images: number of training images before each validation of the
+    history. layers: of the codec, in coding order. own: metrics of the user's own judges, by the last part of their
+    logged names.
     """
 
     finished: bool = False
@@ -40,9 +40,9 @@ class Outcome:
 
 
 def read_outcome(run: Path, metric: Metric) -> Outcome:
-    """What is there so far; a run that has not begun has an empty outcome.
+    """The outcome so far; empty if the run has not started.
 
-    Only validations of the last stage count: those of the stages before have other objectives, fewer layers or no file.
+    Only validations of the last stage count: earlier stages have other objectives, fewer layers or no file.
     """
     stages = stages_of(run)
     if not stages:
@@ -63,9 +63,9 @@ def read_outcome(run: Path, metric: Metric) -> Outcome:
 
 
 def read_validations(stage: Path) -> list[dict[str, float]]:
-    """Every validation of a stage in the order of its steps, over all restarts: a repeated step counts once.
+    """Every validation of a stage in order of steps, over all restarts: a repeated step counts once.
 
-    The logged names with their values: `val/…`, and how many images the run had seen.
+    The values by their logged names: `val/…`, and the number of training images so far.
     """
     by_step: dict[int, dict[str, float]] = {}
     for file in sorted(stage.glob("log/version_*/metrics.csv"), key=lambda file: int(file.parent.name[8:])):
@@ -75,12 +75,12 @@ def read_validations(stage: Path) -> list[dict[str, float]]:
 
 
 def has_begun(run: Path) -> bool:
-    """Whether its first stage was reached: its config works, and what it needs was there."""
+    """Whether the run reached its first stage: its config is valid, and everything it needs was found."""
     return bool(stages_of(run))
 
 
 def standing(run: Path, metric: Metric) -> str:
-    """Where a run that is under way has got to, in words."""
+    """Progress of a run that has not ended, as text."""
     stages = stages_of(run)
     name = next((name for name in stages if not (run / name / DONE).exists()), None)
     if name is None:
@@ -91,7 +91,7 @@ def standing(run: Path, metric: Metric) -> str:
 
 
 def why_unfinished(run: Path, metric: Metric) -> str:
-    """In words, for a run whose process has ended."""
+    """The reason, as text, for a run whose process has ended."""
     stages = stages_of(run)
     if not stages:
         return "ended before its first stage"
@@ -113,30 +113,30 @@ class Result:
 
     @property
     def loss(self) -> float | None:
-        """The best so far; None if there is none."""
+        """The best loss so far; None if there is none."""
         return min(self.losses, default=None)
 
 
 def read_result(sweep: Sweep, folder: SweepFolder, trial: Trial) -> Result:
-    """A trial with what its run folder holds so far."""
+    """A trial with the outcome so far, from its run folder."""
     outcome = read_outcome(folder.run(trial), sweep.metric)
     return Result(trial, outcome, list(map(sweep.metric.loss, outcome.history)))
 
 
 def read_results(sweep: Sweep, folder: SweepFolder) -> list[Result]:
-    """All trials, the best first, those without a value last."""
+    """All trials, the best first and those without a value last."""
     results = [read_result(sweep, folder, trial) for trial in folder.load()]
     return sorted(results, key=lambda one: (one.loss is None, one.loss, one.trial.number))
 
 
 def best(results: Sequence[Result]) -> Result | None:
-    """The best of the finished trials: only those leave a codec."""
+    """The best of the finished trials: only these have produced a codec."""
     finished = [one for one in results if one.trial.state == "finished" and one.loss is not None]
     return min(finished, key=lambda one: (one.loss, one.trial.number), default=None)
 
 
 def rows(sweep: Sweep, results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Flat rows with the same keys, for tables: metrics are those of the validation where the sweep's was best."""
+    """Flat rows with the same keys, for tables: metrics are from the validation with the best value of the sweep's."""
     names = sorted({name for one in results for name in one.outcome.best})
     return [
         {
@@ -154,7 +154,7 @@ def rows(sweep: Sweep, results: Sequence[Result]) -> list[dict[str, Any]]:
 
 
 def write_tables(sweep: Sweep, folder: SweepFolder, results: Sequence[Result]) -> list[str]:
-    """Write `trials.csv` and, where pyarrow is installed, `trials.parquet`; returns their names."""
+    """Write `trials.csv` and, if pyarrow is installed, `trials.parquet`; returns their names."""
     table = rows(sweep, results)
     columns = {name: [row[name] for row in table] for name in table[0]}
     return [file.name for file in write_columns(folder.path / "trials.csv", columns)]
@@ -173,7 +173,7 @@ def _rows(file: Path) -> list[tuple[int, dict[str, float]]]:
 
 
 def _number(text: Any) -> float:
-    """NaN for what is empty, truncated or no number."""
+    """The number; NaN for empty or truncated text, or anything that is not a number."""
     try:
         return float(text)
     except (TypeError, ValueError):

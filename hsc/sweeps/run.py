@@ -1,4 +1,4 @@
-"""`hsc sweep` here or on a Ray cluster: the folder of a sweep, its lock, its trials, its result."""
+"""`hsc sweep` here or on a Ray cluster: a sweep's folder, lock, trials and result."""
 
 import json
 import os
@@ -22,17 +22,17 @@ from hsc.sweeps.search import grid_size, propose
 from hsc.sweeps.sweep_file import Sweep, read_sweep
 from hsc.sweeps.trials import SweepFolder, Trial, unfinished
 
-DEFAULT_JOBS = {"local": 1, "wandb": 1, "ray": 0}  # 0: as many as there is room for
+DEFAULT_JOBS = {"local": 1, "wandb": 1, "ray": 0}  # 0: as many as fit
 MOST_SHOWN = 20
 OUTPUTS = ("sweep.*", "index.html", "trials*", "records", "logs", "rate_distortion_*", "best")
 
 
 @dataclass
 class Settings:
-    """How a sweep is run; kept with it, so that it is continued in the same way.
+    """How a sweep is run; stored with it, so that it resumes in the same way.
 
-    on: local or ray. jobs: trials at a time (0, on Ray: as many as there is room for). count: trials in all, if fewer
-    than the file's run_cap. retries: new starts of a trial that was killed. cpus, gpus: what each trial takes on Ray.
+    on: local or ray. jobs: trials at a time (0, on Ray: as many as fit). count: total trials, if fewer than the file's
+    run_cap. retries: restarts of a trial that was killed. cpus, gpus: resources of each trial on Ray.
     """
 
     on: str = "local"
@@ -47,9 +47,9 @@ class Settings:
 def start(
     file: Path, folder: Path | None, settings: Settings, say: Callable[[str], None], force: bool = False
 ) -> SweepFolder:
-    """Begin a sweep in a folder of its own and run it to its end; returns that folder.
+    """Start a sweep in its own folder and run it to the end; returns that folder.
 
-    Raises HscError if a sweep is there already or, without `force`, files that its own would replace.
+    Raises HscError if the folder already has a sweep or, without `force`, files that the sweep would replace.
     """
     sweep = read_sweep(file)
     check(sweep, settings)
@@ -68,7 +68,7 @@ def start(
 
 
 def resume(folder: Path, count: int | None, jobs: int | None, say: Callable[[str], None]) -> SweepFolder:
-    """Go on with a sweep whose controller has ended; `count` and `jobs` replace what it was started with."""
+    """Resume a sweep whose controller has ended; `count` and `jobs` replace the values it was started with."""
     place = SweepFolder(folder)
     _, kept = opened(place)
     if kept["folder"] != os.getcwd():
@@ -82,7 +82,7 @@ def resume(folder: Path, count: int | None, jobs: int | None, say: Callable[[str
 
 
 def opened(place: SweepFolder) -> tuple[Sweep, dict]:
-    """The sweep in a folder, and what `sweep.json` says. Raises HscError if there is none."""
+    """The sweep in a folder, and the content of `sweep.json`. Raises HscError if there is none."""
     try:
         kept = json.loads((place.path / "sweep.json").read_text())
     except (OSError, ValueError) as error:
@@ -91,21 +91,21 @@ def opened(place: SweepFolder) -> tuple[Sweep, dict]:
 
 
 def check(sweep: Sweep, settings: Settings) -> None:
-    """Raises HscError for a sweep without end, or whose first trial could not work."""
+    """Raises HscError for an endless sweep, or one whose first trial could not work."""
     if sweep.run_cap is None and settings.count is None and grid_size(sweep) is None:
         raise HscError(f"sweep: method {sweep.method} never ends; give run_cap in the file, or --count N")
     first = propose(sweep, [])
-    assert first is not None  # a sweep without values is refused when it is read
+    assert first is not None  # a sweep without values is rejected on reading
     checked(sweep, first)
 
 
 def planned(sweep: Sweep, settings: Settings) -> int:
-    """How many trials there will be."""
+    """The number of trials to run."""
     return min(limit for limit in (sweep.run_cap, settings.count, grid_size(sweep)) if limit is not None)
 
 
 def preview(sweep: Sweep, settings: Settings) -> list[str]:
-    """The commands of the trials, as far as they do not depend on results: of a grid all, else the first ones.
+    """The commands of the trials that do not depend on results: all of a grid, else the first ones.
 
     Raises HscError if one could not work.
     """
@@ -137,7 +137,7 @@ def _launcher(settings: Settings) -> Launcher:
 
 
 def _recover(sweep: Sweep, place: SweepFolder) -> None:
-    """After a controller that died: end what it left running, and count what has finished without it."""
+    """After a controller has died: end the trials it left running, and record those that have finished since."""
     for trial in unfinished(place.load()):
         if trial.state == "running":
             end_leftover(trial.attempts[-1].process)
@@ -148,7 +148,7 @@ def _recover(sweep: Sweep, place: SweepFolder) -> None:
 
 @contextmanager
 def _alone(place: SweepFolder) -> Iterator[None]:
-    """Two controllers of one sweep would start every trial twice."""
+    """Lock the sweep: two controllers would start every trial twice."""
     lock = try_lock(place.path / "lock")
     if lock is None:
         raise HscError(f"{place.path}: another hsc sweep is running there")

@@ -1,6 +1,6 @@
-"""What to try next, as W&B's own search would: a function of the sweep file and the trials so far, nothing else.
+"""Choice of the next trial, like W&B's own search: a function of only the sweep file and the trials so far.
 
-So a sweep that is continued, here or elsewhere, behaves as if it had never been interrupted.
+So a sweep that is resumed, here or elsewhere, behaves as if it had never been interrupted.
 """
 
 import hashlib
@@ -22,11 +22,11 @@ from hsc.sweeps.trials import Trial
 if TYPE_CHECKING:
     import optuna
 
-RANDOM_FIRST = 5  # trials before a Gaussian process says anything
+RANDOM_FIRST = 5  # trials before a Gaussian process is informative
 
 
 def propose(sweep: Sweep, known: Sequence[Result]) -> dict[str, Any] | None:
-    """The next trial's values by parameter; None when a grid is used up."""
+    """The next trial's values by parameter; None if a grid is exhausted."""
     if sweep.method == "grid":
         return _next_of_grid(sweep, known)
     shares = np.random.default_rng([_seed(sweep), len(known)]).random(len(sweep.searched))
@@ -39,7 +39,7 @@ def propose(sweep: Sweep, known: Sequence[Result]) -> dict[str, Any] | None:
 
 
 def grid_size(sweep: Sweep) -> int | None:
-    """How many trials a grid has; None for other methods, which have no end."""
+    """The number of trials in a grid; None for other methods, which are unlimited."""
     if sweep.method != "grid":
         return None
     return math.prod(len(parameter.choices or []) for parameter in sweep.parameters)
@@ -47,7 +47,7 @@ def grid_size(sweep: Sweep) -> int | None:
 
 def to_stop(hyperband: Hyperband, known: Sequence[Result]) -> list[Trial]:
     """The running trials that have fallen behind, by W&B's rule: at the last band a trial has reached, its best loss so
-    far (strict: its loss there) is above the best 1/eta of what all trials, running or over, had at that band.
+    far (strict: its loss there) is above the best 1/eta of the losses of all trials, running or over, at that band.
     """
     histories = [one.losses for one in known if one.losses]
     stopped = []
@@ -63,12 +63,11 @@ def to_stop(hyperband: Hyperband, known: Sequence[Result]) -> list[Trial]:
 
 
 def _most_promising(sweep: Sweep, known: Sequence[Result], seed: int) -> list[Any]:
-    """Values of the sweep's searched parameters: a Gaussian process over the trials so far finds where improvement is
-    most expected.
+    """Values of the sweep's searched parameters with the highest expected improvement under a Gaussian process over the
+    trials so far.
 
-    As in W&B's search every continuous parameter is modelled by its share of the distribution, 0 to 1, and a trial
-    without a value counts as the worst. A trial that is still running counts as the worst too, so that the next one is
-    somewhere else.
+    As in W&B's search, every continuous parameter is represented by its quantile, 0 to 1, and a trial without a value
+    counts as the worst. A trial that is still running also counts as the worst, so that the next one is elsewhere.
     """
     import optuna
 
@@ -96,12 +95,12 @@ def _space(parameter: Parameter) -> "optuna.distributions.BaseDistribution":
 
 
 def _place(parameter: Parameter, value: Any) -> int | float:
-    """Where a value lies: its index, or its share of the distribution."""
+    """Position of a value: its index, or its quantile."""
     if (values := _unordered(parameter)) is not None:
         return values.index(value)
     low, high = 0.0, 1.0
     rising = parameter.quantile(1) > parameter.quantile(0)
-    for _ in range(40):  # the quantiles are monotone, so halving finds the share
+    for _ in range(40):  # quantiles are monotone, so bisection finds the share
         middle = (low + high) / 2
         if (parameter.quantile(middle) < value) == rising:
             low = middle
@@ -116,7 +115,7 @@ def _value(parameter: Parameter, place: int | float) -> Any:
 
 
 def _unordered(parameter: Parameter) -> list[Any] | None:
-    """The values of a parameter that is not a number on a scale."""
+    """The values of a parameter that is categorical."""
     return parameter.settings.get("values")
 
 
@@ -135,6 +134,6 @@ def _fingerprint(values: dict[str, Any]) -> str:
 
 
 def _seed(sweep: Sweep) -> int:
-    """The same file draws the same values: a sweep can be repeated."""
+    """A seed from the file: the same file gives the same values, so a sweep is reproducible."""
     decisive = json.dumps([sweep.content.get("parameters"), sweep.method], sort_keys=True, default=str)
     return int.from_bytes(hashlib.sha256(decisive.encode()).digest()[:4])

@@ -1,4 +1,4 @@
-"""A sweep file, as W&B defines it, read and checked: https://docs.wandb.ai/models/sweeps/sweep-config-keys."""
+"""Reading and checking a sweep file in W&B's format: https://docs.wandb.ai/models/sweeps/sweep-config-keys."""
 
 import math
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ UNREADABLE_BY_TRAIN = ("${args_no_equals}", "${args_json}", "${args_append_hydra
 
 @dataclass
 class Metric(Section):
-    """What a sweep improves: the best value that each trial reaches."""
+    """The objective of a sweep: the best value that each trial reaches."""
 
     name: str
     goal: Literal["minimize", "maximize"] = "minimize"
@@ -33,19 +33,19 @@ class Metric(Section):
 
     @property
     def quality(self) -> str:
-        """Without the layer, such as lpips of val/enhanced/lpips."""
+        """The name without the layer, such as lpips for val/enhanced/lpips."""
         return self.name.rpartition("/")[2]
 
     def loss(self, value: float) -> float:
-        """Less is better."""
+        """The value as a loss: less is better."""
         return -value if self.maximize else value
 
 
 @dataclass
 class Hyperband(Section):
-    """Early stopping at `bands`, numbers of values of the metric after which a trial is compared with all others.
+    """Early stopping at `bands`, the numbers of metric values after which a trial is compared with all others.
 
-    To continue, its best value (strict: its value at the band) must be among the best 1/eta of theirs there.
+    To continue, its best value (strict: its value at the band) must be among the best 1/eta of all at that band.
     """
 
     type: Literal["hyperband"]
@@ -57,20 +57,20 @@ class Hyperband(Section):
 
     @property
     def bands(self) -> tuple[int, ...]:
-        """In rising order; none where neither `min_iter` nor `max_iter` and `s` are given."""
+        """In increasing order; empty if neither `min_iter` nor `max_iter` and `s` are given."""
         if self.max_iter is not None and self.s is not None:
             steps = [self.max_iter / self.eta**power for power in range(1, min(self.s, MOST_BANDS) + 1)]
             return tuple(sorted(int(step) for step in steps if step >= 1))
         if self.min_iter is None:
             return ()
-        # Beyond what any trial reaches, further bands change nothing.
+        # Bands beyond the length of any trial have no effect.
         powers = range(min(MOST_BANDS, math.ceil(math.log(1e9, self.eta))))
         return tuple(int(self.min_iter * self.eta**power) for power in powers)
 
 
 @dataclass
 class Sweep(Section):
-    """A sweep file. content: all of it, as W&B takes it."""
+    """A sweep file. content: all of it, as passed to W&B."""
 
     method: Literal["grid", "random", "bayes"]
     metric: Metric
@@ -91,13 +91,13 @@ class Sweep(Section):
         return [parameter for parameter in self.parameters if not parameter.constant]
 
     def describe(self, values: Mapping[str, Any]) -> str:
-        """The values that tell a trial from the others."""
+        """The values that distinguish a trial from the others."""
         texts = [f"{parameter.name}={_short(values.get(parameter.name))}" for parameter in self.searched]
         return " ".join(texts) or "one trial"
 
 
 def read_sweep(path: str | Path) -> Sweep:
-    """Raises HscError, in a sentence, for a file that is missing or that W&B would refuse."""
+    """Read a sweep file. Raises HscError, in one sentence, if it is missing or W&B would reject it."""
     try:
         content = yaml.safe_load(Path(path).read_text())
     except OSError as error:
@@ -111,7 +111,7 @@ def read_sweep(path: str | Path) -> Sweep:
 
 
 def parse_sweep(content: Any, name: str) -> Sweep:
-    """A sweep from the content of its file; `name` is for files that give none."""
+    """A sweep from the content of its file; `name` is for files without one."""
     if not isinstance(content, Mapping):
         raise HscError("sweep: the file must hold a mapping of keys, such as `method: grid`")
     if content.get("metric") is None:
@@ -131,7 +131,7 @@ def parse_sweep(content: Any, name: str) -> Sweep:
 
 
 def _check_macros(sweep: Sweep) -> None:
-    """What `hsc train` would not see, or see otherwise than the sweep's table says."""
+    """Reject macros with which `hsc train` would get no values, or others than those in the sweep's table."""
     words = sweep.command or []
     if "${args_no_boolean_flags}" in words:
         for parameter in sweep.parameters:

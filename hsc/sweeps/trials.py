@@ -15,7 +15,7 @@ OVER = ("finished", "stopped", "failed")
 
 @dataclass
 class Attempt:
-    """One process of a trial. ended: how, in words; None while it runs. process: what the launcher knows it by."""
+    """One process of a trial. ended: how, as text; None while it runs. process: the launcher's identification."""
 
     started: float
     process: dict[str, Any] = field(default_factory=dict)
@@ -25,9 +25,9 @@ class Attempt:
 
 @dataclass
 class Trial:
-    """One set of values, and what became of it. values: by the parameters' names.
+    """One set of values, and its state. values: by the parameters' names.
 
-    waiting: to be (re)started · stopped: early, by hyperband · failed: out of attempts.
+    waiting: to be (re)started · stopped: early, by hyperband · failed: no attempts left.
     """
 
     number: int
@@ -50,8 +50,8 @@ class Trial:
 
 @dataclass(frozen=True)
 class SweepFolder:
-    """Where a sweep lives: `sweep.yaml`, `sweep.json` (how it was started), `trials/NUMBER/` (a run folder each),
-    `records/NUMBER.json`, `logs/NUMBER.txt` and, when there is a result, `best`, `index.html` and tables."""
+    """The folder of a sweep: `sweep.yaml`, `sweep.json` (how it was started), `trials/NUMBER/` (run folders),
+    `records/NUMBER.json`, `logs/NUMBER.txt` and, once there is a result, `best`, `index.html` and tables."""
 
     path: Path
 
@@ -70,7 +70,7 @@ class SweepFolder:
         return [_read(file) for file in sorted((self.path / "records").glob("*.json"))]
 
     def last_lines(self, trial: Trial, count: int) -> list[str]:
-        """The end of what the trial said, without progress."""
+        """The last lines of the trial's output, without progress."""
         try:
             said = self.log(trial).read_text(errors="replace").splitlines()
         except OSError:
@@ -79,7 +79,7 @@ class SweepFolder:
 
 
 def unfinished(trials: Sequence[Trial]) -> list[Trial]:
-    """Those that are still to be run to their end."""
+    """The trials that are still to be run to their end."""
     return [trial for trial in trials if not trial.over]
 
 

@@ -1,4 +1,4 @@
-"""`hsc sweep --on wandb`: the sweep lives on W&B's server, and agents on any number of hosts ask it what to train."""
+"""`hsc sweep --on wandb`: the sweep is on W&B's server, from which agents on any number of hosts get their trials."""
 
 import os
 import shlex
@@ -15,9 +15,9 @@ DEFAULT_PROJECT = "hsc"
 
 
 def run(sweep: Sweep, agents: int, count: int | None, say: Callable[[str], None]) -> None:
-    """Create the sweep, say how to join it from elsewhere, and work on it with agents here until they have ended.
+    """Create the sweep, print how to join it from elsewhere, and run agents here until they have ended.
 
-    Raises HscError when no one is logged in, or the first trial could not work.
+    Raises HscError if no one is logged in, or the first trial could not work.
     """
     import wandb
 
@@ -34,14 +34,14 @@ def run(sweep: Sweep, agents: int, count: int | None, say: Callable[[str], None]
 
 
 def agent_command(identity: str, project: str, entity: str | None, count: int | None) -> list[str]:
-    """The words that start an agent of a sweep. Signals go through it to the trial, which then saves."""
+    """The command of a sweep's agent. It forwards signals to the trial, which then saves."""
     path = "/".join(filter(None, (entity, project, identity)))
     limit = [] if count is None else ["--count", str(count)]
     return ["wandb", "agent", "--forward-signals", *limit, path]
 
 
 def work(commands: list[list[str]]) -> None:
-    """Run the agents to their end; Ctrl-C reaches them, and through them the trials."""
+    """Run the agents to their end; Ctrl-C is passed to them, and through them to the trials."""
     processes = [subprocess.Popen(words) for words in commands]
     try:
         for process in processes:

@@ -5,10 +5,10 @@ function drawParallel(figure, svg, room) {
   const [LEFT, NARROWEST, HEIGHT, LINE] = [10, 60, 260, 18];
   const BOLD = CHARACTER + 0.6;
   const last = figure.axes.length - 1;
-  const right = 12 + CHARACTER * Math.max(...figure.axes[last].ticks.map(({ text }) => text.length)); // for its numbers
+  const right = 12 + CHARACTER * Math.max(...figure.axes[last].ticks.map(({ text }) => text.length)); // for its labels
   const width = Math.max(room, LEFT + NARROWEST * last + right);
   const across = (axis) => LEFT + (last ? (axis / last) * (width - LEFT - right) : 0);
-  // A title stands over its axis, within the figure, in the first row where it covers no other.
+  // A title is placed above its axis, within the figure, in the first row where it overlaps no other.
   const ends = [];
   const titles = figure.axes.map(({ title }, axis) => {
     const wide = BOLD * title.length;
@@ -20,7 +20,7 @@ function drawParallel(figure, svg, room) {
   });
   const top = LINE * ends.length + 12;
   const up = (place) => top + (1 - place) * HEIGHT;
-  // The best lies on top.
+  // The best is drawn on top.
   [...figure.lines].reverse().forEach(({ trial, colour, places }) => {
     const known = places.map((place, axis) => ({ place, axis })).filter(({ place }) => place !== null);
     const points = known.map(({ place, axis }) => `${across(axis).toFixed(1)},${up(place).toFixed(1)}`).join(" ");

@@ -1,5 +1,5 @@
 "use strict";
-// The sweep's page. Everything about a trial carries data-trial: pointing at one part of it shows the others.
+// The sweep's page. All elements of a trial carry data-trial: pointing at one highlights the others.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const view = startView();
