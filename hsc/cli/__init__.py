@@ -1,5 +1,5 @@
 """The `hsc` command. Each verb is a short function that reads like a table of contents of the packages it calls;
-whatever is heavy to import is imported inside it, so that `hsc --help` answers at once."""
+heavy imports are inside it, so that `hsc --help` answers at once."""
 
 from typing import Annotated
 

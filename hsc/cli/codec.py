@@ -20,7 +20,7 @@ class Decoded(NamedTuple):
     width: int
     height: int
     held: int  # layers decoded
-    damage: str | None  # what is wrong with the file after those
+    damage: str | None  # description of damage in the file after those layers
 
 
 Model = Annotated[
@@ -209,13 +209,13 @@ def decode(
 
 
 def _resumed(source: Path, output: str | None, naming: files.Naming, settings: dict[str, Any]) -> files.Finished:
-    """What an interrupted run on the same folder finished; nothing for a single file."""
+    """The files that an interrupted run on the same folder finished; none for a single file."""
     return files.Finished(files.output_folder(source, output, naming) if source.is_dir() else None, settings)
 
 
 @contextmanager
 def _naming_released_models() -> Iterator[None]:
-    """Where a file is refused that a released codec made, say which."""
+    """If a rejected file was made by a released codec, name that codec in the error."""
     from hsc.codec import OtherModel
     from hsc.codec_file import released_codec
 

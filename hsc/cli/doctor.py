@@ -14,7 +14,7 @@ from hsc.progress import status
 
 
 class Finding(NamedTuple):
-    """One thing looked at: whether it works, what was found, and the command or step that makes it work."""
+    """One check: whether it passed, what was found, and the command or step that fixes it."""
 
     topic: str
     works: bool
@@ -46,7 +46,7 @@ def doctor() -> None:
 
 
 def _core() -> Iterator[Finding]:
-    """Without these nothing works."""
+    """Checks without which nothing works."""
     yield Finding("python", True, platform.python_version())
     try:
         import torch
@@ -56,7 +56,7 @@ def _core() -> Iterator[Finding]:
         if find_spec("pytorch_lightning") is None:
             raise ModuleNotFoundError("No module named 'pytorch_lightning'")
         yield Finding("pytorch-lightning", True, version("pytorch-lightning"))
-    except Exception as error:  # a broken install fails in any way it likes, and saying so is this verb's work
+    except Exception as error:  # a broken installation can fail in any way, and this verb must report it
         reason = " ".join(str(error).split())[:200]
         yield Finding("installation", False, reason, "make env, or pip install -e . in a fresh environment")
 
@@ -108,7 +108,7 @@ def _codecs() -> Iterator[Finding]:
     from hsc.released import DEFAULT_MODEL, find_weights
 
     try:
-        # Read, not built: that would take as long again.
+        # Read, not built, which would take as long again.
         model = model_from_dict(weights_file.load(find_weights(DEFAULT_MODEL), "codec").config)
     except HscError as error:
         yield Finding(
@@ -121,7 +121,7 @@ def _codecs() -> Iterator[Finding]:
 
 
 def _judges() -> Iterator[Finding]:
-    """A judge, or what else weights are for, works when all that it needs are present."""
+    """A judge, or anything else that needs weights, works if all of its files are present."""
     from hsc.judges import judge_names
     from hsc.judges.weights import status
 

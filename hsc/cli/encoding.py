@@ -1,4 +1,4 @@
-"""Pictures to .hsc files, a batch at a time, here or on a Ray cluster, each of whose workers loads the codec once."""
+"""Pictures to .hsc files, a batch at a time, here or on a Ray cluster whose workers each load the codec once."""
 
 import functools
 import logging
@@ -20,7 +20,7 @@ LOOKED_AT = 16
 
 
 class Settings(NamedTuple):
-    """What is asked of every picture; None leaves it to the codec."""
+    """Options for every picture; None: the codec's default."""
 
     quality: float | None
     limit: int | None  # bytes, for the highest quality that fits
@@ -34,15 +34,15 @@ class Encoded(NamedTuple):
     data: bytes
     pixels: int
     crop: "Image.Image | None" = None
-    """the face as it was cut out of a photograph"""
+    """the face as it was cropped from a photograph"""
 
 
 def encode_batch(codec: "Codec", settings: Settings, batch: list[Job]) -> list[Encoded]:
-    """The file of each job's picture; they go through the networks together."""
+    """The file of each job's picture; they are coded as one batch."""
     from hsc.coding.container import read
     from hsc.images import load_image
 
-    # Pictures are read one by one, unless they are cut out of photographs, which bounds their size.
+    # Pictures are read one by one, unless they are cropped from photographs, which bounds their size.
     faces = [_aligner().align(load_image(job.source)) if settings.align else job.source for job in batch]
     files = codec.compress(faces, settings.quality, settings.layers, bytes=settings.limit)
     headers = [read(data).header for data in files]
@@ -54,7 +54,7 @@ def encode_batch(codec: "Codec", settings: Settings, batch: list[Job]) -> list[E
 
 
 class Worker:
-    """Encodes batches on some node. `model_id` is the caller's: another file of the same name would code otherwise."""
+    """Encodes batches on some node. `model_id`: of the caller's model; a file of the same name may differ here."""
 
     def __init__(self, model: str, model_id: int, settings: Settings) -> None:
         self.model, self.model_id, self.settings = model, model_id, settings
@@ -69,16 +69,16 @@ class Worker:
         return codec
 
     def encode(self, number: int, sources: list[Path]) -> tuple[int, list[Encoded | HscError]]:
-        """The batch's number, and each picture's file or what is wrong with it."""
+        """The batch's index, and each picture's file or error."""
         jobs = [Job(source, Path()) for source in sources]
         return number, [found for _, found in attempt(jobs, lambda part: encode_batch(self.codec, self.settings, part))]
 
 
 def in_cluster(codec: "Codec", model: str, settings: Settings) -> Spread[Encoded]:
-    """As `hsc.cli.files.in_threads`, on the cluster that RAY_ADDRESS names or that runs here, else one of this machine.
+    """Like `hsc.cli.files.in_threads`, on the cluster of RAY_ADDRESS or one running here, else on this machine alone.
 
-    Nodes read pictures and model from the paths that the caller sees; results come back and are written by the caller.
-    Batches are answered as they are done.
+    Nodes read pictures and model from the same paths as the caller, which receives and writes the results. Batches are
+    yielded as they are done.
     """
     try:
         import ray
@@ -93,7 +93,7 @@ def in_cluster(codec: "Codec", model: str, settings: Settings) -> Spread[Encoded
             return
         if not ray.is_initialized():
             ray.init(log_to_driver=False, logging_level=logging.WARNING)
-        # A worker whose node is lost begins again on another.
+        # A worker whose node is lost restarts on another.
         actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=-1)(Worker)
         count = max(1, min(len(batches), int(ray.cluster_resources().get("CPU", 1))))
         workers = ActorPool([actor.remote(place, codec.model_id, settings) for _ in range(count)])
@@ -121,7 +121,7 @@ def alignment_warning(sources: list[Path]) -> str | None:
         try:
             image = load_image(source)
         except HscError:
-            continue  # encoding it says so
+            continue  # reported by encoding
         if image.width == image.height and not aligned(image):
             odd.append(source)
     if not odd:

@@ -152,5 +152,5 @@ def _whole_numbers(option: str, comma_separated: str) -> list[int]:
 
 
 def names_in(comma_separated: str) -> list[str]:
-    """The names of an option that takes several."""
+    """The names in an option that takes several."""
     return [name.strip() for name in comma_separated.split(",") if name.strip()]

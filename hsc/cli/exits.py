@@ -18,9 +18,9 @@ FAILED, INTERRUPTED, TERMINATED = 1, 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 @contextmanager
 def tidy_exits() -> Iterator[None]:
-    """Turn whatever ends the block into an exit status and at most one line on standard error.
+    """Turn any end of the block into an exit status and at most one line on standard error.
 
-    With HSC_DEBUG=1 failures keep their traceback. Wrong usage (2) is the argument parser's own.
+    With HSC_DEBUG=1 failures keep their traceback. Wrong usage (2) is handled by the argument parser.
     """
     signal.signal(signal.SIGTERM, _terminate)
     _print_anything()
@@ -28,7 +28,7 @@ def tidy_exits() -> Iterator[None]:
         try:
             yield
         finally:
-            # Here rather than at interpreter exit, where a closed pipe could no longer be answered quietly.
+            # Here rather than at interpreter exit, where a closed pipe could no longer be handled quietly.
             sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -41,7 +41,7 @@ def tidy_exits() -> Iterator[None]:
             sys.exit(TERMINATED)
         raise
     except BrokenPipeError:
-        # Whoever read our output has seen enough.
+        # The reader of our output has closed the pipe.
         _drop_unwritable_output()
         sys.exit(FAILED)
     except Exception as error:
@@ -52,12 +52,12 @@ def tidy_exits() -> Iterator[None]:
 
 
 def warn(message: str) -> None:
-    """One line on standard error."""
+    """Print one line on standard error."""
     print(f"hsc: {' '.join(message.split())}", file=sys.stderr)
 
 
 def _drop_unwritable_output() -> None:
-    """What standard output cannot take goes nowhere: the interpreter would fail once more in writing it at its end."""
+    """Discard pending standard output, since the interpreter would fail again on writing it at exit."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -65,7 +65,7 @@ def _drop_unwritable_output() -> None:
 
 
 def _print_anything() -> None:
-    """File names may hold what a stream cannot: bytes that are no UTF-8, or letters that the locale lacks."""
+    """Replace what streams cannot encode: file names may have bytes that are not UTF-8 or letters not in the locale."""
     codecs.register_error("hsc.replace", _replace)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -98,6 +98,6 @@ def _fail(message: str) -> NoReturn:
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
-    # Schedulers send it more than once; the second one would break into what ends because of the first.
+    # Schedulers send it more than once; a second one would interrupt the handling of the first.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(TERMINATED)

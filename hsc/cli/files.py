@@ -1,5 +1,5 @@
-"""One file or a folder of them through a codec: where each result goes, batches, progress, failures kept apart, and
-what an interrupted run has finished."""
+"""Processing of one file or a folder: paths of results, batches, progress, separate failures, and what an interrupted
+run has finished."""
 
 import os
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
@@ -26,7 +26,7 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite outputs that thi
 BATCH = 16
 THREADS = min(4, os.cpu_count() or 1)
 UNFINISHED = ".hsc-unfinished.jsonl"
-_SOFTWARE = 0x0131  # the EXIF field for what made a picture
+_SOFTWARE = 0x0131  # the EXIF field for the software that made a picture
 
 
 class Job(NamedTuple):
@@ -37,13 +37,13 @@ class Job(NamedTuple):
 
 
 Outcomes = list[tuple[Job, T | HscError]]
-"""Jobs with their results, or with what is wrong with them."""
+"""Jobs with their results, or with their errors."""
 Spread = Callable[[list[list[Job]]], Iterator[Outcomes[T]]]
-"""Works on batches, wherever that is, and answers batch by batch."""
+"""Processes batches, here or elsewhere, and yields results batch by batch."""
 
 
 class Naming(NamedTuple):
-    """What results are called: the ending of a file, of one that lies beside its source, and of a folder."""
+    """Naming of results: the ending of a file, of a file beside its source, and of a folder."""
 
     file: str
     beside: str
@@ -51,12 +51,12 @@ class Naming(NamedTuple):
 
 
 ENCODED = Naming(".hsc", ".hsc", "-hsc")
-# Beside its file a decoded picture must not take the place of the original.
+# A decoded picture beside its .hsc file must not replace the original.
 DECODED = Naming(".png", ".decoded.png", "-decoded")
 
 
 def source_path(given: str) -> Path:
-    """The input that an argument names; `-` is standard input."""
+    """The input path for an argument; `-` is standard input."""
     return STDIN if given == "-" else Path(given)
 
 
@@ -65,9 +65,9 @@ def plan(
 ) -> list[Job]:
     """Pair every file with its result.
 
-    A single file goes to `output`, or into it when that is a folder (which one that ends in a slash becomes), or beside
-    itself. A folder keeps its structure in `output`, by default a folder beside it; there those files count that `pick`
-    takes of all names in the folder. `-` is standard output, where results of standard input go by default.
+    The result of a single file goes to `output`, or into it if that is a folder (or ends with a slash), or beside the
+    file. The results of a folder keep its structure in `output`, by default a folder beside it; `pick` selects the
+    inputs from all names in the folder. `-` is standard output, the default for results of standard input.
     """
     if source.is_dir():
         folder, target = source.resolve(), output_folder(source, output, naming)
@@ -95,12 +95,12 @@ def coded_among(names: Iterable[str], folder: Path) -> list[str]:
 
 
 def check_outputs(jobs: Sequence[Job], model: Path, own: Callable[[Path], bool], force: bool) -> None:
-    """Raise HscError where the results would destroy an input or, without `force`, what is not `own`."""
+    """Raise HscError if the results would destroy an input or, without `force`, a file that is not `own`."""
     refuse_overwriting([job.target for job in jobs], [model, *(job.source for job in jobs)], own, force)
 
 
 def check_pictures(targets: Iterable[Path], inputs: Iterable[Path], force: bool) -> None:
-    """The same for pictures that `write_picture` will write, and where a name is that of no picture."""
+    """The same for pictures that `write_picture` will write; also rejects names that are not those of pictures."""
     targets = list(targets)
     refuse_overwriting(targets, inputs, made_here, force)
     for target in targets:
@@ -108,12 +108,12 @@ def check_pictures(targets: Iterable[Path], inputs: Iterable[Path], force: bool)
 
 
 def tell(job: Job, line: str) -> None:
-    """Say what became of a job: on standard output, unless that is where its result went."""
+    """Report a job's result on standard output, unless the result itself was written there."""
     typer.echo(f"{job.target}: {line}", err=is_stream(job.target))
 
 
 def output_folder(source: Path, output: str | None, naming: Naming) -> Path:
-    """Where the results of a folder go. Raises HscError when that is no folder."""
+    """The folder for the results of a folder. Raises HscError if it is not a folder."""
     folder = source.resolve()
     target = folder.with_name(folder.name + naming.folder) if output is None else Path(output)
     if output == "-" or (target.exists() and not target.is_dir()):
@@ -126,11 +126,11 @@ def run_batches(
 ) -> Iterator[tuple[Job, T]]:
     """Yield each job with its result, batch by batch, with progress on standard error.
 
-    Batches whose jobs are all among `finished` are skipped. Others are processed completely: results of networks may
-    depend on what else is in a batch.
+    Batches whose jobs are all among `finished` are skipped. Others are processed completely, since the output of
+    networks may depend on the other pictures in a batch.
 
     A file that fails is reported on standard error and the others continue; at the end HscError counts the failures.
-    A single job's failure is raised itself.
+    The failure of a single job is raised as it is.
     """
     batches = [list(jobs[start : start + BATCH]) for start in range(0, len(jobs), BATCH)]
     waiting = [batch for batch in batches if not all(job in finished for job in batch)]
@@ -153,9 +153,9 @@ def run_batches(
 class Finished:
     """The jobs that are done, and a few values about each, in a file in the output folder until the work is complete.
 
-    Used as a context: leaving it without an error deletes the file, since everything is done. A job counts as done when
-    its result exists and its source has not changed since. `settings` (JSON values) is all else that results depend on:
-    what was done with other settings is done again. Without a `folder` nothing is kept.
+    Used as a context manager: leaving it without an error deletes the file, since everything is done. A job counts as
+    done if its result exists and its source has not changed since. `settings` (JSON values) is everything else that
+    results depend on: jobs done with other settings are repeated. Without a `folder` nothing is stored.
     """
 
     def __init__(self, folder: Path | None, settings: dict[str, Any]) -> None:
@@ -185,11 +185,11 @@ class Finished:
         return entry is not None and entry[0] == _state(job.source) and job.target.is_file()
 
     def values(self, job: Job) -> tuple[int, ...]:
-        """What `add` was told about a job that is done."""
+        """The values that `add` stored about a finished job."""
         return tuple(self._done[self._name(job)][1])
 
     def add(self, job: Job, values: Sequence[int]) -> None:
-        """Call when the result is on the disk."""
+        """Call once the result is on disk."""
         if self._journal is not None:
             entry = [_state(job.source), list(values)]
             self._journal.add([(self._name(job), entry)])
@@ -200,7 +200,7 @@ class Finished:
 
 
 def _state(source: Path) -> list[int]:
-    """What changes when a file does: its size and when it was written, in nanoseconds."""
+    """A file's size and modification time in nanoseconds, which change when the file does."""
     try:
         status = source.stat()
     except OSError:
@@ -209,7 +209,7 @@ def _state(source: Path) -> list[int]:
 
 
 def in_threads(work: Callable[[list[Job]], list[T]]) -> Spread[T]:
-    """`work` on a few batches at a time, answered in order: one is read or coded while another is in the networks."""
+    """`work` on a few batches at a time, in order: one is read or coded while another is in the networks."""
 
     return lambda batches: in_order(
         ThreadPoolExecutor(THREADS), lambda batch: attempt(batch, work), batches, THREADS + 1
@@ -217,7 +217,7 @@ def in_threads(work: Callable[[list[Job]], list[T]]) -> Spread[T]:
 
 
 def attempt(batch: list[Job], work: Callable[[list[Job]], list[T]]) -> Outcomes[T]:
-    """The whole batch at once or, when that fails, file by file to tell the bad ones from the good."""
+    """The whole batch at once or, if that fails, file by file to isolate the bad ones."""
     try:
         return list(zip(batch, work(batch), strict=True))
     except HscError as error:
@@ -227,9 +227,9 @@ def attempt(batch: list[Job], work: Callable[[list[Job]], list[T]]) -> Outcomes[
 
 
 def write_picture(target: Path, picture: "Image.Image") -> None:
-    """Write a picture of the kind that the ending of `target` names; PNG into a stream without.
+    """Write a picture in the format of the ending of `target`; PNG to a stream without one.
 
-    The picture says that hsc made it, where its kind can; see `made_here`.
+    The picture is marked as made by hsc if its format allows; see `made_here`.
     """
     from PIL import Image
 
@@ -256,12 +256,12 @@ def made_here(picture: Path) -> bool:
     try:
         with Image.open(picture) as image:
             return image.getexif().get(_SOFTWARE) == "hsc"
-    except Exception:  # whatever Pillow makes of a file that is not an image
+    except Exception:  # anything that Pillow raises for a file that is not an image
         return False
 
 
 def _naming(source: Path, error: HscError) -> HscError:
-    """The error with the file's name in it."""
+    """The error with the file's name added."""
     return error if str(source) in str(error) else HscError(f"{source}: {error}")
 
 

@@ -16,21 +16,21 @@ class LayerReport:
     """One layer of a file; a later layer needs those before it."""
 
     name: str
-    bytes: int  # its chunk: length, payload, checksum
-    bits: int  # its payload alone
-    bytes_so_far: int  # header and all chunks up to this one: the file's length when it ends here
+    bytes: int  # of its chunk: length, payload, checksum
+    bits: int  # of its payload alone
+    bytes_so_far: int  # header and all chunks up to this one: the length of a file that ends here
     bpp_so_far: float
 
 
 @dataclass
 class Report:
-    """What a file says about itself."""
+    """Information that a file contains about itself."""
 
     file: str
     bytes: int
-    model: str | None  # name of the released codec it was made with; None for a codec of one's own
+    model: str | None  # name of the released codec it was made with; None for your own codec
     model_id: int
-    quality: float | None  # in levels; None for a codec of one's own, whose number of levels the file does not say
+    quality: float | None  # in levels; None for your own codec, whose number of levels is not in the file
     quality_byte: int  # of the header
     width: int  # pixels
     height: int

@@ -1,10 +1,10 @@
-"""glibc keeps the memory of large tensors for the next ones.
+"""Let glibc keep the memory of large tensors for reuse.
 
-By default it gives every block of 32 MB and more back to the system when it is freed, and often the end of its heap
-too. The next tensor of the same size then gets fresh pages, which the system must fill with zeros one by one: networks
-at 256×256 pixels and more spend a quarter of a processor's time so (benchmarks/start_up.py). With higher thresholds
-freed memory stays with the process. The command line raises them; HSC_MALLOPT=0 leaves them alone. Elsewhere than on
-glibc nothing happens.
+By default it returns every freed block of 32 MB or more to the system, and often the end of its heap too. The next
+tensor of the same size then gets fresh pages, which the system must fill with zeros one by one: networks at 256×256
+pixels and more spend a quarter of their processor time on this (benchmarks/start_up.py). With higher thresholds freed
+memory stays with the process. The command line raises them, unless HSC_MALLOPT=0. With other C libraries nothing
+happens.
 """
 
 import ctypes
@@ -16,12 +16,12 @@ _MMAP_LIMITS = (1 << 30, 1 << 25)  # older releases of glibc refuse more than th
 
 
 def keep_freed_memory() -> bool:
-    """Raise the thresholds; whether that was done."""
+    """Raise the thresholds; returns whether that was done."""
     if os.environ.get("HSC_MALLOPT") == "0":
         return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
-        ctypes.CDLL(None).gnu_get_libc_version  # noqa: B018  others' mallopt may mean something else by these numbers
+        ctypes.CDLL(None).gnu_get_libc_version  # noqa: B018  these numbers may mean something else to other C libraries
     except (AttributeError, OSError, TypeError):
         return False
     trims = mallopt(_TRIM_THRESHOLD, _LARGEST_INT)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from hsc.nets.generator import Generator
 
 TRUNCATIONS = (0.0, 0.3, 0.5, 0.7, 0.85, 1.0)
-BANDS = (0, 3, 7)  # first rows of W+ of the layers of a file
-Sheet = Literal["truncation", "mixing"]  # what is laid out on a sheet of faces
+BANDS = (0, 3, 7)  # first row of W+ of each layer of a file
+Sheet = Literal["truncation", "mixing"]  # the kinds of sheets of faces
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Checkpoint = Annotated[
@@ -136,8 +136,8 @@ def sample(
 
 
 def _sheet_styles(generator: "Generator", sheet: Sheet, z: "Tensor", truncation: float) -> "Tensor":
-    """W+ [N · columns, rows, w_dim], one row of the sheet after the other. Mixing: face i, then the same with each band
-    of rows of face i + 1 in turn, then face i + 1.
+    """W+ [N · columns, rows, w_dim], row by row of the sheet. Mixing: face i, then face i with each band of rows
+    replaced by that of face i + 1 in turn, then face i + 1.
     """
     import torch
 
@@ -152,7 +152,7 @@ def _sheet_styles(generator: "Generator", sheet: Sheet, z: "Tensor", truncation:
 
 
 def _grid(faces: "list[np.ndarray]", columns: int | None = None) -> "np.ndarray":
-    """Faces [S, S, 3] → one picture [rows·S, columns·S, 3], as near to a square as they allow; unused places black."""
+    """Faces [S, S, 3] → one picture [rows·S, columns·S, 3], as close to square as possible; unused tiles are black."""
     import numpy as np
 
     columns = columns or math.ceil(math.sqrt(len(faces)))

@@ -80,5 +80,5 @@ def sweep(
 
 
 def say(line: str) -> None:
-    """A line of progress, flushed."""
+    """Print a line of progress, flushed."""
     typer.echo(line)

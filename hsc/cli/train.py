@@ -57,7 +57,7 @@ def train(
 
 @contextmanager
 def _saying_how_to_go_on(arguments: list[str]) -> Iterator[None]:
-    """After Ctrl-C or SIGTERM, on standard error."""
+    """Print how to resume, after Ctrl-C or SIGTERM, on standard error."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit):

@@ -68,7 +68,7 @@ def split(
     from hsc.checkpoints import weights_file
     from hsc.files import refuse_overwriting
 
-    # Those of an earlier division among them: how many there will be is known when all is read.
+    # Including parts of an earlier split: the number of parts is known only once everything is read.
     others = out.parent.glob(f"{glob.escape(out.stem)}.[0-9]*{out.suffix}")
     refuse_overwriting([out, *others], [file], weights_file.is_safetensors, force)
     for written in weights_file.split(file, out, int(largest * 1e6)):

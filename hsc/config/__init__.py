@@ -1,4 +1,4 @@
-"""The configuration of an experiment: its fields (`schema`), and how files and words become one (`loading`)."""
+"""The configuration of an experiment: its fields (`schema`), and how files and overrides become one (`loading`)."""
 
 from hsc.config.checks import check
 from hsc.config.loading import from_yaml, load, model_from_dict, to_yaml

@@ -1,6 +1,6 @@
-"""Combinations that cannot work or mean nothing, refused by the key's full path before anything is computed.
+"""Rejection of invalid or meaningless combinations, naming the key's full path, before anything is computed.
 
-What a single field may be stands in its type (`schema`).
+Constraints on a single field are part of its type (`schema`).
 """
 
 import re
@@ -28,12 +28,12 @@ TRAINABLE = {
 }
 _FOLDER_NAME = re.compile(r"\w[\w.+-]{0,99}")
 
-SMALLEST_PROJECTED = 64  # pixels on a side
-SMALLEST_LINEAR_PATH = 8  # pixels on a side; of a smaller picture the planes of colour have no left and right half
-OF_STYLEGAN2 = ("r1_gamma", "r1_every", "freeze_blocks", "ada_target", "ada_kimg")  # of the adversarial fields
+SMALLEST_PROJECTED = 64  # pixels per side
+SMALLEST_LINEAR_PATH = 8  # pixels per side; in smaller pictures the colour planes have no left and right half
+OF_STYLEGAN2 = ("r1_gamma", "r1_every", "freeze_blocks", "ada_target", "ada_kimg")  # adversarial fields
 OF_PRIORS = ("path_weight", "path_every", "style_mixing")
 
-# Field of a stage, dotted below one → whether a stage has a use for it, and why not where it has none.
+# Field of a stage, with dots for nested ones → whether a stage uses it, and the reason if it does not.
 USED: dict[str, tuple[Callable[[StageConfig], bool], str]] = {
     "adversarial": (
         lambda stage: stage.is_adversarial,
@@ -68,9 +68,9 @@ USED: dict[str, tuple[Callable[[StageConfig], bool], str]] = {
 
 
 def check(config: Config) -> None:
-    """Raise HscError for the first thing that cannot work.
+    """Raise HscError for the first invalid combination.
 
-    What depends on the model waits, where `model_of` names it, for the weights that describe it.
+    If the model is given by `model_of`, checks that depend on it are made once its weights have been read.
     """
     _check_names(config)
     if config.model_of is None or config.model != ModelConfig():
@@ -80,10 +80,10 @@ def check(config: Config) -> None:
 
 
 def check_written(config: Config, written: Mapping[str, Any]) -> None:
-    """Raise HscError for what is not given, and for the first field that is set for a stage which ignores it.
+    """Raise HscError for missing fields, and for the first field that is set for a stage which ignores it.
 
-    `written`: keys of files and words. Fields under `defaults`, and those that repeat them, are for the stages that
-    have a use for them.
+    `written`: keys of files and overrides. Fields under `defaults`, and those with the same value, may be ignored by
+    stages that do not use them.
     """
     if config.name == MISSING:
         raise HscError("config: name: must be given, such as my-run: it names the run's folder")
@@ -101,14 +101,14 @@ def check_written(config: Config, written: Mapping[str, Any]) -> None:
 
 
 def _own_fields(name: str, written: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Path and value of each field that is set for a stage itself, to something else than `defaults` sets."""
+    """Path and value of each field that is set for a stage itself, to a value other than that in `defaults`."""
     for path, value in _leaves(_at(written, ("stages", name)) or {}):
         if value != _at(written, ("defaults", *path)):
             yield path, value
 
 
 def _why_ignored(path: Sequence[str], value: Any, stage: StageConfig, config: Config) -> str:
-    """Why the stage has no use for a field; empty if it has."""
+    """The reason why a stage does not use a field; empty if it does."""
     for end in range(1, len(path) + 1):
         if (dotted := ".".join(path[:end])) in USED:
             used, reason = USED[dotted]
@@ -141,7 +141,7 @@ def _check_names(config: Config) -> None:
 
 
 def check_model(model: ModelConfig) -> None:
-    """Raise HscError for the first thing about the networks that cannot work."""
+    """Raise HscError for the first invalid combination in the networks' configuration."""
     generator = model.generator
     rows = sum(layer.rows for layer in model.layers.values())
     if rows != generator.num_rows:
@@ -235,7 +235,7 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
 
 
 def _check_tasks(stage: StageConfig, model: ModelConfig, refuse: Callable[[str, str], None]) -> None:
-    """There must be something to minimise."""
+    """Reject stages without an objective."""
     of_layers = stage.tasks(model)
     tasks = any(of_layers.values()) or (stage.module == "codec" and bool(stage.styles and of_layers))
     if stage.quantises:
@@ -250,7 +250,7 @@ def _check_tasks(stage: StageConfig, model: ModelConfig, refuse: Callable[[str, 
 
 
 def _where(config: Config, name: str, key: str) -> str:
-    """The key's path as it was written: under `defaults` where the stage has it from there."""
+    """The key's path as it was written: under `defaults` if the stage inherits it from there."""
     stages = (config.stages[name], config.defaults, StageConfig())
     own, inherited, plain = (reduce(getattr, key.split("."), stage) for stage in stages)
     return f"defaults.{key}" if own == inherited != plain else f"stages.{name}.{key}"

@@ -1,4 +1,4 @@
-"""An experiment's YAML files and `key=value` words: read, merged, their `${…}` filled in → one checked `Config`."""
+"""An experiment's YAML files and `key=value` overrides: read, merged, `${…}` resolved → one validated `Config`."""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -18,16 +18,16 @@ from hsc.errors import HscError
 
 Tree = dict[str, Any]
 
-# RecursionError: an anchor or `${…}` that holds itself. The last ones: keys and numbers that only YAML knows.
+# RecursionError: an anchor or `${…}` that contains itself. The last ones: keys and numbers that only YAML allows.
 UNREADABLE = (YAMLError, OmegaConfBaseException, RecursionError, TypeError, ValueError, AttributeError, LookupError)
 
 
 def load(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Config:
-    """Merge YAML files in order, then `key=value` words; check everything; return plain dataclasses.
+    """Merge YAML files in order, then `key=value` overrides; validate everything; return plain dataclasses.
 
-    A `.json` file holds words, by dotted keys, as W&B agents write them for `${args_json_file}`.
+    A `.json` file holds overrides by dotted keys, as W&B agents write them for `${args_json_file}`.
     Raises HscError, in one line with the full path of the key, for a missing file, an unknown key (with the nearest
-    known one), a wrong type, a value out of range or an impossible combination: before anything is computed.
+    known one), a wrong type, a value out of range or an invalid combination, before anything is computed.
     """
     given = [file for file in files if Path(file).suffix == ".json"]
     read = [_read_yaml(file) for file in files if file not in given]
@@ -37,7 +37,7 @@ def load(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Config:
     written = merged(*read, words)
     defaults = asdict(Config())
     if any("layers" in _section(tree, "model") for tree in read):
-        defaults["model"]["layers"] = {}  # a file that names layers names all of them
+        defaults["model"]["layers"] = {}  # a file that defines layers defines all of them
     config = build(Config, _resolved(_inheriting(merged(defaults, written))))
     check(config)
     check_written(config, written)
@@ -50,16 +50,16 @@ def to_yaml(config: Config) -> str:
 
 
 def from_yaml(text: str) -> Config:
-    """The config of which `to_yaml` made the text, also where it has former names of keys.
+    """The config from which `to_yaml` made the text, which may contain former names of keys.
 
-    Raises HscError if it is another version's.
+    Raises HscError if it is from another version.
     """
     values = renamed(Config, OmegaConf.to_container(OmegaConf.create(text)))
     return build(Config, values, "the checkpoint was written by another version of hsc")
 
 
 def model_from_dict(values: Mapping[str, Any]) -> ModelConfig:
-    """A model's config as a weights file keeps it, also where it has former names of keys."""
+    """A model's config as stored in a weights file, which may contain former names of keys."""
     defaults = asdict(ModelConfig()) | {"layers": {}}
     current = renamed(ModelConfig, values)
     model = build(ModelConfig, merged(defaults, current), "the weights were written by another version of hsc")
@@ -68,7 +68,7 @@ def model_from_dict(values: Mapping[str, Any]) -> ModelConfig:
 
 
 def _inheriting(tree: Tree) -> Tree:
-    """Every stage with the defaults that it does not replace."""
+    """The tree with every stage completed by `defaults`."""
     defaults = _section(tree, "defaults")
     stages = {
         name: merged(defaults, stage or {}) if isinstance(stage, dict | None) else stage
@@ -78,7 +78,7 @@ def _inheriting(tree: Tree) -> Tree:
 
 
 def _check_stage_names(files: Sequence[Tree], words: Tree) -> None:
-    """A name that stands only in a word, or in a later file that does not run it, is a typing error."""
+    """Reject a stage name that occurs only in an override, or in a later file that does not run it, as a typo."""
     known: list[str] = []
     for place, tree in enumerate([*files, words]):
         new = [name for name in _section(tree, "stages") if name not in known]
@@ -98,13 +98,13 @@ def _refuse_hydra(trees: Sequence[Tree]) -> None:
 
 
 def _section(tree: Tree, key: str) -> Mapping[str, Any]:
-    """A mapping in the tree; empty if there is something else, which is refused with the rest."""
+    """A mapping in the tree; empty if it is of another type, which is rejected later."""
     value = tree.get(key)
     return value if isinstance(value, dict) else {}
 
 
 def _read_yaml(file: str | Path) -> Tree:
-    """The keys of a YAML file, `${…}` as written. Raises HscError for what is missing or holds something else."""
+    """The keys of a YAML file, `${…}` as written. Raises HscError if it is missing or has other content."""
     try:
         content = OmegaConf.load(file)
         tree = _plain(OmegaConf.to_container(content))
@@ -112,7 +112,7 @@ def _read_yaml(file: str | Path) -> Tree:
         raise HscError(f"{file}: no such file; those that come with hsc are in experiments/") from error
     except OSError as error:
         raise HscError(f"{file}: cannot be read ({error.strerror or error})") from error
-    except AssertionError:  # OmegaConf's, of a file that holds a text and nothing else
+    except AssertionError:  # by OmegaConf, for a file that contains only a string
         tree = None
     except UNREADABLE as error:
         raise HscError(f"{file}: not readable as YAML: {_one_line(error)}") from error
@@ -122,9 +122,9 @@ def _read_yaml(file: str | Path) -> Tree:
 
 
 def _read_words(words: Sequence[str]) -> Tree:
-    """Words `a.b=value` or `--a.b=value` as nested keys, values in YAML's words; `None` (as of W&B agents) is null.
+    """Overrides `a.b=value` or `--a.b=value` as nested keys, with values in YAML; `None` (from W&B agents) is null.
 
-    Raises HscError for what is no such word.
+    Raises HscError for anything else.
     """
     tree: Tree = {}
     for word in words:
@@ -148,14 +148,14 @@ def _read_arguments(file: str | Path) -> Tree:
 
 
 def _branch(keys: Sequence[str], value: Any) -> Tree:
-    """`{a: {b: value}}` of the keys a, b."""
+    """`{a: {b: value}}` for the keys a, b."""
     for key in reversed(keys):
         value = {key: value}
     return value
 
 
 def merged(*trees: Mapping[str, Any]) -> Tree:
-    """Later ones win, mapping by mapping; anything else is replaced as a whole."""
+    """Trees merged mapping by mapping, where later ones win; any other value is replaced as a whole."""
     result: Tree = {}
     for tree in trees:
         for key, value in tree.items():
@@ -166,7 +166,7 @@ def merged(*trees: Mapping[str, Any]) -> Tree:
 
 
 def _resolved(tree: Tree) -> Tree:
-    """With every `${key}` replaced by what it names. Raises HscError if it names nothing."""
+    """The tree with every `${key}` replaced by its value. Raises HscError if there is no such key."""
     try:
         return OmegaConf.to_container(OmegaConf.create(tree), resolve=True)  # type: ignore[return-value]
     except UNREADABLE as error:
@@ -176,7 +176,7 @@ def _resolved(tree: Tree) -> Tree:
 
 
 def _plain(value: Any) -> Any:
-    """With text for keys, whatever YAML took them for."""
+    """The tree with all keys as strings, whatever type YAML gave them."""
     if isinstance(value, dict):
         return {str(key): _plain(inner) for key, inner in value.items()}
     return [_plain(inner) for inner in value] if isinstance(value, list) else value

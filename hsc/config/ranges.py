@@ -1,4 +1,4 @@
-"""Where a number of the config may lie, said in the field's type: `steps: Annotated[int, Range(1, 10**9)]`."""
+"""The range of a number in the config, as part of the field's type: `steps: Annotated[int, Range(1, 10**9)]`."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +9,9 @@ from pydantic_core import CoreSchema, core_schema
 
 @dataclass(frozen=True)
 class Range:
-    """From `low` to `high`, ends included but for those that `above` (low) and `below` (high) leave out.
+    """From `low` to `high`, including the ends unless `above` (low) or `below` (high) excludes them.
 
-    NaN lies in no range. With `multiple_of` only its multiples do.
+    NaN is in no range. With `multiple_of`, only its multiples are.
     """
 
     low: float
@@ -21,7 +21,7 @@ class Range:
     multiple_of: int = 1
 
     def holds(self, number: float) -> bool:
-        """Whether it lies in the range."""
+        """Whether the value is in the range."""
         low = self.low < number if self.above else self.low <= number
         high = number < self.high if self.below else number <= self.high
         return low and high and (self.multiple_of == 1 or number % self.multiple_of == 0)
@@ -50,7 +50,7 @@ class Range:
 
 
 def shown(value: Any) -> str:
-    """A value as a message repeats it: as YAML writes it, cut where it is long."""
+    """A value for use in messages: in YAML, truncated if it is long."""
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Plain mappings → dataclasses whose fields are what their types say, or one line that names the key."""
+"""Plain mappings → dataclasses with validated fields, or a one-line error that names the key."""
 
 import difflib
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def build(kind: type[AnyConfig], values: Any, what: str = "config") -> AnyConfig
 
 
 def renamed(kind: Any, values: Any) -> Any:
-    """Values for `kind`, as an earlier version of hsc wrote them, under the names of this one."""
+    """Values for `kind` written by an earlier version of hsc, under the current names."""
     names = RETIRED.get(kind, {})
     if isinstance(values, dict):
         current = {names.get(key, key): value for key, value in values.items()}
@@ -47,7 +47,7 @@ def renamed(kind: Any, values: Any) -> Any:
 
 
 def unknown(what: str, name: Any, known: Sequence[str], place: Place = ()) -> str:
-    """`unknown key 'stages.a.stepz', did you mean 'stages.a.steps'?`, or with all that is known."""
+    """`unknown key 'stages.a.stepz', did you mean 'stages.a.steps'?`, or with all known names."""
     text = f"unknown {what} {path_of([*place, name])!r}"
     if near := difflib.get_close_matches(str(name), known, 1, 0.5):
         return f"{text}, did you mean {path_of([*place, near[0]])!r}?"
@@ -91,7 +91,7 @@ def _complaint(found: Any) -> str:
 
 
 def _below(kind: Any, part: str | int) -> Any:
-    """The type of what has the key or place `part` in a dataclass, a mapping or a list; Any where there is no such."""
+    """The type of the element with key or index `part` in a dataclass, a mapping or a list; Any if there is none."""
     if is_dataclass(kind):
         found = get_type_hints(kind).get(str(part), Any)
         return get_args(found)[0] if NoneType in get_args(found) else found
