@@ -1,6 +1,6 @@
-"""The cache: what can be computed again, kept in `hsc.files.cache_dir()` for the next time.
+"""The cache: files that can be recomputed, stored in `hsc.files.cache_dir()` for reuse.
 
-A cache that cannot be written to costs time, never the work: one line on standard error names HSC_CACHE, and everything
+A cache that is not writable costs time, but nothing fails: one line on standard error names HSC_CACHE, and work
 continues.
 """
 
@@ -16,8 +16,8 @@ from hsc.files import Content, cache_dir, write_atomically
 
 
 def write_to_cache(path: Path, content: Content) -> bool:
-    """`hsc.files.write_atomically` to a path in the cache; False, after one line for the whole process, where that
-    cannot be written to."""
+    """`hsc.files.write_atomically` to a path in the cache; False, after one line per process, if that is not
+    writable."""
     try:
         write_atomically(path, content)
     except HscError as error:
@@ -27,13 +27,13 @@ def write_to_cache(path: Path, content: Content) -> bool:
 
 
 def cached_file(name: str, make: Callable[[], Content]) -> Path:
-    """The file called `name` in the cache. `make` gives its content when it is not there yet.
+    """The file called `name` in the cache. `make` returns its content if it does not exist yet.
 
-    Where the cache cannot be written to, it is a temporary file that lasts as long as the process.
+    If the cache is not writable, it is a temporary file that lasts as long as the process.
     """
     kept, temporary = cache_dir() / name, Path(_temporary_folder().name) / name
     for path in (kept, temporary):
-        if os.path.isfile(path):  # not Path.is_file, which raises where a folder may not be entered
+        if os.path.isfile(path):  # not Path.is_file, which raises if a folder may not be entered
             return path
     content = make()
     if write_to_cache(kept, content):

@@ -1,8 +1,8 @@
-"""Codecs on the disk: one safetensors file with the networks, the integer twin of the entropy model and its table.
+"""Codecs on disk: one safetensors file with the networks, the integer twin of the entropy model and its table.
 
 Floating-point tensors are stored in few bits (`hsc.checkpoints.storage`) under the names they have in training
-(`encoder.net…`, `decoder.heads…`), so a codec file is also a place to fine-tune from. Integers are stored as they are:
-loading them computes nothing.
+(`encoder.net…`, `decoder.heads…`), so a codec file can also be fine-tuned. Integers are stored unchanged: loading them
+involves no computation.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ from hsc.released import DEFAULT_MODEL, find_weights, released_names
 KIND = "codec"
 MODEL_ID = "model_id"  # of the card
 PREFIXES = ("encoder.net.", "entropy.gain.", "decoder.heads.", "decoder.generator.")  # of Networks
-MAPPING = "decoder.generator.mapping_network.fc"  # of no use to a codec, which has W+
+MAPPING = "decoder.generator.mapping_network.fc"  # not needed by a codec, which has W+
 
 
 def load(model: str | Path = DEFAULT_MODEL, device: str | torch.device = "auto") -> Codec:
@@ -68,7 +68,7 @@ def load(model: str | Path = DEFAULT_MODEL, device: str | torch.device = "auto")
 def save(path: str | Path, codec: Codec, entropy: nn.Module, card: Mapping[str, Any] | None = None) -> None:
     """Write a codec, with the float entropy model that its twin was made from; without its generator's mapping network.
 
-    The card also gets the model's id, by which a file tells who can decode it.
+    The card also gets the model's id, by which a file identifies the codec that can decode it.
     """
     tensors = to_store({f"entropy.net.{name}": value for name, value in entropy.state_dict().items()})
     for part, prefix in zip(codec.networks, PREFIXES, strict=True):
@@ -76,7 +76,7 @@ def save(path: str | Path, codec: Codec, entropy: nn.Module, card: Mapping[str, 
         tensors |= to_store({name: value for name, value in named.items() if not name.startswith(MAPPING)})
     tensors |= {f"integer.{name}": value for name, value in codec.entropy.state_dict().items()}
     tensors |= {f"table.{name}": torch.from_numpy(np.array(value)) for name, value in codec.table.to_arrays().items()}
-    # Of what the file holds: storing rounds the networks given.
+    # From the file's content: storing rounds the given networks.
     stored = Networks._make(as_stored(part) for part in codec.networks)
     model_id = Codec(codec.model, stored, codec.entropy, codec.table).model_id
     model = replace(codec.model, generator=replace(codec.model.generator, mapping_layers=0))
@@ -91,15 +91,15 @@ class Released(NamedTuple):
     num_qualities: int
 
     def quality(self, header: Header) -> float:
-        """Of a file, in levels."""
+        """The quality of a file, in levels."""
         return Qualities(self.num_qualities).level_of(header)
 
 
 def released_codec(model_id: int) -> Released | None:
-    """The one whose files carry this id, if any does."""
+    """The released codec whose files carry this id, if any."""
     for name in released_names():
         held = weights_file.describe(find_weights(name))
-        # Codec files from before the card kept the id are loaded to compute it.
+        # Older codec files, whose card lacks the id, are loaded to compute it.
         if held.kind == KIND and (held.card[MODEL_ID] if MODEL_ID in held.card else load(name).model_id) == model_id:
             return Released(name, tuple(held.config["layers"]), len(held.config["lambdas"]))
     return None

@@ -1,9 +1,9 @@
 """Makes torchvision importable beside a CPU build of torch.
 
-hsc needs no torchvision, but lpips, torch-fidelity and onnx2torch bring it, and its wheels link against CUDA. Beside
-CPU torch its C++ operators do not load, and `import torchvision` ends with "operator torchvision::nms does not exist";
-pytorch-lightning and torchmetrics import it where it is installed, and fail with it. Declaring the two operators first
-is enough for what these use (models, transforms). Import this before them.
+hsc does not need torchvision, but lpips, torch-fidelity and onnx2torch depend on it, and its wheels link against CUDA.
+With CPU torch its C++ operators do not load, and `import torchvision` fails with "operator torchvision::nms does not
+exist"; pytorch-lightning and torchmetrics import it if it is installed, and fail too. Declaring the two operators first
+is enough for the parts they use (models, transforms). Import this module before them.
 """
 
 import sys
@@ -14,9 +14,9 @@ _declarations: torch.library.Library | None = None
 
 
 def repair_torchvision() -> None:
-    """Import torchvision, declaring its missing operators if that is what stops it.
+    """Import torchvision, declaring its missing operators if the import fails because of them.
 
-    Does nothing where it is healthy or absent.
+    Does nothing if torchvision works or is absent.
     """
     global _declarations
     if "torchvision" in sys.modules:
@@ -30,7 +30,7 @@ def repair_torchvision() -> None:
             raise
         for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
             del sys.modules[name]
-        # Kept alive by the module: the operators vanish with the library object.
+        # Kept alive by the module: the operators are removed with the library object.
         _declarations = torch.library.Library("torchvision", "DEF")
         for operator in ("nms", "qnms"):
             _declarations.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

@@ -1,4 +1,4 @@
-"""Where networks run."""
+"""Devices on which networks run."""
 
 import torch
 

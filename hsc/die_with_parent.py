@@ -1,8 +1,8 @@
-"""Processes end with the one that started them, however it ends: no one else would stop them, and they would wait for
-work for ever, or be started a second time.
+"""End processes together with the one that started them, however it ends: otherwise they would wait for work for ever,
+or be started a second time.
 
-As a program, `python die_with_parent.py PARENT COMMAND...`, called by its path so that it loads nothing of hsc, it runs
-a command that is told to end (SIGTERM) when PARENT dies.
+As a program, `python die_with_parent.py PARENT COMMAND...`, called by its path so that it imports nothing from hsc, it
+runs a command that gets SIGTERM when PARENT dies.
 """
 
 import ctypes
@@ -15,15 +15,15 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent(*_: object) -> None:
-    """To be called in a worker process first: it is killed when the process that started it dies.
+    """To be called first in a worker process, which is then killed when the process that started it dies.
 
-    Takes and ignores what starters of workers pass to their initialisers.
+    Arguments that are passed to worker initialisers are ignored.
     """
     import threading
     from multiprocessing import parent_process
 
     parent = parent_process()
-    # A fork server's children are not the kernel's children of the process that wanted them.
+    # To the kernel, a fork server's children are not children of the process that requested them.
     if sys.platform == "linux" and (parent is None or os.getppid() == parent.pid):
         _ask_for(signal.SIGKILL)
     elif parent is not None:
@@ -46,7 +46,7 @@ def main() -> None:
     parent, command = int(sys.argv[1]), sys.argv[2:]
     if sys.platform == "linux":
         _ask_for(signal.SIGTERM)
-    if os.getppid() != parent:  # it died before it could be watched
+    if os.getppid() != parent:  # it died before the signal was set up
         sys.exit(128 + signal.SIGTERM)
     try:
         os.execvp(command[0], command)

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, what may be written over, locks, hashes, and where data and caches live."""
+"""Atomic writes, protection against overwriting, locks, hashes, and the locations of data and caches."""
 
 import errno
 import fcntl
@@ -26,9 +26,9 @@ def write_atomically(path: str | Path, content: Content) -> None:
     """Write `content` (bytes, or a function that writes to an open file) to `path` so that a reader, or a crash at
     any moment, finds either the old file or the complete new one.
 
-    A link stays a link: the file it leads to is written. A device, a pipe and what standard output goes to are written
-    to, once the content is complete, and never replaced. Raises HscError when the folder cannot be written to or the
-    disk is full; nothing is left behind then.
+    A link stays a link: the file it points to is written. A device, a pipe or the target of standard output is written
+    to, once the content is complete, and never replaced. Raises HscError if the folder is not writable or the disk is
+    full, in which case nothing is left behind.
     """
     path = Path(path)
     try:
@@ -38,7 +38,7 @@ def write_atomically(path: str | Path, content: Content) -> None:
         else:
             _replace(Path(os.path.realpath(path)), content)
     except BrokenPipeError:
-        raise  # whoever reads has seen enough
+        raise  # the reader has closed the pipe
     except OSError as error:
         too_long = error.errno == errno.ENAMETOOLONG
         remedy = "give a shorter name" if too_long else "choose a folder with space you can write to"
@@ -46,7 +46,7 @@ def write_atomically(path: str | Path, content: Content) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; empty if there is no such file, or where it holds anything else."""
+    """The JSON object in a file; empty if there is no such file, or if it has any other content."""
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
@@ -55,7 +55,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def is_stream(path: str | Path) -> bool:
-    """Whether `path` is no file that could be replaced, but a device, a pipe or what standard output goes to."""
+    """Whether `path` is a device, a pipe or the target of standard output instead of a file that can be replaced."""
     try:
         status = os.stat(path)
     except OSError:
@@ -66,10 +66,10 @@ def is_stream(path: str | Path) -> bool:
 def refuse_overwriting(
     targets: Iterable[Path], inputs: Iterable[Path], own: Callable[[Path], bool], force: bool = False
 ) -> None:
-    """Raise HscError, before anything is done, where writing `targets` would destroy what is somebody else's.
+    """Raise HscError, before anything is done, if writing `targets` would destroy files that must be kept.
 
-    That is one of the `inputs`, by whatever name or link, and, without `force`, a file for which `own`, "an earlier
-    result of this command", is false. Empty files and streams are no one's.
+    These are the `inputs`, under any name or link, and, without `force`, files for which `own`, "an earlier result of
+    this command", is false. Empty files and streams are not protected.
     """
     read = {found for path in inputs if (found := _identity(path))}
     foreign = []
@@ -95,10 +95,10 @@ def refuse_overwriting(
 def claim_folder(
     folder: Path, verb: str, names: Iterable[str], inputs: Iterable[Path] = (), force: bool = False
 ) -> None:
-    """Make `folder` and mark it as holding results of `verb`.
+    """Create `folder` and mark it as containing results of `verb`.
 
-    Raises HscError when it is a file, is or lies in one of the `inputs` or, without the mark and without `force`, holds
-    any of `names` (globs), which the results would replace.
+    Raises HscError if it is a file, is or lies in one of the `inputs` or, without the mark and without `force`,
+    contains any of `names` (globs), which the results would replace.
     """
     mark = folder / f".hsc-{verb}"
     for path in inputs:
@@ -131,7 +131,7 @@ def try_lock(path: Path) -> int | None:
 
 
 def zip_made_here(path: Path) -> bool:
-    """Whether a zip, or what is one below its name, has the comment that hsc's own have (`ZIP_COMMENT`)."""
+    """Whether the file is a zip, whatever its name, with the comment of those written by hsc (`ZIP_COMMENT`)."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.comment == ZIP_COMMENT
@@ -140,7 +140,7 @@ def zip_made_here(path: Path) -> bool:
 
 
 def hidden_beside(path: Path, ending: str) -> Path:
-    """`.NAME` + `ending` in the folder of `path`: the place of work on it. Names that would be too long are hashed."""
+    """`.NAME` + `ending` in the folder of `path`, for work in progress. Names that would be too long are hashed."""
     name = f".{path.name}{ending}"
     if len(os.fsencode(name)) > LONGEST_NAME:
         name = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}{ending}"
@@ -154,22 +154,22 @@ def sha256(path: str | Path) -> str:
 
 
 def json_hash(value: Any) -> str:
-    """Hexadecimal SHA-256 of what JSON writes of a value, whatever the order of its keys."""
+    """Hexadecimal SHA-256 of a value's JSON, regardless of the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def cache_dir() -> Path:
-    """Where fetched weights and computed statistics are kept: HSC_CACHE, else ~/.cache/hsc."""
+    """The folder of fetched weights and computed statistics: HSC_CACHE, else ~/.cache/hsc."""
     return Path(os.environ.get("HSC_CACHE") or Path.home() / ".cache" / "hsc")
 
 
 def weights_dir() -> Path:
-    """Where fetched weights are kept and users put their own."""
+    """The folder where fetched weights are stored and users put their own."""
     return cache_dir() / "weights"
 
 
 def data_dir() -> Path | None:
-    """Where face data sets are looked up: HSC_DATA, else ../shared/data when it exists, else None."""
+    """The folder of face data sets: HSC_DATA, else ../shared/data if it exists, else None."""
     if configured := os.environ.get("HSC_DATA"):
         return Path(configured)
     neighbour = Path("../shared/data")
@@ -177,7 +177,7 @@ def data_dir() -> Path | None:
 
 
 def _replace(target: Path, content: Content) -> None:
-    """Put a complete new file in the place of `target`, which is no link, with the permissions of the old one."""
+    """Replace `target`, which is not a link, with a complete new file that has the permissions of the old one."""
     temporary: str | None = None
     try:
         # Not named after the target, whose name may be as long as the file system allows.
@@ -195,7 +195,7 @@ def _replace(target: Path, content: Content) -> None:
 
 
 def _write_to_stream(path: Path, content: Content) -> None:
-    with tempfile.TemporaryFile() as whole:  # what writes `content` may need to seek
+    with tempfile.TemporaryFile() as whole:  # the function that writes `content` may need to seek
         _write(whole, content)
         whole.seek(0)
         # A socket cannot be opened by name, and a regular file would lose what was printed before.
@@ -220,7 +220,7 @@ def _is_standard_output(status: os.stat_result) -> bool:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Equal for all names and links of one regular file; None if there is none."""
+    """A value that is equal for all names and links of a regular file; None if there is no such file."""
     try:
         status = os.stat(path)
     except OSError:
@@ -229,7 +229,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _umask() -> int:
-    # The only way to read the mask is to set it.
+    # The umask can only be read by setting it.
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -1,4 +1,4 @@
-"""Images between files, PIL and tensors. Everywhere in hsc images are float32 [N, 3, H, W], RGB, in [-1, 1]."""
+"""Images in files, PIL and tensors, and their conversion. In hsc, images are float32 [N, 3, H, W], RGB, in [-1, 1]."""
 
 import io
 import os
@@ -16,19 +16,19 @@ from torch import Tensor
 
 from hsc.errors import FileRefused, HscError
 
-_HEIC_BRANDS = {b"hei", b"hev", b"mif", b"msf"}  # the first three letters, that profiles share
-# What Pillow tells programmers about odd files; users are told what matters in HscErrors.
+_HEIC_BRANDS = {b"hei", b"hev", b"mif", b"msf"}  # the first three letters, which the profiles share
+# Pillow's warnings about unusual files are for programmers; users get HscErrors where it matters.
 warnings.filterwarnings("ignore", module="PIL")
 
 Picture = Image.Image | str | Path | np.ndarray | Tensor
-PIXELS_AT_ONCE = 1 << 20  # of the pictures that go through networks together
-BEYOND = 1e-3  # how far values may lie outside their range: what rounding in low precision adds
+PIXELS_AT_ONCE = 1 << 20  # total pixels of the pictures in one batch
+BEYOND = 1e-3  # tolerance for values outside their range, due to rounding in low precision
 
 
 def load_image(file: str | Path | BinaryIO, name: str | None = None) -> Image.Image:
-    """Read an image as upright 8-bit RGB; see `to_rgb`. Of an animated one, the first frame.
+    """Read an image as upright 8-bit RGB; see `to_rgb`. For an animated image, the first frame.
 
-    Raises HscError naming `name` when it is broken, no image or too large, FileRefused when it cannot be read at all.
+    Raises HscError naming `name` if it is broken, not an image or too large, FileRefused if it cannot be read at all.
     """
     name = name or os.fsencode(str(file)).decode(errors="replace")
     try:
@@ -52,9 +52,9 @@ def load_image(file: str | Path | BinaryIO, name: str | None = None) -> Image.Im
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Upright 8-bit RGB of any image. Transparent pixels lie over white, 16 bits are scaled to 8.
+    """Any image as upright 8-bit RGB. Transparent pixels are blended with white, 16 bits are scaled to 8.
 
-    Raises HscError for numbers of 32 bits, which do not say what white is.
+    Raises HscError for 32-bit values, whose white level is undefined.
     """
     if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
         kind = "floats" if image.mode == "F" else "integers"
@@ -69,7 +69,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def read_heic() -> bool:
-    """Teach Pillow to read HEIC, where pillow-heif is installed; whether it is."""
+    """Enable HEIC in Pillow if pillow-heif is installed; returns whether it is."""
     try:
         import pillow_heif
     except ImportError:
@@ -79,7 +79,7 @@ def read_heic() -> bool:
 
 
 def _open_image(stream: BinaryIO) -> Image.Image:
-    """Opened by its content, whatever it is called. HEIC's reader is imported when it is wanted."""
+    """The image in a file, by its content regardless of its name. The HEIC reader is imported only if needed."""
     try:
         return Image.open(stream)
     except UnidentifiedImageError:
@@ -109,15 +109,15 @@ def to_pil(image: Tensor) -> Image.Image:
 
 
 def encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
-    """The picture as a file of this kind, in Pillow's words; options of its `save`."""
+    """The picture as a file in this format, by Pillow's name; with options of its `save`."""
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
 def resize(images: Tensor, size: int | tuple[int, int]) -> Tensor:
-    """Bicubic resize of [N, 3, H, W] to a side, or to (width, height), antialiased where it shrinks; the same tensor
-    when nothing changes.
+    """Bicubic resize of [N, 3, H, W] to a side, or to (width, height), antialiased when downsampling; the same
+    tensor if nothing changes.
     """
     width, height = (size, size) if isinstance(size, int) else size
     if images.shape[-2:] == (height, width):
@@ -126,21 +126,21 @@ def resize(images: Tensor, size: int | tuple[int, int]) -> Tensor:
 
 
 def pictures_at_once(size: int) -> int:
-    """How many pictures of `size` × `size` pixels go through networks together: memory follows the pixels."""
+    """Batch size for pictures of `size` × `size` pixels, which bounds memory by the number of pixels."""
     return max(1, PIXELS_AT_ONCE // size**2)
 
 
 def to_tensors(
     pictures: Picture | Sequence[Picture], value_range: tuple[float, float] | None = None
 ) -> tuple[bool, Iterator[Tensor]]:
-    """Whatever holds pictures → whether it is a single one, and the pictures one by one, [3, H, W] in [-1, 1].
+    """Pictures in any form → whether it is a single one, and the pictures one by one, [3, H, W] in [-1, 1].
 
     A picture is a PIL image, a path, a uint8 array [H, W, 3], or a tensor [3, H, W]: uint8, or floating-point in
     [-1, 1]. Several are a list of these, an array [N, H, W, 3] or a tensor [N, 3, H, W]. `value_range`: (black, white)
-    of floating-point tensors where it is not (-1, 1). Paths are read when their turn comes.
+    of floating-point tensors if it is not (-1, 1). Paths are read lazily.
 
-    Raises HscError for another type or shape, values outside their range or not finite, and, where no `value_range` is
-    given, for floating-point pictures wholly within [0, 1], which might mean that range.
+    Raises HscError for another type or shape, values outside their range or not finite, and, if no `value_range` is
+    given, for floating-point pictures entirely within [0, 1], which might have that range.
     """
     if isinstance(pictures, np.ndarray | Tensor) and pictures.ndim == 4:
         if isinstance(pictures, Tensor):
@@ -192,7 +192,7 @@ def _from_tensor(pictures: Tensor, value_range: tuple[float, float] | None) -> T
         return pictures.float()
     low, high = (float(value) for value in torch.aminmax(pictures.detach()))
     black, white = value_range or (-1.0, 1.0)
-    if not black - BEYOND <= low <= high <= white + BEYOND:  # nor is NaN
+    if not black - BEYOND <= low <= high <= white + BEYOND:  # also false for NaN
         raise HscError(
             f"a tensor with values from {low:.4g} to {high:.4g} is not an image in [{black:g}, {white:g}]: scale it, "
             "or say what it is in with value_range=(black, white)"

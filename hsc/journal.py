@@ -1,4 +1,4 @@
-"""What long work has finished, in a file, so that a killed run resumes where it stopped."""
+"""A file of finished work, so that a killed run resumes where it stopped."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -9,10 +9,10 @@ from hsc.errors import HscError
 
 
 class Journal:
-    """Values as JSON, one per line, each added when it is true.
+    """Values as JSON, one per line, each added once its work is done.
 
-    header: all that the values depend on, kept as the first line; a file with another header is replaced. A
-    line that a crash has truncated is cut off, one that is damaged is None: both are work to be done again.
+    header: everything that the values depend on, stored as the first line; a file with another header is replaced. A
+    line truncated by a crash is cut off, a damaged one is None: both are work to be repeated.
     Raises HscError if the file cannot be used.
     """
 
@@ -37,7 +37,7 @@ class Journal:
                     yield None
 
     def add(self, values: Iterable[Any]) -> None:
-        """After this a killed run knows them."""
+        """Add values, which then survive a kill."""
         try:
             self._file.write(b"".join(map(_line, values)))
             self._file.flush()
@@ -45,7 +45,7 @@ class Journal:
             raise HscError(f"cannot write {self.path}: {error.strerror}; make room and run again") from error
 
     def keep(self, count: int) -> None:
-        """Forget all but the first so many values."""
+        """Remove all but the first `count` values."""
         with open(self.path, "rb") as file:
             file.seek(len(self._header))
             length = sum(len(line) for line, _ in zip(file, range(count), strict=False))

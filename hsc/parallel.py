@@ -1,4 +1,4 @@
-"""Work by threads or processes, answered in order, with no more of it in memory than is under way."""
+"""Work in threads or processes, with results in order, and only the items in progress in memory."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -10,9 +10,9 @@ Answer = TypeVar("Answer")
 
 
 def in_order(pool: Executor, work: Callable[[Item], Answer], items: Iterable[Item], at_once: int) -> Iterator[Answer]:
-    """`work(item)` of each item, at most so many at once; items are taken as there is room for them.
+    """`work(item)` for each item, with a limit on concurrent items; items are consumed as workers become free.
 
-    The pool is shut down at the end, however that comes; what has not begun by then never does.
+    The pool is always shut down at the end; work that has not started by then is cancelled.
     """
     running: deque[Future[Answer]] = deque()
     try:

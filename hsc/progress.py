@@ -1,4 +1,4 @@
-"""How far something long has got, on standard error: a bar at the foot of a terminal, a line now and then elsewhere."""
+"""Progress on standard error: a bar at the bottom of a terminal, otherwise a line from time to time."""
 
 import sys
 import time
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES = 10.0
 REFRESHES_A_SECOND = 4
-WIDE = 110  # columns in which details fit beside the bar
+WIDE = 110  # columns from which details fit beside the bar
 
 
 class Advance(Protocol):
     def __call__(self, count: int = 1, words: str = "") -> None:
-        """So many more are done; `words` say what is being done, where that changes."""
+        """Report that `count` more are done; `words` describe the current work, if that changes."""
 
 
 @contextmanager
 def progress(total: int, label: str) -> Iterator[Advance]:
-    """Yields what to call when some of the `total` are done. A total of one or none shows nothing."""
+    """Yields a function to be called when some of the `total` are done. A total of one or zero shows nothing."""
     done, started = 0, time.monotonic()
     with display() if total > 1 else Display() as shown:
 
@@ -38,14 +38,14 @@ def progress(total: int, label: str) -> Iterator[Advance]:
 
 @contextmanager
 def status(what: str) -> Iterator[None]:
-    """A sign of life on a terminal while something of unknown length is done; nothing elsewhere."""
+    """Show activity on a terminal during work of unknown length; nothing elsewhere."""
     with display() if _on_terminal() else Display() as shown:
         shown.begin(what)
         yield
 
 
 class Display:
-    """Where progress is seen while the block lasts. This one shows nothing."""
+    """A display of progress for the duration of the block. This one shows nothing."""
 
     def __enter__(self) -> "Display":
         return self
@@ -54,15 +54,15 @@ class Display:
         pass
 
     def begin(self, label: str, what: str = "", total: int | None = None) -> None:
-        """From now on something of so many parts is done, or of a length that is not known."""
+        """Start work with `total` parts, or of unknown length."""
 
     def show(self, label: str, done: int, total: int, details: str = "", left: str = "", now: bool = False) -> None:
-        """How far it is, and how long it will take. `now`: this is seen, however soon the next follows."""
+        """Show how much is done and the time left. `now`: show it immediately, even if the next call follows soon."""
 
 
 class Bar(Display):
-    """One bar that stays at the foot of the terminal, below what is printed meanwhile; on a narrow one with the details
-    below it.
+    """One bar that stays at the bottom of the terminal, below other output; on a narrow terminal the details are below
+    the bar.
     """
 
     def __init__(self, console: "Console") -> None:
@@ -113,7 +113,7 @@ class Bar(Display):
 
 
 class Lines(Display):
-    """`faces | 20/100 | 48 s left`, every ten seconds; what is of unknown length when it begins."""
+    """`faces | 20/100 | 48 s left`, every ten seconds; work of unknown length only when it starts."""
 
     def __init__(self) -> None:
         self._said = time.monotonic()
@@ -132,7 +132,7 @@ class Lines(Display):
 
 
 def display(console: "Console | None" = None) -> Display:
-    """A bar where standard error is a terminal, otherwise lines. `console`: of standard error, if there is one."""
+    """A bar if standard error is a terminal, otherwise lines. `console`: of standard error, if there is one."""
     if not _on_terminal():
         return Lines()
     from rich.console import Console
@@ -141,7 +141,7 @@ def display(console: "Console | None" = None) -> Display:
 
 
 def duration(seconds: float) -> str:
-    """In the units that a person would use.
+    """A duration in convenient units.
 
     >>> duration(40), duration(730), duration(11100)
     ('40 s', '12 min', '3 h 05 min')
@@ -164,5 +164,5 @@ def number_of(count: int, noun: str) -> str:
 
 
 def _on_terminal() -> bool:
-    # A bar that is there already has standard error: lines go above it, where a second bar would break it.
+    # An existing bar owns standard error: lines go above it, whereas a second bar would break it.
     return sys.stderr.isatty() and not hasattr(sys.stderr, "rich_proxied_file")

@@ -1,4 +1,4 @@
-"""Where a model's weights are, given what a user calls it: a released name, a run folder, or a file."""
+"""The path of a model's weights, given a released name, a run folder or a file."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from hsc.errors import HscError
 ASSETS = Path(__file__).parent / "assets"
 DEFAULT_MODEL = "ffhq128"
 DEFAULT_PRIOR = "prior128"
-CODEC, PRIOR = "codec.safetensors", "prior.safetensors"  # what a finished run's folder has of them
+CODEC, PRIOR = "codec.safetensors", "prior.safetensors"  # one of which a finished run's folder contains
 FETCHED = ("ffhq1024",)  # priors that do not come with hsc: `hsc weights fetch` makes them
 
 
@@ -20,7 +20,7 @@ def released_names() -> list[str]:
 def find_weights(name: str | Path) -> Path:
     """A released or fetched name, a run folder (its last finished stage) or a weights file → the file.
 
-    Raises HscError, naming what there is or what to do, when there is none.
+    Raises HscError, naming the alternatives or what to do, if there is none.
     """
     path = Path(name or DEFAULT_MODEL)
     if str(path) in FETCHED and not path.exists():

@@ -1,4 +1,4 @@
-"""A preempted SLURM job, or one at its time limit: it asks to be requeued."""
+"""Requeueing of a SLURM job that is preempted or reaches its time limit."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from typing import NoReturn
 
 PREEMPTED = signal.SIGUSR1
 TERMINATED = 143
-RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # of torchrun, of processes that Lightning has started, of srun
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # set by torchrun, by Lightning for processes it starts, and by srun
 
 
 def in_slurm() -> bool:
@@ -18,16 +18,16 @@ def in_slurm() -> bool:
 
 
 def requeue_when_preempted() -> None:
-    """Outside of training, while things load and between stages, USR1 in a SLURM job requeues it at once.
+    """Outside of training, during loading and between stages, requeue a SLURM job immediately on USR1.
 
-    To be called before anything heavy is imported: a signal that comes earlier ends the job for good.
+    To be called before heavy imports: an earlier signal would end the job for good.
     """
     if in_slurm():
         signal.signal(PREEMPTED, _requeue_at_once)
 
 
 def requeue() -> None:
-    """Ask SLURM, once for all processes of the job, to start it again when there is room; training then resumes."""
+    """Ask SLURM, once for all processes of the job, to requeue it; training resumes when it is restarted."""
     if next((os.environ[key] for key in RANKS if key in os.environ), "0") != "0":
         return
     job = os.environ["SLURM_JOB_ID"]
