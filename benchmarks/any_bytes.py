@@ -1,10 +1,10 @@
-"""How much of the bytes allowed files use, and whether qualities between trained levels are as good as those.
+"""What share of a byte limit files use, and whether qualities between trained levels are as good as the levels.
 
     python benchmarks/any_bytes.py [--faces 100] [--bytes 40,60,100,175,340] [--model NAME] [--data ffhq128.zip]
 
-First the share of the bytes that files use, their largest, and the passes of the entropy model. Then bytes and errors
-(LPIPS-VGG, PSNR) at every half level: `off the line` is the error of a quality between two levels less that of the
-levels themselves, by interpolation in the logarithm of the bytes; above 0 is worse (for PSNR, below).
+First prints the share of the limit that files use, the largest file, and the passes of the entropy model; then bytes
+and errors (LPIPS-VGG, PSNR) at every half level: `off the line` is the error of a quality between two levels minus that
+of the levels themselves, interpolated in the logarithm of the bytes; above 0 is worse (for PSNR, below).
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What files cost over the entropy model's ideal, and that over the float network's; do all settings read the same?
+"""Overhead of files over the entropy model's ideal, and of that over the float network's; do all settings decode alike?
 
     python benchmarks/bitstream.py [--faces 200] [--model MODEL] [--data ffhq128.zip] [--split 04000-04499]
 
@@ -56,7 +56,7 @@ SETTINGS: dict[str, dict[str, str]] = {
 
 
 def fingerprint(symbols: Iterator[Tensor]) -> str:
-    """Of int64 symbols, file after file, layer after layer."""
+    """Fingerprint of int64 symbols, file after file, layer after layer."""
     return hashlib.sha256(b"".join(layer.contiguous().numpy().tobytes() for layer in symbols)).hexdigest()
 
 
@@ -69,7 +69,7 @@ def decoded_symbols(codec: Codec, files: list[bytes], batch: int) -> Iterator[Te
 
 @torch.no_grad()
 def float_bits(codec: Codec, model: str, images: Tensor, quality: Tensor) -> Tensor:
-    """[N] bits that the float network, which was trained, would spend."""
+    """[N] bits that the trained float network would spend."""
     entropy = EntropyModule(codec.model)
     tensors = weights_file.load(find_weights(model)).tensors
     prefix = "entropy.net."
@@ -81,7 +81,7 @@ def float_bits(codec: Codec, model: str, images: Tensor, quality: Tensor) -> Ten
 
 
 def read_back(folder: Path, model: str) -> None:
-    """What a fresh process does: print the fingerprint of the files' symbols."""
+    """Run by a fresh process: print the fingerprint of the files' symbols."""
     files = [path.read_bytes() for path in sorted(folder.glob("*.hsc"))]
     print(fingerprint(decoded_symbols(hsc.load(model), files, int(os.environ["BATCH"]))))
 

@@ -1,18 +1,18 @@
-"""How long hsc takes to decode a face beside CompressAI's mean-scale hyperprior, on the same images in the same run.
+"""Decoding time of hsc compared with CompressAI's mean-scale hyperprior, on the same images in the same run.
 
     python benchmarks/codec.py [--images 20] [--runs 5] [--model MODEL]
 
-Images are 128×128 and decoded one at a time on the CPU: faces of ffhq128.zip where HSC_DATA has it, else noise. For
-each image the two codecs take turns, so that other load hits both. *Entropy part*: bytes to latents, that is the
+Images are 128×128 and decoded one at a time on the CPU: faces of ffhq128.zip if HSC_DATA has it, else noise. For
+each image the two codecs take turns, so that other load affects both. *Entropy part*: bytes to latents, that is, the
 entropy networks and the coder; for the hyperprior the hyperlatents' coder, hyper-synthesis and the latents' coder.
-*Whole*: bytes to an image of 128×128. Prints medians of the time on the wall and of the processor's (of all threads,
-without what other programs take), and the median of each turn's ratio of wall times with its middle 90 %.
+*Whole*: bytes to a 128×128 image. Prints medians of the wall time and of the processor time (of all threads, excluding
+other programs), and the median of each turn's ratio of wall times with its central 90 %.
 
-CompressAI's weights are random (quality 1: 128 and 192 channels): a network takes as long whatever it has learned, but
+CompressAI's weights are random (quality 1: 128 and 192 channels): a network's time does not depend on its weights, but
 random latents are nearly all zero, which is the fastest case for its coder.
 
-CompressAI pins NumPy below 2, which hsc does not run on; it works with NumPy 2 all the same. So install it without its
-dependencies, and what its models import:
+CompressAI pins NumPy below 2, which hsc does not support, but it also works with NumPy 2. So install it without its
+dependencies, and the packages that its models import:
 
     pip install --no-deps compressai==1.2.8
     pip install einops pytorch-msssim torch-geometric tomli
@@ -33,7 +33,7 @@ SIDE = 128
 
 
 class Seconds(NamedTuple):
-    """How long something took."""
+    """Wall and processor time."""
 
     wall: float
     processor: float
@@ -107,7 +107,7 @@ class Hyperprior:
         return self.model.compress(image / 2 + 0.5)
 
     def latents(self, coded: dict[str, Any]) -> Any:
-        """What its `decompress` does before synthesis."""
+        """The part of its `decompress` before synthesis."""
         model = self.model
         z_hat = model.entropy_bottleneck.decompress(coded["strings"][1], coded["shape"])
         scales, means = model.h_s(z_hat).chunk(2, 1)
@@ -120,7 +120,7 @@ class Hyperprior:
 
 
 def report(part: str, turns: Sequence[Sequence[Seconds]]) -> None:
-    """turns: of hsc, of the hyperprior, in the same order."""
+    """turns: of hsc, and of the hyperprior in the same order."""
     for name, times in zip((Layered.name, Hyperprior.name), turns, strict=True):
         wall, processor = (1000 * statistics.median(column) for column in zip(*times, strict=True))
         print(f"{part:8} {name:10} {wall:7.2f} ms, of the processor {processor:7.2f} ms")

@@ -1,10 +1,10 @@
-"""What the entropy model's context is worth: the same latents coded with and without it.
+"""Gain from the entropy model's context: the same latents coded with and without it.
 
     python benchmarks/context.py [--steps 2000] [--model NAME] [--data ffhq128.zip] [--train 00000-03999]
 
-A trained codec's encoder and gains give the latents of its training and validation faces. On the former entropy
-models are trained from the same start for the same number of steps; what they spend on the latter, rounded, is printed.
-Distortion is the same for all: the rounding step does not depend on the entropy model.
+The latents of training and validation faces are computed with a trained codec's encoder and gains. Entropy models are
+trained on the former, from the same start for the same number of steps; the bits they spend on the latter, rounded, are
+printed. Distortion is the same for all: the rounding step does not depend on the entropy model.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def main() -> None:
 
 @torch.inference_mode()
 def latents_of(codec: Codec, data: FaceDataModule, split: str) -> list[Tensor]:
-    """[N, rows, dim] of each layer; of the training faces also of their mirror images."""
+    """[N, rows, dim] for each layer; for training faces, mirror images are included."""
     faces = data.dataset(split)
     found = []
     for start in range(0, len(faces), FACES_AT_ONCE):
@@ -63,10 +63,10 @@ def latents_of(codec: Codec, data: FaceDataModule, split: str) -> list[Tensor]:
 
 
 def trained(codec: Codec, name: str, latents: Sequence[Tensor], steps: int) -> EntropyModule:
-    """An entropy model that starts with the spread of each number and learns on rounding's noise."""
+    """An entropy model initialised with the spread of each latent and trained with uniform rounding noise."""
     torch.manual_seed(0)
     entropy = EntropyModule(codec.model)
-    if name == FACTORISED:  # nothing is remembered: every layer is coded as if it were the first
+    if name == FACTORISED:  # no context: every layer is coded as if it were the first
         entropy.net.observe = lambda memory, *_: memory
     entropy.gain.load_state_dict(codec.networks.gain.state_dict())
     entropy.gain.requires_grad_(False)
@@ -98,7 +98,7 @@ def start_with_spread(entropy: EntropyModule, latents: Sequence[Tensor]) -> None
 
 @torch.inference_mode()
 def spent_by(entropy: EntropyModule, latents: Sequence[Tensor]) -> Tensor:
-    """[layers] bits of a face, a mean over faces and qualities."""
+    """[layers] mean bits per face, over faces and qualities."""
     qualities = entropy.net.quality_embedding.num_embeddings
     bits = torch.stack(
         [

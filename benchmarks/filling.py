@@ -1,8 +1,8 @@
-"""What layers that were not sent are best filled with: their conditional mean, or the mean of all faces.
+"""How to fill layers that were not sent: with their conditional mean, or with the mean of all faces.
 
     python benchmarks/filling.py [--faces 64] [--quality Q] [--model NAME] [--data ffhq128.zip]
 
-Both are drawn from the same files of the first layers. The mean is that of the training faces' latents.
+Both are synthesised from the same files of the first layers. The mean is that of the training faces' latents.
 """
 
 import argparse

@@ -1,13 +1,13 @@
-"""How much faster hsc synthesises than a generator written down plainly in float32: StyleGAN2 with one kernel for each
-image, or MobileStyleGAN (`--mobile`) one operation after the other.
+"""Speed-up of hsc's synthesis over a straightforward generator in float32: StyleGAN2 with one kernel per image, or
+MobileStyleGAN (`--mobile`) operation by operation.
 
     python benchmarks/generator.py [--mobile] [--backward] [--sizes 64 128 256] [--runs 5] [--cases bf16x8 …]
 
-`--backward` times forward and backward. The first line also says how much memory the first picture of the first size
-took at its peak, in float32, above what was in use before. Both paths draw the same images from the same random weights
-(512 channels at most) in alternation, so that other load on the machine hits both. Prints, for each size and case, the
-median ratio of images per second over the runs with its range. Timings of random weights are timings of trained ones:
-no operation looks at the values.
+`--backward` times forward and backward. The first line also gives the peak memory of the first picture at the first
+size, in float32, above the memory in use before. Both paths synthesise the same images from the same random weights
+(512 channels at most) in alternation, so that other load on the machine affects both. Prints, for each size and case,
+the median ratio of images per second over the runs with its range. Timings are the same for random and trained weights:
+no operation depends on the values.
 """
 
 import argparse
@@ -85,7 +85,7 @@ def plain_to_rgb(layer: ToRGB, x: Tensor, w: Tensor) -> Tensor:
 
 
 def plain_upsample(image: Tensor) -> Tensor:
-    """Zeros between the pixels, then the low-pass filter."""
+    """Insert zeros between the pixels, then apply the low-pass filter."""
     n, channels, height, width = image.shape
     spread = image.new_zeros(n, channels, 2 * height, 2 * width)
     spread[:, :, ::2, ::2] = image
@@ -152,7 +152,7 @@ def seconds(function: Callable[[], object]) -> float:
 
 
 def compare(generator: Generator, case: Case, runs: int, backward: bool = False) -> list[tuple[float, float]]:
-    """Seconds of the plain and the fast path for each run; one of each beforehand is not counted."""
+    """Seconds of the plain and the fast path for each run, after one warm-up of each."""
     ws = generator.mapping(torch.randn(case.batch, generator.z_dim, generator=torch.Generator().manual_seed(1)))
     ws = ws.detach()
     exact = plain(generator, ws).detach()
@@ -171,7 +171,7 @@ def compare(generator: Generator, case: Case, runs: int, backward: bool = False)
 
 
 def peak_megabytes(generator: Generator) -> float:
-    """What drawing one picture adds to the process's highest use of memory so far."""
+    """Increase of the process's peak memory caused by synthesising one picture."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     generator.synthesis(generator.mapping(torch.zeros(1, generator.z_dim)))
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
@@ -189,7 +189,7 @@ def random_generator(size: int, mobile: bool = False) -> Generator:
 
 
 def machine() -> str:
-    """What the figures depend on: cores, load, and whether the processor multiplies bf16 matrices in hardware."""
+    """Conditions of the timings: cores, load, and whether the processor multiplies bf16 matrices in hardware."""
     capability = torch.backends.cpu.get_cpu_capability()
     amx = "AMX" if torch.cpu._is_amx_tile_supported() else "no AMX"
     load = os.getloadavg()[0]

@@ -1,4 +1,4 @@
-"""Held-out faces and their judges, for the benchmarks of what parts of a codec are worth."""
+"""Held-out faces and their judges, for benchmarks of parts of a codec."""
 
 import torch
 from torch import Tensor
@@ -14,13 +14,13 @@ AT_ONCE = 20
 
 
 def header(*first: str) -> str:
-    """A table's head: columns of one's own, then COLUMNS."""
+    """A table's header: a benchmark's own columns, then COLUMNS."""
     names = " | ".join((*first, COLUMNS))
     return f"| {names} |\n" + "| --- " * (names.count("|") + 1) + "|"
 
 
 class JudgedFaces:
-    """The first faces of a data set's validation split, judged beside all of it."""
+    """The first faces of a data set's validation split, with all of it as the gallery."""
 
     def __init__(self, data: FaceDataModule, faces: int) -> None:
         gallery = data.dataset("validation")
@@ -32,7 +32,7 @@ class JudgedFaces:
         self._landmarks = self._judges["landmarks"](self.originals)
 
     def row(self, decoded: Tensor) -> str:
-        """COLUMNS of a table's row for decoded faces, which may be smaller than their originals."""
+        """The values of COLUMNS for decoded faces, which may be smaller than their originals."""
         shown = resize(decoded, self.originals.shape[-1]).clamp(-1, 1)
         pairs = zip(self.originals.split(AT_ONCE), shown.split(AT_ONCE), strict=True)
         vgg = torch.cat([self._judges["vgg"](original, part) for original, part in pairs]).mean()

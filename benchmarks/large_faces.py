@@ -1,11 +1,11 @@
-"""Faces of 1024×1024 beside VVC and AV1, of whose qualities only the lowest spend as few bytes.
+"""Comparison of 1024×1024 faces with VVC and AV1, which spend as few bytes only at their lowest qualities.
 
     PYTHONPATH=benchmarks hsc evaluate ffhq128 --data portraits.zip --anchors large_faces:VVC,large_faces:AV1 \\
         --judges lpips.alex,psnr,dlib,dlib68 --out results/large
     PYTHONPATH=benchmarks python benchmarks/large_faces.py portraits.zip [--split '*-05.jpg']
 
-The first measures pictures at their size. The second averages them over areas to 256×256 before it compares: what they
-look like from farther away.
+The first command measures pictures at full size. The second averages them over areas to 256×256 before comparing, as
+they look from farther away.
 """
 
 import argparse
@@ -26,13 +26,13 @@ JUDGES = ("lpips.alex", "lpips.vgg", "dists")
 
 
 class VVC(anchors.VVC):
-    """By the bytes that generative codecs spend, and a few times these."""
+    """Qualities at the bytes that generative codecs spend, and at a few times these."""
 
     qualities = (63, 60, 57, 54)
 
 
 class AV1(anchors.AV1):
-    """The smallest files."""
+    """Qualities with the smallest files."""
 
     qualities = (63, 61, 58)
 
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def averaged(pictures: Iterable[Picture]) -> torch.Tensor:
-    """[N, 3, 256, 256] of pictures of any kind."""
+    """[N, 3, 256, 256] from pictures of any type."""
     return torch.cat([F.interpolate(next(to_tensors(picture)[1])[None], SIDE, mode="area") for picture in pictures])
 
 

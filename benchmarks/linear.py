@@ -1,17 +1,17 @@
-"""What a codec without networks does: principal components of whole faces, rounded, each with its own Laplacian.
+"""Performance of a codec without networks: principal components of whole faces, rounded, each with its own Laplacian.
 
     python benchmarks/linear.py [--side 64] [--components 1120] [--even] [--bytes 32,85,194] [--faces 100]
     python benchmarks/linear.py --components 1120 --cells 24 --bytes 350,700,1300
     python benchmarks/linear.py --data ffhq128.zip,celeba128.zip --first 144,480,1120
 
-A face is shrunk to `side` pixels, projected, divided by the step (root mean square over the picture's numbers that one
-unit moves), rounded (up from 0.6 on), and enlarged again (bicubic). `--cells` adds so many principal components of each
-of 8×8 squares of what that leaves at 128 pixels, in steps of the same size. Bytes are ideal, without header: the
-entropy under Laplacians with the components' spreads over the training faces. The step is that which needs the bytes
-asked for, or the finest tried. A trained codec has to do better than this.
+A face is downsampled to `side` pixels, projected, divided by the step (root mean square change of the picture's values
+per unit), rounded (up from 0.6 on), and upsampled again (bicubic). `--cells` adds that many principal components of
+each of 8×8 squares of the residual at 128 pixels, with steps of the same size. Bytes are ideal, without header: the
+entropy under Laplacians with the components' spreads over the training faces. The step is the one that gives the
+requested bytes, or the finest tried. A trained codec has to do better than this.
 
-Of several sets the first is split and the others train whole. `--first` rounds nothing: PSNR of all validation faces by
-the first components alone, at `side` pixels and at 128.
+Of several sets the first is split and the others are used only for training. `--first` rounds nothing: PSNR of all
+validation faces from the first components alone, at `side` pixels and at 128.
 """
 
 import argparse
@@ -33,15 +33,15 @@ from hsc.training.eigenfaces import training_faces
 
 TRAIN, VALIDATION = "00000-03999", "04000-04499"
 SIZE, GRID = 128, 8
-DEAD = 0.6  # rounding up begins here
+DEAD = 0.6  # threshold of rounding up
 FINEST, COARSEST = 0.001, 0.06
-CELL_FACES = 500  # from which the components of squares are
+CELL_FACES = 500  # from which the components of squares are computed
 
 
 class LinearCode:
-    """Components of whole faces at `side` pixels, and with `cells` those of squares of what they leave.
+    """Components of whole faces at `side` pixels, and with `cells` those of squares of the residual.
 
-    Squares count by the emphasis in their middle, as places in whole faces do.
+    Squares are weighted by the emphasis at their centre, as positions in whole faces are.
     """
 
     def __init__(self, faces: FaceDataset, side: int, count: int, even: bool, cells: int) -> None:
@@ -94,7 +94,7 @@ class LinearCode:
         return float(size), resize(self.drawn(symbols * length), SIZE) + shown
 
     def step_of(self, images: Tensor, size: float) -> float:
-        """The step that needs so many bytes, by bisection on a few of the faces."""
+        """The step that gives this many bytes, by bisection on a few of the faces."""
         low, high = FINEST, COARSEST
         for _ in range(9):
             middle = math.sqrt(low * high)
@@ -103,12 +103,12 @@ class LinearCode:
 
 
 def to_cells(pictures: Tensor, grid: int) -> Tensor:
-    """[N, C, size, size] → [N, grid², numbers of a cell], row after row."""
+    """[N, C, size, size] → [N, grid², values of a cell], row by row."""
     return F.pixel_unshuffle(pictures, pictures.shape[-1] // grid).flatten(2).mT
 
 
 def from_cells(cells: Tensor, size: int) -> Tensor:
-    """What `to_cells` was given, of `size` pixels."""
+    """The inverse of `to_cells`, for images of `size` pixels."""
     return F.pixel_shuffle(cells.mT.unflatten(2, (GRID, GRID)), size // GRID)
 
 
@@ -138,7 +138,7 @@ def main() -> None:
 
 
 def show_first(code: LinearCode, data: FaceDataModule, counts: list[int]) -> None:
-    """PSNR of all validation faces by the first components alone."""
+    """PSNR of all validation faces from the first components alone."""
     faces = data.dataset("validation")
     psnr = load_judge("psnr")
     originals = faces[list(range(len(faces)))]["image"]

@@ -1,12 +1,12 @@
-"""Whether training that is killed again and again ends with the very weights of training left alone.
+"""Whether training that is killed repeatedly ends with exactly the weights of uninterrupted training.
 
     python benchmarks/resuming.py [--kills 20] [--processes 1] [--seed 0]
 
 The tests' small experiment of three stages (adversarial prior, one layer, joint) is trained once without interruption,
-with images read by two worker processes. Then once more, while all its processes get SIGKILL at random moments: after a
-random number of steps since they were started, and a random part of a second. When it ends before the kills are used
-up, it begins anew. Every stage's weights and both released files must then be equal to the byte. `--processes 2`
-trains under DDP (gloo) as torchrun starts it. Exits with 1 where anything differs.
+with images read by two worker processes. Then once more, while all its processes get SIGKILL at random moments: a
+random number of steps after they were started, plus a random fraction of a second. If it ends before the last kill, it
+starts over. Every stage's weights and both released files must then be byte-identical. `--processes 2` trains under DDP
+(gloo) as started by torchrun. Exits with 1 if anything differs.
 """
 
 import argparse
@@ -39,7 +39,7 @@ MOST_STEPS = 12  # between a start and the kill that follows
 
 
 def train(file: Path, runs: Path, rank: int, processes: int, port: int) -> None:
-    """One process of `hsc train`, in a group with what it starts."""
+    """One process of `hsc train`, in a process group with its children."""
     os.setsid()
     runs.mkdir(parents=True, exist_ok=True)
     with open(runs.with_name("said.txt"), "a") as said:
@@ -61,7 +61,7 @@ def train(file: Path, runs: Path, rank: int, processes: int, port: int) -> None:
 
 
 class Attempt:
-    """The processes of one start of the training."""
+    """The processes of one run of the training."""
 
     def __init__(self, context, file: Path, runs: Path, processes: int) -> None:
         with socket.socket() as free:
@@ -92,12 +92,12 @@ class Attempt:
 
 
 def steps_logged(runs: Path) -> int:
-    """Lines of all logs: one a step."""
+    """Number of lines in all logs: one per step."""
     return sum(path.read_bytes().count(b"\n") for path in runs.glob("tiny/*/log/*/metrics.csv"))
 
 
 def results(runs: Path) -> dict[str, str]:
-    """Hash of everything that training leaves for use."""
+    """Hash of all results of training."""
     return {str(path.relative_to(runs)): sha256(path) for path in sorted(runs.rglob("*.safetensors"))}
 
 

@@ -1,9 +1,9 @@
-"""How long `hsc encode` takes for one picture, and what memory that glibc keeps is worth. Ratios of processor time.
+"""Time of `hsc encode` for one picture, and the gain from memory that glibc keeps, as ratios of processor time.
 
     python benchmarks/start_up.py [--repeats 5] [--size 512]
 
-Each turn runs, one after the other: `import torch`, that and loading the shipped codec, `hsc encode` of one face (cold:
-a process of its own), and convolutions on pictures of `size` pixels with HSC_MALLOPT unset and 0.
+Each turn runs, one after the other: `import torch`, the same plus loading the released codec, `hsc encode` of
+one face (cold: in a new process), and convolutions on pictures of `size` pixels with HSC_MALLOPT unset and 0.
 """
 
 import argparse
@@ -31,7 +31,7 @@ with torch.inference_mode():
 
 
 def seconds(*command: str, **environment: str) -> float:
-    """Processor time of a command, its own and the system's."""
+    """Processor time of a command, user and system."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL, env=os.environ | environment)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

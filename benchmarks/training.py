@@ -1,14 +1,14 @@
-"""How many images a second the joint stage trains through hsc beside a bare PyTorch loop, in the same run.
+"""Images per second of the joint stage in hsc compared with a bare PyTorch loop, in the same run.
 
     python benchmarks/training.py [--turns 12] [--steps 4] [--experiment experiments/ffhq128.yaml] [key=value …]
 
 Both train the same networks on the same losses, from the same weights, with batches of the same faces. The bare loop
 is what one would write by hand: batch, forward, losses, backward, clipping, Adam, schedule, and nothing else. hsc is
-the Trainer of `hsc train` with all that it does beside: moving average, logging, checkpoints, signals.
-Validation, which the bare loop has not, is left out. The two take turns of so many steps, one right after the other, so
-that other load on the machine hits both. Prints the medians of images a second, and the median of each turn's ratio
-(hsc ÷ bare) with its quartiles, by the clock on the wall and by the processor's time. The first run finds the landmarks
-of all training faces, which takes minutes: `defaults.data.train=00000-00063` is enough for the comparison.
+the Trainer of `hsc train` with everything else that it does: moving average, logging, checkpoints, signals. Validation,
+which the bare loop lacks, is left out. The two take turns of `--steps` steps, one right after the other, so that other
+load on the machine affects both. Prints the medians of images per second, and the median of each turn's ratio
+(hsc ÷ bare) with its quartiles, by wall time and by processor time. The first run finds the landmarks of all training
+faces, which takes minutes: `defaults.data.train=00000-00063` is enough for the comparison.
 """
 
 import argparse
@@ -40,7 +40,7 @@ EXPERIMENT = Path(__file__).resolve().parent.parent / "experiments" / "ffhq128.y
 
 
 class Seconds(NamedTuple):
-    """How long a turn took."""
+    """Times of a turn."""
 
     wall: float
     processor: float
@@ -55,7 +55,7 @@ def since(then: Seconds) -> Seconds:
 
 
 def bare_steps(config: Config) -> Callable[[], None]:
-    """A function that trains one step by hand."""
+    """A function that trains one step of the bare loop."""
     stage = config.stages[STAGE]
     losses = load_losses(config.task_names([STAGE]))
     networks = CodecModule(config, stage, losses)
@@ -99,7 +99,7 @@ def bare_steps(config: Config) -> Callable[[], None]:
 
 
 class Turns(pl.Callback):
-    """Lets the bare loop train after every turn of hsc's, and times both."""
+    """Runs the bare loop after every turn of hsc, and times both."""
 
     def __init__(self, bare: Callable[[], None], steps: int) -> None:
         self.bare, self.steps = bare, steps
@@ -151,7 +151,7 @@ def measure(config_words: list[str], experiment: str, turns: int, steps: int, ru
 
 
 def with_timing(timing: Turns) -> None:
-    """Let the stage's Trainer carry one callback more."""
+    """Add a callback to the stage's Trainer."""
     reports = stage_room.report_callbacks
     stage_room.report_callbacks = lambda *arguments: [*reports(*arguments), timing]
 

@@ -1,4 +1,4 @@
-"""Fixtures every test may use."""
+"""Fixtures for all tests."""
 
 import builtins
 import os
@@ -14,11 +14,11 @@ from hypothesis import settings
 
 import hsc.compat  # noqa: F401  torchvision beside CPU torch, before any test imports Lightning or torchmetrics
 
-# Tests run beside each other, with one thread each; so do the workers and programs that they start.
+# Tests run in parallel, with one thread each; so do the workers and programs that they start.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 
-# On a busy machine an example may take long without anything being wrong.
+# On a busy machine an example may take long without being faulty.
 settings.register_profile("hsc", deadline=None, max_examples=50)
 settings.load_profile("hsc")
 
@@ -26,7 +26,7 @@ settings.load_profile("hsc")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
-# Files that take 20 seconds of processor time or more, the longest first.
+# Test files that take 20 seconds of processor time or more, the longest first.
 LONGEST = (
     "test_readme_runs.py",
     "sweeps/test_training_sweeps.py",
@@ -38,7 +38,7 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files come first, then those with the largest share of slow tests, so that no worker ends with one
+    """Run the longest files first, then those with the largest share of slow tests, so that no worker is left with one
     while others are idle."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     tests = Counter(item.path for item in items)
@@ -64,7 +64,7 @@ def ray_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple]:
     from ray.cluster_utils import Cluster
 
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.setattr(builtins, "print", print)  # which Ray replaces
+    monkeypatch.setattr(builtins, "print", print)  # Ray replaces it
     node = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
     cluster = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
     yield cluster, cluster.add_node(**node)
@@ -74,14 +74,14 @@ def ray_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple]:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder in place of the user's (HSC_CACHE), weights included."""
+    """An empty cache folder instead of the user's (HSC_CACHE), including weights."""
     monkeypatch.setenv("HSC_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
 @pytest.fixture
 def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A HSC_CACHE in which nothing can be written."""
+    """An HSC_CACHE that is not writable."""
     (tmp_path / "file").write_text("no folder can be made here")
     monkeypatch.setenv("HSC_CACHE", str(tmp_path / "file"))
 
@@ -94,7 +94,7 @@ def in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
-    """The folder of real faces (HSC_DATA, else ../shared/data); tests that need it skip where it is absent."""
+    """The folder of real faces (HSC_DATA, else ../shared/data); tests that need it are skipped if it is absent."""
     folder = Path(os.environ.get("HSC_DATA") or ROOT.parent / "shared" / "data")
     if not (folder / "ffhq128.zip").is_file():
         pytest.skip("needs real faces: set HSC_DATA to a folder with ffhq128.zip")
