@@ -57,7 +57,7 @@ def _deltas(
     of_rate: bool,
     ranked: bool = True,
 ) -> Table:
-    """One row per (reference, test); `ranked`: the best value of each column is marked."""
+    """One row per (reference, test); `ranked`: the best value of each column is in bold."""
     rows, refusals, overlaps, intervals = [], [], [], False
     show = {info.name: _percent if of_rate else _signed(info) for info in infos}
     for reference, curve in pairs:
