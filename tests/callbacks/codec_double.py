@@ -1,4 +1,4 @@
-"""A codec small enough to be checked by hand, and judges whose answers are plain arithmetic."""
+"""A codec small enough to check by hand, and judges that do simple arithmetic."""
 
 import warnings
 
@@ -17,7 +17,7 @@ LAYERS = ("basic", "middle", "enhanced")
 
 
 class Pictures(Dataset):
-    """`count` images of smooth noise with names; the same for the same index."""
+    """`count` named images of smooth noise; an index always gives the same image."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -32,7 +32,7 @@ class Pictures(Dataset):
 
 
 class Shard(Sampler):
-    """Every world-th image from `rank` on, none twice."""
+    """Every `world`-th index, starting at `rank`; no padding."""
 
     def __init__(self, count: int, rank: int, world: int) -> None:
         self.indices = range(rank, count, world)
@@ -45,7 +45,8 @@ class Shard(Sampler):
 
 
 class BlurCodec(pl.LightningModule):
-    """Layer k shows the image averaged over squares of 8, 4, 2 pixels, blurred further by `self.blur`."""
+    """Layer k decodes to the image blended with its average over squares of 8, 4 or 2 pixels; `self.blur` is the share
+    of the average."""
 
     def __init__(self, manual: bool = False) -> None:
         super().__init__()
@@ -84,7 +85,7 @@ class BlurCodec(pl.LightningModule):
 
 
 class Distance(Judge):
-    """Perceptual: mean absolute difference."""
+    """Perceptual metric: mean absolute difference."""
 
     kind, name, family = "perceptual", "distance", "none"
 
@@ -93,7 +94,7 @@ class Distance(Judge):
 
 
 class Projection(Judge):
-    """Recogniser and features: a fixed linear map of the pixels."""
+    """Recogniser and feature extractor: a fixed linear map of the pixels."""
 
     kind, name, family = "recogniser", "projection", "none"
 
@@ -102,7 +103,7 @@ class Projection(Judge):
         self.register_buffer(
             "matrix", torch.randn(3 * SIZE**2, dimensions, generator=torch.Generator().manual_seed(7)) / 32
         )
-        self.asked = 0  # images
+        self.asked = 0  # number of images
 
     def forward(self, image: Tensor) -> Tensor:
         self.asked += len(image)
@@ -110,7 +111,7 @@ class Projection(Judge):
 
 
 class Corners(Judge):
-    """Landmarker of 68 points, which follow the brightness of the image; it detects dark faces only."""
+    """Landmarker of 68 points that shift with the brightness of the image; it detects only dark faces."""
 
     kind, name, family, outer_eye_corners = "landmarker", "corners", "none", (36, 45)
 
@@ -124,6 +125,6 @@ class Corners(Judge):
 
 
 def loader(count: int) -> DataLoader:
-    """The first `count` pictures, without a word about worker processes."""
+    """The first `count` pictures; Lightning's warning about worker processes is silenced."""
     warnings.filterwarnings("ignore", message=".*does not have many workers")
     return DataLoader(Pictures(count), batch_size=72)

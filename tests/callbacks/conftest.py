@@ -1,4 +1,4 @@
-"""A quiet Trainer for the small codec of codec_double.py, and no word to the outside."""
+"""A quiet Trainer for the small codec of codec_double.py; W&B stays offline."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""All callbacks together on a small codec: every promised name for every layer, in every kind of logger."""
+"""All callbacks together on a small codec: every documented metric is logged for every layer by every logger."""
 
 import csv
 import importlib.metadata
@@ -116,9 +116,9 @@ def test_wandb_plots_against_samples_seen(wandb_run):
 
 
 def test_wandb_summary_is_the_best_validation(wandb_run):
-    """By what is monitored: all its values together, also those that were better at another validation."""
+    """The best validation by the monitored metric; all values come from it, even if some were better at another one."""
     validations = [row for row in wandb_run.history if "val/basic/psnr" in row]
-    # The double logs a distance as psnr: it falls with the blur, so the first validation is the best by it.
+    # The test codec logs a distance as psnr. It falls with the blur, so the first validation is the best.
     assert validations[0]["val/basic/psnr"] > validations[1]["val/basic/psnr"]
     assert validations[0]["val/basic/lpips"] > validations[1]["val/basic/lpips"]
     for name in [f"val/{layer}/{name}" for layer in LAYERS for name in NAMES]:
@@ -135,7 +135,7 @@ def test_wandb_shows_pictures_and_histograms(wandb_run, run_folder):
 
 
 def wandb_tables(wandb_run: WandbRun, run_folder: Path, name: str) -> list[dict]:
-    """The tables of that name, one a validation: columns and rows."""
+    """The tables with this name, one per validation, each with columns and rows."""
     paths = [row[f"{name}/path"] for row in wandb_run.history if f"{name}/path" in row]
     return [
         json.loads(file.read_text()) for path in paths for file in run_folder.glob(f"wandb/offline-run-*/files/{path}")
@@ -160,7 +160,7 @@ def test_wandb_lists_single_images(wandb_run, run_folder):
     [
         ("lpips", "lpips", "LPIPS (AlexNet)"),
         ("psnr", "psnr", "PSNR (dB)"),
-        ("landmark_nme", "landmark_nme", "Landmark error (NME)"),  # logged as a share, not in per cent
+        ("landmark_nme", "landmark_nme", "Landmark error (NME)"),  # logged as a fraction, not as a percentage
         ("my.judges:Likeness", "my_judges:Likeness", "distance"),
         ("zero_symbols", "zero_symbols", "zero symbols"),
     ],

@@ -1,4 +1,4 @@
-"""What each measuring callback does when something is missing, small, or new."""
+"""Measuring callbacks with missing judges, small data sets and custom judges."""
 
 import warnings
 
@@ -26,7 +26,7 @@ from hsc.validation_output import CodecOutput
 
 @pytest.fixture
 def validate(tmp_path, trainer):
-    """validate(module, callbacks, images=20, times=1, data) → values by name, and the warnings that named a measure."""
+    """validate(module, callbacks, images=20, times=1, data) → values by name, warnings about unavailable metrics."""
 
     def run(module, callbacks, images=20, times=1, data=None):
         runner = trainer(tmp_path, logger=False, callbacks=callbacks)
@@ -40,7 +40,7 @@ def validate(tmp_path, trainer):
 
 
 class Unquantised(BlurCodec):
-    """A stage that shows images and writes no files."""
+    """A stage that decodes images without producing files."""
 
     def validation_step(self, batch, index):
         output = super().validation_step(batch, index)
@@ -50,7 +50,7 @@ class Unquantised(BlurCodec):
 
 
 class TrainedOn499(pl.LightningDataModule):
-    """A prior's data: few training faces."""
+    """Data of a prior trained on only 499 faces."""
 
     def dataset(self, split):
         return Pictures(499)
@@ -99,7 +99,7 @@ def test_few_images_have_no_distribution(validate):
 
 
 def test_no_faces_are_generated_where_few_trained(validate):
-    """A prior of 499 faces has no distance to them, and draws none to find out."""
+    """A prior trained on 499 faces gets no set distances, and no faces are generated for them."""
     judge = Projection()
     values, messages = validate(BlurCodec(), [GeneratedFacesCallback(judge, faces=500)], times=2, data=TrainedOn499())
     assert messages == [
@@ -160,7 +160,7 @@ def test_what_is_kept_is_small(validate):
         for metric in callback.metrics.values()
         for tensor in [*metric.keys, *metric.values]
     )
-    assert kept < 300 * 3 * 120  # numbers per image and layer; an image has 768
+    assert kept < 300 * 3 * 120  # values per image and layer; an image has 768
     assert not any(callback.measure._of_originals for callback in callbacks if getattr(callback, "measure", None))
 
 
@@ -185,7 +185,7 @@ def test_a_judge_of_ones_own_says_which_way_is_better(tmp_path, trainer):
         runner = trainer(tmp_path, logger=False, max_epochs=2, callbacks=[PerceptualCallback({"mine": judge}), own])
         runner.fit(BlurCodec(), loader(8), loader(8))
         best[judge.name] = own.best["val/basic/mine"]
-    # The double's blur shrinks, and with it the distance from one validation to the next.
+    # The test codec's blur shrinks from one validation to the next, and so does the distance.
     assert best["alike"] > best["distance"]
 
 
@@ -197,6 +197,6 @@ def test_best_values_survive_resuming(tmp_path, trainer):
     second = BestValueCallback("val/basic/psnr")
     runner = trainer(tmp_path, logger=False, max_epochs=2, callbacks=[PerceptualCallback({"psnr": Distance()}), second])
     runner.fit(BlurCodec(), loader(8), loader(8), ckpt_path=tmp_path / "last.ckpt")
-    # The double's blur shrinks, and with it the distance that it logs as psnr.
+    # The test codec's blur shrinks, and so does the distance that is logged as psnr.
     assert runner.callback_metrics["val/basic/psnr"] < first.best["val/basic/psnr"]
     assert second.best == first.best

@@ -1,4 +1,4 @@
-"""What is written down about code and machine."""
+"""The recorded provenance: code and machine."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ def git(folder, *arguments):
 
 @pytest.fixture
 def sources(tmp_path, monkeypatch):
-    """A committed package that takes the place of hsc's own sources."""
+    """A package in a git repository, used in place of hsc's own sources."""
     folder = tmp_path / "package"
     folder.mkdir()
     (folder / "__init__.py").write_text("version = 1\n")

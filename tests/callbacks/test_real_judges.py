@@ -15,7 +15,7 @@ JUDGES = {"lpips": "lpips.alex", "psnr": "psnr"}
 
 @pytest.fixture(scope="module")
 def values(data_dir, trainer, tmp_path_factory) -> dict[str, float]:
-    """Of six faces averaged over squares of 8, 4 and 2 pixels."""
+    """Metrics of six faces averaged over squares of 8, 4 and 2 pixels."""
     for name in (*JUDGES.values(), "dlib", "dlib68"):
         try:
             load_judge(name)

@@ -1,4 +1,4 @@
-"""Two processes measure what one measures."""
+"""Two processes measure the same values as one."""
 
 import json
 from pathlib import Path
@@ -7,13 +7,13 @@ import pytest
 from programs import run_program
 
 EXACT = {"bpp", "bpp_layer", "bpp_estimated", "identity_accuracy", "detection_rate", "zero_symbols"}
-# Lightning's sampler pads: it shows one of 101 images twice.
+# Lightning's sampler pads: it repeats one of the 101 images.
 CASES = ("101:padded", "505:shard")
 
 
 @pytest.fixture(scope="module")
 def measured() -> dict[str, tuple[dict[str, float], dict[str, float]]]:
-    """Values by name of one and of two processes, by case."""
+    """For each case, the values by name from one process and from two."""
     said = run_program(Path(__file__).with_name("two_processes.py"), *CASES)
     lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     return dict(zip(CASES, zip(lines[::2], lines[1::2], strict=True), strict=True))

@@ -1,6 +1,6 @@
-"""Program: validate the small codec with all measuring callbacks, alone and shared between two processes.
+"""Program: validate the small codec with all measuring callbacks, in one process and then in two.
 
-`python two_processes.py [IMAGES:shard|IMAGES:padded …]` prints for each case two lines, the values as JSON.
+`python two_processes.py [IMAGES:shard|IMAGES:padded …]` prints two lines for each case: the values as JSON.
 """
 
 import json
@@ -36,7 +36,7 @@ class Data(pl.LightningDataModule):
 
 
 class Print(pl.Callback):
-    """From whichever process is the first, since only that one is told the values."""
+    """Prints the values from rank 0, the only process that has them."""
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero:
