@@ -1,4 +1,4 @@
-"""A tiny MobileStyleGAN as its author's code has it: state dicts, the export to OpenVINO, and what it draws."""
+"""A tiny MobileStyleGAN as in its author's code: state dicts, the export to OpenVINO, and the images it generates."""
 
 import math
 import zipfile
@@ -15,7 +15,7 @@ IMAGE = "layers.6.to_img"
 
 
 def random_student(seed: int = 0) -> dict[str, Tensor]:
-    """The tensors of `student`, those that the finished generator does not need among them."""
+    """The tensors of `student`, including those that the finished generator does not need."""
     random = torch.Generator().manual_seed(seed)
 
     def numbers(*shape: int) -> Tensor:
@@ -61,7 +61,7 @@ def random_mapping(layers: int = 2) -> dict[str, Tensor]:
 
 
 def random_noise() -> dict[str, Tensor]:
-    """For each convolution what its noise adds."""
+    """The noise added after each convolution."""
     random = torch.Generator().manual_seed(2)
     sides = [4 * 2 ** ((k + 1) // 2) for k in range(len(CONVOLUTIONS))]
     return {key: torch.randn(1, 1, s, s, generator=random) for key, s in zip(CONVOLUTIONS, sides, strict=True)}
@@ -120,7 +120,7 @@ def demodulation(student: dict[str, Tensor], key: str) -> Tensor:
 
 
 class Graph:
-    """A network in OpenVINO's format in the making."""
+    """Builds a network in OpenVINO's format."""
 
     def __init__(self, name: str) -> None:
         self.root = ElementTree.Element("net", name=name, version="10")

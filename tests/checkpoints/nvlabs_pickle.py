@@ -1,4 +1,4 @@
-"""Pickles as NVlabs' training writes them, made with stand-ins for the modules that their loader would import."""
+"""Pickles as NVlabs' training code writes them, made with stand-ins for the modules that their loader would import."""
 
 import pickle
 import sys
@@ -13,19 +13,19 @@ from torch import Tensor, nn
 
 from hsc.nets.stylegan2 import StyleGAN2
 
-# What their loader would execute: here it would leave a trace.
+# The source that their loader would execute. Here it would leave a trace.
 SOURCE = "import builtins\nbuiltins.hsc_ran_source = True\nclass Generator: pass\n"
 
 
 def nvlabs_state(generator: StyleGAN2) -> dict[str, Tensor]:
-    """A generator's tensors under the names of `G_ema`."""
+    """A generator's tensors under the names used in `G_ema`."""
     return {key.replace("_network.", ".", 1): value for key, value in generator.state_dict().items()}
 
 
 def network_pickle(
     state: dict[str, Tensor], protocol: int = 4, discriminator: dict[str, Tensor] | None = None, **more: Any
 ) -> bytes:
-    """A whole training snapshot whose G_ema (and D) has this state (dotted names)."""
+    """A complete training snapshot in which G_ema (and D) have the given state (dotted names)."""
     with _stand_ins() as (easy_dict, persistent):
 
         def network(tensors: dict[str, Tensor], class_name: str) -> object:
@@ -45,7 +45,7 @@ def network_pickle(
 
 
 class Tree:
-    """A persistent module: pickles itself as a call with its source, class name and attributes."""
+    """A persistent module: it is pickled as a call with its source, class name and attributes."""
 
     def __init__(self, reconstruct: Any, class_name: str) -> None:
         self.reconstruct = reconstruct

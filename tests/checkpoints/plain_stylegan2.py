@@ -1,6 +1,6 @@
-"""StyleGAN2 as its paper describes it, one kernel for each image, with the names that rosinality's checkpoints have.
+"""StyleGAN2 as its paper describes it, with one kernel per image and the tensor names of rosinality's checkpoints.
 
-Slow and obvious: what hsc's generator and its exports are compared with.
+A slow and simple reference for hsc's generator and its exports.
 """
 
 import math
@@ -48,7 +48,7 @@ class Normalise(nn.Module):
 
 
 class Equalised(nn.Module):
-    """Linear layer whose weights are scaled by 1/√inputs when used."""
+    """Linear layer whose weights are scaled by 1/√inputs in the forward pass."""
 
     def __init__(self, inputs: int, outputs: int, rate: float = 1.0, nonlinear: bool = False) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Equalised(nn.Module):
 
 
 class Modulated(nn.Module):
-    """Convolution whose kernel is scaled by each image's style and, with `demodulate`, brought back to unit norm."""
+    """Convolution whose kernel is scaled by each image's style and, with `demodulate`, normalised to unit norm."""
 
     def __init__(self, inputs: int, outputs: int, width: int, w_dim: int, upsample: bool, demodulate: bool) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ def kernel_holder() -> nn.Module:
 
 
 def zeros_between(x: Tensor) -> Tensor:
-    """[N, C, H, W] → [N, C, 2H, 2W] with every number followed by a zero."""
+    """[N, C, H, W] → [N, C, 2H, 2W], with a zero after every value in both directions."""
     n, c, h, w = x.shape
     spread = x.new_zeros(n, c, 2 * h, 2 * w)
     spread[:, :, ::2, ::2] = x
@@ -132,7 +132,7 @@ def zeros_between(x: Tensor) -> Tensor:
 
 
 def filtered(x: Tensor, kernel: Tensor, before: int, after: int | None = None) -> Tensor:
-    """The kernel over every channel of x, padded by zeros before and after."""
+    """x padded with zeros before and after, each channel convolved with the kernel."""
     after = before if after is None else after
     x = F.pad(x, (before, after, before, after))
     return F.conv2d(x, kernel.expand(x.shape[1], 1, 4, 4), groups=x.shape[1])

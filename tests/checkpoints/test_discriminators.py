@@ -1,4 +1,4 @@
-"""Discriminators beside generators in training checkpoints come along for fine-tuning; others are left."""
+"""Discriminators in training checkpoints are imported with the generator for fine-tuning; other kinds are skipped."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from hsc.nets.discriminator import Discriminator
 from hsc.nets.stylegan2 import StyleGAN2
 
 CHANNELS = [8, 6, 5, 4]
-# hsc's name → theirs, for the block at full size and the rest.
+# hsc's names → theirs.
 NVLABS = {"from_rgb": "b32.fromrgb", "conv": "b4.conv", "hidden": "b4.fc", "out": "b4.out"} | {
     f"blocks.{place}.{layer}": f"b{32 // 2**place}.{layer}"
     for place in range(3)
@@ -55,7 +55,7 @@ def generator() -> StyleGAN2:
 
 
 def renamed(net: Discriminator, names: dict[str, str]) -> dict[str, Tensor]:
-    """The weights, without filters, under the names of the longest part of theirs that is listed."""
+    """The weights, without the filters, renamed by their full name if it is listed, and by their module's if not."""
     state = {}
     for name, value in net.state_dict().items():
         if not name.endswith(".blur"):

@@ -1,4 +1,5 @@
-"""Generators of every layout come in exactly and go out so that their own classes load them; wrong files say why."""
+"""Generators of every layout are imported exactly and exported so that their own classes load them; wrong files are
+refused with the reason."""
 
 import argparse
 import subprocess
@@ -34,7 +35,7 @@ CONFIGS = [
 
 
 def random_generator(seed: int = 0, **config: Any) -> StyleGAN2:
-    """A generator in which no parameter has a value that could be guessed."""
+    """A generator with noise added to every parameter, so that none has its initial value."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         generator = StyleGAN2(**(CONFIGS[0] | config)).eval()
@@ -258,7 +259,7 @@ def test_summary_names_the_constructor(tmp_path: Path) -> None:
 
 
 B8 = "synthesis.b8"
-REFUSALS = [  # what is put in place of some tensors, or nothing, and what is said of it
+REFUSALS = [  # replacements of some tensors (None removes one), and the error message
     ({"synthesis.b16.conv0.affine.bias": None}, "it lacks 1 tensors, such as 'synthesis.b16.conv0.affine.bias'"),
     ({f"{B8}.skip.weight": torch.zeros(1)}, f"it has a surplus of 1 tensors, such as '{B8}.skip.weight'"),
     ({"\nDone.\x1b[2J": torch.zeros(1)}, r"such as '\\nDone.\\x1b"),
@@ -341,7 +342,7 @@ print(generator.num_rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 @pytest.mark.slow
 def test_config_f_at_1024_in_bounded_memory(tmp_path: Path) -> None:
-    """The largest published generator: 30 million parameters, 120 MB; a few activations of 134 MB each on top."""
+    """The largest published generator: 30 million parameters (120 MB), plus a few activations of 134 MB each."""
     channels = [512] * 5 + [256, 128, 64, 32]
     generator = random_generator(channels=channels, z_dim=512, w_dim=512, mapping_layers=8)
     torch.save({"G_ema": nvlabs_state(generator)}, tmp_path / "ffhq.pt")

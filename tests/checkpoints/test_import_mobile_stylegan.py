@@ -1,4 +1,4 @@
-"""MobileStyleGAN from its author's files: exact, whole, and nothing else than weights."""
+"""MobileStyleGAN is imported from its author's files exactly and completely, and nothing but weights is accepted."""
 
 import zipfile
 from collections.abc import Callable
@@ -116,7 +116,7 @@ def test_damaged_and_other_networks(tmp_path: Path, spoil: Callable, message: st
 
 
 def test_a_constant_more(tmp_path: Path) -> None:
-    """Every tensor must be known for what it is."""
+    """A file with a tensor that is not part of the network is refused."""
     graph = author.exported_synthesis(STUDENT, NOISE)
     graph.layer("Multiply", graph.constant(torch.ones(2, 3), "hidden"))
     package = author.write_package(tmp_path / "faces-1.whl", FILES[0], graph.files())
@@ -151,7 +151,7 @@ SMALL = author.exported_mapping(MAPPING).files()
 @settings(suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_mutated_descriptions(data: st.DataObject) -> None:
-    """Whatever bytes change: a network, or one line."""
+    """Whichever bytes change, the result is a network or an error of one line."""
     description, constants = (bytearray(part) for part in SMALL)
     for part in (description, constants):
         for _ in range(data.draw(st.integers(0, 3))):
@@ -181,7 +181,7 @@ def test_mutated_packages(tmp_path: Path, data: st.DataObject) -> None:
 
 
 def test_golden_values_of_ffhq(shared_dir: Path) -> None:
-    """What the exported network draws in OpenVINO's own runtime."""
+    """The same image as from the exported network in OpenVINO's own runtime."""
     weights = files.weights_dir() / "ffhq1024.safetensors"
     if not weights.is_file():
         pytest.skip("ffhq1024 is not fetched")

@@ -1,4 +1,4 @@
-"""Reading a stranger's checkpoint runs nothing of it, and a damaged one is refused in one line."""
+"""Reading an untrusted checkpoint executes none of its code, and a damaged one is refused with a one-line error."""
 
 import argparse
 import functools
@@ -33,7 +33,7 @@ TENSORS = {
     "scalar": torch.tensor(0.25),
     "nothing": torch.empty(0, 3),
 }
-TENSORS["part"] = TENSORS["double"][1:]  # of the same memory
+TENSORS["part"] = TENSORS["double"][1:]  # shares memory with "double"
 
 
 def zip_bytes(content: object) -> bytes:
@@ -105,7 +105,7 @@ def test_bytes_are_read_as_their_file_is() -> None:
 
 
 class Call:
-    """Pickles as a call of any function."""
+    """An object that is pickled as a call of a given function."""
 
     def __init__(self, function: Any, *arguments: Any, state: Any = None) -> None:
         self.function, self.arguments, self.state = function, arguments, state
@@ -153,7 +153,7 @@ def test_calls_are_refused(file: Path, call: str, writer: str) -> None:
 
 @pytest.mark.parametrize("protocol", [2, 4])
 def test_calls_inside_tensors_are_refused(file: Path, protocol: int) -> None:
-    """The bytes of a tensor are pickles themselves, and theirs can hold more."""
+    """The bytes of a tensor are themselves a pickle, which can contain further pickles."""
     inner = stream_bytes(Call(exec, SET_CANARY))
     nested = pickle.dumps(Call(torch.storage._load_from_bytes, inner))
     storage = Call(torch.storage._load_from_bytes, nested)
@@ -170,7 +170,7 @@ def test_calls_inside_known_objects_are_refused(file: Path) -> None:
 @pytest.mark.parametrize("state", [{"__defaults__": (0,)}, (None, {"__name__": "x"})])
 def test_functions_keep_their_attributes(file: Path, state: object) -> None:
     before = safe_unpickle._rebuild_parameter.__name__, safe_unpickle._rebuild_parameter.__defaults__
-    # GLOBAL, the state, BUILD, STOP: set attributes of what the global became.
+    # GLOBAL, the state, BUILD, STOP: set attributes of the object that the global resolved to.
     program = b"\x80\x02ctorch._utils\n_rebuild_parameter\n" + pickle.dumps(state, 2)[2:-1] + b"b."
     file.write_bytes(program)
     assert_refused(file, "truncated or damaged")
@@ -195,7 +195,7 @@ def test_tensors_outside_their_storage(file: Path, size: tuple, stride: tuple, o
 
 
 def test_memo_bomb(file: Path) -> None:
-    """LONG_BINPUT into slot 2³²−1: with the unpickler in C this allocates 64 GB."""
+    """LONG_BINPUT into slot 2³²−1, for which the C unpickler allocates 64 GB."""
     file.write_bytes(b"\x80\x02Nr\xff\xff\xff\xff.")
     assert safe_unpickle.read(file) is None
 

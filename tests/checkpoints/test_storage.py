@@ -1,4 +1,4 @@
-"""Networks as they are stored: small, nearly what they were, and the same each time they are stored."""
+"""Stored networks are small and nearly exact, and storing one again changes nothing."""
 
 from pathlib import Path
 

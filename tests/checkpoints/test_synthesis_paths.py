@@ -1,4 +1,4 @@
-"""hsc's fast synthesis draws what StyleGAN2 written down plainly draws, in every precision and memory order."""
+"""hsc's fast synthesis gives the images of a plain StyleGAN2 implementation, in every precision and memory format."""
 
 import pytest
 import torch
@@ -63,7 +63,7 @@ def test_float32(generator: StyleGAN2, plain: PlainGenerator, ws: Tensor, gradie
 def test_doubling_is_one_operation_with_and_without_a_gradient(
     n: int, height: int, width: int, inputs: int, outputs: int
 ) -> None:
-    """Without one, few pixels take another way than conv_transpose2d; the larger cases here still take that."""
+    """Without a gradient, small images are not computed by conv_transpose2d; the larger cases here still are."""
     dice = torch.Generator().manual_seed(13)
     x = torch.randn(n, inputs, height, width, generator=dice)
     weight = torch.randn(outputs, inputs, 3, 3, generator=dice)
@@ -83,7 +83,7 @@ def test_inference_changes_no_weight(generator: StyleGAN2, ws: Tensor) -> None:
 
 
 def test_gradients(generator: StyleGAN2, plain: PlainGenerator, ws: Tensor) -> None:
-    """First derivatives by the styles, and second ones as path-length regularisation takes them."""
+    """First derivatives with respect to the styles, and second derivatives as in path-length regularisation."""
     found = []
     for draw in (generator.synthesis, plain):
         styles = ws.clone().requires_grad_()
@@ -113,7 +113,7 @@ def test_mapping_ignores_autocast(generator: StyleGAN2) -> None:
 
 
 def test_whole_generator_in_double(generator: StyleGAN2, plain: PlainGenerator, ws: Tensor) -> None:
-    """The float32 paths differ by rounding only: both are as near to float64."""
+    """The float32 paths differ only by rounding: both are equally close to float64."""
     precise = StyleGAN2(CHANNELS, W_DIM, W_DIM, mapping_layers=2)
     precise.load_state_dict(generator.state_dict())
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The hsc weights file comes back as it was written, and says in one line what is wrong with another."""
+"""hsc's weights files are read back exactly as written; other files are refused with a one-line reason."""
 
 import json
 from pathlib import Path
@@ -45,7 +45,7 @@ def assert_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor
 def test_comes_back_exactly(file: Path) -> None:
     loaded = weights_file.load(file, "generator")
     assert (loaded.kind, loaded.config, loaded.card) == ("generator", CONFIG, CARD)
-    assert list(loaded.config) == list(CONFIG)  # the order of layers is part of a model
+    assert list(loaded.config) == list(CONFIG)  # the order of the layers matters
     assert_same(loaded.tensors, _tensors())
 
 
@@ -67,7 +67,7 @@ def test_large_tensors_of_equal_content_are_written_once(tmp_path: Path) -> None
 
 @pytest.fixture
 def divided(tmp_path: Path) -> tuple[dict[str, torch.Tensor], list[Path]]:
-    """Four tensors, two of them equal, and the files of at most 100 kB that they were divided into."""
+    """Four tensors, two of them equal, and the files of at most 100 kB into which they were divided."""
     large = torch.randn(100, 200)
     tensors = {"a": large, "b": large + 1, "c": large.clone(), "d": torch.arange(5)}
     weights_file.save(tmp_path / "whole.safetensors", tensors, "codec", CONFIG, CARD)
