@@ -1,4 +1,4 @@
-"""The command line, called as the shell calls it but in this process."""
+"""The command line, called as from a shell but in this process."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,14 +16,14 @@ from hsc.nets.stylegan2 import StyleGAN2
 
 
 class Ended(NamedTuple):
-    """How a command ended: its exit status and what it wrote."""
+    """The exit status and the output of a command."""
 
     status: int
     out: str
     err: str
 
     def assert_refused(self, *words: object) -> None:
-        """Status 1, nothing on standard output, and one line on standard error with these words."""
+        """Status 1, nothing on standard output, and one line on standard error that contains these words."""
         assert (self.status, self.out) == (1, ""), self
         assert self.err.startswith("hsc: ")
         assert self.err.count("\n") == 1
@@ -50,7 +50,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture(scope="session")
 def codec_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A codec with small untrained networks of 16×16 pixels: its pictures mean nothing, its files are real."""
+    """A codec of small untrained networks for 16×16 pixels: its pictures are meaningless, its files are real."""
     codec, entropy = tiny_codec(model_from_dict(EXPERIMENT["model"]))
     path = tmp_path_factory.mktemp("codec") / "tiny.safetensors"
     save(path, codec, entropy, {"bytes_per_face": [22, 24, 26, 28]})
@@ -59,7 +59,7 @@ def codec_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def prior(tmp_path: Path) -> Path:
-    """A generator of one's own, of 32×32 pixels."""
+    """A user's own generator of 32×32 pixels."""
     torch.manual_seed(0)
     generator = StyleGAN2([8, 8, 8, 8], z_dim=8, w_dim=8, mapping_layers=2)
     save_generator(tmp_path / "prior.safetensors", generator)

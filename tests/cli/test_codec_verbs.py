@@ -1,4 +1,4 @@
-"""`hsc encode`, `decode` and `inspect` with a small codec: the files, the pictures, and every way to be refused."""
+"""`hsc encode`, `decode` and `inspect` with a small codec: the files, the pictures, and every kind of refusal."""
 
 import json
 import os
@@ -149,7 +149,7 @@ def test_nothing_of_anybody_else_is_written_over(run, codec_file: Path, face: Pa
     run("encode", face, "-o", face, "--force", "--model", codec_file).assert_refused("are the same file")
     run("encode", face, "-o", other, "--model", codec_file).assert_refused(other, "--force")
     run("encode", face, "-o", codec_file, "--force", "--model", codec_file).assert_refused("are the same file")
-    for _ in range(2):  # what the verb wrote before may be written again
+    for _ in range(2):  # the command may overwrite its own earlier output
         assert run("encode", face, "-o", coded, "--model", codec_file).status == 0
     run("decode", coded, "-o", coded, "--model", codec_file).assert_refused("input and output are the same file")
     run("decode", tmp_path, "-o", tmp_path, "--model", codec_file).assert_refused(face, "--force")
@@ -243,7 +243,7 @@ def test_an_output_of_no_known_kind_is_refused(run, codec_file: Path, face: Path
 
 
 class Killed(Exception):
-    """Stands for whatever ends a run in the middle."""
+    """Stands for anything that ends a run before it has finished."""
 
 
 def folder_of_faces(folder: Path, count: int) -> Path:
@@ -259,7 +259,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def killed_after(monkeypatch: pytest.MonkeyPatch):
-    """`with killed_after(n):` the n-th report of a finished file and all later ones never come."""
+    """`with killed_after(n):` the run ends when it is about to record its n-th finished file."""
     from contextlib import contextmanager
 
     from hsc.cli.files import Finished
@@ -291,7 +291,7 @@ def test_an_interrupted_folder_goes_on_where_it_stopped(run, codec_file: Path, t
     assert 19 <= len(first) < 40
     again = run(*command)
     assert (again.status, again.err) == (0, "")
-    # Batches of 16: the first is done, the second is done again as a whole.
+    # Batches of 16: the first is complete, and the whole second one is coded again.
     assert len(again.out.splitlines()) == 24 + 1
     assert again.out.splitlines()[-1] == whole.out.splitlines()[-1], "the summary counts what was done before"
     assert contents(coded) == contents(tmp_path / "whole")
@@ -341,6 +341,6 @@ def test_a_file_that_is_too_long_is_not_read(run, codec_file: Path, tmp_path: Pa
     huge = tmp_path / "huge.hsc"
     with huge.open("wb") as file:
         file.write(b"\xb1\0\0\0\x10")
-        file.truncate(1 << 40)  # a terabyte of zeros that takes no room on the disk
+        file.truncate(1 << 40)  # a sparse file: a terabyte of zeros that takes no disk space
     for command in (("decode", huge, "--model", codec_file), ("inspect", huge)):
         run(*command).assert_refused(huge, "longer than any .hsc file")

@@ -1,4 +1,4 @@
-"""`hsc encode --align`, and the word about pictures that are not aligned."""
+"""`hsc encode --align`, and the message about pictures that are not aligned."""
 
 import io
 import zipfile
@@ -34,7 +34,7 @@ def test_a_photograph_is_refused_and_with_align_coded(run, codec_file: Path, pho
     assert (coded.status, coded.err) == (0, "")
     shown = run("decode", photograph.with_suffix(".hsc"), "--model", codec_file).out
     side = int(shown.strip().rpartition("x")[2])
-    assert 200 < side < 450  # the face's own size in the photograph
+    assert 200 < side < 450  # the size of the face in the photograph
 
 
 def test_the_crop_can_be_kept(run, codec_file: Path, photograph: Path):

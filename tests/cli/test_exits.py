@@ -1,4 +1,4 @@
-"""Exit statuses and what stands on standard error, of whatever ends a command."""
+"""Exit status and standard error, whatever ends a command."""
 
 import errno
 import os
@@ -85,7 +85,7 @@ def test_signals_end_the_process_with_their_status(number: signal.Signals, statu
 
 @pytest.mark.parametrize("first", ["os.kill(os.getpid(), signal.SIGTERM)", "sys.exit(143)"])
 def test_a_second_sigterm_does_not_break_into_the_end(first: str):
-    """Neither into what is tidied up because of the first one, nor into the interpreter's exit."""
+    """It interrupts neither the clean-up that the first one started nor the interpreter's exit."""
     program = (
         "import atexit, os, signal, sys, time\nfrom hsc.cli.exits import tidy_exits\n"
         "atexit.register(lambda: (os.kill(os.getpid(), signal.SIGTERM), time.sleep(0.1), print('left')))\n"
@@ -109,7 +109,7 @@ def test_a_reader_that_leaves_early_is_no_reason_to_complain():
 
 
 def test_full_disk():
-    """A file that cannot be written is an error of one line; /dev/full stands for the disk."""
+    """A file that cannot be written gives a one-line error; /dev/full stands for a full disk."""
     if not os.path.exists("/dev/full"):
         pytest.skip("needs /dev/full")
     program = "from hsc.cli.exits import tidy_exits\nwith tidy_exits():\n print(1)"

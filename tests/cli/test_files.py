@@ -1,4 +1,4 @@
-"""Where results go, and how a folder of files survives the bad ones among them."""
+"""Where results are written, and how bad files in a folder are skipped."""
 
 from pathlib import Path
 

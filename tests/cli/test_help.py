@@ -1,4 +1,4 @@
-"""Every verb explains itself with an example, at once, and refuses wrong usage with status 2."""
+"""Every command has a help text with an example, prints it quickly, and refuses wrong usage with status 2."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from hsc.cli import app
 
 
 def verbs(command: Any, *before: str) -> Iterator[str]:
-    """All that can be called: `prior`, `prior import`, …"""
+    """All commands: `prior`, `prior import`, …"""
     for name, below in getattr(command, "commands", {}).items():
         yield " ".join((*before, name))
         yield from verbs(below, *before, name)

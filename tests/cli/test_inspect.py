@@ -1,4 +1,4 @@
-"""`hsc inspect` reads what the container holds, whole or torn."""
+"""`hsc inspect` describes the contents of complete and truncated files."""
 
 import json
 from pathlib import Path

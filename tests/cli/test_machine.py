@@ -1,4 +1,4 @@
-"""`hsc doctor` and `hsc weights`: what is said of a machine that lacks things."""
+"""`hsc doctor` and `hsc weights` on a machine on which things are missing."""
 
 import re
 import sys
@@ -12,7 +12,7 @@ from hsc.checkpoints import weights_file
 
 @pytest.fixture
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No fetched weights, no data, no W&B account."""
+    """A machine with no fetched weights, no data and no W&B account."""
     monkeypatch.chdir(tmp_path)
     for name in ("HSC_DATA", "WANDB_MODE", "WANDB_API_KEY"):
         monkeypatch.delenv(name, raising=False)
@@ -22,7 +22,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def findings(out: str) -> dict[str, str]:
-    """The line of each topic."""
+    """The line for each topic."""
     rows = [re.split(r"\s{2,}", line, maxsplit=1) for line in out.splitlines() if not line.startswith(" ")]
     return dict(rows)
 

@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationW
 
 @pytest.fixture
 def faces(tmp_path: Path) -> Path:
-    """A folder of 40 pictures in two folders, and one that is broken."""
+    """A folder with 40 pictures in two subfolders and one broken picture."""
     folder = tmp_path / "faces"
     for part in range(2):
         write_pictures(folder / str(part), 20, 64, seed=part)

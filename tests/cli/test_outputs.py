@@ -1,4 +1,4 @@
-"""No verb destroys what it did not write: its inputs by any name, and files of others."""
+"""No command overwrites anything it did not write: neither its inputs, under any name, nor other files."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""`hsc prior` on one set of weights in the layouts of three projects."""
+"""`hsc prior` with the same weights in the layouts of three projects."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def test_sample_draws_the_same_faces_for_the_same_seed(run, shared_dir: Path, tm
 
 
 def test_sheets(run, prior: Path, tmp_path: Path):
-    """Columns of a mixing sheet: a face, the same with rows of the next, and the next."""
+    """Columns of a mixing sheet: a face, the same face with style rows of the next one, and the next face."""
     for sheet, columns in (("truncation", 6), ("mixing", 5)):
         words = ("--sheet", sheet, "--count", 3, "--size", 16)
         assert run("prior", "sample", prior, tmp_path / f"{sheet}.png", *words).status == 0

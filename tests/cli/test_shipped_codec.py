@@ -1,4 +1,4 @@
-"""The verbs without `--model`, with a small codec in the place of the one that comes with hsc."""
+"""The commands without `--model`, with a small codec in place of the one that comes with hsc."""
 
 import json
 import re

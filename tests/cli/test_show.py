@@ -1,4 +1,4 @@
-"""`hsc show`: the layers of a file beside other codecs, in one picture."""
+"""`hsc show`: the layers of a file next to other codecs, in one picture."""
 
 from pathlib import Path
 
@@ -41,9 +41,9 @@ def test_a_picture_has_a_row_for_each_face_and_codec(run, codec_file: Path, face
             with Image.open(face) as original:
                 shown = np.asarray(original.resize((SIDE, SIDE))).astype(float)
             assert np.abs(tile(sheet, row, 0) - shown).mean() < 2
-            assert np.abs(tile(sheet, row, 1) - tile(sheet, row, 3)).max() > 0  # layers change the picture
+            assert np.abs(tile(sheet, row, 1) - tile(sheet, row, 3)).max() > 0  # the layers differ
             assert all(tile(sheet, row, column).std() > 0 for column in (4, 5))
-    assert run("show", faces[0], "-o", out, "--model", codec_file, "--anchors", "").status == 0  # its own result
+    assert run("show", faces[0], "-o", out, "--model", codec_file, "--anchors", "").status == 0  # its own output
     with Image.open(out) as sheet:
         assert sheet.height == CAPTION + SIDE
 

@@ -1,4 +1,4 @@
-"""`hsc train` from a file and overrides to a codec that encodes, and how it ends when it is told to."""
+"""`hsc train` from a file and overrides to a codec that encodes, and how it ends when interrupted."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def test_a_run_ends_in_a_codec_that_encodes(run, folder: Path):
 
 
 def test_several_sets_train_one_codec_whose_card_names_them(run, folder: Path):
-    """The second set has the names of the first, and pictures of another size; validation looks at the first alone."""
+    """The second set has the same file names as the first and pictures of another size; only the first is validated."""
     write_pictures(folder / "more", 5, 24, seed=1)
     words = ["tiny.yaml", "defaults.data.path=[faces, more]", "stages.joint.steps=2"]
     assert run("train", *words).status == 0
