@@ -1,4 +1,4 @@
-"""The range coder: round trips, size, damage, and a second decoder written from the specification alone."""
+"""The range coder: round trips, size, damage, and a second decoder written only from the specification."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ GAUSSIAN = FrequencyTable.gaussian()
 
 @st.composite
 def tables(draw) -> FrequencyTable:
-    """Any valid table: one to five classes, any radius up to 8, spread evenly or with nearly all mass on one column."""
+    """Any valid table: one to five classes, any radius up to 8, uniform or with nearly all mass on one column."""
     num_classes, num_columns = draw(st.integers(1, 5)), 2 * draw(st.integers(0, 8)) + 2
     weights = st.lists(st.sampled_from([0, 1, 7, 1000, 10**6, 10**9]), min_size=num_columns, max_size=num_columns)
     frequencies = []
@@ -53,9 +53,9 @@ def gaussian_symbols(generator: np.random.Generator, size: int, largest_class: i
 
 
 def decode_by_the_book(payload: bytes, classes, table: FrequencyTable) -> list[int]:
-    """docs/bitstream.md's decoder, in Python's integers and without constriction."""
-    digits = int.from_bytes(payload) << 64  # zeros follow the payload …
-    position = 8 * len(payload) + 64  # … without end: bits of `digits` not yet shifted in
+    """The decoder of docs/bitstream.md in plain Python integers, without constriction."""
+    digits = int.from_bytes(payload) << 64  # the payload is followed by zeros …
+    position = 8 * len(payload) + 64  # … without end; number of bits of `digits` not yet read
 
     def next_bits(count: int) -> int:
         nonlocal digits, position
@@ -102,7 +102,7 @@ def test_any_symbols_survive_in_the_specification_s_decoder_too_and_take_less_th
     payload = encode_chunk(symbols, classes, table)
     assert decode_chunk(payload, classes, table).tolist() == symbols.tolist()
     assert decode_by_the_book(payload, classes, table) == symbols.tolist()
-    # The range coder rounds interval widths down to a multiple of 2^-24 … 2^-32 of themselves: up to 2^-8 of a symbol.
+    # The range coder rounds interval widths down, by a relative 2^-32 to 2^-24: up to 2^-8 of a symbol's interval.
     assert len(payload) < table.bits(symbols, classes).sum() / 8 * 1.002 + 1.01
 
 
@@ -115,7 +115,7 @@ def test_no_truncation_and_no_padding_passes_for_the_chunk(chunk):
             decoded = decode_chunk(altered, classes, table)
         except HscError:
             continue
-        # Shorter bytes can be the encoding of other symbols, never of these.
+        # The altered bytes can be a valid encoding of other symbols, but never of these.
         assert decoded.tolist() != symbols.tolist()
 
 
@@ -152,7 +152,7 @@ def test_carries_run_through_held_back_words():
 
 
 def test_hostile_bytes_end_in_symbols_or_a_clear_error():
-    """Random and constant payloads, longer than what they can hold: never a foreign exception, a hang or silence."""
+    """Random and constant payloads longer than the symbols need give an HscError: no other exception, no hang."""
     generator = np.random.default_rng(1)
     for index in range(2000):
         size = int(generator.integers(60, 120))
@@ -164,7 +164,7 @@ def test_hostile_bytes_end_in_symbols_or_a_clear_error():
 
 def test_an_endless_escape_is_refused():
     encoder = constriction.stream.queue.RangeEncoder()
-    for _ in range(50):  # the escape, then ones without a zero
+    for _ in range(50):  # the escape, then ones with no terminating zero
         encoder.encode(1, constriction.stream.model.Uniform(2))
     table = FrequencyTable(np.array([[TOTAL // 2, TOTAL // 2]], dtype=np.int32), np.array([1.0]))
     with pytest.raises(HscError, match="too large"):

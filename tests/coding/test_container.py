@@ -26,7 +26,7 @@ headers = st.builds(
     side=st.integers(1, 255),
 )
 payloads = st.binary(max_size=300)
-# Empty layers at the end are not written: the last of several is not empty here.
+# Empty layers at the end are not written, so the last of several layers is not empty here.
 files = st.tuples(
     headers,
     st.tuples(st.lists(payloads | st.just(b""), max_size=3), payloads.filter(bool)).map(lambda c: [*c[0], c[1]])
@@ -40,7 +40,7 @@ def header_length(header: Header) -> int:
 
 
 def by_the_book(data: bytes, checksum: int = 0xFFFF) -> int:
-    """docs/bitstream.md's CRC-16, bit by bit."""
+    """The CRC-16 of docs/bitstream.md, bit by bit."""
     for byte in data:
         checksum ^= byte << 8
         for _ in range(8):
@@ -98,7 +98,7 @@ def test_every_truncation_keeps_the_whole_layers(file):
 @given(files, st.data())
 @settings(derandomize=True)
 def test_one_altered_byte_is_always_noticed(file, data):
-    """A CRC-16 catches every burst of up to 16 bits. An altered length has a chance of 2^-16: hence fixed examples."""
+    """A CRC-16 catches bursts of up to 16 bits. An altered length is missed with probability 2^-16, so derandomize."""
     header, chunks = file
     whole = bytearray(write(header, chunks))
     position = data.draw(st.integers(0, len(whole) - 1))

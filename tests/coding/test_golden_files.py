@@ -1,4 +1,4 @@
-"""Versions 1 and 2 of the format decode the files in tests/golden to the symbols that they were made from, for ever."""
+"""The files of format versions 1 and 2 in tests/golden still decode to the symbols from which they were made."""
 
 import hashlib
 import json
@@ -69,13 +69,13 @@ def test_files_of_the_shipped_codec_still_decode(golden: dict):
     codec = hsc.load("ffhq128", "cpu")
     assert codec.model_id == SHIPPED["model_id"]
     decoded = codec.decode([bytes.fromhex(golden["file"])], strict=True)
-    assert decoded.quality.item() == pytest.approx(golden["quality"], abs=0.02)  # positions lie 1/31 of a level apart
+    assert decoded.quality.item() == pytest.approx(golden["quality"], abs=0.02)  # stored in steps of 1/31 level
     digest = hashlib.sha256(b"".join(layer.numpy().tobytes() for layer in decoded.symbols))
     assert digest.hexdigest() == golden["symbols"]
 
 
 def fingerprint() -> str:
-    """Of every golden file: its symbols, and what the entropy model expects of each layer after the symbols before."""
+    """Digest of the symbols of every golden file and of the entropy model's prediction for each layer."""
     of_formats = [content(version, golden) for version, golden in GOLDEN]
     of_shipped = [bytes.fromhex(golden["file"]) for golden in SHIPPED["files"]]
     digest = hashlib.sha256()
@@ -94,7 +94,7 @@ def fingerprint() -> str:
 
 @pytest.mark.slow
 def test_other_processors_settings_read_the_same_symbols():
-    """Other instructions in ATen, oneDNN, MKL and OpenBLAS, under which the parameters of a float network change."""
+    """Other instruction sets in ATen, oneDNN, MKL and OpenBLAS, which would change the results of a float network."""
     settings = [
         {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_CBWR": "COMPATIBLE"}
         | {"OPENBLAS_CORETYPE": "Prescott"},

@@ -30,7 +30,7 @@ def test_frequencies_follow_the_gaussian(table):
     for row, scale in enumerate(table.scales):
         expected = norm.cdf((symbols + 0.5) / scale) - norm.cdf((symbols - 0.5) / scale)
         stored = table.frequencies[row, fold(symbols)] / TOTAL
-        # Every column gets 1 of the 2^24 first, and rounding down gives the rest to symbol 0.
+        # Every column first gets 1 of the 2^24, and the remainder of rounding down is added to symbol 0.
         assert np.abs(stored - expected).max() < 3 * 256 / TOTAL
 
 
@@ -46,7 +46,7 @@ def test_mean_bits_are_the_entropy_of_the_distribution(table):
 def test_bits_of_an_escape_count_its_code(table):
     widest = table.num_classes - 1
     escape = 24 - np.log2(table.frequencies[widest, -1])
-    # The first escaped number is 1 (one bit), then 2 and 3 (three bits), 4 … 7 (five), …; the largest has 32 bits.
+    # Escaped numbers start at 1 (one bit), then 2 and 3 (three bits), 4 … 7 (five), …; the largest takes 63 bits.
     symbols = [-128, 128, -129, 129, 2**31 - 1]
     assert table.bits(symbols, [widest] * 5) == pytest.approx(escape + np.array([1, 3, 3, 5, 63]))
 
