@@ -1,4 +1,4 @@
-"""The experiment of a test module, as a file."""
+"""The experiment of a test module, written to a file."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import yaml
 
 @pytest.fixture
 def experiment(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """The module's EXPERIMENT."""
+    """A YAML file with the module's EXPERIMENT."""
     path = tmp_path / "experiment.yaml"
     path.write_text(yaml.safe_dump(request.module.EXPERIMENT))
     return path

@@ -1,4 +1,4 @@
-"""Whatever stands in a file or a word, the outcome is a config or one line."""
+"""Any text in a file or on the command line gives a config or a one-line error."""
 
 import tempfile
 from contextlib import suppress
@@ -24,7 +24,7 @@ EXPERIMENT = {
 
 
 def places(kind: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """Every key of the schema, sections too."""
+    """Every key of the schema, including sections."""
     if get_origin(kind) is dict:
         return [
             place for key in ("joint", "enhanced") for place in [(*path, key), *places(get_args(kind)[1], (*path, key))]
@@ -47,7 +47,7 @@ values = st.recursive(
 
 
 def outcome(files: list[str], words: list[str]) -> Config | str:
-    """A config, or the line that says why there is none."""
+    """The config, or the one-line error message."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{place}.yaml" for place in range(len(files))]
         for path, text in zip(paths, files, strict=True):

@@ -1,4 +1,4 @@
-"""What fields must be to each other, and which of them a stage has no use for."""
+"""Fields that contradict each other, and fields that have no effect in a stage."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ EXPERIMENT = {
 
 
 def assert_refused(experiment: Path, words: list[str], *messages: str) -> None:
-    """For the key of the last word."""
+    """The last word is refused, and the error names its key."""
     with pytest.raises(HscError) as caught:
         config.load([experiment], words)
     key, _, said = str(caught.value).removeprefix("config: ").partition(": ")
@@ -64,7 +64,7 @@ def test_fields_that_a_stage_ignores_are_refused(experiment: Path, words: list[s
 )
 def test_defaults_are_for_the_stages_that_use_them(experiment: Path, tmp_path: Path, word: str) -> None:
     loaded = config.load([experiment], [f"defaults.{word}"])
-    resolved = tmp_path / "resolved.yaml"  # which repeats the defaults in every stage
+    resolved = tmp_path / "resolved.yaml"  # it repeats the defaults in every stage
     resolved.write_text(config.to_yaml(loaded))
     assert config.load([resolved]) == loaded
 

@@ -1,4 +1,4 @@
-"""YAML and key=value words become one checked config, or one line that names the key."""
+"""YAML and key=value words become one checked config, or a one-line error that names the key."""
 
 import json
 import textwrap
@@ -76,7 +76,7 @@ def test_what_cannot_work_is_refused_by_its_full_key(experiment: Path, word: str
     assert "\n" not in str(caught.value)
 
 
-FORMER = {  # name of a key → the name of now, and a value
+FORMER = {  # former key → present name, and a value
     "defaults.rates": ("lr_scale", {"generator": 0.1}),
     "stages.first.weights": ("layer_weights", {"basic": 2.0}),
     "stages.second.watch": ("monitor", "val/basic/psnr"),
@@ -87,7 +87,7 @@ FORMER = {  # name of a key → the name of now, and a value
 
 
 def of_key(key: str, value: object) -> dict:
-    """`{a: {b: value}}` of the key a.b."""
+    """`{a: {b: value}}` for the key a.b."""
     for part in reversed(key.split(".")):
         value = {part: value}
     return value
@@ -95,7 +95,7 @@ def of_key(key: str, value: object) -> dict:
 
 @pytest.mark.parametrize("key", FORMER)
 def test_a_key_by_its_former_name_is_refused_with_the_new_one(experiment: Path, tmp_path: Path, key: str) -> None:
-    """In a file, a word and the file of an agent."""
+    """In a file, on the command line and in the arguments of a sweep agent."""
     now, value = FORMER[key]
     more, given = tmp_path / "more.yaml", tmp_path / "arguments.json"
     more.write_text(yaml.safe_dump(of_key(key, value)))
@@ -117,7 +117,7 @@ def test_a_value_by_its_former_name_is_refused_with_those_of_now(experiment: Pat
 
 
 def test_what_a_checkpoint_has_under_former_names_is_read(tmp_path: Path) -> None:
-    """Keys of a section alone: stages and tasks may have any name."""
+    """Only keys of the schema are renamed: stages and tasks may have any name."""
     text = """
         name: test
         model: {picture: 64}

@@ -1,4 +1,4 @@
-"""Every number of the config has a range, and says so when it is left."""
+"""Every number of the config has a range, and the error for a value outside it states the range."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, is_dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import pytest
-from test_any_input import EXPERIMENT  # noqa: F401  what the `experiment` fixture writes
+from test_any_input import EXPERIMENT  # noqa: F401  used by the `experiment` fixture
 
 from hsc import config
 from hsc.config.ranges import Range
@@ -16,7 +16,7 @@ from hsc.errors import HscError
 
 
 def numbers(kind: Any, path: str) -> Iterator[tuple[str, Range | None]]:
-    """Every number below a type, inside lists and mappings too, with its range: `model.lambdas[0]`."""
+    """Path and range of every number in a type, including those in lists and mappings (`model.lambdas[0]`)."""
     if is_dataclass(kind):
         for name, hint in get_type_hints(kind, include_extras=True).items():
             if not name.startswith("_"):
