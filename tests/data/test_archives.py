@@ -1,4 +1,4 @@
-"""Archives of unknown origin: a hostile one is refused as a whole, by all that reads pictures."""
+"""Untrusted archives: everything that reads pictures refuses a hostile one as a whole."""
 
 import contextlib
 import io
@@ -112,7 +112,7 @@ def test_clutter_is_ignored_and_other_files_are_passed_over_with_a_line(tmp_path
 
 @pytest.mark.parametrize("read", READERS)
 def test_backslashes_in_a_zip_are_folders(tmp_path: Path, read) -> None:
-    """Windows writes them; a person's folder decides the split."""
+    """Windows writes backslashes, and the split depends on the folder of a person."""
     windows = read(write_zip(tmp_path / "a.zip", {"bert\\1.jpg": b"2", "anna\\1.jpg": b"1", "anna\\": b""}))
     assert windows.names == ["anna/1.jpg", "bert/1.jpg"]
 

@@ -1,4 +1,4 @@
-"""Faces as tensors."""
+"""The data set of faces as tensors."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from hsc.images import load_image, resize, to_tensor
 
 @pytest.fixture
 def folder(tmp_path):
-    """Nine 20² images of noise."""
+    """Nine noise images of 20×20 pixels."""
     return write_pictures(tmp_path / "faces", 9, 20, digits=1)
 
 

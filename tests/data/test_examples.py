@@ -1,4 +1,4 @@
-"""The example faces: what they are, that they are copied safely."""
+"""The example faces: their properties, and that copying them overwrites nothing else."""
 
 import numpy as np
 import pytest

@@ -108,7 +108,7 @@ def test_broken_images_are_left_out_once_known(tmp_path, cache, members, monkeyp
     assert "bad.png" in capsys.readouterr().err
     with pytest.raises(HscError, match="none of the 1 images"):
         without_broken(faces.select(["bad.png"]))
-    monkeypatch.setattr(Faces, "load", None)  # the second time nothing is read
+    monkeypatch.setattr(Faces, "load", None)  # nothing is read the second time
     assert without_broken(faces).names == sorted(members)
 
 
@@ -183,7 +183,7 @@ def test_keys_follow_the_contents_of_the_images_and_not_their_place_or_time(tmp_
 
 
 def test_contents_are_read_once(tmp_path, cache, monkeypatch, request):
-    """Also by the next process; without a cache that can be written to they are read again."""
+    """The key is cached for later processes; without a writable cache, the contents are read again."""
     (tmp_path / "faces").mkdir()
     (tmp_path / "faces" / "1.png").write_bytes(plain(1))
     key = open_faces(tmp_path / "faces").content_key
@@ -204,7 +204,7 @@ def test_an_open_archive_survives_pickling(tmp_path, members):
 
 
 def test_processes_read_one_archive_at_once(tmp_path):
-    """Forked workers inherit the parent's open archive; sharing its file position would mix their reads up."""
+    """Forked workers inherit the parent's open archive; a shared file position would mix up their reads."""
     random = np.random.default_rng(0)
     pictures = [random.integers(256, size=(64, 64, 3), dtype=np.uint8) for _ in range(400)]
     contents = {f"{i:03d}.bmp": encoded(picture, "BMP") for i, picture in enumerate(pictures)}

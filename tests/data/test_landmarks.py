@@ -1,4 +1,4 @@
-"""Landmarks of the originals, computed once."""
+"""Landmarks of the originals are computed once."""
 
 import pickle
 
@@ -13,7 +13,7 @@ from hsc.errors import HscError
 
 
 class BrightestPixel:
-    """Finds one point, the brightest pixel's (x, y), and counts the images it has seen."""
+    """Returns one point, the (x, y) of the brightest pixel, and counts its images."""
 
     def __init__(self, name="brightest"):
         self.name = name
@@ -26,7 +26,7 @@ class BrightestPixel:
 
 
 def points_of(faces, judge=None, size=16, cache=None, workers=0):
-    """[n, 2, 1, 2] of the set's images and their mirror images."""
+    """Points [n, 2, 1, 2] of the images of a set and of their mirror images."""
     dataset = FaceDataset(faces, size, cache=cache)
     dataset.add_landmarks(judge or BrightestPixel(), workers)
     return dataset.landmarks.points
@@ -34,7 +34,7 @@ def points_of(faces, judge=None, size=16, cache=None, workers=0):
 
 @pytest.fixture
 def faces(tmp_path, cache):
-    """Forty black 16² images; image i has one white pixel at x = i mod 16, y = i div 16."""
+    """Forty black 16×16 images; image i has one white pixel at x = i mod 16, y = i div 16."""
     (tmp_path / "faces").mkdir()
     for i in range(40):
         image = Image.new("RGB", (16, 16))
@@ -67,7 +67,7 @@ def test_computed_once_for_each_set_size_and_judge(faces):
 
 @pytest.mark.parametrize("cached", [True, False])
 def test_each_picture_is_decoded_once(faces, monkeypatch, cached):
-    """For the landmarks of picture and mirror image; in RAM also for the training that follows."""
+    """Once for the landmarks of the picture and its mirror image; if cached in RAM, also for training."""
     decoded = []
     load = type(faces).load
     monkeypatch.setattr(type(faces), "load", lambda self, name: decoded.append(name) or load(self, name))

@@ -1,4 +1,4 @@
-"""The DataModule: splits, exact resuming, several processes, worker processes."""
+"""The DataModule: splits, exact resume, several ranks, worker processes."""
 
 from itertools import islice
 from types import SimpleNamespace
@@ -15,12 +15,12 @@ SPECS = {"train": "0-29", "validation": "30-46"}
 
 @pytest.fixture
 def folder(tmp_path):
-    """47 images of noise, 10²."""
+    """47 noise images of 10×10 pixels."""
     return write_pictures(tmp_path / "faces", 47, 10)
 
 
 def at_place(folder, rank, world, batches_seen=0):
-    """The DataModule in one of several processes, of a training that has come so far."""
+    """The DataModule on one rank of a training run after `batches_seen` batches."""
     data = FaceDataModule(str(folder), 8, batch_size=16, seed=3, **SPECS)
     module = SimpleNamespace(batches_seen=torch.tensor(batches_seen))
     data.trainer = SimpleNamespace(global_rank=rank, world_size=world, lightning_module=module)
@@ -33,7 +33,7 @@ def test_splits_sizes_and_limits(folder):
     assert batch["image"].shape == (4, 3, 8, 8)
     validation = list(data.val_dataloader())
     assert [name for batch in validation for name in batch["name"]] == [f"{i}.png" for i in range(30, 35)]
-    assert validation[0]["image"].shape == (4, 3, 10, 10)  # their own size
+    assert validation[0]["image"].shape == (4, 3, 10, 10)  # original size
     assert isinstance(data.dataset("validation"), FaceDataset)
 
 

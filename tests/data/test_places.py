@@ -1,4 +1,4 @@
-"""Where sets of faces are: paths, the data folder, and sets that hsc draws itself."""
+"""Where sets of faces are found: paths, the data folder, and sets that hsc generates."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from hsc.nets.stylegan2 import StyleGAN2
 
 @pytest.fixture
 def prior(tmp_path, cache, monkeypatch):
-    """A small generator in the place of the one that comes with hsc, and a cache of its own."""
+    """A small generator in place of the one that comes with hsc, and an empty cache."""
     return put_in_place(tmp_path, monkeypatch, seed=0)
 
 

@@ -63,7 +63,7 @@ def styles(path):
 
 
 def test_styles_lie_beside_the_faces(tmp_path, weights):
-    """They draw the very faces, and the set reads as one of faces."""
+    """The stored styles reproduce the faces exactly, and the file can be read as a set of faces."""
     sample(tmp_path / "faces.zip", 3, Recipe(1, (0.5, 1), 0.5), weights)
     ws = styles(tmp_path / "faces.zip")
     assert (ws.dtype, ws.shape) == (np.float16, (3, 6, 16))
@@ -107,7 +107,7 @@ def test_smaller_faces_are_means_over_areas(tmp_path, weights):
         {"recipe": Recipe(0, (0.8, 0.2))},
         {"recipe": Recipe(mixing=2)},
         {"size": 0},
-        {"size": 32},  # the generator draws 16×16
+        {"size": 32},  # the generator's size is 16×16
     ],
 )
 def test_impossible_arguments_are_refused_and_nothing_is_written(tmp_path, weights, wrong):

@@ -1,4 +1,4 @@
-"""Batches as pure functions of seed and step."""
+"""Batches are pure functions of seed and step."""
 
 from itertools import islice
 
@@ -49,11 +49,11 @@ def test_seeds_and_epochs_differ_and_flips_are_fair():
     flipped = np.array(take(1, n, n, 0, flips=True)[0]) >= n
     assert abs(flipped.mean() - 0.5) < 0.05  # 4.5 standard deviations
     plain = [key % n for key in take(1, n, n, 0, flips=True)[0]]
-    assert plain == first  # flips change no order
+    assert plain == first  # flips do not change the order
 
 
 def test_the_order_is_pinned():
-    """Checkpoints of older runs resume only while this holds."""
+    """If the order changed, older checkpoints would not resume exactly."""
     assert take(3, 5, 4, 7, flips=True) == [[7, 5, 9, 1], [3, 3, 0, 7], [1, 9, 0, 7]]
 
 

@@ -34,7 +34,7 @@ def main(tmp_path: Path) -> str:
 
 @pytest.fixture
 def more(tmp_path: Path) -> str:
-    """A set of larger pictures, in a folder and under names that the first set has too."""
+    """A set of larger pictures in a folder, with file names that also occur in the first set."""
     return write_set(tmp_path / "more.zip", {f"a/{seed}.png": noise(100 + seed, 20) for seed in range(4)})
 
 
@@ -57,7 +57,7 @@ def test_a_list_of_one_set_is_the_set(main: str) -> None:
 
 
 def test_several_sets_train_as_one_set_of_the_same_pictures_would(main: str, more: str, tmp_path: Path) -> None:
-    """The same key, so the same stage and the same cached landmarks, and batch for batch the same pixels."""
+    """The content key is the same, so stage keys and cached landmarks are too; so are the pixels of each batch."""
     members = {f"{n}.png": noise(n) for n in range(6)} | {f"x/{n}.png": noise(100 + n, 20) for n in range(4)}
     whole = write_set(tmp_path / "whole.zip", members)
     settings: dict[str, Any] = {"size": 8, "batch_size": 6, "landmarker": darkest_pixel}
@@ -94,7 +94,7 @@ def test_validation_images_in_another_set_are_left_out_with_a_line(
     main: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = write_set(tmp_path / "other.zip", {"p.png": noise(9), "q.png": noise(8), "r.png": noise(77)})
-    for limit in (1, None):  # those that no validation looks at are still held out
+    for limit in (1, None):  # images beyond the limit are still held out
         data = FaceDataModule([main, other], 8, validation_limit=limit, **SPECS)
         assert data.faces("train").names[6:] == ["other.zip/r.png"]
     (line,) = capsys.readouterr().err.splitlines()
@@ -124,7 +124,7 @@ def test_broken_images_are_named_with_their_set(main: str, tmp_path: Path, capsy
 
 @pytest.fixture
 def generated(tmp_path: Path) -> Callable[[str, int, int], str]:
-    """`generated(name, count, w_dim)` → a set that a generator drew."""
+    """`generated(name, count, w_dim)` → the path of a set of generated faces."""
 
     def write(name: str, count: int, w_dim: int = 3) -> str:
         styles = BytesIO()

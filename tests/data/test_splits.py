@@ -1,4 +1,4 @@
-"""Splits by name."""
+"""Splits by file name."""
 
 import pytest
 from hypothesis import given
@@ -34,7 +34,7 @@ def test_a_list_of_names_from_a_file(tmp_path):
     listing = tmp_path / "held-out.txt"
     listing.write_text("# held out\n00003\n00001.jpg  # with extension\n\n")
     assert select_names(NUMBERED, str(listing)) == ["00001.jpg", "00003.jpg"]
-    listing.write_text("00003\n00001\n", encoding="utf-8-sig")  # as editors on Windows save it
+    listing.write_text("00003\n00001\n", encoding="utf-8-sig")  # as saved by Windows editors
     assert select_names(NUMBERED, str(listing)) == ["00001.jpg", "00003.jpg"]
     listing.write_text("00003\n99999\n")
     with pytest.raises(HscError, match="lists 99999, which is not in the data set"):

@@ -1,4 +1,4 @@
-"""Shards are read as zips are: the same pictures and batches."""
+"""Shards give the same pictures and batches as zips."""
 
 import os
 import pickle
@@ -14,7 +14,7 @@ from hsc.errors import HscError
 
 @pytest.fixture
 def both(tmp_path: Path) -> tuple[Path, Path]:
-    """47 images of noise in a folder, and in three shards with notes."""
+    """47 noise images in a folder, and the same images with JSON files in three shards."""
     folder, shards = write_pictures(tmp_path / "folder", 47, 10), tmp_path / "shards"
     shards.mkdir()
     for number, part in enumerate(np.array_split(sorted(folder.iterdir()), 3)):
