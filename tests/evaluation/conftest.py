@@ -1,4 +1,4 @@
-"""Fixtures around the small codec and judges of `doubles`."""
+"""Fixtures for the small codec and judges of `doubles`."""
 
 from pathlib import Path
 
@@ -8,19 +8,19 @@ from doubles import JUDGES, JpegLayers, leave_undrawn, use_judges, write_smooth_
 
 @pytest.fixture
 def judges(monkeypatch) -> tuple[str, ...]:
-    """Names of judges a test can follow; any other is not available."""
+    """Names of the judges of `doubles`; all others are unavailable."""
     use_judges(monkeypatch)
     return JUDGES
 
 
 @pytest.fixture(autouse=True)
 def own_cache(cache) -> None:
-    """No answer of a judge or an anchor is remembered from another test."""
+    """An empty cache: no results of judges or anchors from other tests."""
 
 
 @pytest.fixture
 def undrawn(monkeypatch) -> None:
-    """`compare` writes pages and tables, and no figures, which take most of its time."""
+    """`compare` writes pages and tables but no figures, which take most of its time."""
     leave_undrawn(monkeypatch)
 
 

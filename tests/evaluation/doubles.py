@@ -1,4 +1,4 @@
-"""A small real codec with layers, and judges whose answers a test can compute by hand."""
+"""A small real codec with layers, and judges whose results a test can compute by hand."""
 
 import io
 from pathlib import Path
@@ -17,7 +17,7 @@ QUALITIES = (10, 40, 80)
 
 class JpegLayers:
     """The codec interface on top of JPEG: layer k is a JPEG of the image at 1/4, 1/2 and full size; the file is the
-    chunks one after the other, each behind its length."""
+    chunks one after the other, each preceded by its length."""
 
     name, size, layers, num_qualities, default_quality = "jpeg-layers", SIZE, ("basic", "middle", "enhanced"), 3, 1
     card = {"judges": ["psnr", "ms_ssim"]}  # noqa: RUF012
@@ -58,7 +58,7 @@ class JpegLayers:
 
 
 class JpegCoded(NamedTuple):
-    """Files and what they would need at best: all but the two length bytes of each chunk."""
+    """Files and their estimated bits: all bytes except the two length bytes of each chunk."""
 
     files: list[bytes]
 
@@ -85,7 +85,7 @@ class Psnr(nn.Module):
 
 
 class Pixels(nn.Module):
-    """Recognises an image by its pixels at 4×4."""
+    """A recogniser whose descriptor is the image resized to 4×4."""
 
     name, family, kind = "pixels", "pixels", "recogniser"
 
@@ -94,7 +94,7 @@ class Pixels(nn.Module):
 
 
 class Brightest(nn.Module):
-    """Three points: the brightest pixel of each channel, and no more."""
+    """A landmarker of three points: the brightest pixel of each channel."""
 
     name, family, kind, outer_eye_corners = "brightest", "light", "landmarker", (0, 1)
 

@@ -1,4 +1,4 @@
-"""Anchors: the exact files, honest byte counts, the cache, the search for a size, and what a missing codec says."""
+"""Anchors: the exact files, correct byte counts, the cache, the search for a size, and missing codecs."""
 
 import subprocess
 import sys
@@ -121,7 +121,7 @@ def test_media_data_is_found_among_boxes():
 
 
 class Counting(JPEG):
-    """JPEG that knows how often it worked."""
+    """JPEG that counts its calls."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Bjøntegaard deltas: known savings come out, and nothing is averaged where there is nothing to average."""
+"""Bjøntegaard deltas: known savings are found, and curves that cannot be compared are refused."""
 
 from dataclasses import replace
 
@@ -106,7 +106,7 @@ def test_integrals_are_scipys(count):
 
 
 def test_points_that_lie_close_together_do_not_swing_the_average():
-    """JPEG's coarsest qualities: two files of nearly one size and quality, then a step."""
+    """JPEG's coarsest qualities: two files of nearly equal size and quality, then a step."""
     jpeg = curve([0.25, 0.34, 0.3401, 0.5, 0.8], psnr=[20.5, 23.2, 23.2001, 26.4, 28.1])
     reference = curve(RATES, psnr=[19.0, 21.5, 24.0, 26.5, 29.0])
     without = curve([0.25, 0.34, 0.5, 0.8], psnr=[20.5, 23.2, 26.4, 28.1])
@@ -124,14 +124,14 @@ def test_landmarks_below_their_noise_are_left_out():
 
 
 def of_images(rates: np.ndarray, psnr: np.ndarray, names=None) -> Curve:
-    """A curve with the values [points, images] that it is the means of."""
+    """A curve of means, with the values [points, images] that were averaged."""
     names = names or [f"{number:04}" for number in range(rates.shape[1])]
     images = ImageValues(list(range(len(rates))), names, {"bpp": rates, "psnr": psnr})
     return replace(curve(rates.mean(axis=1), psnr=psnr.mean(axis=1)), data_key="faces", images_of=images)
 
 
 def two_codecs(images: int, seed: int, saving: float = 0.1) -> tuple[Curve, Curve]:
-    """Images differ much in bytes and quality, and alike for both codecs; what one saves differs a little."""
+    """Images differ a lot in bytes and quality, equally for both codecs; the saving differs a little between images."""
     random = np.random.default_rng(seed)
     spread = np.exp(random.normal(0, 0.4, images))
     own_saving = 1 - saving + random.normal(0, 0.05, images)
@@ -142,7 +142,7 @@ def two_codecs(images: int, seed: int, saving: float = 0.1) -> tuple[Curve, Curv
 def test_interval_is_that_of_the_same_images_for_both():
     delta = bd_rate(*two_codecs(100, 1), "psnr")
     assert delta.low < delta.value < delta.high
-    assert delta.high - delta.low < 4  # a tenth of what either curve alone spreads over
+    assert delta.high - delta.low < 4  # a tenth of the spread of either curve
     assert delta == bd_rate(*two_codecs(100, 1), "psnr")
 
 
@@ -163,7 +163,7 @@ def test_no_interval_where_the_images_are_not_the_same():
 
 
 def test_an_interval_needs_nearly_all_resamples():
-    """One image alone has the qualities that the curves share."""
+    """The curves share a range of qualities only because of one extreme image."""
     reference, test = two_codecs(20, 3)
     test.images_of.values["psnr"][:, 0] += 5000
     shifted = of_images(test.images_of.values["bpp"], test.images_of.values["psnr"] - 250)
@@ -173,7 +173,7 @@ def test_an_interval_needs_nearly_all_resamples():
 
 
 def test_headers_left_out_of_the_count():
-    """83 bytes of headers in every file of one codec and none in the other's."""
+    """Every file of one codec has 83 bytes of headers, those of the other have none."""
     pixels = 128 * 128
     sizes = RATES * pixels / 8
     bare = replace(curve(RATES, psnr=psnr(RATES), slice_bytes=sizes), pixels=pixels)

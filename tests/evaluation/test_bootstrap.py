@@ -1,4 +1,4 @@
-"""Bootstrap intervals against theory."""
+"""Bootstrap intervals compared with theory."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""`compare`: published results overlay, the page stands alone, and the tables say what the curves do."""
+"""`compare`: published results can be added, the page is self-contained, and the tables agree with the curves."""
 
 import csv
 import io
@@ -46,7 +46,7 @@ ACCURACY = "identity_accuracy.dlib@500"
 
 
 def curve(name: str, saving: float = 0.0, layer: str = "", **more) -> Curve:
-    """A codec that needs `saving` less than the others for the same values."""
+    """A codec that reaches the same values with a rate lower by the fraction `saving`."""
     values = {
         "bpp": (1 - saving) * RATES,
         "psnr": 30 + 3 * np.log2(RATES),
@@ -78,7 +78,7 @@ def curves() -> list[Curve]:
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory) -> Path:
-    """What compare makes of a folder that hsc evaluate left and a file of CompressAI's; tests read it only."""
+    """Output of `compare` for a results folder of `hsc evaluate` and a results file of CompressAI (read-only)."""
     curves, tmp_path = four_curves(), tmp_path_factory.mktemp("compared")
     (tmp_path / "ours").mkdir()
     write_results(tmp_path / "ours" / "results.json", curves, curves[2], {})
@@ -100,12 +100,12 @@ def compared(tmp_path_factory) -> Path:
 
 
 def drawn(metric: str, curves: list[Curve]):
-    """The figure of one metric over the rate."""
+    """The figure of one metric against the rate."""
     chart = rate_chart({curves[0].count: curves}, [metric])
     return draw(chart, chart.panels[0], curves[0].count)
 
 
-METRICS = ("lpips", "ms_ssim", "psnr", ACCURACY)  # in the order of the page
+METRICS = ("lpips", "ms_ssim", "psnr", ACCURACY)  # in page order
 
 
 def test_every_metric_has_its_drawings(compared):
@@ -120,7 +120,7 @@ def test_every_metric_has_its_drawings(compared):
 
 def test_page_requests_nothing_and_holds_every_metric(compared):
     page = (compared / "index.html").read_text()
-    outside = page.replace("http://www.w3.org/2000/svg", "")  # the name of a namespace
+    outside = page.replace("http://www.w3.org/2000/svg", "")  # an XML namespace
     assert not re.search(
         r"https?:|//[\w-]+\.\w|@import|<link(?! rel=\"icon\" href=\"data:,\")|<script src|<img", outside
     )
@@ -140,7 +140,7 @@ def script_data(page: str) -> dict:
 
 def test_page_opens_on_a_metric_that_trained_nothing(compared):
     (first,) = re.findall(r'<option value="([^"]+)" selected>', (compared / "index.html").read_text())
-    assert first == "ms_ssim"  # LPIPS, which is named first, trained a codec
+    assert first == "ms_ssim"  # LPIPS comes first but was a loss of one codec
     ours = curve("ours", trained_on=["psnr", "lpips"])
     assert rate_chart({"files": [ours]}, ["psnr", "lpips"]).first == 0
 
@@ -156,7 +156,7 @@ def test_page_has_the_numbers_of_every_point(compared):
     assert "95 %: 16.53 to 17.53" in psnr[3][0]["text"]
     assert psnr[3][0]["high"] - psnr[3][0]["low"] == pytest.approx(1, abs=1e-3)
     assert "low" not in first
-    assert not data["metrics"][1]["points"]["files"][0]  # MS-SSIM was measured for the published curve alone
+    assert not data["metrics"][1]["points"]["files"][0]  # MS-SSIM was measured only for the published curve
     assert "† The codec was trained on this metric" in data["metrics"][0]["points"]["files"][2][0]["text"]
     assert [metric["trained_on"] for metric in data["metrics"]] == [[2], [], [], []]
 
@@ -184,7 +184,7 @@ def test_every_figure_and_table_is_also_text_for_papers(compared):
 def test_the_best_value_of_a_column_is_bold_and_never_one_that_was_trained_on(compared):
     table = equal_rate_table(four_curves(), ["psnr", "lpips"], 0.1)
     alone = equal_rate_table(four_curves()[2:], ["lpips"], 0.1)
-    assert not any(alone.is_best(1, row[1]) for row in alone.rows)  # there is nothing to be better than
+    assert not any(alone.is_best(1, row[1]) for row in alone.rows)  # only one of the two is eligible
     columns = enumerate(zip(*table.rows, strict=True))
     best = [[cell.text for cell in column if table.is_best(n, cell)] for n, column in columns]
     enhanced, middle = table.rows[2], table.rows[1]
@@ -200,7 +200,7 @@ def test_the_best_value_of_a_column_is_bold_and_never_one_that_was_trained_on(co
 
 
 def test_values_at_equal_rate_have_intervals_over_images():
-    """Of 40 images, PSNR spread evenly over 10 dB: the mean's interval is that of the bootstrap."""
+    """For 40 images with PSNR spread evenly over 10 dB, the interval of the mean is the bootstrap interval."""
     one, spread = curve("codec"), np.linspace(-5, 5, 40)
     images = {"bpp": np.repeat(RATES[:, None], 40, 1), "psnr": one.values["psnr"][:, None] + spread}
     one.images_of = ImageValues([0, 1, 2, 3, 4], [f"{n:02}" for n in range(40)], images)
@@ -233,7 +233,7 @@ def with_sizes(one: Curve, headers: float) -> Curve:
 
 
 def test_tables_page_and_drawings_count_coded_pictures_alone(tmp_path, undrawn):
-    """The reference pays 83 bytes of headers a file and would need as many bytes without; JPEG does not tell."""
+    """The reference has 83 header bytes per file and otherwise the same size; JPEG does not report its headers."""
     ours, vvc = with_sizes(curve("ours all", layer="all"), 0), with_sizes(curve("vvc"), 83)
     vvc.values["slice_bytes"] = ours.values["slice_bytes"]
     vvc.values["bpp"] = ours.bpp + 8 * 83 / ours.pixels
@@ -317,7 +317,7 @@ def test_same_anchor_twice_is_one_curve_and_namesakes_are_told_apart(tmp_path):
 
 
 def measured_on_images(codec: str, better: float, seed: int) -> list[Curve]:
-    """Two layers, of 30 images that differ much among each other and a little, by `better`, between codecs."""
+    """Two layers with 30 images that differ a lot from each other and by only `better` between codecs."""
     images = np.random.default_rng(1).normal(0, 3, 30)
     noise = np.random.default_rng(seed).normal(0, 0.05, (5, 30))
     layers = []
@@ -334,14 +334,14 @@ def measured_on_images(codec: str, better: float, seed: int) -> list[Curve]:
 
 
 def test_before_and_after_have_paired_intervals():
-    """Images spread over 3 dB, but the change from before to after is the same in each."""
+    """Images spread over 3 dB, but the change from before to after is the same for each."""
     before, after = measured_on_images("before", 0, 2), measured_on_images("after", 0.2, 3)
     table = difference_table(before, after, ["psnr"])
     assert [str(row[0]) for row in table.rows][:2] == ["basic, quality 0", "basic, quality 1"]
     assert len(table.rows) == 10
     for row in table.rows:
         low, high = (float(text.replace("−", "-")) for text in row[2].interval.strip("[]").split(", "))
-        assert low - 0.03 < 0.2 < high + 0.03  # of ten intervals one or another misses
+        assert low - 0.03 < 0.2 < high + 0.03  # some of the ten intervals miss it
         assert high - low < 0.1
         assert row[1].text == "+0.0 %"
     (saved, _) = layers_table(before, after, ["psnr"]).rows
@@ -370,10 +370,10 @@ def test_no_change_has_no_sign_of_loss_and_nothing_is_the_best_of_a_change():
 def test_equal_rates_are_those_of_the_last_layer_first_one_that_other_codecs_reach(curves):
     np.testing.assert_allclose(equal_rates(curves, curves[3]), 0.7 * RATES[[2, 0, 4]])
     np.testing.assert_allclose(equal_rates([curves[3], curve("jpeg", 0.5)], curves[3]), RATES[[2, 0, 4]])
-    jpeg = curve("jpeg")  # which reaches no low rate
+    jpeg = curve("jpeg")  # it does not reach low rates
     jpeg.values = {name: values[-1:] / 2 for name, values in jpeg.values.items()}
     np.testing.assert_allclose(equal_rates([*curves, jpeg], curves[3]), 0.7 * RATES[[2, 0, 4]])
-    for one in curves[:2]:  # at the least rate all three layers are measured, but no other codec
+    for one in curves[:2]:  # at the lowest rate, all three layers are measured but no other codec
         one.values = {name: values[:1] for name, values in one.values.items()}
     curves[3].values = {name: values[-2:] for name, values in curves[3].values.items()}
     np.testing.assert_allclose(equal_rates(curves, curves[3]), 0.7 * RATES[[4, 0, 2]])
@@ -401,7 +401,7 @@ def test_a_terminal_shows_no_intervals_and_speaks_of_none(capsys):
 
 
 def test_the_page_begins_with_a_rate_that_another_codec_reaches(tmp_path, undrawn):
-    """Ours goes down to a rate that JPEG does not reach; the middle one of ours is not the first shown."""
+    """Our codec goes down to a rate that JPEG does not reach; its middle rate is not shown first."""
     ours, jpeg = curve("ours all", 0.5, "all"), curve("jpeg")
     jpeg.values = {name: values[-2:] for name, values in jpeg.values.items()}
     write_results(tmp_path / "results.json", [ours, jpeg], ours, {})
@@ -465,7 +465,7 @@ def test_other_files_are_refused_by_name(content, tmp_path):
 
 
 def test_a_byte_order_mark_is_no_part_of_a_result_file(tmp_path):
-    """Editors on Windows write one."""
+    """Windows editors write one."""
     content = json.dumps({"name": "mine", "about": {"data": "faces"}, "results": {"bpp": [1, 2], "psnr": [30, 31]}})
     (tmp_path / "results.json").write_text(content, encoding="utf-8-sig")
     assert [one.name for one in read_results(tmp_path)] == ["mine"]

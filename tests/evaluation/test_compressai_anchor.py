@@ -1,4 +1,4 @@
-"""CompressAI's codecs as anchors: real files of its networks, here with random weights, for none can be downloaded."""
+"""CompressAI's codecs as anchors: real files of its networks, with random weights instead of a download."""
 
 import sys
 from urllib.error import URLError

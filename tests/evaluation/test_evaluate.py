@@ -1,4 +1,4 @@
-"""`evaluate`: tables that follow from real files, unaffected by interruptions, and honest about what they hold."""
+"""`evaluate`: the tables are computed from real files, survive interruptions, and state what was measured."""
 
 import csv
 import json
@@ -28,7 +28,7 @@ from hsc.images import to_tensor
 from hsc.metrics.cache import remembered
 
 DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs" / "extending.md"
-COUNT = 20  # of 24 pictures: two batches, and a gallery larger than what is coded
+COUNT = 20  # of 24 pictures: two batches, and a gallery larger than the coded set
 
 
 def read_rows(out) -> list[dict]:
@@ -37,7 +37,7 @@ def read_rows(out) -> list[dict]:
 
 
 def rows_of(out, *place: str) -> list[dict]:
-    """Those of a codec, layer and quality."""
+    """The rows of one codec, layer and quality."""
     return [row for row in read_rows(out) if (row["codec"], row["layer"], row["quality"]) == place]
 
 
@@ -47,7 +47,7 @@ def without_times(rows: list[dict]) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
-    """The results of one evaluation, which tests read only."""
+    """The results of one evaluation; tests only read them."""
     folder = tmp_path_factory.mktemp("evaluated")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HSC_CACHE", str(folder / "cache"))
@@ -158,10 +158,10 @@ def test_metrics_of_the_family_that_trained_the_codec_are_marked(finished):
 
 
 class Interrupted(JpegLayers):
-    """Stops in the middle, as Ctrl-C would."""
+    """Is interrupted midway, as by Ctrl-C."""
 
     def compress(self, images, quality=None, layers=None):
-        if self.compressed > 7:  # the probes at three qualities and one, and the first batch at three
+        if self.compressed > 7:  # probes at three qualities, one timing probe, first batch at three
             raise KeyboardInterrupt
         return super().compress(images, quality, layers)
 
@@ -175,7 +175,7 @@ def test_interrupted_evaluation_ends_with_the_same_tables(finished, pictures, ju
     journal = out / "journal.jsonl"
     before = journal.read_text().splitlines()
     assert 0 < len(before) < COUNT * (9 + 7)
-    journal.write_text("\n".join(before)[:-20])  # the last line torn, as by a crash
+    journal.write_text("\n".join(before)[:-20])  # the last line truncated, as by a crash
 
     again = JpegLayers()
     evaluate(again, pictures, out, **settings)
@@ -183,17 +183,17 @@ def test_interrupted_evaluation_ends_with_the_same_tables(finished, pictures, ju
     kept = [json.loads(line) for line in before[:-1]]
     rows = {(row["codec"], row["layer"], row["quality"], row["image"]): row for row in read_rows(out)}
     whole_batches = [row for row in kept if row["image"] < "016.png"][:32]
-    for row in whole_batches:  # not computed again: even the times are those of the first attempt
+    for row in whole_batches:  # not computed again: even the times are from the first attempt
         found = rows[row["codec"], row["layer"], str(row["quality"]), row["image"]]
         assert float(found["encode_seconds"]) == pytest.approx(row["encode_seconds"], rel=1e-8)
 
     compressed = again.compressed
     evaluate(again, pictures, out, **settings)
-    assert again.compressed == compressed + 3  # only the probe that tells codecs apart
+    assert again.compressed == compressed + 3  # only the probe that identifies the codec
 
 
 def test_batches_follow_from_pixels_and_latents_are_computed_once(finished, pictures, judges, tmp_path, monkeypatch):
-    """Three pictures at a time, through every quality of both codecs; the tables are those of one batch."""
+    """Three pictures at a time, at every quality of both codecs, give the same tables as one batch."""
     monkeypatch.setattr("hsc.images.PIXELS_AT_ONCE", 3 * SIZE**2 + 100)
     most, look = [], Psnr.forward
 
@@ -205,7 +205,7 @@ def test_batches_follow_from_pixels_and_latents_are_computed_once(finished, pict
     codec = JpegLayers()
     evaluate(codec, pictures, tmp_path / "out", anchors=("jpeg",), limit=COUNT, judges=judges, pictures=4)
     assert max(most) == 3
-    # One tells codecs apart, one how long it takes; pictures are no further work.
+    # One probe identifies the codec, one measures its speed; saving pictures takes no further analysis.
     assert codec.analysed == 1 + 1 + COUNT
     assert without_times(read_rows(tmp_path / "out")) == without_times(read_rows(finished))
     assert len(json.loads((tmp_path / "out" / "faces" / "faces.json").read_text())["faces"]) == 4
@@ -266,7 +266,7 @@ def test_a_judge_of_ones_own_is_measured_and_drawn_the_right_way_up(codec, pictu
 
 
 def test_validation_and_evaluation_remember_the_same_answers(codec, pictures, tmp_path, judges):
-    """What a judge said of originals in one is not asked again in the other."""
+    """Results of a judge for the originals in one are reused in the other."""
     evaluate(codec, pictures, tmp_path / "out", judges=("pixels",), qualities=[1])
     faces, asked = open_faces(pictures), []
     originals = torch.stack([to_tensor(faces.load(name)) for name in faces.names])
@@ -277,7 +277,7 @@ def test_validation_and_evaluation_remember_the_same_answers(codec, pictures, tm
             return super().forward(image)
 
     assert torch.equal(remembered(Counting())(originals), Pixels()(originals))
-    assert asked == [1]  # to see that it is the same judge
+    assert asked == [1]  # one image, to check that it is the same judge
 
 
 def test_anchors_alone(pictures, tmp_path, judges):
@@ -290,7 +290,7 @@ def test_anchors_alone(pictures, tmp_path, judges):
 
 
 class Colours(torch.nn.Module):
-    """Features: the mean colour of each quarter."""
+    """Feature extractor: the mean colour of each quadrant."""
 
     name, family, kind = "colours", "light", "features"
 
@@ -322,7 +322,7 @@ def test_distances_of_sets_need_many_images(codec, pictures, tmp_path, judges, m
     assert set(first["about"]["floor"]) == {"frechet_colours", "kid_colours"}
 
     for file in sorted((out / "features").rglob("*.npy"))[::2]:
-        file.unlink()  # as if stopped before these were written
+        file.unlink()  # as if interrupted before these were written
     evaluate(codec, pictures, out, **settings)
     again = json.loads((out / "results.json").read_text())
     for before, after in zip(first["entries"], again["entries"], strict=True):
@@ -337,7 +337,7 @@ def test_the_expected_time_counts_judges_of_sets(pictures, tmp_path, judges, mon
     clock = [0.0]
 
     class Slow(Colours):
-        """Takes ten seconds for a picture."""
+        """Takes ten seconds per picture."""
 
         def forward(self, image):
             clock[0] += 10 * len(image)
@@ -372,7 +372,7 @@ def test_generated_faces_are_said_to_flatter(codec, tmp_path, judges):
 
 
 def test_a_folder_as_people_have_them_is_measured(codec, pictures, tmp_path, judges, capsys):
-    """Broken images and other files cost a line each; every image has a file of its own, whatever it is called."""
+    """Broken images and other files are reported in one line each; images of any name get separate files."""
     folder = tmp_path / "caf\udce9"
     with zipfile.ZipFile(pictures) as archive:
         archive.extractall(folder)
@@ -432,11 +432,11 @@ def test_what_is_to_be_measured_and_how_long_it_takes_is_said_before(codec, pict
     assert announced
     assert "quality" not in before
     evaluate(codec, pictures, tmp_path / "out", **settings)
-    assert "about" not in capsys.readouterr().err  # nothing is left to do
+    assert "about" not in capsys.readouterr().err  # nothing remains to be measured
 
 
 def test_pictures_show_every_quality_and_layer_of_every_codec(codec, pictures, tmp_path, judges):
-    """Also where an evaluation that has ended without any goes on with them."""
+    """Also if they are requested after an evaluation has finished without them."""
     out = tmp_path / "out"
     settings = {"anchors": ("jpeg",), "limit": 3, "judges": judges, "qualities": [0, 2]}
     evaluate(codec, pictures, out, **settings)
@@ -464,11 +464,11 @@ def test_pictures_show_every_quality_and_layer_of_every_codec(codec, pictures, t
     compressed = codec.compressed
     evaluate(codec, pictures, out, **settings, pictures=2)
     assert (out / "faces" / "faces.json").stat().st_mtime_ns == before
-    assert codec.compressed == compressed + 2  # the probe, at two qualities
+    assert codec.compressed == compressed + 2  # only the probe, at two qualities
 
 
 def test_faces_of_two_evaluations_stand_side_by_side(pictures, tmp_path, judges):
-    """Two codecs of one name are told apart by their folders; the anchor that both were measured with is one."""
+    """Two codecs with the same name are told apart by their folders; the anchor measured with both appears once."""
     galleries = []
     for place, subsampling in (("before", 0), ("after", 2)):
         settings = {"anchors": ("jpeg",), "limit": 2, "judges": judges, "qualities": [1], "pictures": 2}
@@ -529,7 +529,7 @@ def test_other_faces_under_the_name_of_the_codecs_own_are_measured_all(codec, pi
     assert len({row["image"] for row in read_rows(tmp_path / "out")}) == 24
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "04000" in line]
     assert line.startswith("measuring all of pictures.zip: it does not contain the images the codec was validated on")
-    with pytest.raises(HscError, match="selects none of the 24 images"):  # what the user asks for is not replaced
+    with pytest.raises(HscError, match="selects none of the 24 images"):  # a split given by the user is not replaced
         evaluate(codec, pictures, tmp_path / "out", judges=("psnr",), qualities=[0], split="04000-04499")
 
 

@@ -11,7 +11,7 @@ def row(image: str, layer: str, size: int, **metrics: float | None) -> Row:
 
 
 def test_a_gain_is_the_mean_of_the_differences_of_the_same_images() -> None:
-    # Out of order, with images that differ far more from each other than their layers do.
+    # Rows out of order, and images that differ far more from each other than their layers do.
     rows = [row("a", "basic", 10, psnr=10.0, lpips=0.5), row("b", "basic", 20, psnr=30.0, lpips=None)]
     rows += [row("b", "middle", 26, psnr=31.0, lpips=0.1), row("a", "middle", 14, psnr=11.0, lpips=0.3)]
     gains = {gain.metric: gain for gain in layer_gains(rows)}

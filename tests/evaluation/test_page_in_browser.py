@@ -1,4 +1,4 @@
-"""The page as a reader uses it, in headless Chromium: clicks and drags change what they should, no request leaves."""
+"""The page in headless Chromium: clicks and drags have the intended effect, and it makes no network requests."""
 
 import csv
 import io
@@ -27,7 +27,7 @@ pytestmark = NEEDS_CHROMIUM
 
 @pytest.fixture(scope="module")
 def comparison(tmp_path_factory) -> Path:
-    """A page of a layered codec before and after a change, and of WebP and JPEG, with pictures of three faces."""
+    """A page that compares a layered codec before and after a change, WebP and JPEG, with pictures of three faces."""
     folder = tmp_path_factory.mktemp("page")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HSC_CACHE", str(folder / "cache"))
@@ -42,7 +42,7 @@ def comparison(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def switched(tmp_path_factory) -> Path:
-    """A page of two codecs, both of which tell coded pictures from headers."""
+    """A page of two codecs that both report coded data and headers separately."""
     folder = tmp_path_factory.mktemp("switched")
     curves = []
     for name, headers in (("vvc", 83), ("other", 10)):
@@ -63,7 +63,7 @@ DEFAULT_METRICS = (
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory) -> Path:
-    """A page of all that `hsc evaluate` measures unless told otherwise, with intervals."""
+    """A page with all default metrics of `hsc evaluate`, with intervals."""
     folder, noise = tmp_path_factory.mktemp("full"), np.random.default_rng(1)
     rows = []
     for codec, saving in (("ffhq128", 0.5), ("av1", 0.0)):
@@ -95,12 +95,12 @@ def opened(browser, comparison) -> Iterator:
 
 @pytest.fixture
 def page(opened):
-    """The comparison as it opens on a desk."""
+    """The comparison as it opens in a desktop browser."""
     return opened()
 
 
 def drag(page, box: dict, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """From one place of a box to another, in pixels."""
+    """Drag from one position in a box to another, in pixels."""
     page.mouse.move(box["x"] + start[0], box["y"] + start[1])
     page.mouse.down()
     page.mouse.move(box["x"] + end[0], box["y"] + end[1], steps=4)
@@ -114,7 +114,7 @@ def press(page, place, *keys: str) -> None:
 
 
 def places(page) -> list[str | None]:
-    """Where the points of the chart are."""
+    """Positions of the points in the chart."""
     return [mark.get_attribute("transform") for mark in page.locator(".plot .mark").all()]
 
 
@@ -125,7 +125,7 @@ def saved(page, button) -> tuple[str, bytes]:
 
 
 def colours_of_saved(page, part) -> set[tuple[int, int, int]]:
-    """Of the PNG that a figure is saved as, three times as wide as in the SVG."""
+    """Colours of the PNG of a saved figure, which is three times as wide as the SVG."""
     name, png = saved(page, part.locator('[data-save="png"]'))
     assert name.endswith(".png")
     with Image.open(io.BytesIO(png)) as picture:
@@ -134,7 +134,7 @@ def colours_of_saved(page, part) -> set[tuple[int, int, int]]:
 
 
 def assert_ticks(page) -> None:
-    """At least three numbers at each axis."""
+    """Check that each axis has at least three numbers."""
     for axis in ("x", "y", "bytes"):
         texts = page.locator(f'.plot text[data-axis="{axis}"]').all_text_contents()
         assert len([float(text) for text in texts]) >= 3
@@ -197,7 +197,7 @@ def test_pointing_and_arrow_keys_tell_numbers_beside_the_chart(page):
     assert said[:2] == ["jpeg-layers enhanced (before)", "quality 1"]
     assert re.fullmatch(r"[\d.]+ bpp, [\d.]+ bytes", said[2])
     chart, beside = page.locator(".plot svg").bounding_box(), tip.bounding_box()
-    assert beside["y"] >= chart["y"] + chart["height"]  # nothing of the curves is covered
+    assert beside["y"] >= chart["y"] + chart["height"]  # the curves are not covered
     page.mouse.move(0, 0)  # the margin: wherever the page scrolls to, the mouse is not over the chart
     assert "Point at a marker" in tip.inner_text()
     press(page, page.locator(".plot"), "ArrowRight")
@@ -434,7 +434,7 @@ def test_zooming_enlarges_all_pictures_and_dragging_moves_them(page):
     frame = page.locator("#shown-left .frame")
     frame.scroll_into_view_if_needed()
     drag(page, frame.bounding_box(), (60, 60), (100, 60))
-    assert transformed("e") == pytest.approx(before + 40, abs=12)  # the other side goes along
+    assert transformed("e") == pytest.approx(before + 40, abs=12)  # the other side moves too
     assert "faces.pan=" in page.url
 
 

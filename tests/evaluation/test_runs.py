@@ -24,7 +24,7 @@ from hsc.metrics.own import as_in_results, write_own_metrics
 
 
 def write_run(folder: Path, bpp: float, psnr: float, stages: tuple[str, ...] = ("prior", "joint")) -> Path:
-    """What `hsc train` leaves of a run: its config, and a done-marker with the last validation's values a stage."""
+    """A run folder as `hsc train` writes it: the config, and one done.json per stage with its last validation."""
     for stage in stages:
         (folder / stage).mkdir(parents=True)
         (folder / stage / "key.json").write_text('{"key": "0"}')
@@ -51,7 +51,7 @@ def test_metrics_that_trained_a_run_are_marked_once_its_codec_says_so(tmp_path):
     (before, _), warning = read_curves(folder), "metrics that trained the codec are not marked before the run has ended"
     assert before.trained_on == []
     assert warnings_about([before]) == [f"mine basic: last validation of a training run; {warning}"]
-    # MS-SSIM trained it, and PSNR is made of the same pixels.
+    # MS-SSIM was a loss, and PSNR belongs to the same family.
     weights_file.save(folder / "codec.safetensors", {"some": torch.zeros(1)}, "codec", {}, {"judges": ["ms_ssim"]})
     after, _ = read_curves(folder)
     assert after.trained_on == ["psnr"]
@@ -62,7 +62,7 @@ OWN = {"my_judges:Likeness": MetricInfo("my_judges:Likeness", "likeness", True, 
 
 
 def write_run_with_own_judge(folder: Path, values: tuple[float, float] = (0.4, 0.7)) -> Path:
-    """A run whose validation also asked a judge of the user's own."""
+    """A run whose validation also used a judge of the user's own."""
     done = write_run(folder, 0.02, 18) / "joint" / "done.json"
     content = json.loads(done.read_text())
     for layer, value in zip(("basic", "middle"), values, strict=True):
@@ -75,7 +75,7 @@ def write_run_with_own_judge(folder: Path, values: tuple[float, float] = (0.4, 0
 def test_a_judge_of_the_users_own_is_compared_by_its_own_direction_without_its_code(tmp_path):
     folder = write_run_with_own_judge(tmp_path / "mine")
     basic, middle = read_curves(folder)
-    info = basic.info("likeness")  # as hsc evaluate calls it
+    info = basic.info("likeness")  # the name that hsc evaluate uses
     assert (info.title, info.higher_is_better) == ("likeness ↑", True)
     assert [curve.values["likeness"].tolist() for curve in (basic, middle)] == [[0.4], [0.7]]
     worse = write_run_with_own_judge(tmp_path / "worse", (0.1, 0.2))

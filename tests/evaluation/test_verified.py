@@ -1,4 +1,4 @@
-"""Who is who, per layer, through an evaluation."""
+"""Face verification per layer in an evaluation."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def test_folders_are_people() -> None:
 
 @pytest.fixture
 def album(tmp_path: Path) -> Path:
-    """Four people, three noisy pictures each, in the folders of a zip."""
+    """A zip with one folder for each of four people, with three noisy pictures each."""
     members = {}
     for person in range(4):
         random = np.random.default_rng(person)
