@@ -1,4 +1,4 @@
-"""Real faces, and judges that skip the test where their weights are not on this machine."""
+"""Real faces, and judges that skip the test if their weights are not on this machine."""
 
 import zipfile
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""dlib's recogniser and landmarks at a fixed place, on real faces."""
+"""dlib's recogniser and its landmarks in a fixed box, on real faces."""
 
 import os
 import re
@@ -46,13 +46,13 @@ def test_the_detector_finds_faces_and_nothing_in_noise(faces, judge) -> None:
 
 @pytest.fixture(scope="module")
 def orl(data_dir: Path) -> tuple[Tensor, Tensor]:
-    """The first pictures of the first people of ORL, aligned, and who they are."""
+    """The first pictures of the first people in ORL, aligned, and their labels."""
     people, pictures = (int(os.environ.get(f"HSC_ORL_{what}", n)) for what, n in (("PEOPLE", 10), ("PICTURES", 3)))
     faces, aligner, found = open_faces(data_dir / "orl.zip"), Aligner(), {}
     for name in faces.names:
         person, picture = (int(part) for part in re.findall(r"\d+", name))
         if person <= people and picture <= pictures:
-            with suppress(HscError):  # no face is found
+            with suppress(HscError):  # no face found
                 found[name] = to_tensor(aligner.align(faces.load(name), 256)), person
     assert len(found) >= 0.95 * people * pictures
     images, labels = zip(*found.values(), strict=True)

@@ -1,4 +1,4 @@
-"""The port of FaceMesh against the original graph, against dlib, and as a loss needs it."""
+"""The port of FaceMesh compared with the original graph and with dlib, and its use as a loss."""
 
 import torch
 import torch.nn.functional as F
@@ -8,13 +8,13 @@ from hsc.images import resize
 from hsc.judges import load_judge
 from hsc.judges.facemesh import WEIGHTS, FaceMesh, _FrozenPReLU
 
-# The same points of eyes, mouth and nose in the numbering of 300-W and of FaceMesh.
+# Corresponding points of eyes, mouth and nose in the numbering of 300-W and of FaceMesh.
 DLIB_POINTS = [36, 39, 42, 45, 48, 54, 51, 57, 37, 38, 40, 41, 43, 44, 46, 47]
 MESH_POINTS = [33, 133, 362, 263, 61, 291, 0, 17, 160, 158, 153, 144, 385, 387, 373, 380]
 
 
 def test_the_port_equals_the_original_graph() -> None:
-    """Values computed with the TensorFlow.js graph, operation by operation, for this picture."""
+    """The expected values were computed for this picture with the TensorFlow.js graph, operation by operation."""
     ramp = torch.linspace(0, 1, 192)
     red = ramp[:, None] * ramp
     green = ((ramp * 12).sin() / 2 + 0.5)[:, None].expand(192, 192)

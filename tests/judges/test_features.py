@@ -1,4 +1,4 @@
-"""Features for distances of distributions."""
+"""Features for distances between distributions."""
 
 import dataclasses
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_inception_reads_its_file_through_torch_fidelity(
     module = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
     place = tmp_path / "weights" / weights.TABLE["inception"].file
     place.parent.mkdir()
-    # A file of the right shapes: an extractor that keeps the numbers it is made with.
+    # A file with the right shapes: the weights of an extractor with its random initial values.
     with monkeypatch.context() as patch:
         patch.setattr(module, "load_state_dict_from_url", lambda url, progress: {})
         patch.setattr(module.FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)

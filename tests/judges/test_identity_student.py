@@ -1,4 +1,4 @@
-"""The shipped student: what it is, what it knows, and that it teaches."""
+"""The shipped student: its properties, its agreement with the teacher, and its use as a loss."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +24,7 @@ STUDENT = "identity_student"
 
 @pytest.fixture(scope="module")
 def recipe() -> SimpleNamespace:
-    """The script that made the weights."""
+    """The script that trained the weights."""
     return definitions("experiments/distil_identity.py")
 
 
@@ -105,7 +105,7 @@ def test_degraded_pictures_are_worse_and_repeatable(recipe) -> None:
 
 
 class Colours(Judge):
-    """A teacher that looks at colours."""
+    """A teacher whose descriptors are mean colours."""
 
     name = family = "colours"
     kind = "recogniser"
@@ -122,5 +122,5 @@ def test_a_student_learns_what_its_teacher_says(recipe, tmp_path: Path) -> None:
     mean, basis = recipe.principal(taught[1][:, 0])
     report = recipe.agreement(recipe.fold(recipe.learn(taught, mean, basis, 30)), held_out, mean, basis)
     assert report["faces"] == 16
-    assert report["target_cosine"] > 0.05  # of unrelated vectors 0.02 at most
+    assert report["target_cosine"] > 0.05  # at most 0.02 for unrelated vectors
     assert report["same_nearest_teacher"] > 0.5

@@ -1,4 +1,4 @@
-"""insightface's own code on models made here: linear ones, whose answers can be worked out by other means."""
+"""insightface's own code with models made here: linear ones, whose outputs can also be computed in another way."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def linear_model(path: Path, size: int, outputs: int, seed: int) -> np.ndarray:
     """A model whose outputs are weighted sums of its input; returns the weights [outputs, 3, size, size]."""
     from onnx.helper import make_node
 
-    block = 8  # pixels on a side of a square that has one weight
+    block = 8  # side of the squares with one weight each, in pixels
     weights = np.random.default_rng(seed).standard_normal((outputs, 3, size // block, size // block)) / size * block
     nodes = [
         make_node("AveragePool", ["input.1"], ["means"], kernel_shape=[block] * 2, strides=[block] * 2),
@@ -60,14 +60,14 @@ def smooth_images(count: int) -> torch.Tensor:
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The least-squares rotation, scale and shift [2, 3] that takes source points to target points."""
+    """The least-squares rotation, scale and shift [2, 3] that maps source points to target points."""
     rows = [[[x, -y, 1, 0], [y, x, 0, 1]] for x, y in source]
     a, b, shift_x, shift_y = np.linalg.lstsq(np.concatenate(rows), target.flatten(), rcond=None)[0]
     return np.array([[a, -b, shift_x], [b, a, shift_y]])
 
 
 def sample(images: torch.Tensor, transform: np.ndarray, size: int) -> torch.Tensor:
-    """The picture that `transform` ([2, 3], from image to crop pixels) cuts out, sampled bilinearly."""
+    """The crop defined by `transform` ([2, 3], from image to crop pixels), sampled bilinearly."""
     inverse = np.linalg.inv(np.vstack([transform, [0, 0, 1]]))[:2]
     y, x = np.mgrid[:size, :size]
     places = np.einsum("ij,jyx->yxi", inverse, np.stack([x, y, np.ones_like(x)]))
@@ -96,7 +96,7 @@ def test_landmarks_come_back_to_pixels_of_the_image(pack: Path) -> None:
     scale = 192 / (1.5 * max(right - left, bottom - top))
     shift = 96 - scale * np.array([(left + right) / 2, (top + bottom) / 2])
     crops = sample(images, np.array([[scale, 0, shift[0]], [0, scale, shift[1]]]), 192)
-    # Outside of the image the crop is black, which is -1 here.
+    # Outside the image the crop is black, which is -1 here.
     crops = crops - (1 - sample(torch.ones_like(images), np.array([[scale, 0, shift[0]], [0, scale, shift[1]]]), 192))
     raw = torch.einsum("nchw,dchw->nd", crops * 127.5 / 128, torch.from_numpy(weights)).reshape(2, 106, 2)
     expected = ((raw + 1) * 96 - torch.tensor(shift)) / scale + 0.5
@@ -123,7 +123,7 @@ def test_a_pack_is_looked_up_among_the_weights(tmp_path: Path, monkeypatch: pyte
 
 
 def small_recogniser(path: Path, size: int = 112, outputs: int = 32) -> None:
-    """A model of the operators that ArcFace's networks are made of."""
+    """A model that consists of the operators of ArcFace's networks."""
     from onnx.helper import make_node
 
     random = np.random.default_rng(0)

@@ -1,6 +1,6 @@
-"""Judges work where their images are, learn nothing, and are asked by pixels, not by pictures.
+"""Judges run on the device of their images, stay frozen, and limit their batches by pixels, not by images.
 
-The meta device holds no numbers: whatever leaves it for the processor on the way raises.
+Tensors on the meta device have no values, so moving one to the CPU raises an error.
 """
 
 from contextlib import nullcontext
@@ -29,7 +29,7 @@ def ask(judge: Judge, images: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_nothing_leaves_the_device_on_the_way(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which does not know the meta device
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # does not support the meta device
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda *_: False)
     judge = available(name, "meta")
     images = torch.empty(2, 3, 64, 64, device="meta")
@@ -72,5 +72,5 @@ def test_many_pictures_are_judged_a_few_at_a_time(monkeypatch: pytest.MonkeyPatc
     with torch.no_grad():
         answer = judge(images, images.flip(0))
     assert judge.most == 5
-    torch.testing.assert_close(answer, judge(images, images.flip(0)))  # with gradients: at once
+    torch.testing.assert_close(answer, judge(images, images.flip(0)))  # with gradients: in one batch
     assert judge.most == 12

@@ -17,7 +17,7 @@ def net() -> Lite0:
 
 
 def test_known_values(net: Lite0):
-    """Mean and deviation of each scale's features of a ramp, by another implementation in float64."""
+    """Mean and standard deviation of the features of a ramp at each scale, from another implementation in float64."""
     images = torch.linspace(-1, 1, 3 * 64 * 64).view(1, 3, 64, 64)
     known = [(1.742, 10.0096), (0.9478, 9.0847), (-0.4276, 7.0244), (0.0568, 1.6531)]
     for features, (mean, deviation) in zip(net(images), known, strict=True):

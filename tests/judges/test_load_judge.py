@@ -1,4 +1,4 @@
-"""Judges by name, and users' own."""
+"""Loading judges by name, including users' own."""
 
 from pathlib import Path
 

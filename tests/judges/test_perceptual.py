@@ -1,4 +1,4 @@
-"""Distances between two images, against the implementations their authors and torchmetrics publish."""
+"""Distances between two images, compared with the implementations of their authors and of torchmetrics."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,7 +37,7 @@ def test_lpips_equals_the_authors_package(judge, pair, monkeypatch, name: str, f
     ours = judge(f"lpips.{family}")
     import lpips
 
-    # Their constructor would download the backbone; it gets ours.
+    # Their constructor would download the backbone, so it is given ours.
     networks = SimpleNamespace(**{name: lambda pretrained: SimpleNamespace(features=getattr(backbones, name)())})
     monkeypatch.setattr(lpips.pretrained_networks, "tv", networks)
     theirs = lpips.LPIPS(net=family, verbose=False)
@@ -78,7 +78,7 @@ def test_dists_on_lite0_enlarges_small_images(judge, pair) -> None:
 
 @pytest.mark.parametrize("name", ["lpips.alex", "lpips.vgg", "dists", "dists.lite0"])
 def test_flat_images_give_finite_gradients(judge, name: str) -> None:
-    """Black everywhere leaves layers whose features are all zero, where a plain norm has no gradient."""
+    """In a black image, some layers have all-zero features, for which a plain norm has no gradient."""
     image = torch.full((1, 3, 64, 64), -1.0, requires_grad=True)
     (gradient,) = torch.autograd.grad(judge(name)(torch.zeros(1, 3, 64, 64), image).sum(), image)
     assert gradient.isfinite().all()

