@@ -1,4 +1,4 @@
-"""Photographs to prepare: parts of CC0 portraits, which dlib must be there to find faces in."""
+"""Photographs to prepare: parts of CC0 portraits. Finding faces in them needs dlib."""
 
 import io
 import zipfile
@@ -20,7 +20,7 @@ def portraits(data_dir: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def portrait(portraits: Path) -> Callable[[str], Image.Image]:
-    """A portrait by name, at half its size, which is all that detection looks at."""
+    """Loads a portrait by name at half its size, which is sufficient for detection."""
 
     def load(name: str) -> Image.Image:
         with zipfile.ZipFile(portraits) as archive:
@@ -33,7 +33,7 @@ def portrait(portraits: Path) -> Callable[[str], Image.Image]:
 
 @pytest.fixture(scope="session")
 def album(portrait: Callable[[str], Image.Image], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as people have them: several people, kinds of files and faults."""
+    """A typical folder of a user: several people, several kinds of files, and some faulty ones."""
     root = tmp_path_factory.mktemp("album")
     for person in ("anna", "bert", "carl"):
         (root / person).mkdir()
@@ -42,7 +42,7 @@ def album(portrait: Callable[[str], Image.Image], tmp_path_factory: pytest.TempP
     anna.point(lambda value: min(255, int(value * 1.05))).save(root / "anna/brighter.webp", quality=70)
     portrait("female-06.jpg").convert("L").save(root / "anna/grey.png")
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned clockwise
+    exif[0x0112] = 6  # displayed rotated clockwise
     bert.rotate(90).save(root / "bert/turned.jpg", exif=exif, quality=95)
     portrait("male-06.jpg").filter(ImageFilter.GaussianBlur(4)).save(root / "bert/<i>blurred.jpg")
     Image.new("RGB", (300, 200), "grey").save(root / "carl/wall.png")

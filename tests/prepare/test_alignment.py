@@ -1,4 +1,4 @@
-"""The square and the crop, against the published recipe computed in another way."""
+"""The square and the crop, compared with another implementation of the published recipe."""
 
 import json
 import zipfile
@@ -15,7 +15,7 @@ from hsc.data.prepare.alignment import cut_out, recipe_corners, side_of
 
 
 def published_corners(landmarks: np.ndarray) -> np.ndarray:
-    """The recipe with complex numbers: x + iy; a quarter turn is a product with i."""
+    """The recipe in complex numbers x + iy, in which a quarter turn is a multiplication by i."""
     points = landmarks[:, 0] + 1j * landmarks[:, 1]
     eyes = points[36:42].mean(), points[42:48].mean()
     eye_to_eye, middle = eyes[1] - eyes[0], sum(eyes) / 2
@@ -28,7 +28,7 @@ def published_corners(landmarks: np.ndarray) -> np.ndarray:
 
 
 def face_at(middle: complex, size: float, angle: float) -> np.ndarray:
-    """68 landmarks of which eyes and mouth are as in a face: eyes `size` apart, mouth `size` below."""
+    """68 landmarks with the eyes and mouth placed as in a face: eyes `size` apart, mouth `size` below."""
     generator = np.random.default_rng(0)
     points = generator.normal(size=68) + 1j * generator.normal(size=68)
     points[36:42] = -0.5 + 0.1 * np.exp(1j * np.arange(6))
@@ -47,7 +47,7 @@ def test_corners_are_the_published_ones(x: float, y: float, size: float, angle: 
 @pytest.mark.parametrize("size", [32, 100, 256])
 @pytest.mark.parametrize("angle", [0.0, 0.4, -2.5])
 def test_a_crop_shows_what_lies_in_its_square(size: int, angle: float):
-    """On a picture whose values are its pixels' numbers the crop's are the numbers of the square's points."""
+    """If pixel values are pixel coordinates, the values of the crop are the coordinates of the points in the square."""
     across, down = np.meshgrid(np.arange(256), np.arange(256))
     image = Image.fromarray(np.stack([across, down, 0 * down], 2).astype(np.uint8))
     corners = recipe_corners(face_at(complex(130, 125), 35, angle))
@@ -86,7 +86,7 @@ def test_a_face_inside_is_not_touched():
 
 
 def test_portraits_end_up_where_ffhq_has_its_faces(portraits: Path, tmp_path: Path):
-    """Eight of the set; docs/new-faces.md has the figures of all."""
+    """Eight portraits of the set; docs/new-faces.md has the figures for all."""
     (tmp_path / "some").mkdir()
     with zipfile.ZipFile(portraits) as archive:
         for name in sorted(archive.namelist())[::15]:
@@ -98,7 +98,7 @@ def test_portraits_end_up_where_ffhq_has_its_faces(portraits: Path, tmp_path: Pa
         face = json.loads(line)
         corners, landmarks = np.array(face["corners"]), np.array(face["landmarks"])
         assert np.abs(corners - published_corners(landmarks)).max() * 1024 / side_of(corners) < 0.5
-        # Eyes in the crop, found again there.
+        # Centre of the eyes in the crop, as a fraction of its side.
         axes = np.stack([corners[3] - corners[0], corners[1] - corners[0]]) / side_of(corners) ** 2
         middles.append(axes @ (landmarks[36:48].reshape(2, 6, 2).mean((0, 1)) - corners[0]))
     assert np.abs(np.mean(middles, 0) - (0.5, 0.475)).max() < 0.01

@@ -1,4 +1,4 @@
-"""Near-duplicates, identities, splits and names."""
+"""Near-duplicates, identities, splits and file names."""
 
 from collections import Counter
 from pathlib import PurePosixPath

@@ -1,4 +1,4 @@
-"""`hsc data prepare` from photographs to the files people use."""
+"""`hsc data prepare`, from photographs to the finished files."""
 
 import json
 import os
@@ -102,7 +102,7 @@ def test_killed_midway_it_goes_on_with_more_workers_to_the_same_bytes(album: Pat
     assert process.wait() == -signal.SIGKILL
     assert not out.exists()
     done = journal.read_bytes()
-    journal.write_bytes(done + b'{"source": "anna/grey.png", "fac')  # what a kill in the middle of a line leaves
+    journal.write_bytes(done + b'{"source": "anna/grey.png", "fac')  # as if killed in the middle of a line
     with open(journal.with_name("crops"), "ab") as crops:
         crops.write(b"half a crop")
     prepare(album, out, SETTINGS, workers=2)
@@ -112,7 +112,7 @@ def test_killed_midway_it_goes_on_with_more_workers_to_the_same_bytes(album: Pat
 
 
 def gives(name: str) -> bool:
-    """A file system that gives everything."""
+    """A file system from which every file can be read."""
     return True
 
 
