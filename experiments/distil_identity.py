@@ -1,9 +1,9 @@
-"""The recipe of the identity judge that comes with hsc (hsc/assets/judges/identity.md), a student of `faceres`:
+"""Train the identity judge that comes with hsc (hsc/assets/judges/identity.md), distilled from `faceres`:
 
     hsc weights fetch faceres
     python experiments/distil_identity.py ffhq128.zip identity.safetensors
 
-A face is shown to the teacher as it is and degraded, and the student learns to say the same of both.
+The teacher's descriptors of each face, original and degraded, are the targets of the student.
 """
 
 import io
@@ -27,13 +27,13 @@ from hsc.judges.identity_student import DIMENSIONS, IdentityNet, Unit, face_of
 from hsc.progress import progress
 
 FACE_PIXELS = 128
-FACES_AT_ONCE = 8  # that the teacher looks at
-BATCH = 24  # faces in a step, each in both views
+FACES_AT_ONCE = 8  # batch size of the teacher
+BATCH = 24  # faces per step, each in both views
 LEARNING_RATE = 3e-3
-RELATIONAL = 4  # weight of the differences of cosines between pairs
-MARGIN = 3  # pixels by which training views are moved
+RELATIONAL = 4  # weight of the loss on the cosines between pairs
+MARGIN = 3  # maximum shift of training views, in pixels
 
-Seen = tuple[Tensor, Tensor]  # faces as they are and degraded [n, 2, 3, 128, 128] uint8, the teacher's words [n, 2, d]
+Seen = tuple[Tensor, Tensor]  # original and degraded faces [n, 2, 3, 128, 128] uint8, teacher's descriptors [n, 2, d]
 
 
 def main(
@@ -60,7 +60,7 @@ def main(
 
 @torch.inference_mode()
 def seen_by(teacher: Judge, faces: Faces, seed: int) -> Seen:
-    """Every face and its degraded view, with the teacher's descriptor of each."""
+    """Every face and its degraded view, with the teacher's descriptors of both."""
     pixels, descriptors = [], []
     with progress(len(faces), f"descriptors by {teacher.name}") as advance:
         for start in range(0, len(faces), FACES_AT_ONCE):
@@ -79,15 +79,15 @@ def both_views(faces: Faces, name: str, random: np.random.Generator) -> Tensor:
 
 
 def principal(descriptors: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean [d] and the directions [d, 128] of most variance: what the student is to reproduce."""
+    """Mean [d] and the 128 principal directions [d, 128] of the descriptors, onto which the targets are projected."""
     mean = descriptors.mean(0)
     _, _, directions = torch.linalg.svd(descriptors - mean, full_matrices=False)
     return mean, directions[:DIMENSIONS].t()
 
 
 def learn(taught: Seen, mean: Tensor, basis: Tensor, steps: int) -> IdentityNet:
-    """A student whose descriptors are the teacher's, centred, projected and made unit vectors, and whose cosines
-    between pairs are the teacher's too."""
+    """Train a student to reproduce the teacher's descriptors (centred, projected and normalised to unit length) and
+    their cosines between pairs."""
     net = IdentityNet(norm=True).to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(net.parameters(), LEARNING_RATE, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps + 1, pct_start=0.1)
@@ -111,7 +111,7 @@ def learn(taught: Seen, mean: Tensor, basis: Tensor, steps: int) -> IdentityNet:
 
 
 def fold(net: IdentityNet) -> IdentityNet:
-    """The same function without batch normalisation."""
+    """The same network with batch normalisation folded into the convolutions."""
     plain, own = IdentityNet().eval(), dict(net.named_modules())
     plain.load_state_dict(net.state_dict(), strict=False)
     for name, unit in plain.named_modules():
@@ -122,11 +122,12 @@ def fold(net: IdentityNet) -> IdentityNet:
 
 @torch.inference_mode()
 def agreement(student: IdentityNet, held_out: Seen, mean: Tensor, basis: Tensor) -> dict[str, float | str]:
-    """How student and teacher agree on faces that neither trained on.
+    """Agreement of student and teacher on faces that neither was trained on.
 
-    target_cosine: mean cosine of the student's descriptors and the target. pair_correlation: Pearson's of both judges'
-    cosines of all pairs of different photographs. degraded_correlation: the same of each photograph and its degraded
-    view. same_nearest: share of degraded views whose nearest photograph is their own, by student and by teacher.
+    target_cosine: mean cosine between the student's descriptors and the targets. pair_correlation: Pearson correlation
+    of both judges' cosines over all pairs of different photographs. degraded_correlation: the same over pairs of a
+    photograph and its degraded view. same_nearest: share of degraded views whose nearest photograph is their own, by
+    student and by teacher.
     """
     pixels, descriptors = (part.transpose(0, 1).flatten(0, 1) for part in held_out)  # photographs first
     seen = torch.cat([F.normalize(student(face_of(to_images(part)))) for part in pixels.split(64)])
@@ -156,7 +157,7 @@ def to_images(pixels: Tensor) -> Tensor:
 
 
 def moved(images: Tensor) -> Tensor:
-    """Mirrored or not and moved by a few pixels, as one for the whole batch: the teacher hardly notices."""
+    """Randomly flip the whole batch and shift it by a few pixels, which hardly changes the teacher's descriptors."""
     if torch.rand(()) < 0.5:
         images = images.flip(3)
     padded = F.pad(images, (MARGIN,) * 4, mode="replicate")
@@ -165,7 +166,7 @@ def moved(images: Tensor) -> Tensor:
 
 
 def degrade(image: Image.Image, random: np.random.Generator) -> Image.Image:
-    """Blur, fewer pixels, noise and JPEG, each with an even chance and at a random strength; one at least."""
+    """Blur, downscaling, noise and JPEG, each with probability 1/2 and a random strength; at least one is applied."""
     chosen = random.random(4) < 0.5
     chosen[random.integers(4)] = True
     blur, shrink, noise, jpeg = chosen

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# From a prepared set to a page before/after: fit a released codec to new faces, measure both on faces held out.
+# Fine-tune a released codec on a prepared set of new faces, and compare it before and after on held-out faces.
 #   experiments/finetune.sh faces.zip [MODEL] [key=value ...]
-# MODEL: what to start from, a released name, run folder or codec file; default ffhq128. Words after it go to hsc train.
-# OLD_FACES=ffhq128.zip OLD_SPLIT=04000-04019 also measures what was forgotten of another set.
+# MODEL: the codec to start from: a released name, run folder or codec file (default ffhq128). Further arguments go to
+# hsc train.
+# OLD_FACES=ffhq128.zip OLD_SPLIT=04000-04019 also measures how much quality on another set was lost.
 set -eo pipefail
 cd "$(dirname "$0")/.."
 export WANDB_SILENT=${WANDB_SILENT:-true}
@@ -13,7 +14,7 @@ run=${RUN:-runs/finetune}
 held_out='validation*'
 say() { printf '\n== %s\n' "$*"; }
 
-# A loss of the experiment needs it; allow_missing_losses=true trains without.
+# One loss of the experiment needs these weights; allow_missing_losses=true trains without it.
 hsc weights fetch faceres || [[ " ${*:3} " == *" allow_missing_losses=true "* ]]
 
 say "1. Before: $model on faces held out of $faces"

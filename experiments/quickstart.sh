@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The first minutes with hsc: a face in a file of 175 bytes, a small codec trained in minutes, and both beside AV1 and VVC.
-# QUICKSTART_STEPS=short trains two stages of three steps and measures one face: enough to see that every part works.
+# First steps with hsc: code a face in 175 bytes, train a small codec in minutes, and compare both with AV1 and VVC.
+# QUICKSTART_STEPS=short trains two stages of three steps and measures one face, as a quick check that everything works.
 set -eo pipefail
 cd "$(dirname "$0")/.."
 export WANDB_SILENT=${WANDB_SILENT:-true}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# DDP on several GPUs of one machine or more: sbatch experiments/slurm/multi-gpu.sh EXPERIMENT.yaml [key=value …]
-# srun starts one process per GPU; `batch_size` counts the images of all together, and must be a multiple of their number.
+# DDP on several GPUs of one or more machines: sbatch experiments/slurm/multi-gpu.sh EXPERIMENT.yaml [key=value …]
+# srun starts one process per GPU; `batch_size` is the total over all GPUs and must be a multiple of their number.
 # Other sizes: sbatch --nodes=4 --ntasks-per-node=8 --gpus-per-node=8 experiments/slurm/multi-gpu.sh …
 #SBATCH --job-name=hsc-train
 #SBATCH --output=slurm-%j.txt

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# One experiment many times, one array job each: sbatch --array=0-4 experiments/slurm/sweep-array.sh VALUES.txt EXPERIMENT.yaml
-# Line k of VALUES.txt holds the key=value words of job k, for example "model.lambdas=[0.6] seed=1". All share runs/, so
-# equal stages are trained once. Each job requeues itself and resumes.
-# For a search (random, bayes, hyperband) put `hsc sweep` into a job, or agents: sbatch --wrap 'hsc sweep FILE --jobs 1'.
+# Many variants of one experiment, one array task each:
+#   sbatch --array=0-4 experiments/slurm/sweep-array.sh VALUES.txt EXPERIMENT.yaml
+# Line k of VALUES.txt has the key=value overrides of task k, counted from 0, for example "model.lambdas=[0.6] seed=1".
+# All tasks share runs/, so equal stages are trained once. Each task requeues itself and resumes.
+# For a search (random, bayes, hyperband) run `hsc sweep` in one or more jobs: sbatch --wrap 'hsc sweep FILE --jobs 1'.
 #SBATCH --job-name=hsc-sweep
 #SBATCH --output=slurm-%A_%a.txt
 #SBATCH --open-mode=append
