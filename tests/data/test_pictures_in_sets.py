@@ -27,7 +27,7 @@ def test_links_are_followed_except_in_circles(tmp_path: Path):
     (root / "dangling.png").symlink_to("nowhere")
     (root / "circle.png").symlink_to("circle.png")
     os.mkfifo(root / "pipe.png")
-    # other/up leads to the parent of root. There, root is not entered again, but other is followed once more.
+    # other/up leads to the parent of root. The link is followed, but root is not entered again there.
     found = {name for name in files_below(root) if "/up/" not in name}
     assert found == {
         ".mark", "a.png", "again/b.png", "circle.png", "dangling.png", "file.png", "linked/b.png", "x.png/inside.png",
