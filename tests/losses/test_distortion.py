@@ -1,4 +1,4 @@
-"""Distortion terms: what they measure, that they teach, and what they say where they cannot run."""
+"""Distortion terms: their values, their gradients, and the errors when they cannot run."""
 
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def my_losses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def originals() -> Tensor:
-    """Smooth pictures that a face network can be run on; no test here judges faces by them."""
+    """Smooth pictures on which face networks can run; no test here needs real faces."""
     coarse = torch.rand(3, 3, 6, 6, generator=torch.Generator().manual_seed(0)) * 2 - 1
     return torch.nn.functional.interpolate(coarse, size=(48, 48), mode="bilinear")
 
@@ -94,7 +94,7 @@ def test_landmarks_measures_in_units_of_the_eyes_distance(originals) -> None:
     points = judge(originals)
     eyes = torch.linalg.vector_norm(points[:, 33] - points[:, 263], dim=-1)
     moved = points + torch.tensor([3.0, 4.0])
-    # Everything is 5 pixels off; the unit is that of the landmarks given, which moving does not change.
+    # Every landmark is 5 pixels off; shifting all of them does not change the distance of the eyes.
     torch.testing.assert_close(loss("landmarks")(originals, originals, moved), 5 / eyes)
 
 

@@ -1,4 +1,4 @@
-"""Answers on originals are remembered, and not beyond a change of the judge."""
+"""A judge's answers for originals are cached until the judge changes."""
 
 import torch
 
@@ -6,7 +6,7 @@ from hsc.metrics.cache import RememberedAnswers
 
 
 class Brightness:
-    """A judge that counts what it is asked about."""
+    """A judge that counts the images it receives."""
 
     def __init__(self, factor: float = 1.0) -> None:
         self.factor, self.asked = factor, 0
@@ -39,7 +39,7 @@ def test_answers_on_the_disk_serve_the_next_run(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
     judge = Brightness()
     assert torch.equal(RememberedAnswers(judge, tmp_path)(images(6)), first)
-    assert judge.asked == 1  # to see that it is the same judge
+    assert judge.asked == 1  # one image, to check that it is the same judge
 
 
 def test_answers_of_another_judge_are_dropped(tmp_path):

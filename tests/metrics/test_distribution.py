@@ -1,4 +1,4 @@
-"""Fréchet and kernel distance against other people's code on the same features."""
+"""Fréchet and kernel distance compared with other implementations on the same features."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ DIMENSIONS = 24
 
 
 def features(count: int, seed: int, shift: float = 0.0) -> torch.Tensor:
-    """Correlated, not centred, positive: like features after a ReLU."""
+    """Correlated, positive and not centred, like features after a ReLU."""
     generator = torch.Generator().manual_seed(seed)
     mixing = torch.randn(DIMENSIONS, DIMENSIONS, generator=torch.Generator().manual_seed(99))
     return (torch.randn(count, DIMENSIONS, generator=generator) @ mixing + 2 + shift).relu()
@@ -35,7 +35,7 @@ def statistics(values: torch.Tensor, prefix: str = "image", batch: int = 97, **o
 
 
 class Given(torch.nn.Module):
-    """An "extractor" for torchmetrics that returns features it is given."""
+    """An "extractor" for torchmetrics that returns its input."""
 
     num_features = DIMENSIONS
 
@@ -90,7 +90,7 @@ def test_kernel_distance_of_subsets_comes_near_that_of_all(two_sets):
 
 
 def test_kernel_distance_is_unbiased_for_versions_of_the_same_images():
-    # With the products of an image and its own copy, perfect decoding would score far below 0.
+    # If products of an image with its own copy were included, perfect decoding would score far below 0.
     a = statistics(features(600, 0))
     assert kernel_distance(a, a) == pytest.approx(0, abs=1e-12)
 

@@ -1,4 +1,4 @@
-"""Ranks, distances and verification against definitions written out plainly."""
+"""Ranks, distances and verification compared with plain implementations of their definitions."""
 
 import pytest
 import torch
@@ -44,7 +44,7 @@ def test_a_recogniser_that_maps_all_faces_to_one_point_finds_nobody():
 
 @pytest.fixture
 def people():
-    """200 probes and references of 20 people, and which person each shows."""
+    """200 probes and references of 20 people, with the label of the person in each."""
     labels = torch.arange(200) % 20
     centres = embeddings(20, 0)[labels]
     return centres + embeddings(200, 1), centres + embeddings(200, 2), labels

@@ -1,4 +1,4 @@
-"""One description of each metric, found by whatever name logs, result files and other tools give it."""
+"""Each metric has one description, found by its name in logs, in result files and in other tools."""
 
 import math
 

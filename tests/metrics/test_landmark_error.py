@@ -1,4 +1,4 @@
-"""Landmark error by hand."""
+"""Landmark error compared with values computed by hand."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ def test_a_shift_of_a_tenth_of_the_outer_eye_distance():
 
 
 class Numbered(Judge):
-    """Landmarker: the points of the image whose number all its pixels hold; it detects even numbers."""
+    """Landmarker: every pixel of an image holds an index, and the points with that index are returned."""
 
     name, family, kind, outer_eye_corners = "numbered", "none", "landmarker", CORNERS
 

@@ -1,4 +1,4 @@
-"""Per-image tables: order, repetition and sharing among processes do not show in the result."""
+"""Per-image tables: the result does not depend on order, repetition or the split among processes."""
 
 import hashlib
 
@@ -16,7 +16,7 @@ def names(count: int) -> list[str]:
 def test_keys_are_fixed_and_distinct():
     keys = image_keys(names(10_000))
     assert len(keys.unique()) == 10_000
-    # Of the first 8 bytes of BLAKE2b, little endian: the same on every machine.
+    # The first 8 bytes of BLAKE2b, little endian: the same on every machine.
     digest = hashlib.blake2b(b"00000.jpg", digest_size=8).digest()
     assert image_keys(["00000.jpg"]).item() == int.from_bytes(digest, "little", signed=True)
 

@@ -16,7 +16,7 @@ NAMES = ["a", "b", "c"]
 
 
 def measure(rank: int, folder: Path, processes: int) -> None:
-    """Only the last process sees images; each writes down what the metrics say."""
+    """Only the last process gets images; every process writes its metric values to a file."""
     torch.set_num_threads(1)  # forked processes cannot use the threads of their parent
     rendezvous = f"file://{folder / f'rendezvous-{processes}'}"
     torch.distributed.init_process_group("gloo", rendezvous, rank=rank, world_size=processes)
