@@ -1,4 +1,4 @@
-"""Training modules for a few steps, with a look at the gradients of every step."""
+"""Fixtures that train modules for a few steps and record the gradients of every step."""
 
 import warnings
 from collections.abc import Callable
@@ -59,5 +59,5 @@ def fit(tmp_path: Path) -> Callable[..., Gradients]:
 
 @pytest.fixture
 def plain_features(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Projected discriminators look at plain means over squares."""
+    """Projected discriminators use block averages in place of Lite0's features."""
     monkeypatch.setattr("hsc.modules.decoder.lite0", features)

@@ -1,4 +1,4 @@
-"""What modules are trained on: random images in place of faces, plain means in place of Lite0's features."""
+"""Training data for modules: random images in place of faces, block averages in place of Lite0's features."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ def batch_of(step: int, count: int = 4) -> dict:
 
 
 class RandomFaces(IterableDataset):
-    """The parts of endless batches that the module's process computes."""
+    """An endless stream of batches, of which each process gets the parts that it computes."""
 
     def __init__(self, module: TrainableModule, count: int = 4) -> None:
         super().__init__()
@@ -38,6 +38,6 @@ class RandomFaces(IterableDataset):
 
 
 def features(images: torch.Tensor) -> list[torch.Tensor]:
-    """Plain means over squares, with as many channels as Lite0's features."""
+    """Block averages, with as many channels as Lite0's features."""
     scales = (torch.nn.functional.avg_pool2d(images, 2 << scale) for scale in range(4))
     return [scale.mean(1, keepdim=True).repeat(1, width, 1, 1) for scale, width in zip(scales, WIDTHS, strict=True)]

@@ -1,4 +1,4 @@
-"""A codec stage that trains a discriminator: two players learn from one pass of the generator."""
+"""A codec stage that trains a discriminator: both players learn from one pass of the generator."""
 
 from collections.abc import Callable
 
@@ -81,7 +81,7 @@ def test_images_of_one_prefix_each_are_in_the_order_of_the_batch():
 
 
 def test_generator_loss_counts_by_its_weight(fit: Callable):
-    """The logged objective is that of the codec alone, and so many times the adversarial loss."""
+    """The logged objective is that of the codec alone plus the weighted adversarial loss."""
     plain, adversarial = module(train=EVERYTHING[:-1], quantise="round"), module(weight=3.0, quantise="round")
     logged = []
     for codec in (plain, adversarial):
@@ -104,7 +104,7 @@ def test_a_step_in_parts_learns_the_same(fit: Callable, kind: str, stage: dict[s
     assert (whole.step, parts.step) == (2, 2)
     logged, expected = ({n: float(v) for n, v in c.trainer.callback_metrics.items()} for c in (parts, whole))
     assert logged == pytest.approx(expected, rel=1e-3, abs=1e-5)
-    for name, value in whole.state_dict().items():  # where gradients vanish, Adam makes much of how they are rounded
+    for name, value in whole.state_dict().items():  # where gradients vanish, Adam amplifies rounding errors
         torch.testing.assert_close(parts.state_dict()[name], value, rtol=1e-3, atol=5e-4, msg=name)
 
 

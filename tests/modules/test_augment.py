@@ -1,4 +1,4 @@
-"""Adaptive augmentation: nothing at p = 0, differentiable at p = 1, and a controller that pulls the right way."""
+"""Adaptive augmentation: identity at p = 0, differentiable at p = 1, and a controller that moves p the right way."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def random(seed: int = 0) -> torch.Generator:
 
 
 def adapted(target: float, kimg: float, sign: float, images: int, times: int = 1) -> float:
-    """p after so many steps that began at ½."""
+    """p after `times` steps from ½."""
     p = torch.tensor(0.5)
     adversary = NonSaturating(torch.nn.Identity(), AdversarialConfig(ada_target=target, ada_kimg=kimg))
     for _ in range(times):
@@ -44,7 +44,7 @@ def test_everything_changes_at_one_and_stays_differentiable():
 
 
 def test_p_is_the_share_of_images_that_a_transform_reaches():
-    """Nine transforms always show and two show half the time, so at 0.1 an image passes untouched with 0.9⁹·0.95²."""
+    """Nine transforms are always visible and two half the time, so at p = 0.1 a share of 0.9⁹·0.95² stays unchanged."""
     x = images(512)
     untouched = ((augment(x, torch.tensor(0.1), random()) - x).abs().amax((1, 2, 3)) < 1e-4).float().mean()
     assert float(untouched) == pytest.approx(0.35, abs=0.07)

@@ -1,4 +1,4 @@
-"""A step of the codec's training: what learns, what is decoded, what is logged."""
+"""A training step of the codec: which parts learn, which prefixes are decoded, which values are logged."""
 
 import itertools
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def test_training_one_layer_leaves_the_others_alone(fit: Callable):
     codec = module(layers=["basic"], prefixes="all")
     (gradients,) = fit(codec).steps
     assert codec.layer_names == ["basic"]
-    # Later layers' encoder heads see no gradient: their latents are filled.
+    # The encoder heads of later layers get no gradient, because predictions replace their latents.
     assert not any(
         gradients.get(n, 0) for n in gradients if n.startswith(("encoder.net.heads.1", "encoder.net.heads.2"))
     )
@@ -99,7 +99,7 @@ def test_objective_by_hand(fit: Callable):
 @pytest.mark.parametrize("quantise", ["none", "round"])
 @pytest.mark.parametrize("tasks", [{}, {"l2": 1.0}])
 def test_distance_of_styles_by_hand(fit: Callable, quantise: str, tasks: dict, monkeypatch: pytest.MonkeyPatch):
-    """Of every prefix that is decoded; images are drawn only where a task looks at them."""
+    """Logged for every decoded prefix; images are synthesised only if a task needs them."""
     settings = {
         "quantise": quantise,
         "prefixes": "all",

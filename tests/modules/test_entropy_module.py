@@ -15,7 +15,7 @@ QUANTISERS = pytest.mark.parametrize("quantiser", ["noise", "round"])
 def module() -> EntropyModule:
     torch.manual_seed(0)
     made = EntropyModule(tiny_model())
-    for parameter in made.net.parameters():  # some begin at zero, where nothing could be seen
+    for parameter in made.net.parameters():  # some are initialised to zero, which would hide differences
         torch.nn.init.normal_(parameter, std=0.2)
     return made
 
@@ -36,7 +36,7 @@ def test_prefixes_are_nested(quantiser):
     for sent in range(2):
         shorter, longer = coded.prefixes[sent], coded.prefixes[sent + 1]
         assert all(torch.equal(a, b) for a, b in zip(shorter[: sent + 1], longer, strict=False))
-        assert not torch.equal(shorter[sent + 1], longer[sent + 1])  # filled there, decoded here
+        assert not torch.equal(shorter[sent + 1], longer[sent + 1])  # predicted in one, decoded in the other
 
 
 def test_a_missing_layer_is_what_zeros_decode_to():
@@ -91,13 +91,13 @@ def test_noise_follows_its_generator():
     )
     assert torch.equal(first.row_bits, again.row_bits)
     assert not torch.equal(first.row_bits, other.row_bits)
-    # Reconstruction is rounded whatever the noise.
+    # Reconstructions are rounded and do not depend on the noise.
     assert all(torch.equal(a, b) for a, b in zip(first.prefixes[-1], other.prefixes[-1], strict=True))
 
 
 @pytest.mark.usefixtures("in_float32")
 def test_training_and_the_released_codec_fill_alike():
-    """What training shows of a prefix is what `Codec` decodes from that prefix of a file, up to integers' precision."""
+    """A prefix in training gives the image that `Codec` decodes from that prefix of a file, up to integer precision."""
     entropy = module()
     model = tiny_model()
     encoder, heads, generator = build_encoder(model), build_heads(model), build_generator(model)
@@ -113,5 +113,5 @@ def test_training_and_the_released_codec_fill_alike():
                 files = codec.compress(images, quality, layers=sent)
                 shown = torch.stack(codec.decompress(files))
                 difference = (resize(shown, codec.size) - expected.clamp(-1, 1)).abs().amax((1, 2, 3))
-                # A residual next to ½ may round the other way: then one symbol differs, in few images.
+                # A residual close to ½ may round the other way; one symbol then differs in a few images.
                 assert difference.median() < 0.02 * expected.std()

@@ -1,4 +1,4 @@
-"""A step waits for the device at log points alone: nothing in it asks for a value."""
+"""A training step waits for the device only when it logs; it reads no value at other times."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,8 +17,8 @@ WAITS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::is_nonzero", "aten
 
 
 class Waits(TorchDispatchMode):
-    """Notes what would have to wait for a device, but where an optimiser counts its own steps, which it does on the
-    CPU, and where prefixes are drawn, which is done there too."""
+    """Records operations that would wait for a device, except in the optimiser, which counts its steps on the CPU, and
+    while prefixes are drawn, which also happens on the CPU."""
 
     def __init__(self) -> None:
         super().__init__()

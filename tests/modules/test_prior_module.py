@@ -1,4 +1,4 @@
-"""A step of the prior's training: two networks learn, the penalty comes in its turn, augmentation adapts."""
+"""A training step of the prior: two networks learn, the penalty is applied at its interval, augmentation adapts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ def module(train: list[str] = EVERYTHING, accumulate: int = 1, **adversarial) ->
 
 
 def moved(prior: PriorModule, before: dict[str, torch.Tensor]) -> set[str]:
-    """Which parts changed."""
+    """The names of the parts that changed."""
     now = {name: dict(part.named_parameters()) for name, part in prior.parts().items()}
     return {part for part, own in now.items() if any(not torch.equal(p, before[f"{part}.{n}"]) for n, p in own.items())}
 
@@ -73,7 +73,7 @@ def test_penalty_is_the_squared_gradient():
     real = torch.rand(4, 3, 32, 32) * 2 - 1
     logits = prior.discriminator
     (gradient,) = torch.autograd.grad(logits(real.requires_grad_()).sum(), real)
-    with torch.no_grad():  # the slope along a gradient is its length
+    with torch.no_grad():  # the slope along the gradient is its norm
         step = 1e-3 * gradient / gradient.norm()
         slope = float((logits(real + step) - logits(real - step)).sum() / 2e-3)
     assert float(r1_penalty(logits, real).detach()) == pytest.approx(slope**2 / len(real), rel=2e-2)
@@ -81,7 +81,7 @@ def test_penalty_is_the_squared_gradient():
 
 @pytest.mark.parametrize(("bias", "direction"), [(100.0, 1), (-100.0, -1)])
 def test_augmentation_follows_the_discriminator(fit: Callable, bias: float, direction: int):
-    """Certain that everything is real: it has memorised its images, so p rises; otherwise it falls."""
+    """A discriminator that takes everything for real has memorised its images, so p rises; otherwise p falls."""
     prior = module(ada_kimg=0.1)
     prior.augmentation.fill_(0.5)
     with torch.no_grad():
@@ -134,7 +134,7 @@ def test_path_lengths_come_every_so_many_steps_and_their_mean_follows(fit: Calla
 
 
 def test_path_length_is_the_slope_of_the_image_along_the_styles():
-    """Against finite differences: the gradient's length in each row, at the noise that the penalty drew."""
+    """The gradient norm in each row, for the noise that the penalty drew, compared with finite differences."""
     prior = module(path_weight=2.0).eval()
     prior._trainer = type("Alone", (), {"world_size": 1})()
     generator = prior.generator
@@ -162,7 +162,7 @@ def test_path_length_is_the_slope_of_the_image_along_the_styles():
 
 
 def test_collapsed_fakes_are_seen_as_such(fit: Callable):
-    """The discriminator learns from the deviation among real images, and that among generated ones, apart."""
+    """The discriminator gets the deviation among real images and the deviation among generated ones separately."""
     prior = module(ada_target=0.0)
     picture = torch.nn.Parameter(torch.zeros(1, 3, 32, 32))
     prior.decoder.generator.synthesis = lambda styles, **_: picture.expand(len(styles), -1, -1, -1)
@@ -179,7 +179,7 @@ def test_collapsed_fakes_are_seen_as_such(fit: Callable):
 
 
 def test_a_step_in_parts_learns_the_same(fit: Callable):
-    """But for statistics over images of a batch, which a single image has none of."""
+    """Without statistics over the images of a batch, which parts of a batch would change."""
     whole, parts = (module(accumulate=accumulate, r1_every=2, ada_kimg=0.05) for accumulate in (1, 2))
     for prior in (whole, parts):
         prior.discriminator.group_size = 1
@@ -205,7 +205,7 @@ def projected(plain_features: None) -> Callable[..., PriorModule]:
 
 
 def test_against_a_projected_discriminator(fit: Callable, projected: Callable, monkeypatch: pytest.MonkeyPatch):
-    """The same two steps, by the hinge loss and without a penalty; what mixes features stays."""
+    """The same two steps with the hinge loss and no penalty; the feature mixing stays fixed."""
     monkeypatch.setattr("hsc.modules.adversary.r1_penalty", lambda *_: pytest.fail("no penalty was to be computed"))
     prior = projected(r1_every=1)
     before, mixing = state(prior), {name: value.clone() for name, value in prior.discriminator.named_buffers()}
@@ -225,5 +225,5 @@ def test_the_hinge_loss_stops_where_the_discriminator_is_sure(projected: Callabl
     images, random = torch.zeros(2, 3, 32, 32), torch.Generator()
     assert float(prior.adversary.generator_loss(images, prior.augmentation, random, WHOLE_BATCH)) == -2
     total, values = prior.adversary.discriminator_loss(images, images, prior.augmentation, random, WHOLE_BATCH, 0)
-    assert float(total) == 0 + 3  # sure of real ones; generated ones are 3 beyond -1
+    assert float(total) == 0 + 3  # no loss for real images; generated ones are 3 above -1
     assert (float(values["real"]), float(values["fake"])) == (2, 2)

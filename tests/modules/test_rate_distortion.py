@@ -1,4 +1,4 @@
-"""The objective against the same sum by hand."""
+"""The objective compared with the same sum computed by hand."""
 
 import torch
 

@@ -1,5 +1,5 @@
-"""Two processes that each compute their share of a step in two parts learn what one learns at once, against a
-discriminator too."""
+"""Two processes that each compute their share of a step in two parts learn the same as one process that computes
+it at once, also against a discriminator."""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ def test_two_processes_learn_what_one_learns(folder: Path, kind: str):
     for name, value in alone["weights"].items():
         assert torch.equal(first["weights"][name], second["weights"][name]), name
         others += int((~torch.isclose(first["weights"][name], value, rtol=1e-3, atol=1e-3)).sum())
-    # Where gradients vanish, Adam makes much of how they are rounded.
+    # Where gradients vanish, Adam amplifies rounding errors.
     assert others <= 1e-4 * sum(value.numel() for value in alone["weights"].values())
 
 

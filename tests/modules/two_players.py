@@ -1,6 +1,6 @@
-"""Program: train a codec and a prior against a discriminator, alone and shared between two processes.
+"""Program: train a codec and a prior against a discriminator, in one process and shared between two.
 
-`python two_players.py FOLDER` writes there, for each module, what one process and what each of two was left with.
+`python two_players.py FOLDER` writes each module's results to FOLDER: those of one process and of each of two.
 """
 
 import sys

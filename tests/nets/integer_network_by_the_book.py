@@ -1,4 +1,4 @@
-"""docs/bitstream.md's "Entropy parameters" in Python's own integers: no torch, no floats, no fast paths."""
+"""docs/bitstream.md's "Entropy parameters" in Python integers: no torch, no floats, no fast paths."""
 
 from math import isqrt
 
@@ -19,7 +19,7 @@ def normalise(x: list[int]) -> list[int]:
 def attend(
     exponentials: list[int], heads: int, query: list[int], known: list[tuple[list[int], list[int]]]
 ) -> list[int]:
-    """The values of what is known, (key, value) each, by how its keys fit the query."""
+    """The values of the known (key, value) pairs, weighted by how well their keys match the query."""
     size = len(query) // heads
     attended = []
     for first in range(0, len(query), size):
@@ -32,7 +32,7 @@ def attend(
 
 
 class Network:
-    """`state`: the stored integers as nested lists by name; `rows`: of each layer; `quality`: a byte."""
+    """`state`: the stored integers as nested lists by name; `rows`: rows of each layer; `quality`: a byte."""
 
     def __init__(self, state: dict, rows: list[int], heads: int, quality: int) -> None:
         self.state, self.heads = state, heads

@@ -1,4 +1,4 @@
-"""What networks built from the configuration cost."""
+"""Cost of the networks built from the configuration."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from hsc.nets import build
 
 
 def larger_model() -> ModelConfig:
-    """128×128: one more width in both lists of channels, two more rows."""
+    """128×128: one more entry in both lists of channels, two more rows."""
     model = ModelConfig(layers={"basic": LayerConfig(3), "middle": LayerConfig(4), "enhanced": LayerConfig(5)})
     model.generator.channels = [*model.generator.channels, 24]
     model.encoder.channels = [16, *model.encoder.channels]

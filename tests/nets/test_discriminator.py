@@ -1,4 +1,4 @@
-"""The discriminator, and the one thing it knows about a batch."""
+"""The discriminator and its batch deviation."""
 
 import pytest
 import torch
@@ -34,4 +34,4 @@ def test_batch_deviation_by_hand(n: int, group: int):
 
 def test_equal_images_have_no_deviation():
     appended = append_batch_deviation(torch.ones(4, 2, 3, 3), 4)
-    assert appended[:, 2].max() < 1.1e-4  # the root of what keeps its gradient finite
+    assert appended[:, 2].max() < 1.1e-4  # the square root of the ε that keeps the gradient finite

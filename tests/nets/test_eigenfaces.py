@@ -1,4 +1,4 @@
-"""The linear path: principal components of small pictures, there and back."""
+"""The linear path: analysis and synthesis by principal components of small pictures."""
 
 import pytest
 import torch
@@ -91,7 +91,7 @@ def test_components_are_the_given_ones_from_half_their_numbers() -> None:
 
 
 def test_components_see_a_mirrored_face_alike() -> None:
-    """Whatever they have become in training."""
+    """Even after training has changed them."""
     components = Components(8, 20)
     components.antisymmetric[::3] = True
     face = torch.randn(2, 3, 8, 8)

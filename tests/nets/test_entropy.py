@@ -11,14 +11,14 @@ BANDS = [(3, 4), (4, 6), (3, 5)]
 def network() -> EntropyTransformer:
     torch.manual_seed(0)
     net = EntropyTransformer(BANDS, num_qualities=3, width=16, depth=2, heads=2)
-    for parameter in net.parameters():  # some begin at zero, where nothing could be seen
+    for parameter in net.parameters():  # some are initialised to zero, which would hide differences
         torch.nn.init.normal_(parameter, std=0.3)
     return net
 
 
 @torch.no_grad()
 def parameters(net: EntropyTransformer, latents: list[torch.Tensor], quality: torch.Tensor) -> list[Parameters]:
-    """Of every layer, each having observed the layers before it."""
+    """Parameters of every layer, each predicted after observing the layers before it."""
     memory, predicted = net.begin(quality), []
     for layer, values in enumerate(latents):
         predicted.append(net.predict(memory, layer))

@@ -1,4 +1,4 @@
-"""The integer twin: equal to its specification, to itself under every setting, and nearly to the float network."""
+"""The integer twin: equal to its specification, identical under every setting, and close to the float network."""
 
 import hashlib
 import json
@@ -19,12 +19,12 @@ from hsc.nets.quantise import gaussian_bits
 
 SHAPE = {"bands": [(2, 12), (3, 12), (2, 12)], "num_qualities": 3, "width": 64, "depth": 2, "heads": 4}
 ONE = 1 << LATENT_BITS
-PER_LEVEL = 127  # positions from level to level, of three
+PER_LEVEL = 127  # positions between neighbouring levels, of three
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "entropy-v1.json").read_text())
 
 
 def synthetic_latents(count: int, generator: torch.Generator) -> torch.Tensor:
-    """[count, 7, 12]: every row is a mixture of a hidden cause, whose size says how loud the rows are, and noise."""
+    """[count, 7, 12]: every row mixes a hidden cause with noise, whose size depends on that cause."""
     mixing = torch.randn(6, 7 * 12, generator=torch.Generator().manual_seed(9))
     cause = torch.randn(count, 6, generator=generator)
     loudness = torch.exp(0.7 * cause[:, :1])
@@ -66,14 +66,14 @@ def twin(trained) -> IntegerEntropyTransformer:
 
 @pytest.fixture(scope="module")
 def faces() -> tuple[torch.Tensor, torch.Tensor]:
-    """Positions, at levels and between, and scaled latents of 12 unseen examples."""
+    """Positions at and between levels, and scaled latents, of 12 unseen examples."""
     generator = torch.Generator().manual_seed(2)
     position = torch.arange(12) * 83 % 255
     return position, synthetic_latents(12, generator) * latent_gain(position / PER_LEVEL)
 
 
 def code(twin, position, latents):
-    """Symbols, classes and means of all rows, as an encoder finds them: rounding about each layer's mean."""
+    """Symbols, classes and means of all rows, as an encoder computes them from rounded residuals."""
     progress, symbols, classes, means = twin.begin(position), [], [], []
     for rows in twin.layer_rows:
         mean, scale_class = progress.expected
@@ -108,13 +108,13 @@ def test_the_rate_is_the_float_networks(trained, twin):
             memory = trained.observe(memory, layer, symbols + mean)
     symbols, classes, _ = code(twin, position, latents)
     actual = table.bits(symbols.flatten().numpy(), classes.flatten().numpy()).sum()
-    assert 1 < ideal / symbols.numel() < 4  # bits a number: a rate at which the comparison means something
+    assert 1 < ideal / symbols.numel() < 4  # bits per number: a rate at which the comparison is meaningful
     assert actual < 1.002 * ideal
     assert actual == pytest.approx(tabled, rel=5e-4)
 
 
 def test_classes_are_rows_of_the_default_table():
-    """Both are log-spaced over LOG_SCALE_RANGE; the table's arguments are literals since coding knows no networks."""
+    """Both are log-spaced over LOG_SCALE_RANGE; the table's arguments are literals since coding cannot import nets."""
     scales = FrequencyTable.gaussian().scales
     assert np.log(scales) == pytest.approx(np.linspace(*LOG_SCALE_RANGE, 64))
 
@@ -171,7 +171,7 @@ def test_a_reloaded_twin_is_the_same(twin, faces):
 
 
 def test_extreme_latents_stay_exact_and_decodable(twin, faces):
-    """Clamps, escapes and the longest sums: what an encoder fed nonsense produces still decodes."""
+    """Clamps, escapes and the largest sums: symbols of meaningless latents still decode."""
     position, latents = faces
     latents = latents.sign() * 10.0 ** torch.arange(12)[:, None, None].clamp(max=9)
     symbols, classes, _ = code(twin, position, latents)
@@ -189,7 +189,7 @@ def test_extreme_latents_stay_exact_and_decodable(twin, faces):
 
 
 def test_golden_parameters():
-    """Integers from a formula, so that no export is involved: these results may never change in version 1."""
+    """Weights come from a formula, so no export is involved; these results must never change in version 1."""
     twin = IntegerEntropyTransformer(bands=[(1, 4), (2, 4)], num_qualities=2, width=16, depth=2, heads=2)
     state = {}
     for name, tensor in twin.state_dict().items():

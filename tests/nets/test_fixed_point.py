@@ -40,7 +40,7 @@ def test_normalise_is_exact_up_to_the_clamp(width):
 @given(st.integers(25, stream_limit(4)), st.integers(-2, 2))
 @settings(max_examples=300)
 def test_roots_next_to_perfect_squares_are_rounded_down_rightly(root, beside):
-    """Four numbers whose squares and ε sum to root² + beside (Lagrange), which is where a rounded root goes wrong."""
+    """Four numbers whose squares and ε sum to root² + beside (Lagrange), where an inexact root rounds wrongly."""
     remaining = root * root + beside - epsilon(4)
     numbers = []
     for _ in range(3):

@@ -10,7 +10,7 @@ BANDS = [(3, 5), (4, 6), (3, 7)]
 def heads_with_every_weight() -> StyleHeads:
     torch.manual_seed(0)
     heads = StyleHeads(BANDS, w_dim=8, num_qualities=3, hidden=16)
-    for parameter in heads.parameters():  # some begin at zero, where nothing could be seen
+    for parameter in heads.parameters():  # some are initialised to zero, which would hide differences
         torch.nn.init.normal_(parameter, std=0.3)
     return heads
 

@@ -1,4 +1,4 @@
-"""MobileStyleGAN at every size: the images of its plain operations, of two sizes at once and with features put in."""
+"""MobileStyleGAN at every size: equal to its plain operations, two sizes in one network, and injected features."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from hsc.nets.build import build_generator
 from hsc.nets.generator import Generator
 from hsc.nets.mobile_stylegan import CHANNELS, NUM_ROWS, MobileStyleGAN, inverse_haar
 
-SMALL = [16, 16, 16, 16, 16, 8, 8, 4]  # 1024²; its first n draw 4·2^n
+SMALL = [16, 16, 16, 16, 16, 8, 8, 4]  # 1024²; the first n entries give a side of 4·2^n
 W_DIM = 12
 
 
@@ -53,7 +53,7 @@ def test_images_are_those_of_one_operation_after_the_other(entries: int, ws: Ten
 
 @pytest.mark.parametrize("entries", [4, 8])
 def test_every_row_counts(entries: int, ws: Tensor) -> None:
-    """At every size all 16 rows of W+ have a say."""
+    """At every size, all 16 rows of W+ affect the image."""
     generator = small(entries)
     ws.requires_grad_()
     (gradient,) = torch.autograd.grad(generator.synthesis(ws).square().sum(), ws)
@@ -61,7 +61,7 @@ def test_every_row_counts(entries: int, ws: Tensor) -> None:
 
 
 def test_bfloat16(ws: Tensor) -> None:
-    """Autocast reaches the features, and not styles and image; gradients come in the precision of the weights."""
+    """Autocast applies to the features but not to styles and image; gradients have the precision of the weights."""
     generator = small()
     expected = generator.synthesis(ws)
     with torch.autocast("cpu", torch.bfloat16):
@@ -76,7 +76,7 @@ def test_bfloat16(ws: Tensor) -> None:
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_features_are_in_the_order_of_channels_last(count: int) -> None:
-    """Also of a single image: where its strides are others, convolutions copy it and choose a slow kernel."""
+    """Also for a single image: with other strides, convolutions would copy it and choose a slow kernel."""
     generator = MobileStyleGAN((16, 16, 16))
     with torch.inference_mode():
         for features in generator.synthesis_network.features(torch.randn(count, NUM_ROWS, 512)):
@@ -84,7 +84,7 @@ def test_features_are_in_the_order_of_channels_last(count: int) -> None:
 
 
 def test_two_sizes_share_their_first_layers(ws: Tensor) -> None:
-    """Each draws what a generator of its size alone draws."""
+    """Each size gives the same image as a separate generator of that size."""
     generator = small(5, full=8)
     assert (generator.size, generator.full_size) == (128, 1024)
     alone, large = small(5), small(8)
@@ -108,7 +108,7 @@ def test_sizes_that_do_not_go_together(ws: Tensor) -> None:
 
 @pytest.mark.parametrize("count", [8, 16])
 def test_injected_features(ws: Tensor, count: int) -> None:
-    """Features that are scaled and shifted, some channels or all, are what the layers above see, and a caller gets."""
+    """The layers above, and the caller, get the features after scaling and shifting, in some channels or in all."""
     generator = small()
     nothing = {16: (torch.zeros(1, count, 1, 1), torch.zeros(2, count, 16, 16))}
     torch.testing.assert_close(generator.synthesis(ws, inject=nothing), generator.synthesis(ws))

@@ -36,7 +36,7 @@ def latents() -> list[Tensor]:
 
 
 def shake(heads: PictureHeads) -> None:
-    """No weight is zero."""
+    """Give every weight a random value other than zero."""
     torch.manual_seed(3)
     for parameter in heads.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
@@ -61,7 +61,7 @@ def test_images_equal_to_the_picture_stay(heads: PictureHeads, latents: list[Ten
 
 
 def test_portions_of_one_bring_the_picture_back(heads: PictureHeads, latents: list[Tensor]) -> None:
-    """From an empty image, all of the lacking picture is added, whatever its bands."""
+    """Starting from an empty image, the whole picture is added, in all its frequency bands."""
     picture = heads.picture(latents)
     torch.nn.init.ones_(heads.mend.weight)
     mended = heads.mended(torch.zeros(2, 3, 64, 64), picture, torch.tensor([0, 1]))
@@ -85,7 +85,7 @@ def test_styles_and_features_follow_the_picture_and_the_quality(heads: PictureHe
 
 
 def test_between_two_qualities(heads: PictureHeads, latents: list[Tensor]) -> None:
-    """A whole number is its level, exactly; a fraction is neither of its neighbours."""
+    """A whole number gives exactly its level; a fraction differs from its neighbours."""
     shake(heads)
     picture = heads.picture(latents)
     levels = heads.styles(picture, torch.tensor([1, 1]))

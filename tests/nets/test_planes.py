@@ -1,4 +1,4 @@
-"""Small pictures as vectors, there and back."""
+"""Conversion of small pictures to vectors and back."""
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +29,7 @@ def test_planes_give_back_grey_pictures_and_even_colours() -> None:
     grey = torch.randn(2, 1, 8, 8).expand(2, 3, 8, 8)
     torch.testing.assert_close(from_planes(to_planes(grey, 8), 8), grey)
     coloured = torch.randn(2, 3, 1, 1).expand(2, 3, 16, 16)
-    shown = from_planes(to_planes(coloured, 16), 16)[:, :, 4:12, 4:12]  # the filter sees black outside
+    shown = from_planes(to_planes(coloured, 16), 16)[:, :, 4:12, 4:12]  # outside the image the filter reads black
     torch.testing.assert_close(shown, coloured[:, :, 4:12, 4:12])
 
 

@@ -1,4 +1,4 @@
-"""The projected discriminator: heads learn, what they look through is random and stays."""
+"""The projected discriminator: the heads learn, the random feature mixing stays fixed."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ WIDTHS = (3, 6, 12, 24)
 
 
 def features(images: Tensor) -> list[Tensor]:
-    """Squares of 4 to 32 pixels, repeated to the widths that were promised."""
+    """Averages over squares of 4 to 32 pixels, repeated to the expected widths."""
     scales = (F.avg_pool2d(images, 4 << scale) for scale in range(4))
     return [scale.repeat(1, width // 3, 1, 1) for scale, width in zip(scales, WIDTHS, strict=True)]
 
@@ -37,7 +37,7 @@ def test_every_scale_speaks_and_gradients_reach_the_image(size: int):
 def test_only_heads_learn_and_the_mixing_is_saved():
     net = discriminator(64)
     assert all(name.startswith("heads.") for name, _ in net.named_parameters())
-    other = ProjectedDiscriminator(features, WIDTHS, 64)  # drawn otherwise
+    other = ProjectedDiscriminator(features, WIDTHS, 64)  # with other random mixing
     images = torch.rand(2, 3, 64, 64)
     net.eval(), other.eval()
     assert not torch.equal(net(images), other(images))

@@ -1,4 +1,4 @@
-"""What symbols cost, gains, and rounding with a gradient."""
+"""The cost of symbols, gains, and rounding with a gradient."""
 
 import functools
 
@@ -14,7 +14,7 @@ def test_bits_are_those_of_the_normal_distribution(dtype: torch.dtype):
     residual = torch.linspace(-40, 40, 801, dtype=dtype)[:, None]
     log_scale = torch.linspace(-2.5, 3.4, 60, dtype=dtype)
     bits = gaussian_bits(residual, log_scale).double()
-    # Mirrored into the lower tail, where the reference keeps its digits too.
+    # Mirrored into the lower tail, where the reference is precise too.
     distance, normal = residual.double().abs(), Normal(0.0, log_scale.double().exp())
     expected = -(normal.cdf(0.5 - distance) - normal.cdf(-0.5 - distance)).log2()
     common = expected < RARE_BITS
