@@ -1,4 +1,4 @@
-"""Sweeps of a toy that trains in milliseconds, through the command line."""
+"""Command-line sweeps of a toy training that takes milliseconds."""
 
 import sys
 from collections.abc import Callable
@@ -22,7 +22,7 @@ def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def write_sweep(tmp_path: Path) -> Callable[..., Path]:
-    """`write_sweep(parameters, method="grid", …)` → the file of a sweep of the toy."""
+    """`write_sweep(parameters, method="grid", …)` → the sweep file of the toy."""
 
     def write(parameters: dict[str, Any], method: str = "grid", **more: Any) -> Path:
         content = {

@@ -1,4 +1,4 @@
-"""The four methods without an account, deaths of trials and of the sweep itself, and what is left at the end."""
+"""The four methods without an account, killed trials and killed sweeps, and the files left at the end."""
 
 import csv
 import json
@@ -91,7 +91,7 @@ def test_hyperband_stops_what_falls_behind(write_sweep, folder):
     parameters = {"x": {"values": [0.3, 0.31, 5.0]}, "steps": {"value": 40}, "slow": {"value": 0.03}}
     file = write_sweep(parameters, early_terminate=early)
     assert run_hsc("sweep", file, "--dir", folder.path) == 0
-    assert states(folder) == ["finished", "finished", "stopped"]  # two say nothing about each other
+    assert states(folder) == ["finished", "finished", "stopped"]  # two trials are too few to stop one
     assert best_of(file, folder) == 0
 
 
@@ -131,7 +131,7 @@ def test_a_sweep_in_which_everything_fails_ends_early(write_sweep, folder, capsy
 
 @pytest.mark.parametrize("why", ["config: seed: must be from 0 to 4294967295 (not -1)", "no faces at faces.zip"])
 def test_what_keeps_a_trial_from_beginning_ends_a_sweep_at_once(write_sweep, folder, capsys, why):
-    """No restart and no other trial is tried."""
+    """Neither a restart nor another trial is attempted."""
     command = ["${interpreter}", "-c", f"import sys; sys.exit('hsc: {why}')"]
     file = write_sweep({"x": {"values": [1, 2, 3]}}, command=command)
     assert run_hsc("sweep", file, "--dir", folder.path, "--retries", 2) == 1
@@ -152,7 +152,7 @@ def test_a_sweep_goes_on_when_what_kept_it_from_beginning_is_mended(write_sweep,
 
 
 def test_what_fails_in_the_midst_of_a_trial_is_tried_again(write_sweep, folder, tmp_path):
-    """Only what has not begun is hopeless: a full disk may be emptied."""
+    """Only a trial that cannot start ends the sweep; a later failure, such as a full disk, may pass."""
     begin = "pathlib.Path(os.environ['HSC_RUN_FOLDER'], 'config.yaml').write_text('run: [only]')"
     program = f"import os, pathlib, sys; {begin}; sys.exit('hsc: the disk is full')"
     file = write_sweep({"x": {"value": 1}}, command=["${interpreter}", "-c", program])
@@ -174,7 +174,7 @@ def test_a_sweep_that_is_stopped_goes_on_where_it_was(write_sweep, folder, numbe
     assert states(folder) == ["finished"] * 3
     assert attempts(folder, 0) == ["0"]  # finished before, not repeated
     assert len(attempts(folder, 1)) == 2
-    assert int(attempts(folder, 1)[1]) >= 1  # went on, and did not begin again
+    assert int(attempts(folder, 1)[1]) >= 1  # resumed, not restarted
     assert best_of(file, folder) == 1
 
 
@@ -185,13 +185,13 @@ HYPERBAND = {"type": "hyperband", "min_iter": 1, "eta": 2}
 @pytest.mark.parametrize(
     ("method", "parameters", "more"),
     [
-        ("bayes", BETWEEN, {"run_cap": 7}),  # two beyond the random ones
+        ("bayes", BETWEEN, {"run_cap": 7}),  # two more than the random ones
         ("random", BETWEEN, {"run_cap": 4, "early_terminate": HYPERBAND}),
     ],
     ids=["bayes", "random with hyperband"],
 )
 def test_every_method_finds_the_same_best_after_deaths(write_sweep, folder, tmp_path, method, parameters, more):
-    """A trial gets SIGKILL, then the sweep does, and what it tried is what it tries when left alone."""
+    """A trial gets SIGKILL, then the sweep does; it still tries the same values as an uninterrupted sweep."""
     file = write_sweep(parameters, method, **more)
     alone = SweepFolder(tmp_path / "alone")
     assert run_hsc("sweep", file, "--dir", alone.path) == 0

@@ -37,7 +37,7 @@ def test_a_lost_node_costs_no_trial(ray_cluster, write_sweep, folder):
     restarted = [trial for trial in folder.load() if len(trial.attempts) > 1]
     assert len(restarted) == 1
     assert "lost" in (restarted[0].attempts[0].ended or "")
-    assert int(attempts(folder, restarted[0].number)[1]) >= 1  # went on where the lost one was
+    assert int(attempts(folder, restarted[0].number)[1]) >= 1  # resumed from the lost attempt
 
 
 def test_room_counts_the_scarcer_resource():

@@ -1,4 +1,4 @@
-"""What is tried next, what is stopped early, and what mattered."""
+"""Search: choice of the next trial, early stopping, and importance of parameters."""
 
 import numpy as np
 from test_sweep_files import VALID
@@ -60,4 +60,4 @@ def test_importance_finds_what_matters():
     assert correlation(mattering.tolist(), losses) > 0.7
     assert abs(correlation(idle.tolist(), losses)) < 0.15
     assert correlation(kinds.tolist(), losses) is None
-    assert explained([1, 2, 3], np.array([1.0, 2.0, 3.0])) is None  # each its own group
+    assert explained([1, 2, 3], np.array([1.0, 2.0, 3.0])) is None  # every value is its own group

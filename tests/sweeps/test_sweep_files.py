@@ -1,4 +1,4 @@
-"""Sweep files: what is refused, what becomes of a trial's command, and values drawn from distributions."""
+"""Sweep files: refused content, the commands of trials, and values drawn from distributions."""
 
 import contextlib
 import datetime

@@ -18,7 +18,7 @@ PICTURE = Path("trials/001/only/samples/0000000004.png")
 
 @pytest.fixture
 def open_page(browser, write_sweep, folder) -> Iterator:
-    """`open_page(view="")`: the page of a sweep of three trials, of which one left a picture."""
+    """`open_page(view="")`: the page of a sweep of three trials, one of which left a picture."""
     file = write_sweep({"x": {"values": [0.9, 0.2, 0.5]}, "steps": {"value": 4}})
     assert run_hsc("sweep", file, "--dir", folder.path) == 0
     (folder.path / PICTURE.parent).mkdir()

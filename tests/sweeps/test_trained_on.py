@@ -1,4 +1,4 @@
-"""On a sweep's page a metric that trained its trials carries a mark."""
+"""A sweep's page marks the metrics that its trials were trained on."""
 
 import pytest
 import torch
@@ -33,7 +33,7 @@ def test_a_metric_that_trained_a_trial_is_marked(folder: SweepFolder, judges: li
     table = trials_table(sweep, folder, results, trained)
     assert [cell.marked for cell in table.rows[0]][:4] == ["000", "finished", "1", f"0.25{mark}"]
     assert bool(table.notes) == bool(mark)
-    assert not {"pictures", "reused"} & set(table.header)  # of which there are none
+    assert not {"pictures", "reused"} & set(table.header)  # the run has none
     assert chart_data(learning_chart(sweep, results, trained))["metrics"][0]["trained_on"] == ([0] if mark else [])
     assert rate_curves(results, trained)[0].trained_on == (["lpips"] if mark else [])
 

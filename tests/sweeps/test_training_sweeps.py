@@ -1,4 +1,4 @@
-"""Sweeps of real trainings: what is equal is trained once, deaths cost nothing, the best run is a codec."""
+"""Sweeps of real trainings: equal stages are trained once, killed sweeps resume, the best run is a codec."""
 
 import json
 import subprocess
@@ -50,11 +50,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_sweep_is_killed_and_nothing_is_lost(place):
-    """It gets SIGKILL in a trial's second stage, and its trial ends with it; the result is that of a training left
-    alone."""
+    """It gets SIGKILL in a trial's second stage, which ends the trial too; the result equals that of an uninterrupted
+    training."""
     (place / "sweep.yaml").write_text(yaml.safe_dump(SWEEP | {"parameters": {RATE: {"value": 0.01}}}))
     assert run_hsc("train", "tiny.yaml", f"{RATE}=0.01", "name=alone") == 0
-    (place / "runs/.stages").rename(place / "earlier")  # the sweep has nothing to take over
+    (place / "runs/.stages").rename(place / "earlier")  # leaves the sweep nothing to reuse
     folder = SweepFolder(place / "killed")
     process = subprocess.Popen([HSC, "sweep", "sweep.yaml", "--dir", "killed"], stdout=subprocess.DEVNULL)
     checkpoint = folder.path / "trials/000/joint/last.ckpt"
@@ -81,7 +81,7 @@ def test_two_processes_a_trial(place, capsys):
 
 
 def test_a_trial_of_a_wandb_agent(place, monkeypatch):
-    """W&B's own agent starts our command; nothing is asked of its server. The next trial takes over what it trained."""
+    """W&B's own agent starts our command; its server is not contacted. The next trial reuses the trained stage."""
     import multiprocessing
 
     from wandb.wandb_agent import Agent
@@ -89,7 +89,7 @@ def test_a_trial_of_a_wandb_agent(place, monkeypatch):
     for name, value in {"WANDB_SWEEP_ID": "abc", "WANDB_MODE": "offline", "WANDB_DIR": str(place)}.items():
         monkeypatch.setenv(name, value)
     for name in ("WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH"):
-        monkeypatch.setenv(name, "")  # the agent sets it, and it is taken back
+        monkeypatch.setenv(name, "")  # the agent sets it, and monkeypatch restores it
     alone = {"logging": {"wandb": "offline"}, "stages": {"joint": {"init": "fresh"}}, "run": ["joint"]}
     (place / "tiny.yaml").write_text(yaml.safe_dump(merged(TRAINED, alone)))
     agent = Agent(api=None, queue=multiprocessing.Queue(), sweep_id="abc")

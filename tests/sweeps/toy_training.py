@@ -1,6 +1,7 @@
-"""Leaves behind what `hsc train` leaves, in milliseconds: a parabola in x, better with each step, that can be killed.
+"""Writes the files of `hsc train` in milliseconds: a parabola in x, better with each step, that can be killed.
 
-`die=SIGNAL@STEP` in the first attempt, with `always=die` after the first step of each; `slow=SECONDS` a step.
+`die=SIGNAL@STEP` sends the signal in the first attempt, or with `always=die` after the first step of every attempt;
+`slow=SECONDS` is the time per step.
 """
 
 import json
@@ -14,7 +15,7 @@ folder = Path(os.environ["HSC_RUN_FOLDER"])
 given = dict(word.removeprefix("--").split("=", 1) for word in sys.argv[1:] if "=" in word)
 x, steps, pause = float(given.get("x", 0)), int(given.get("steps", 4)), float(given.get("slow", 0))
 number, _, place = given.get("die", "0@0").partition("@")
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # what Lightning answers
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as Lightning does
 
 stage = folder / "only"
 stage.mkdir(parents=True, exist_ok=True)
