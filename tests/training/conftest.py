@@ -1,4 +1,4 @@
-"""A tiny experiment, and training it in processes that can be killed."""
+"""A tiny experiment, and fixtures that train it in processes that can be killed."""
 
 import multiprocessing
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from hsc.judges.weights import locate
 
 @pytest.fixture(scope="session")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A zip of 20 pictures, 40×40 pixels: 16 to train, 4 to look at."""
+    """A zip of 20 pictures, 40×40 pixels: 16 for training, 4 for validation."""
     return write_pictures(tmp_path_factory.mktemp("faces") / "faces.zip", 20, 40, squares=5)
 
 
@@ -30,13 +30,13 @@ def experiment(faces: Path, tmp_path: Path) -> Experiment:
 
 @pytest.fixture(scope="session")
 def new_experiment(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Experiment]:
-    """The experiment in a folder of its own, for what several tests look at."""
+    """The experiment in a folder of its own, for results that several tests share."""
     return lambda: write_experiment(faces, tmp_path_factory.mktemp("experiment"))
 
 
 @pytest.fixture(scope="session")
 def uninterrupted(new_experiment: Callable[[], Experiment], train_in_process: Callable[..., int]) -> Experiment:
-    """The experiment, run from its beginning to its end; not to be changed."""
+    """The experiment after an uninterrupted run; tests must not change it."""
     whole = new_experiment()
     said = whole.runs.with_name("said")
     assert train_in_process(whole, output=str(said)) == 0, said.read_text()
@@ -45,8 +45,8 @@ def uninterrupted(new_experiment: Callable[[], Experiment], train_in_process: Ca
 
 @pytest.fixture
 def against_projected(experiment: Experiment) -> Callable[[str], list[str]]:
-    """`against_projected("joint")`: words that train this stage alone, from fresh weights of a model of 64×64 pixels,
-    against a projected discriminator. Skips where its features are missing.
+    """`against_projected("joint")`: overrides that train this stage alone, from fresh weights of a model of 64×64
+    pixels, against a projected discriminator. Skips the test if the weights of its features are missing.
     """
 
     def words(stage: str) -> list[str]:
@@ -67,7 +67,7 @@ def against_projected(experiment: Experiment) -> Callable[[str], list[str]]:
 
 @pytest.fixture(scope="session")
 def forkserver() -> ForkServerContext:
-    """Its processes fork from one that has imported everything and computed nothing."""
+    """Its processes fork from one that has imported everything but computed nothing."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["hsc.cli", "hsc.training"])
     return context
@@ -87,7 +87,7 @@ def start_training(forkserver: ForkServerContext) -> Callable[..., BaseProcess]:
 
 @pytest.fixture(scope="session")
 def train_in_process(start_training: Callable[..., BaseProcess]) -> Callable[..., int]:
-    """As `start_training`, but it gives the exit status."""
+    """Like `start_training`, but waits and returns the exit status."""
 
     def run(experiment: Experiment, *overrides: str, **how: Any) -> int:
         process = start_training(experiment, *overrides, **how)
@@ -100,7 +100,7 @@ def train_in_process(start_training: Callable[..., BaseProcess]) -> Callable[...
 
 @pytest.fixture
 def said_in_training(train_in_process: Callable[..., int], tmp_path: Path) -> Callable[..., str]:
-    """As `start_training`, but it gives what was printed; the exit status must be `status`."""
+    """Like `start_training`, but waits and returns the printed text; the exit status must be `status`."""
 
     def run(experiment: Experiment, *overrides: str, status: int = 0, **how: Any) -> str:
         said = tmp_path / "said"

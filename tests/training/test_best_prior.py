@@ -1,4 +1,4 @@
-"""An adversarial prior is judged by what it samples and leaves its best snapshot; kills change nothing."""
+"""An adversarial prior is validated on its samples and keeps its best snapshot, also after a kill."""
 
 import shutil
 import signal
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 KILLED = -signal.SIGKILL
 DISTANCE = "val/generated/kid_brightness"
-# Of a generator at this rate the first faces are nearer than the last.
+# At this learning rate, the generator's first faces are closer to the data than its last.
 ADVERSARIAL = (
     "run=[prior]",
     "stages.prior.adversarial.path_weight=2",
@@ -28,7 +28,7 @@ ADVERSARIAL = (
 
 
 class Brightness(Judge):
-    """Features that take no time: the mean of each colour in each quarter."""
+    """Fast features: the mean of each colour in each quarter."""
 
     name, family, kind = "brightness", "brightness", "features"
 
@@ -42,7 +42,7 @@ class Brightness(Judge):
 
 @pytest.fixture(scope="module")
 def many_faces(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The 20 pictures 26 times over: distances want 500 of them."""
+    """The 20 pictures 26 times over: distances need 500 of them."""
     folder = tmp_path_factory.mktemp("many")
     shutil.unpack_archive(faces, folder)
     for picture in list(folder.iterdir()):
@@ -52,7 +52,7 @@ def many_faces(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def distances(experiment, name: str = "tiny") -> dict[int, float]:
-    """Logged distance by the images seen."""
+    """Logged distance by samples seen."""
     rows = experiment.rows("prior", name)
     return {int(row["samples_seen"]): row[DISTANCE] for row in rows if DISTANCE in row}
 
@@ -71,7 +71,7 @@ def test_the_best_snapshot_is_kept_also_after_kill_9(
     assert done["metrics"]["samples_seen"] == min(seen, key=lambda images: seen[images]) < 20
     assert not (experiment.folder("whole") / "prior" / "best.ckpt").exists()
 
-    shutil.rmtree(experiment.runs / STORE)  # or else the second run takes over what the first has trained
+    shutil.rmtree(experiment.runs / STORE)  # otherwise the second run would reuse the first one's stage
     assert train_in_process(experiment, *words, kill=("prior", 3, signal.SIGKILL)) == KILLED
     assert train_in_process(experiment, *words) == 0
     whole, resumed = experiment.weights("prior", "whole"), experiment.weights("prior")

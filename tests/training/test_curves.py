@@ -1,4 +1,4 @@
-"""What is logged is true: means over windows, one W&B run on one axis, a summary that belongs together."""
+"""Logged values: means over windows, one W&B run on one axis, a summary of a single validation."""
 
 import math
 from collections.abc import Callable
@@ -15,7 +15,7 @@ EVERY = 4
 
 @pytest.fixture(scope="module")
 def windows(new_experiment: Callable, train_in_process: Callable[..., int]) -> Experiment:
-    """The experiment once more, to W&B, in windows of four steps: `prior` has five, `basic` three, `joint` six."""
+    """The same experiment in windows of four steps, with W&B: `prior` has five steps, `basic` three, `joint` six."""
     experiment = new_experiment()
     words = [f"defaults.log_every={EVERY}", "logging.wandb=offline", "defaults.monitor=val/enhanced/psnr"]
     said = experiment.runs.with_name("said")
@@ -37,7 +37,7 @@ def test_each_window_is_logged_once_as_its_mean(windows: Experiment, uninterrupt
 
 
 def test_one_wandb_run_goes_through_all_stages(windows: Experiment):
-    run = read_wandb_run(windows.folder())  # of the one file there is
+    run = read_wandb_run(windows.folder())  # there must be exactly one
     seen = [row["samples_seen"] for row in run.history]
     assert seen == sorted(seen)
     assert not any("trainer/global_step" in row for row in run.history)

@@ -1,4 +1,4 @@
-"""Training that has diverged stops, says what to lower, and never saves what is not finite."""
+"""Training that diverges stops, says which setting to lower, and never saves non-finite values."""
 
 import math
 import os
@@ -17,7 +17,7 @@ WORDS = ["run=[basic]", "stages.basic.steps=8", "stages.basic.init=fresh", "defa
 
 
 def spoil(patch: pytest.MonkeyPatch, step: int, number: int | None = None) -> None:
-    """Make the objective NaN in this step, counted from 1; with `number` send that signal in the step after."""
+    """Make the objective NaN in this step, counted from 1; with `number`, send that signal in the next step."""
     original = CodecModule.training_step
 
     def training_step(module: CodecModule, batch: Any, index: int) -> torch.Tensor:
@@ -47,7 +47,7 @@ def test_it_ends_within_a_window_and_keeps_the_last_finite_checkpoint(
     held = saved(stage)
     assert int(held["batches_seen"]) == kept
     assert all(value.isfinite().all() for value in held.values())
-    train([experiment.file], words)  # goes on from there
+    train([experiment.file], words)  # resumes from there
     assert len(list(stage.glob("log/version_*"))) == 2
     assert (stage / "done.json").exists()
 
@@ -60,7 +60,7 @@ def test_a_signal_saves_nothing_that_is_not_finite(experiment, monkeypatch: pyte
 
 
 def test_a_weight_that_is_not_finite_counts_too(experiment, monkeypatch: pytest.MonkeyPatch):
-    """Also where the objective does not see it."""
+    """Even if the objective does not depend on it."""
 
     def spoilt(module: CodecModule) -> None:
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Early stopping keeps the best weights, and networks come from the weights that training starts from."""
+"""Early stopping keeps the best weights, and networks are built from the weights that training starts from."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from hsc.training.weights import with_model_of
 
 
 class Validated:
-    """What the callback asks of a Trainer."""
+    """The part of a Trainer that the callback uses."""
 
     def __init__(self, module: nn.Module) -> None:
         self.module, self.sanity_checking, self.should_stop = module, False, False

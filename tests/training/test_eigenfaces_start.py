@@ -1,4 +1,4 @@
-"""A codec that starts as the plain transform code of principal components."""
+"""A codec that starts as a plain transform codec of principal components."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The stage that teaches a smaller size of a generator to draw what a larger one draws."""
+"""The stage that trains the smaller size of a generator to give the same faces as the larger one."""
 
 import zipfile
 from pathlib import Path
@@ -13,14 +13,14 @@ from hsc.data.archives import STYLES
 from hsc.data.sample import Recipe, sample
 from hsc.nets.mobile_stylegan import MobileStyleGAN
 
-LARGE = [16, 16, 16, 16, 8]  # 128²; its first four draw 64²
+LARGE = [16, 16, 16, 16, 8]  # 128²; the first four entries give 64²
 FACES = 24
-TRUNCATION = 0.5  # untrained styles multiply to contrasts that no picture can hold
+TRUNCATION = 0.5  # untrained styles lead to contrasts beyond the range of an image
 
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A generator of 128×128 pixels with colours that a picture can hold."""
+    """A generator of 128×128 pixels whose colours stay within the range of an image."""
     path = tmp_path_factory.mktemp("weights") / "large.safetensors"
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -35,7 +35,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def faces(large: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What it draws, averaged to 64×64, with its W+ beside."""
+    """Faces from it, averaged to 64×64, with their W+."""
     path = tmp_path_factory.mktemp("faces") / "faces.zip"
     sample(path, FACES, Recipe(seed=1, truncation=(TRUNCATION, TRUNCATION)), large, size=64)
     return path

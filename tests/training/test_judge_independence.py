@@ -1,4 +1,4 @@
-"""A judge that trains, its teacher and its students are refused as reporters."""
+"""A judge used as a loss, its teacher and its students are refused as metrics."""
 
 from pathlib import Path
 
@@ -87,7 +87,7 @@ def test_others_report(file: Path, override: str) -> None:
     ],
 )
 def test_what_weighs_nothing_trains_nothing(file: Path, override: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No judge is loaded for it, no landmark looked for, and its judge may report."""
+    """For a loss of weight 0, no judge is loaded, no landmarks are detected, and its judge may be a metric."""
     config = load([file], [override, "judges.landmarks=facemesh", "stages.joint.losses.middle.identity=0"])
     monkeypatch.setattr("hsc.losses.distortion.load_judge", lambda name, *_: pytest.fail(f"{name} was loaded"))
     check_judge_independence(config)

@@ -1,4 +1,4 @@
-"""Stages that learn from the W+ that generated faces were drawn from (`styles`)."""
+"""Stages that learn from the W+ of generated faces (`styles`)."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Lightning's own ways: Trainer flags, callbacks, loggers, profilers, fast_dev_run and checkpoints."""
+"""Lightning's own features: Trainer flags, callbacks, loggers, profilers, fast_dev_run and checkpoints."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from hsc.training import train
 from hsc.training.loggers import check_loggers
 from hsc.training.trainer import SET_BY_HSC, check_flags, decisive_flags
 
-SEVEN_STEPS = ["run=[joint]", "stages.joint.init=fresh", "stages.joint.steps=7"]  # the last one between all intervals
+SEVEN_STEPS = ["run=[joint]", "stages.joint.init=fresh", "stages.joint.steps=7"]  # the last is on no interval
 
 CALLBACK = """
 from pathlib import Path
@@ -40,7 +40,7 @@ class Notes(pl.Callback):
 
 @pytest.fixture(scope="module")
 def notes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A file that the callback `their_callbacks.Notes` writes to; it can be imported meanwhile."""
+    """The file that the callback `their_callbacks.Notes` writes to; tests can import the callback."""
     folder = tmp_path_factory.mktemp("callbacks")
     (folder / "their_callbacks.py").write_text(CALLBACK)
     with pytest.MonkeyPatch.context() as patch:
@@ -50,7 +50,7 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def trained(new_experiment: Callable, notes: Path):
-    """Seven steps with a user's callback, a profiler and, where it is installed, TensorBoard."""
+    """Seven steps with a user's callback, a profiler and, if it is installed, TensorBoard."""
     experiment = new_experiment()
     content = yaml.safe_load(experiment.file.read_text())
     content["callbacks"] = [{"class_path": "their_callbacks.Notes", "init_args": {"file": str(notes)}}]
@@ -182,7 +182,7 @@ def test_a_logger_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.slow
 def test_mlflow_holds_the_run(new_experiment: Callable, monkeypatch: pytest.MonkeyPatch):
-    """One MLflow run for two stages, also across a second start."""
+    """One MLflow run for two stages, also after a second start."""
     mlflow = pytest.importorskip("mlflow")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     experiment = new_experiment()

@@ -1,4 +1,4 @@
-"""A codec whose MobileStyleGAN draws the face in the linear path's picture: first the code, then the decoder alone."""
+"""A codec whose MobileStyleGAN starts from the linear path's picture: the code trains first, then the decoder alone."""
 
 import zipfile
 from collections.abc import Callable
@@ -68,7 +68,7 @@ def test_the_full_size_learns_alone(trained: Any) -> None:
 
 @pytest.mark.usefixtures("in_float32")
 def test_one_file_two_pictures(trained: Any) -> None:
-    """Small pictures are the codec's own, larger ones are drawn at the full size; both by what the file asks for."""
+    """The size in the file decides: small pictures decode at the codec's own size, larger ones at the full size."""
     codec = hsc.load(trained.folder())
     assert (codec.size, codec.full_size) == (32, 64)
     small, large = codec.compress([torch.rand(3, side, side) * 2 - 1 for side in (32, 64)])

@@ -1,4 +1,4 @@
-"""Training in several processes: a step shared by them, by accumulation or by both has the same loss curve."""
+"""Training in several processes: a step that is shared, accumulated or both gives the same loss curve."""
 
 import signal
 import subprocess
@@ -13,8 +13,8 @@ from programs import wait_for
 from hsc.errors import HscError
 from hsc.training.trainer import check_devices
 
-HSC = Path(sys.executable).with_name("hsc")  # Lightning starts the second process as it finds the first
-# All that is random in a step takes part: qualities, noise, prefixes, and flips.
+HSC = Path(sys.executable).with_name("hsc")  # Lightning repeats this command for the second process
+# Everything random in a step is in use: qualities, noise, prefixes and flips.
 WORDS = ["run=[joint]", "stages.joint.init=fresh", "stages.joint.steps=10", "stages.joint.validate_every=10"]
 
 
@@ -24,14 +24,14 @@ def start(experiment, *words: str) -> subprocess.Popen:
 
 
 def curve(experiment, name: str) -> list[dict[str, float]]:
-    """What was logged of each step."""
+    """The training values logged at each step."""
     rows = experiment.training_rows("joint", name)
     return [{name: value for name, value in row.items() if name.startswith("train/")} for row in rows]
 
 
 @pytest.mark.slow
 def test_one_curve(experiment, train_in_process: Callable[..., int]):
-    """Of one process that computes every step at once or in two parts, and of two processes in two parts each."""
+    """One process computes every step at once or in two parts; two processes compute it in two parts each."""
     parts = "stages.joint.accumulate=2"
     assert train_in_process(experiment, *WORDS, "name=at-once") == 0
     assert train_in_process(experiment, *WORDS, parts, "name=in-parts") == 0

@@ -1,4 +1,4 @@
-"""Recipes of large pictures take a few steps, on generated faces, with narrow networks and without judges to fetch."""
+"""Recipes for large pictures run for a few steps, on generated faces, with narrow networks and no downloaded judges."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from hsc.nets.stylegan2 import StyleGAN2
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 CHANNELS = [8] * 9
-LOSSES = ("landmarks", "lpips", "lpips_128", "identity")  # whose judges are slow, or not at every hand
+LOSSES = ("landmarks", "lpips", "lpips_128", "identity")  # their judges are slow or not always installed
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""A run that was cut off ends with the very weights of one that was not."""
+"""An interrupted run ends with exactly the weights of an uninterrupted one."""
 
 import os
 import shutil
@@ -15,12 +15,12 @@ from safetensors.torch import load_file
 pytestmark = pytest.mark.slow
 
 KILLED, TERMINATED = -signal.SIGKILL, 143
-ONLY = {"prior": ["run=[prior]"], "joint": []}  # what makes a run quick
+ONLY = {"prior": ["run=[prior]"], "joint": []}  # overrides that keep a run short
 
 
 @pytest.fixture
 def train(experiment, uninterrupted, train_in_process: Callable[..., int]) -> Callable[..., int]:
-    """`train("joint", …)`: the experiment's `joint` stage alone, those before it being done already."""
+    """`train("joint", …)` trains the experiment's `joint` stage alone; the stages before it are already done."""
 
     def run(stage: str, *overrides: str, **how) -> int:
         if stage == "joint" and not experiment.folder().exists():
@@ -51,7 +51,7 @@ def batches_in(checkpoint: Path) -> int:
 
 @pytest.mark.parametrize(("stage", "batch"), [("prior", 4), ("joint", 2), ("joint", 5)])
 def test_kill_9_in_the_middle_of_a_stage(experiment, train: Callable, same_result: Callable, stage: str, batch: int):
-    """Behind a checkpoint, with and without a validation in between; or before the first."""
+    """After a checkpoint, with and without a validation in between, or before the first checkpoint."""
     assert train(stage, kill=(stage, batch, signal.SIGKILL)) == KILLED
     assert not (experiment.folder() / stage / "weights.safetensors").exists()
     assert train(stage) == 0
@@ -60,7 +60,7 @@ def test_kill_9_in_the_middle_of_a_stage(experiment, train: Callable, same_resul
 
 @pytest.mark.parametrize("batch", [3, 6])
 def test_kill_9_during_validation(experiment, uninterrupted, train: Callable, same_result: Callable, batch: int):
-    """Of the middle and of the end, where no step is left to train."""
+    """In the middle of the stage, and at its end, when no step is left to train."""
     assert train("joint", kill_validation=("joint", batch, signal.SIGKILL)) == KILLED
     assert batches_in(experiment.folder() / "joint" / "last.ckpt") == batch
     assert train("joint") == 0
@@ -80,7 +80,7 @@ def test_kill_9_during_validation(experiment, uninterrupted, train: Callable, sa
 def test_a_signal_between_the_last_step_and_the_weights(
     train: Callable, same_result: Callable, stage: str, number: int, status: int
 ):
-    """The weights are the average, as if nothing had happened."""
+    """The weights are the averaged ones, as without the signal."""
     assert train(stage, kill_before_weights=number) == status
     assert train(stage) == 0
     same_result(stage)
@@ -90,7 +90,7 @@ def test_a_signal_between_the_last_step_and_the_weights(
 def test_sigterm_saves_the_step_and_says_143(
     experiment, train: Callable, same_result: Callable, tmp_path: Path, stage: str, during: str, batch: int
 ):
-    """Though a checkpoint is due every other step alone; also during a validation."""
+    """Even though a checkpoint is due only every other step; also during a validation."""
     said = tmp_path / "said"
     assert train(stage, **{during: (stage, batch, signal.SIGTERM)}) == TERMINATED
     assert batches_in(experiment.folder() / stage / "last.ckpt") == batch
@@ -100,7 +100,7 @@ def test_sigterm_saves_the_step_and_says_143(
 
 
 def test_images_read_by_worker_processes(train: Callable, same_result: Callable):
-    """The same batches in the same order as from memory, also behind a kill."""
+    """The same batches in the same order as from memory, also after a kill."""
     workers = "stages.joint.data.workers=2"
     assert train("joint", workers, kill=("joint", 3, signal.SIGKILL), uncached=True) == KILLED
     assert train("joint", workers, uncached=True) == 0
@@ -111,7 +111,7 @@ def test_images_read_by_worker_processes(train: Callable, same_result: Callable)
 def test_damaged_checkpoints_give_way_to_older_ones(
     experiment, train: Callable, same_result: Callable, tmp_path: Path, damaged: list[str]
 ):
-    """One that was cut off, and one with a wrong byte in its middle."""
+    """One is truncated, the other has a wrong byte in its middle."""
     assert train("joint", kill=("joint", 5, signal.SIGKILL)) == KILLED
     folder, said = experiment.folder() / "joint", tmp_path / "said"
     for name, harm in zip(damaged, (cut_off, change_a_byte), strict=False):
@@ -141,7 +141,7 @@ def validations(experiment) -> dict[float, float]:
 
 @pytest.fixture
 def slurm_job(tmp_path: Path) -> dict[str, str]:
-    """The variables of a job of an array; what scontrol is asked for is in `asked`."""
+    """The environment variables of an array job; the arguments of scontrol are written to `asked`."""
     scontrol = tmp_path / "scontrol"
     scontrol.write_text(f"#!/bin/sh\necho $* >> {tmp_path / 'asked'}\n")
     scontrol.chmod(0o755)
@@ -183,7 +183,7 @@ EVERYTHING = "[encoder, gain, entropy, heads, generator, discriminator]"
 
 @pytest.mark.parametrize("setting", ["stages.joint.accumulate=2", f"stages.joint.train={EVERYTHING}"])
 def test_with_other_settings_it_resumes_as_exactly(experiment, train: Callable, setting: str):
-    """Steps in parts; a discriminator, whose augmentation adapts."""
+    """With accumulation, and with a discriminator whose augmentation adapts."""
     killed, whole = weights_of_killed_and_whole(experiment, "joint", lambda **how: train("joint", setting, **how))
     assert all(torch.equal(value, whole[name]) for name, value in killed.items())
 
@@ -205,7 +205,7 @@ def test_a_projected_discriminator_resumes_as_exactly(
 
 
 def weights_of_killed_and_whole(experiment, stage: str, run: Callable[..., int]) -> Iterator[dict[str, torch.Tensor]]:
-    """A stage's weights after a run that was killed behind a checkpoint and resumed, and after one that was not."""
+    """A stage's weights after a run that was killed past a checkpoint and resumed, and after an uninterrupted one."""
     for kill in ((stage, 4, signal.SIGKILL), None):
         shutil.rmtree(experiment.runs, ignore_errors=True)
         if kill:

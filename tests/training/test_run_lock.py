@@ -25,7 +25,7 @@ PATIENCE = 60  # seconds
 
 @pytest.fixture
 def holder(tmp_path: Path, forkserver: ForkServerContext) -> Iterator[tuple[BaseProcess, Callable[[], None]]]:
-    """Another process that trains experiment "a" in the folder, and what ends that training."""
+    """Another process that trains experiment "a" in the folder, and a function that ends that training."""
     holds, ends = forkserver.Event(), forkserver.Event()
     process = forkserver.Process(target=hold_run_lock, args=(tmp_path, "a", holds, ends))
     process.start()
@@ -37,7 +37,7 @@ def holder(tmp_path: Path, forkserver: ForkServerContext) -> Iterator[tuple[Base
 
 @pytest.fixture
 def bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waiting for a lock in this process comes to an end."""
+    """Waiting for a lock in this process times out."""
     deadline = time.monotonic() + PATIENCE
 
     def sleep(seconds: float) -> None:
@@ -82,7 +82,7 @@ def test_the_same_experiment_waits_until_the_first_ends(holder, tmp_path: Path, 
 def test_a_second_start_waits_and_another_experiment_is_turned_away(
     experiment, start_training: Callable[..., BaseProcess], tmp_path: Path
 ):
-    """While the first trains; when that one dies, the second goes on from its checkpoint."""
+    """This holds while the first trains; when it dies, the second resumes from its checkpoint."""
     folder, said, refusal = experiment.folder(), tmp_path / "said", tmp_path / "refusal"
     words = (*BASIC, "stages.basic.steps=100000", "stages.basic.validate_every=100000")
     with ExitStack() as ended:
@@ -95,7 +95,7 @@ def test_a_second_start_waits_and_another_experiment_is_turned_away(
 
         first = start()
         wait_for((folder / "basic" / "last.ckpt").exists, "checkpoint")
-        os.kill(first.pid, signal.SIGSTOP)  # it holds the lock, and leaves the processor to the others
+        os.kill(first.pid, signal.SIGSTOP)  # it keeps the lock but leaves the processor to the others
         config = (folder / "config.yaml").read_bytes()
         start("defaults.log_every=5", output=str(said))
         other = start("seed=2", output=str(refusal))

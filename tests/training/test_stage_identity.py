@@ -1,4 +1,4 @@
-"""What a stage is known by: all that decides its weights, and nothing that does not."""
+"""The identity of a stage: everything that determines its weights, and nothing else."""
 
 import json
 import shutil
@@ -121,7 +121,7 @@ def test_a_loss_is_known_by_its_weights(identity_of, monkeypatch: pytest.MonkeyP
 
 
 def test_another_torch_and_another_code(identity_of, monkeypatch: pytest.MonkeyPatch):
-    """Edited code is another stage for other runs, and the same one in its own folder."""
+    """With edited code, other runs do not reuse the stage, but its own run still does."""
     before = identity_of()
     monkeypatch.setattr("hsc.training.stage_identity.code_hash", lambda: "edited")
     assert identity_of().key == before.key
@@ -145,7 +145,7 @@ def test_it_is_kept_as_json(identity_of):
 
 @pytest.mark.usefixtures("cache")
 def test_a_missing_loss_is_an_error_that_names_the_command(experiment):
-    judges._load.cache_clear()  # others may have loaded it
+    judges._load.cache_clear()  # other tests may have loaded it
     words = ["stages.joint.losses.enhanced.faceres=1"]
     with pytest.raises(HscError, match=r"stages\.joint\.losses: faceres not available.*`hsc weights fetch faceres`"):
         train([experiment.file], words)
@@ -162,7 +162,7 @@ def test_a_stage_without_a_missing_loss_is_not_the_stage_with_it(identity_of, mo
 
 @pytest.mark.slow
 def test_settings_that_do_not_count_change_no_bit(experiment, uninterrupted, train_in_process: Callable[..., int]):
-    """And accumulation, which counts, does."""
+    """Accumulation, which does count, changes them."""
     experiment.take(uninterrupted, "prior", "basic")
     words = ["defaults.log_every=5", "defaults.save_every=1", "defaults.validate_every=2", "judges.perceptual=[]"]
     words += ["defaults.data.validation_limit=1", "defaults.data.workers=1"]
@@ -179,7 +179,7 @@ def test_settings_that_do_not_count_change_no_bit(experiment, uninterrupted, tra
 def test_more_steps_go_on_where_the_rate_stays(
     experiment, train_in_process: Callable[..., int], said_in_training: Callable[..., str]
 ):
-    """Bit for bit as if there had been so many from the start; else one line says why it starts over."""
+    """The result is bit for bit that of as many steps from the start; otherwise one line says why it starts over."""
     alone = ["run=[basic]", "stages.basic.init=fresh"]
     steady = [*alone, "stages.basic.final_rate=1"]
     assert train_in_process(experiment, *steady, "stages.basic.steps=7", "name=whole") == 0

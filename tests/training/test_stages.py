@@ -1,4 +1,4 @@
-"""The stages of an experiment: what they leave, when they run again, where they start."""
+"""The stages of an experiment: the files they leave, when they run again, where they start."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def copy(experiment, uninterrupted):
 
 @pytest.fixture
 def lines_of(said_in_training: Callable[..., str]) -> Callable[..., list[str]]:
-    """`lines_of(experiment, "key=value", …)` trains and gives what was printed, but for progress."""
+    """`lines_of(experiment, "key=value", …)` trains and returns the printed lines, except for progress."""
     return lambda *words: [line for line in said_in_training(*words).splitlines() if " | " not in line]
 
 
@@ -45,7 +45,7 @@ def test_what_a_run_leaves(uninterrupted):
     assert {path.name for path in (folder / "prior").iterdir()} == STAGE_FILES - {"samples"} | {"generated"}
     assert json.loads((folder / "joint/provenance/provenance.json").read_text())["hsc"] == hsc.__version__
     assert (folder / "joint/provenance/config.yaml").read_text() == (folder / "config.yaml").read_text()
-    # Samples are counted over all stages: 5 + 3 batches of four before, then 6 with a look after every third.
+    # Samples are counted over all stages: 5 + 3 batches of four before, then 6 with a validation after every third.
     assert sorted(path.stem for path in (folder / "joint/samples").iterdir()) == ["0000000044", "0000000056"]
     width, height = Image.open(folder / "joint/samples/0000000056.png").size
     assert (width, height // 40) == (4 * 40, 4)  # original and three layers; four faces
@@ -73,7 +73,7 @@ def test_the_csv_holds_every_promised_name(uninterrupted):
 
 @pytest.mark.slow
 def test_a_stage_is_validated_at_its_end_even_between_two_intervals(uninterrupted):
-    """The prior's five steps with a look every third: also after the fifth."""
+    """The prior is validated after the third of its five steps, and also after the fifth."""
     assert sorted(path.stem for path in (uninterrupted.folder() / "prior/generated").iterdir()) == [
         "0000000012", "0000000020"
     ]  # fmt: skip
@@ -90,7 +90,7 @@ def test_the_released_codec_is_the_last_stage(uninterrupted):
     )
     assert len(codec.card["bytes_per_face"]) == 2
     logged = json.loads((folder / "joint/done.json").read_text())["metrics"]
-    measured = logged["val/enhanced/bpp"] * 40**2 / 8  # of the quality that validation takes
+    measured = logged["val/enhanced/bpp"] * 40**2 / 8  # at the quality used in validation
     assert codec.card["bytes_per_face"][codec.default_quality] == pytest.approx(measured, abs=2)
 
 
@@ -117,7 +117,7 @@ def test_a_changed_stage_takes_the_place_of_the_earlier_one_when_it_is_finished(
     assert {path.name for path in aside.iterdir()} == STAGE_FILES
     assert not (folder / "joint.new").exists()
     assert any(not torch.equal(value, before[name]) for name, value in copy.weights("joint").items())
-    # What was trained before is not trained again.
+    # The earlier result is used again without training.
     assert lines_of(copy)[2] == f"joint: done already ({folder / 'joint'}, which was kept in joint.old1)"
     assert all(torch.equal(value, before[name]) for name, value in copy.weights("joint").items())
     assert lines_of(copy)[2] == f"joint: done already ({folder / 'joint'})"
@@ -150,7 +150,7 @@ def test_a_crash_between_two_renames_loses_nothing(copy, lines_of: Callable[...,
     ],
 )
 def test_where_a_stage_starts(copy, lines_of: Callable[..., list[str]], start: str, fresh: bool):
-    """Parts that the start does not hold are said to be new; frozen parts stay what they were."""
+    """Parts missing from the starting weights are reported as new; frozen parts stay unchanged."""
     path = copy.folder() / start.replace("stage:prior", "prior/weights.safetensors")
     init = start if start.startswith("stage:") else path
     lines = lines_of(
@@ -232,7 +232,7 @@ def test_the_page_on_training_names_whatever_is_logged(uninterrupted):
         for known in patterns
         if known.startswith("train/") and not any(re.fullmatch(known, name) for name in names)
     ]
-    assert {name.rpartition("/")[2] for name in never} <= {"styles", "path_length"}  # need settings of their own
+    assert {name.rpartition("/")[2] for name in never} <= {"styles", "path_length"}  # logged only with certain settings
 
 
 def documented_names() -> list[str]:

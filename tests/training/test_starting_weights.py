@@ -1,4 +1,4 @@
-"""What a stage takes of the weights it starts from."""
+"""The parts that a stage loads from the weights it starts from."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -73,7 +73,7 @@ def test_a_decoder_that_draws_from_pictures_serves_another_code(tmp_path: Path) 
 
 
 def test_a_later_stage_goes_on_with_the_discriminator(tmp_path: Path) -> None:
-    """Which is in a stage's weights; a stage that trains none leaves it there."""
+    """A stage's weights include it; a stage that trains no discriminator ignores it."""
     path, train = tmp_path / "weights.safetensors", ["heads", "discriminator"]
     first, second = (CodecModule(config, config.stages["only"], {}) for config in [tiny_config(train=train)] * 2)
     save_stage(path, first, asdict(tiny_config().model))

@@ -1,4 +1,4 @@
-"""What people see of a training: on a terminal, in a file, quietly, and when it is told to stop."""
+"""The output of training: on a terminal, in a file, with quiet output, and when it is interrupted."""
 
 import os
 import pty
@@ -29,20 +29,20 @@ ONLY_JOINT = ("run=[joint]", "stages.joint.init=fresh", "stages.joint.steps=9")
 
 
 class Screen:
-    """A terminal, whose program writes to `place`."""
+    """A terminal; programs write to it at `place`."""
 
     def __init__(self) -> None:
         self._master, self._slave = pty.openpty()
         ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         self.place = os.ttyname(self._slave)
         self.written = bytearray()
-        """everything, also what was overwritten"""
+        """everything, including overwritten text"""
         self._shown = pyte.HistoryScreen(COLUMNS, ROWS, history=1000)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def lines(self) -> list[str]:
-        """What stands there when all programs have ended."""
+        """The lines on the screen after all programs have ended."""
         os.close(self._slave)
         self._reader.join(10)
         os.close(self._master)
@@ -172,7 +172,7 @@ def test_the_end_of_the_run_counts_stages_and_validations_to_come(monkeypatch: p
     pace.validated(30)
     now += 1
     pace.stepped(41)
-    # 59 steps, 80 images of the next stage at 4 a second, validations at 80, 100 and of the next stage
+    # 59 steps, 80 images of the next stage at 4 per second, validations at 80, 100 and in the next stage
     assert pace.seconds_left == pytest.approx(59 + 80 / 4 + 3 * 30)
     pace.begin("then", 0)
     assert pace.seconds_left == pytest.approx(80 / 4 + 30)

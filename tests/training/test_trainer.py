@@ -1,4 +1,4 @@
-"""What the Trainer of a stage makes of its configuration: clipping, compiling, checkpoints that cannot be written."""
+"""How the Trainer of a stage applies its configuration: clipping, compiling, checkpoints that cannot be written."""
 
 import errno
 import os
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:You defined a `validation_step` 
 
 
 class Norms(pl.Callback):
-    """The norm of the gradients that each step was taken with."""
+    """The gradient norm of each step."""
 
     def __init__(self) -> None:
         self.seen: list[float] = []

@@ -1,4 +1,4 @@
-"""A machine without a single judge's weights trains where it is told to, and says what it misses."""
+"""Without any judge's weights, training runs if the settings allow it, and says what is missing."""
 
 import csv
 import warnings

@@ -37,17 +37,17 @@ class Experiment(NamedTuple):
         return load_file(self.folder(name) / stage / "weights.safetensors")
 
     def rows(self, stage: str, name: str = "tiny") -> list[dict[str, float]]:
-        """What was logged of a stage, by each time that it was started: the values of a step by name."""
+        """The logged rows of a stage, over all its starts: the values of a step by name."""
         logs = sorted((self.folder(name) / stage / "log").glob("*/metrics.csv"))
         rows = [row for log in logs for row in csv.DictReader(log.read_text().splitlines())]
         return [{name: float(value) for name, value in row.items() if value} for row in rows]
 
     def training_rows(self, stage: str, name: str = "tiny") -> list[dict[str, float]]:
-        """Those of training steps."""
+        """The rows of training steps."""
         return [row for row in self.rows(stage, name) if "train/objective" in row]
 
     def take(self, other: "Experiment", *stages: str) -> None:
-        """Have these stages as the other has them."""
+        """Copy these stages from the other experiment."""
         for stage in stages:
             shutil.copytree(other.folder() / stage, self.folder() / stage)
 

@@ -1,4 +1,4 @@
-"""`hsc train` in a process of its own, which can be told where to die; and one that holds a run's lock."""
+"""`hsc train` in a process of its own that can kill itself at a given point; and a process that holds a run's lock."""
 
 import os
 import sys
@@ -23,12 +23,12 @@ def hsc_train(
     output: str | None = None,
     environment: dict[str, str] | None = None,
 ) -> None:
-    """Ends as the command does.
+    """Run `hsc train`; ends as the command does.
 
-    kill, kill_validation: (stage, batch, signal), sent to itself when that batch of the stage is trained, or validated
-    after so many batches. kill_before_weights: signal sent when a stage has trained but its weights are not written.
-    uncached: images are too many to be held in memory. output: a file that gets what is printed. environment:
-    variables of the process.
+    kill: (stage, batch, signal), a signal that the process sends to itself after training that batch of the stage.
+    kill_validation: the same, but sent in the validation after that batch. kill_before_weights: signal sent when a
+    stage has been trained but its weights are not yet written. uncached: treat the images as too many for memory.
+    output: file that gets everything printed. environment: variables of the process.
     """
     os.environ.update(environment or {})
     with open(output or os.devnull, "a") as stream:
