@@ -36,8 +36,8 @@ def launched() -> Iterator:
 
 @contextmanager
 def watched(browser, beside: tuple[Path, ...] = ()) -> Iterator:
-    """`open_page(file, view="", **context)` → the page; at the end nothing was requested but these files, and nothing
-    complained."""
+    """`open_page(file, view="", **context)` → the page. At the end, nothing but these files may have been requested,
+    and there may be no console messages or errors."""
     contexts, requests, complaints, files = [], [], [], {path.as_uri() for path in beside}
 
     def open_page(file: Path, view: str = "", **settings):

@@ -18,7 +18,7 @@ import hsc.compat  # noqa: F401  torchvision beside CPU torch, before any test i
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 
-# On a busy machine an example may take long without being faulty.
+# On a busy machine, a correct example may still take long.
 settings.register_profile("hsc", deadline=None, max_examples=50)
 settings.load_profile("hsc")
 
@@ -38,7 +38,7 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the longest files first, then those with the largest share of slow tests, so that no worker is left with one
+    """Run the longest files first, then those with the largest share of slow tests, so that no worker still runs one
     while others are idle."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     tests = Counter(item.path for item in items)
@@ -88,7 +88,7 @@ def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Codecs decode in float32 even where the processor computes bfloat16."""
+    """Codecs decode in float32 even if the processor supports bfloat16."""
     monkeypatch.setattr("hsc.codec.computes_bfloat16", lambda kind: False)
 
 

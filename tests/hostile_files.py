@@ -1,4 +1,4 @@
-"""Files that nobody should send, thrown at a whole codec: each must end in a clear error, a flagged or a true decode.
+"""Malformed and malicious files for a whole codec: each must end in a clear error, a flagged or a correct decode.
 
 The long run (the tests make a short one):
 
@@ -28,7 +28,7 @@ CHECKSUM_CHANCE = 2.0**-16
 
 
 class Original(NamedTuple):
-    """A file and what it holds."""
+    """A file and its symbols."""
 
     data: bytes
     symbols: list  # of each layer, as nested lists
@@ -45,7 +45,7 @@ def load_golden() -> tuple[Codec, list[Original]]:
 
 
 def outcome(codec: Codec, data: bytes, original: Original) -> str:
-    """How a codec takes `data`, which was made from `original`; whatever is not an HscError comes through."""
+    """How a codec handles `data`, which was made from `original`; exceptions other than HscError are not caught."""
     try:
         decoded = codec.decode([data])
         codec.synthesise(decoded.latents, decoded.quality)
@@ -58,7 +58,7 @@ def outcome(codec: Codec, data: bytes, original: Original) -> str:
 
 
 def mutated(data: bytes, generator: np.random.Generator) -> bytes:
-    """One to four random edits: bytes changed, put in, left out, repeated or swapped, bits flipped, the end cut off."""
+    """One to four random edits: bytes changed, inserted, removed, repeated or swapped, bits flipped, the end cut."""
     altered = bytearray(data)
     for _ in range(generator.integers(1, 5)):
         place, other = (int(number) for number in generator.integers(0, len(altered), 2))
@@ -81,7 +81,7 @@ def mutated(data: bytes, generator: np.random.Generator) -> bytes:
 
 
 def crafted(model_id: int) -> Iterator[tuple[str, bytes]]:
-    """Headers and lengths of someone who knows the format; checksums fit wherever that takes the reader further."""
+    """Headers and lengths from an attacker who knows the format; checksums are valid where that gets further."""
     header = Header(model_id, 100, 64, 64)
     start = write(header, [])
     for length in (b"\xff" * 9, b"\x80\x00", b"\xff\xff\x7f", b"\xff\xff\xff\x7f", b"\x80", b"\xff\xff\xff\xff\x0f"):
@@ -127,7 +127,7 @@ def main() -> None:
         return counts
 
     throw("every truncation", ((o.data[:length], o) for o in originals for length in range(len(o.data))))
-    # Silent here: what an encoder could have written, with a good checksum.
+    # Silent ones are files that an encoder could have written, with a valid checksum.
     throw("crafted", ((data, originals[0]) for _, data in crafted(codec.model_id)))
     chosen = (originals[int(generator.integers(0, len(originals)))] for _ in range(arguments.mutations))
     counts = throw("mutations", ((mutated(original.data, generator), original) for original in chosen))

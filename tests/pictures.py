@@ -1,4 +1,4 @@
-"""Pictures and archives of them, the same at every run."""
+"""Pictures and archives of them, identical in every run."""
 
 import io
 import tarfile
@@ -13,19 +13,19 @@ from torch import Tensor
 
 
 def encoded(picture: Image.Image | np.ndarray, format: str = "PNG") -> bytes:
-    """The file of a picture or of its pixels [h, w, 3]."""
+    """The bytes of an image file of a picture or of pixels [h, w, 3]."""
     stream = io.BytesIO()
     (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(stream, format)
     return stream.getvalue()
 
 
 def plain(colour: int = 0, side: int = 8, format: str = "PNG") -> bytes:
-    """The file of a grey square."""
+    """The bytes of an image file of a grey square."""
     return encoded(np.full((side, side, 3), colour, np.uint8), format)
 
 
 def noise(seed: int, side: int = 12) -> bytes:
-    """The file of a square in which each pixel has its own colour."""
+    """The bytes of an image file of a square in which each pixel has its own colour."""
     return encoded(np.random.default_rng(seed).integers(256, size=(side, side, 3), dtype=np.uint8))
 
 
@@ -62,9 +62,9 @@ darkest_pixel.name = "darkest"
 def write_pictures(
     place: Path, count: int, side: int = 16, *, squares: int = 0, digits: int = 2, seed: int = 0
 ) -> Path:
-    """`count` pictures of `side` pixels, 00.png, 01.png, …, in a zip, or in a folder where `place` ends otherwise.
+    """`count` pictures of `side` pixels, 00.png, 01.png, …, in a zip, or in a folder if `place` does not end in .zip.
 
-    Of so many random colours on a side, enlarged smoothly; without `squares` each pixel has its own.
+    `squares` random colours per side are enlarged smoothly; without `squares`, each pixel has its own colour.
     """
     random, contents = np.random.default_rng(seed), []
     for _ in range(count):

@@ -1,4 +1,4 @@
-"""Commands of hsc and scripts in the test's own process, and programs beside tests for what needs their own."""
+"""Run hsc commands and scripts in the test's own process, and programs beside the tests in their own processes."""
 
 import runpy
 import signal
@@ -16,7 +16,7 @@ from hsc.cli import main
 
 def run_hsc(*words: object) -> int:
     """The exit status of `hsc WORDS`."""
-    before = signal.getsignal(signal.SIGTERM)  # which commands answer in their own way
+    before = signal.getsignal(signal.SIGTERM)  # commands install their own handler
     with pytest.raises(SystemExit) as end:
         main(list(map(str, words)))
     signal.signal(signal.SIGTERM, before)
@@ -31,12 +31,12 @@ def wait_for(condition: Callable[[], object], what: str, seconds: float = 300) -
 
 
 def definitions(script: str) -> SimpleNamespace:
-    """What a script of the repository defines, such as `benchmarks/generator.py`."""
+    """The definitions in a script of the repository, such as `benchmarks/generator.py`."""
     return SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / script)))
 
 
 def run_program(program: Path, *arguments: object) -> str:
-    """What a Python program writes to standard output. It has five minutes, and must end well."""
+    """The standard output of a Python program, which must succeed within five minutes."""
     finished = subprocess.run(
         [sys.executable, program, *map(str, arguments)],
         capture_output=True,

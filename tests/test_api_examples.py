@@ -28,7 +28,7 @@ def test_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     names: dict = {"hsc": hsc}
     runner = doctest.DocTestRunner()
     finder, found = doctest.DocTestFinder(recurse=False), 0
-    # In the order of a session: what one example makes the next one uses.
+    # In the order of a session: each example uses the results of the one before.
     for example in (codec_file.load, Codec.compress, Codec.decompress):
         for test in finder.find(example, example.__qualname__):
             test.globs = names

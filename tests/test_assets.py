@@ -1,4 +1,4 @@
-"""The weights that come with hsc: small, described, and what the documentation says they are."""
+"""The weights that come with hsc: small, with model cards, and as documented."""
 
 import re
 
@@ -21,7 +21,7 @@ def test_assets_are_small_and_each_has_a_card() -> None:
     assert max(file.stat().st_size for file in files) <= LARGEST_FILE
     assert sum(file.stat().st_size for file in files) <= LARGEST_SUM
     for file in files:
-        if file.name != f"{DEFAULT_MODEL}.2.safetensors":  # the rest of another, whose card is its own
+        if file.name != f"{DEFAULT_MODEL}.2.safetensors":  # second part of another file, which has the card
             assert re.search(r"licen[cs]e", file.with_suffix(".md").read_text(), re.IGNORECASE), file.name
 
 
@@ -35,7 +35,7 @@ def faces() -> torch.Tensor:
 
 
 def test_the_shipped_codec_codes_faces_near_the_bytes_on_its_card() -> None:
-    """Photographs: what the prior draws is smoother and takes fewer."""
+    """Photographs are used, because faces of the prior are smoother and take fewer bytes."""
     codec = hsc.load()
     faces = list(map(str, example_faces()[::6]))
     on_card = codec.card["bytes_per_face"]
@@ -86,6 +86,6 @@ def test_pictures_of_the_shipped_codec_in_bfloat16_are_those_in_float32_to_eight
     for pictures, native in ((precise, False), (fast, True)):
         monkeypatch.setattr("hsc.codec.computes_bfloat16", lambda kind, native=native: native)
         pictures += [codec.decompress(file), codec.decompress(file, side=codec.full_size)]
-    rounding = (2 / 255) ** 2 / 12  # mean square of what rounding to 8 bits changes
+    rounding = (2 / 255) ** 2 / 12  # mean squared error of rounding to 8 bits
     for one, other in zip(precise, fast, strict=True):
         assert 0 < float((one - other).square().mean()) < rounding

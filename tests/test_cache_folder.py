@@ -1,4 +1,4 @@
-"""A cache that cannot be written to costs one line, not the work."""
+"""If the cache cannot be written to, one line says so and the work continues."""
 
 from pathlib import Path
 

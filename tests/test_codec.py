@@ -1,4 +1,4 @@
-"""Faces to files and back: symbols survive, prefixes decode, and damage is told from the outside."""
+"""Faces to files and back: symbols survive, prefixes decode, and damage is reported."""
 
 import re
 

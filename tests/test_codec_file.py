@@ -1,4 +1,4 @@
-"""Codecs on the disk: the same files before and after, and one sentence about everything that is no codec."""
+"""Saved codecs: the same files before and after, and a one-sentence error for anything that is not a codec."""
 
 import json
 from dataclasses import asdict, replace
@@ -146,7 +146,7 @@ def test_an_unknown_name_lists_the_released_ones(tmp_path: Path, monkeypatch: py
     for name in ("b", "a"):
         (tmp_path / f"{name}.safetensors").touch()
         (tmp_path / f"{name}.md").touch()
-    (tmp_path / "part-of-hsc.safetensors").touch()  # without a card it is no release
+    (tmp_path / "part-of-hsc.safetensors").touch()  # not a release, because it has no card
     assert released.released_names() == ["a", "b"]
     with pytest.raises(HscError, match="no weights 'c': give a file, a run folder or one of a, b"):
         hsc.load("c")

@@ -1,4 +1,4 @@
-"""Every device: networks stay where they are put, coding asks the device as rarely as it can, files are the same."""
+"""Every device: networks stay on it, coding synchronises with it as rarely as possible, files are the same."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -23,7 +23,7 @@ SYNCHRONISING = {"cpu", "item", "tolist", "numpy", "__bool__", "__float__", "__i
 
 
 class Leaving(TorchFunctionMode):
-    """Counts what makes a program wait for an accelerator: values that are asked for, tensors that go to the CPU."""
+    """Records calls that make a program wait for an accelerator: reading values and moving tensors to the CPU."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,8 +53,8 @@ FACES = torch.rand(3, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
 
 @pytest.mark.parametrize("make_model", [tiny_model, tiny_linear_model])
 def test_networks_make_nothing_elsewhere(make_model: Callable[[], ModelConfig], monkeypatch: pytest.MonkeyPatch):
-    """On the meta device any tensor that a network makes on the CPU cannot be combined with the others."""
-    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which that device does not know
+    """On the meta device, a tensor that a network creates on the CPU cannot be combined with the others."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # not supported on the meta device
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda *_: False)
     model = make_model()
     with torch.device("meta"):

@@ -34,7 +34,7 @@ if __name__ == "__main__":
 
 
 def workers_of_killed(program: Path, *arguments: str) -> list[int]:
-    """Numbers of the workers that the program had when it killed itself."""
+    """Process ids of the workers that the program had when it killed itself."""
     ended = subprocess.run([sys.executable, program, *arguments], stdout=subprocess.PIPE, text=True, timeout=120)
     assert ended.returncode == -signal.SIGKILL
     return [int(pid) for pid in ended.stdout.split()]
@@ -59,7 +59,7 @@ def assert_gone(pids: list[int]) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("how", ["loader", "fork", "spawn", "forkserver"])
 def test_workers(tmp_path: Path, how: str):
-    """Those of a loader of images, and busy ones however they were started."""
+    """Workers of an image loader, and busy workers with every start method."""
     program, faces = tmp_path / "program.py", write_pictures(tmp_path / "faces", 8)
     program.write_text(READS_IMAGES if how == "loader" else IS_BUSY)
     assert_gone(workers_of_killed(program, str(faces) if how == "loader" else how))

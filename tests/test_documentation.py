@@ -1,5 +1,5 @@
-"""The documentation: it builds without a warning, its generated pages are complete, a reader fetches nothing from
-elsewhere, and its commands and YAML are ones that hsc takes.
+"""The documentation: it builds without a warning, its generated pages are complete, readers fetch nothing from
+other sites, and hsc accepts its commands and YAML.
 
 Commands are parsed by the real command line, with all their options, up to the point where the verb would begin its
 work; those of the README are run in test_readme_runs.py.
@@ -40,12 +40,12 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 def commands(page: str) -> list[str]:
-    """Lines of a page's Bash blocks; what is continued on the next one is one line."""
+    """Lines of a page's Bash blocks; a line continued on the next one is joined with it."""
     return [line for block in blocks(page, "bash") for line in block.replace("\\\n", "").splitlines()]
 
 
 def parse(arguments: list[str]) -> None:
-    """Parse a line as `hsc` would, down to the verb; raises what the parser raises on wrong usage."""
+    """Parse a line as `hsc` would, down to the verb; wrong usage raises the parser's exception."""
     command, context = typer.main.get_command(app), None
     while True:
         context = command.make_context(arguments[0], arguments[1:], parent=context)
@@ -56,7 +56,7 @@ def parse(arguments: list[str]) -> None:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site as `make docs` builds it; a warning, such as of a broken link or anchor, ends the build."""
+    """The site as `make docs` builds it; a warning, such as for a broken link or anchor, fails the build."""
     pytest.importorskip("mkdocs", reason="needs the docs extra: make env")
     from mkdocs.commands.build import build as build_site
     from mkdocs.config import load_config
@@ -122,7 +122,7 @@ def test_files_named_exist(page: str):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_fields_named_exist(page: str):
-    """Of words such as `model.lambdas` or `stages.joint.steps`, in the text and in commands."""
+    """Fields such as `model.lambdas` or `stages.joint.steps`, in the text and in commands."""
     named = re.findall(
         r"(?<![\w/])(?:model|judges|logging|defaults|stages)(?:\.\w+)+(?=[`=:])", (ROOT / page).read_text()
     )
@@ -141,7 +141,7 @@ def names_a_field(place: list[str], kind: Any = Config) -> bool:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_python_names_exist(page: str):
-    """Of `hsc.module.name` in the text, and of what Python examples import from hsc."""
+    """Names such as `hsc.module.name` in the text, and names that Python examples import from hsc."""
     text = (ROOT / page).read_text()
     named = set(re.findall(r"(?<=[`\s])hsc(?:\.\w+)+(?=[`(])|(?<=^::: )hsc[\w.]+", text, re.M))
     for module, names in re.findall(r"^from (hsc[\w.]*) import (.+)$", text, re.M):
@@ -152,7 +152,7 @@ def test_python_names_exist(page: str):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_prose_fits_a_page(page: str):
-    """What can wrap does, pictures' texts aside; a table has no more columns than fit."""
+    """Lines that can wrap do, except for the alt texts of images; a table has no more columns than fit."""
     text = re.sub(r"^ *(```|~~~).*?^ *\1", "", (ROOT / page).read_text(), flags=re.M | re.S)
     table = {line for line in text.splitlines() if line.lstrip().startswith("|")}
     prose = [line for line in text.splitlines() if line not in table and not line.startswith("![")]

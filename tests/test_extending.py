@@ -1,4 +1,4 @@
-"""docs/extending.md is run as it stands."""
+"""The code and YAML in docs/extending.md run as printed."""
 
 import csv
 import json
@@ -36,7 +36,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "extending.md"
 
 @pytest.fixture
 def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page's Python blocks as the files they say they are, on the path."""
+    """The page's Python blocks as importable files under the names they give."""
     for name, code in re.findall(r"```python\n# (\w+)\.py\n(.*?)```", PAGE.read_text(), re.DOTALL):
         (tmp_path / f"{name}.py").write_text(code)
         monkeypatch.delitem(sys.modules, name, raising=False)
@@ -60,7 +60,7 @@ def test_the_pages_attribute_is_found_by_name_and_differentiable() -> None:
 
 
 def train(folder: Path, monkeypatch: pytest.MonkeyPatch, block: str, *words: str) -> None:
-    """A tiny experiment in `folder` with the page's YAML that begins with the key `block`, through the command line."""
+    """Train a tiny experiment in `folder` with the page's YAML that begins with the key `block`, by command line."""
     (added,) = re.findall(rf"```yaml\n({block}:.*?)```", PAGE.read_text(), re.DOTALL)
     (folder / "tiny.yaml").write_text(yaml.safe_dump(merged(EXPERIMENT, TRAINED)))
     (folder / "added.yaml").write_text(added.replace("lpips.vgg, ", ""))
@@ -99,7 +99,7 @@ def test_the_pages_judge_is_found_by_name() -> None:
 @pytest.mark.usefixtures("modules")
 def test_the_pages_judge_is_in_an_offline_wandb_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train(tmp_path, monkeypatch, "judges", "logging.wandb=offline")
-    wandb.teardown()  # its settings outlive a run, and other tests have their own
+    wandb.teardown()  # its settings outlive a run and would affect other tests
     run = read_wandb_run(tmp_path / "runs")
     logged = {name for row in run.history for name in row}
     for layer in ("basic", "middle", "enhanced"):

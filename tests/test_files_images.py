@@ -56,7 +56,7 @@ def test_a_link_stays_a_link_and_permissions_stay(tmp_path: Path):
     real, link = tmp_path / "disk" / "real", tmp_path / "link"
     real.parent.mkdir()
     link.symlink_to("disk/real")
-    files.write_atomically(link, b"new")  # dangling before
+    files.write_atomically(link, b"new")  # the link is dangling before this
     real.chmod(0o600)
     files.write_atomically(link, b"newer")
     assert os.readlink(link) == "disk/real"
@@ -80,7 +80,7 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path, by_link: bool):
     target = target if by_link else pipe
     with ThreadPoolExecutor(1) as pool:
         read = pool.submit(pipe.read_bytes)
-        files.write_atomically(target, lambda file: Image.new("L", (4, 4)).save(file, "TIFF"))  # which seeks
+        files.write_atomically(target, lambda file: Image.new("L", (4, 4)).save(file, "TIFF"))  # the TIFF writer seeks
         assert read.result().startswith(b"II*")
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert target.is_symlink() == by_link
@@ -172,7 +172,7 @@ def test_resize():
     assert resize(images, 32) is images
     assert resize(images, 48).shape == (2, 3, 48, 48)
     stripes = torch.tensor([-1.0, 1.0]).repeat(16).expand(1, 3, 32, 32)
-    assert resize(stripes, 8)[..., 2:-2].abs().max() < 0.1  # antialiased: not one of the two
+    assert resize(stripes, 8)[..., 2:-2].abs().max() < 0.1  # antialiased: neither of the two values
     flat = torch.full((1, 3, 32, 32), 0.3)
     torch.testing.assert_close(resize(flat, 20), torch.full((1, 3, 20, 20), 0.3))
 
@@ -196,7 +196,7 @@ def test_every_kind_of_picture_becomes_rgb(tmp_path: Path, mode: str):
 
 def test_transparent_pixels_lie_over_white(tmp_path: Path, recwarn: pytest.WarningsRecorder):
     pixels = np.zeros((4, 4, 4), dtype=np.uint8)
-    pixels[..., :3] = 255, 0, 255  # what hides below
+    pixels[..., :3] = 255, 0, 255  # hidden by transparency
     pixels[0, 0, 3] = 255
     picture = Image.fromarray(pixels)
     picture.save(tmp_path / "colour.png")
@@ -247,7 +247,7 @@ def test_heic_is_read_where_its_reader_is_and_named_where_not(tmp_path: Path, mo
 
 def test_gigantic_pictures_are_read_up_to_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     Image.new("L", (30, 30)).save(tmp_path / "large.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)  # Pillow warns from here, and refuses twice as much
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)  # Pillow warns above this and refuses twice as much
     assert load_image(tmp_path / "large.png").size == (30, 30)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)
     with pytest.raises(HscError, match=r"large\.png: too large .*scale it down"):

@@ -1,4 +1,4 @@
-"""Hostile files against a whole codec; tests/hostile_files.py says what they are, and makes the long run."""
+"""Hostile files decoded by a whole codec; tests/hostile_files.py creates them and does the long run."""
 
 import time
 from contextlib import nullcontext
@@ -15,13 +15,13 @@ from hsc.coding.tables import LARGEST_SYMBOL
 from hsc.errors import HscError
 
 CODEC, ORIGINALS = hostile_files.load_golden()
-SECONDS = 5.0  # far more than any takes: only a hang fails
+SECONDS = 5.0  # far more than any file takes: only a hang fails
 CRAFTED = dict(hostile_files.crafted(CODEC.model_id))
 HARMLESS = {"the largest sides", "1 bytes of ones", "1 bytes of a pattern"}
 
 
 def test_no_mutation_passes_unnoticed():
-    """400 of them: 0.006 would by the checksum's chance."""
+    """Of these 400 mutations, 0.006 are expected to pass the checksum by chance."""
     generator = np.random.default_rng(1)
     for index in range(400):
         original = ORIGINALS[index % len(ORIGINALS)]
@@ -32,7 +32,7 @@ def test_no_mutation_passes_unnoticed():
 @pytest.mark.parametrize("name", CRAFTED)
 def test_crafted_files_end_soon_in_an_error_or_a_picture(name: str):
     begin = time.perf_counter()
-    # An attacker may write what an encoder could have written; all else is refused.
+    # An attacker can write what an encoder could have written; everything else is refused.
     with pytest.raises(HscError, match=r"^[^\n]+$") if name not in HARMLESS else nullcontext():
         picture = CODEC.decompress(CRAFTED[name], native=True, strict=True)
         assert picture.shape == (3, CODEC.size, CODEC.size)
@@ -46,7 +46,7 @@ def test_a_few_bytes_cannot_ask_for_all_memory():
 
 @given(st.binary(max_size=300), st.integers(0, 255), st.integers(1, 3))
 def test_any_payload_under_a_good_checksum_is_refused_or_is_what_an_encoder_writes(payload: bytes, quality, layers):
-    """A forger can fit the checksum; then the payload must be the encoding of what it decodes to."""
+    """An attacker can make the checksum valid; the payload must then be the encoding of the symbols it decodes to."""
     data = write(Header(CODEC.model_id, quality, 64, 64), [b""] * (layers - 1) + [payload])
     try:
         decoded = CODEC.decode([data])

@@ -1,4 +1,4 @@
-"""A journal after any crash: what is whole counts, what is torn or damaged is work to be done again."""
+"""A journal after any crash: complete entries count, truncated or damaged ones are work to be repeated."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Memory follows from the size of pictures, not from their number."""
+"""Memory depends on the size of pictures, not on their number."""
 
 import subprocess
 import sys

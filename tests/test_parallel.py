@@ -1,4 +1,4 @@
-"""Answers come in order, and no more items are taken than are worked on."""
+"""Results come in order, and no more items are taken than are being worked on."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Whatever holds a picture becomes the same tensor, and what does not is refused in one sentence."""
+"""Every form of a picture becomes the same tensor, and anything else is refused in one sentence."""
 
 from pathlib import Path
 
@@ -126,7 +126,7 @@ def test_pictures_are_read_when_their_turn_comes(tmp_path: Path):
 
 
 def test_memory_follows_pixels(codec: Codec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """No more pictures are read than go through the networks together, and no more files are shown."""
+    """Only as many pictures are read, and files decoded, at a time as go through the networks together."""
     monkeypatch.setattr(images, "PIXELS_AT_ONCE", 4 * SIZE**2)
     paths = [tmp_path / f"{index}.png" for index in range(10)]
     for path in paths:

@@ -1,4 +1,4 @@
-"""What people see of long work: a bar on a terminal, a line now and then in a file."""
+"""Progress of long work: a bar on a terminal, a line now and then in a file."""
 
 import io
 import sys
@@ -18,7 +18,7 @@ class Screen(io.StringIO):
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time on the wall, which only a test moves."""
+    """A clock that only the test advances."""
     now = [0.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
     return now

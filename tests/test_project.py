@@ -28,7 +28,7 @@ def test_constraints_lie_within_what_is_declared():
 
 
 def test_all_that_lies_beside_the_sources_is_installed():
-    """Weights, example faces, pages: an installed hsc has what this folder has."""
+    """Weights, example faces, pages: an installed hsc has the same files as this folder."""
     patterns = PROJECT["tool"]["setuptools"]["package-data"]["hsc"]
     installed = {path for pattern in patterns for path in (ROOT / "hsc").glob(pattern)}
     beside = {path for path in (ROOT / "hsc").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
@@ -43,7 +43,7 @@ def test_shell_scripts_parse_and_can_be_run():
 
 
 def test_hooks_run_what_make_lint_runs():
-    """So that what passes before a commit passes in CI."""
+    """So that commits that pass the hooks also pass in CI."""
     hooks = (ROOT / ".pre-commit-config.yaml").read_text()
     linted = subprocess.run(["make", "-n", "lint"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for tool in ("ruff check", "ruff format", "mypy", "lint-imports"):

@@ -1,4 +1,4 @@
-"""Numbers of bytes: never exceeded, nearly used up, found in a few passes of the entropy model and none of pixels."""
+"""Limits in bytes: never exceeded, nearly used up, found in a few passes of the entropy model alone."""
 
 from pathlib import Path
 from unittest.mock import patch
@@ -24,7 +24,7 @@ TYPICAL = np.geomspace(25, 340, 253)
     st.integers(20, 400),
 )
 def test_what_is_found_fits_and_is_near_the_best(factors: list[float], bend: float, limit: int):
-    """Faces that take some factor of the typical bytes, with another slope."""
+    """Faces whose size is a multiple of the typical bytes, with another slope."""
     curves = np.floor(np.array(factors)[:, None] * TYPICAL * np.linspace(1, 1 + bend, len(TYPICAL)))
     passes = []
 

@@ -1,7 +1,7 @@
-"""The README from top to bottom, word for word, on a machine that has nothing but what `make env` leaves.
+"""The README runs from top to bottom, word for word, on a machine that has only the result of `make env`.
 
-The home folder is empty and no data set is at hand. Only trainings and measurements are shorter: the copied experiments
-say so, and Python itself adds words to `hsc evaluate`.
+The home folder is empty and there is no data set. Only training and measurements are shorter: the copied experiments
+have fewer steps, and sitecustomize.py adds options to `hsc evaluate`.
 """
 
 import os
@@ -19,7 +19,7 @@ from hsc.files import weights_dir
 
 pytestmark = pytest.mark.slow
 LEFT_TO_OTHERS = {"make test"}  # this test is part of it
-WEIGHTS = ("alexnet.safetensors", "vgg16.safetensors", "faceres.safetensors")  # that `make env` fetches
+WEIGHTS = ("alexnet.safetensors", "vgg16.safetensors", "faceres.safetensors")  # fetched by `make env`
 RESULTS = (
     "runs/quickstart-short/walkthrough/layers.png",
     "runs/quickstart-short/walkthrough/comparison/index.html",
@@ -35,7 +35,7 @@ SETTINGS = re.compile("HSC_|WANDB_|PYTEST_|XDG_")
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
-    """A checkout, with the environment that runs this test in the place of the one that `make env` would make."""
+    """A checkout, with the environment that runs this test in place of the one that `make env` would create."""
     if missing := [name for name in WEIGHTS if not (weights_dir() / name).is_file()]:
         pytest.skip(f"needs {', '.join(missing)}: hsc weights fetch")
     checkout = tmp_path / "machine" / "checkout"
@@ -60,7 +60,7 @@ def machine(tmp_path: Path) -> Path:
     return checkout
 
 
-# Of drawn faces a few, and fewer components than those.
+# A few generated faces, and fewer components than faces.
 FACES = {"path": "generated:32", "train": "00001-00031", "validation": "00000-00000"}
 DIMS = (2, 2, 1)
 SHORT_MEASUREMENTS = """

@@ -1,4 +1,4 @@
-"""Every YAML in experiments/ and sweeps/ describes trainings that can be begun."""
+"""Every YAML file in experiments/ and sweeps/ describes a training that can start."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -61,7 +61,7 @@ def trials(path: Path, folder: Path) -> Iterable[Config]:
 
 
 def build(config: Config) -> None:
-    """All stages' networks, without memory for their weights; tasks are known, and none of their judges reports."""
+    """Build all stages' networks without memory for their weights; losses must exist, and not be metrics too."""
     config = with_model_of(config)
     check_judge_independence(config)
     for name in config.run:

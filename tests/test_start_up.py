@@ -1,4 +1,4 @@
-"""Commands begin at once: what they do not need is not imported; and freed memory is kept where that can be said."""
+"""Commands start fast: they import only what they need, and keep freed memory where the C library allows it."""
 
 import ctypes
 import json
@@ -31,7 +31,7 @@ def test_the_command_line_and_the_package_import_nothing_slow():
 
 
 def after_command(*words: str) -> str:
-    """The program that runs `hsc WORDS` well."""
+    """A program that runs `hsc WORDS`, which must succeed."""
     return f"from hsc.cli import main\ntry: main({list(words)})\nexcept SystemExit as ended: assert not ended.code"
 
 
@@ -55,7 +55,7 @@ def test_judges_and_losses_import_nothing_slow_but_torch():
 
 @pytest.fixture
 def mallopt(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """What a stand-in of the C library is told; it refuses thresholds that old releases refuse."""
+    """Calls to a stand-in for the C library, which refuses the thresholds that old releases refuse."""
     told: list[tuple[int, int]] = []
 
     class Library:

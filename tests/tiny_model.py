@@ -19,7 +19,7 @@ ROWS = (3, 3, 2)
 DIM = 8
 SIZE = 32
 
-# As files have it: of 16×16 pixels, on losses and judges that need no weights.
+# As in an experiment's file: for 16×16 pixels, with losses and judges that need no weights.
 EXPERIMENT: dict[str, Any] = {
     "name": "tiny",
     "model": {
@@ -52,14 +52,14 @@ def tiny_model() -> ModelConfig:
 
 
 def tiny_linear_model() -> ModelConfig:
-    """With a linear path, from whose pictures a MobileStyleGAN draws; the layers have 3, 4 and 9 rows."""
+    """With a linear path, whose pictures are the input of a MobileStyleGAN; the layers have 3, 4 and 9 rows."""
     generator = GeneratorConfig("mobilestylegan", [8, 8, 8], z_dim=8, w_dim=8, mapping_layers=1, input="const")
     layers = {name: LayerConfig(rows, DIM) for name, rows in zip(LAYERS, (3, 4, 9), strict=True)}
     return replace(tiny_model(), layers=layers, linear_path=SIZE, generator=generator)
 
 
 def tiny_config(**stage: Any) -> Config:
-    """One stage, "only", of float32 steps of four images that learn from L2 alone."""
+    """One stage, "only", trained in float32 on batches of four images with L2 as its only loss."""
     settings: dict[str, Any] = {
         "losses": {layer: {"l2": 1.0} for layer in LAYERS},
         "batch_size": 4,
@@ -80,9 +80,9 @@ def tiny_config(**stage: Any) -> Config:
 def tiny_codec(
     model: ModelConfig | None = None, seed: int = 0, fineness: float = 1.0
 ) -> tuple[Codec, EntropyTransformer]:
-    """A codec of untrained networks and the float network of its twin: pictures mean nothing, files are real.
+    """A codec of untrained networks and the float version of its entropy model: pictures are meaningless, files valid.
 
-    Its numbers are those that a file holds. `fineness` multiplies the gains: more symbols that are not zero.
+    Weights have the precision of a saved file. `fineness` multiplies the gains, which gives more non-zero symbols.
     """
     model = model or tiny_model()
     torch.manual_seed(seed)
@@ -95,7 +95,7 @@ def tiny_codec(
             gain.add_(math.log(fineness))
         networks.generator.mean_w.normal_()
         if isinstance(networks.heads, StyleHeads):
-            for net in networks.heads.nets:  # begin at zero, where nothing could be seen
+            for net in networks.heads.nets:  # initialised to zero, which would hide differences
                 net.down.weight.normal_(std=0.1)
     *parts, entropy = (as_stored(part).eval().requires_grad_(False) for part in (*networks, entropy))
     networks = Networks(*parts)

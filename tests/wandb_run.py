@@ -1,4 +1,4 @@
-"""What an offline W&B run holds."""
+"""The contents of an offline W&B run."""
 
 import time
 from pathlib import Path
@@ -42,5 +42,5 @@ def _written(folder: Path) -> list[Any]:
     try:
         (file,) = folder.glob("**/*.wandb")
         return list(read_records(file))
-    except ValueError:  # not begun
+    except ValueError:  # not written yet
         return []
