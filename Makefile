@@ -5,10 +5,10 @@ SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
-# The first Python that is new enough; `make env PYTHON=/path/to/python` overrules.
+# The first Python that is new enough; `make env PYTHON=/path/to/python` overrides it.
 PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.13; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
-# -qq keeps errors and drops pip's notes about what it already knows.
+# -qq shows errors but hides pip's notes about requirements that are already satisfied.
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -qq -c constraints.txt
 
 .PHONY: help env quickstart test lint docs
@@ -18,7 +18,7 @@ help: ## what there is to make
 
 env: $(VENV)/.ready ## install hsc and all it needs into .venv/
 
-# torch comes first and by version: with it in place nothing pulls another release of it.
+# torch is installed first and pinned, so that no dependency pulls another release of it.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "hsc needs Python 3.11 or newer; install it, or name it: make env PYTHON=/path/to/python"; exit 1; }
 	@echo "installing into $(VENV)/ (a few minutes the first time)"
