@@ -38,8 +38,8 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the longest files first, then those with the largest share of slow tests, so that no worker still runs one
-    while others are idle."""
+    """Run the longest files first, then those with the largest share of slow tests, so that no worker is still
+    busy with one while others are idle."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     tests = Counter(item.path for item in items)
     places = {ROOT / "tests" / name: place for place, name in enumerate(LONGEST)}

@@ -61,7 +61,7 @@ def trials(path: Path, folder: Path) -> Iterable[Config]:
 
 
 def build(config: Config) -> None:
-    """Build all stages' networks without memory for their weights; losses must exist, and not be metrics too."""
+    """Build all stages' networks without memory for their weights; losses must exist, and none may be a metric."""
     config = with_model_of(config)
     check_judge_independence(config)
     for name in config.run:

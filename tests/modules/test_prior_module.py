@@ -179,7 +179,7 @@ def test_collapsed_fakes_are_seen_as_such(fit: Callable):
 
 
 def test_a_step_in_parts_learns_the_same(fit: Callable):
-    """Without statistics over the images of a batch, which parts of a batch would change."""
+    """Statistics over the images of a batch are switched off, because they differ in parts of a batch."""
     whole, parts = (module(accumulate=accumulate, r1_every=2, ada_kimg=0.05) for accumulate in (1, 2))
     for prior in (whole, parts):
         prior.discriminator.group_size = 1
