@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from hsc.errors import HscError
+from hsc.progress import number_of
 
 HEIC_SUFFIXES = frozenset({".heic", ".heif"})
 IMAGE_SUFFIXES = HEIC_SUFFIXES | {
@@ -33,8 +34,7 @@ def pictures_among(names: Iterable[str], holder: Path) -> list[str]:
     heic = [name for name in pictures if _suffix(name) in HEIC_SUFFIXES]
     if heic and not _heic_is_read():
         pictures = [name for name in pictures if _suffix(name) not in HEIC_SUFFIXES]
-        s = "s" if len(heic) > 1 else ""
-        say_once(f"{holder}: {len(heic)} HEIC photograph{s} skipped: pip install pillow-heif")
+        say_once(f"{holder}: {number_of(len(heic), 'HEIC photograph')} skipped: pip install pillow-heif")
     if not pictures:
         raise HscError(f"{holder}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
     if strangers:
