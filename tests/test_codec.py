@@ -4,7 +4,7 @@ import re
 
 import pytest
 import torch
-from tiny_model import LAYERS, SIZE, tiny_codec, tiny_linear_model, tiny_model
+from tiny_model import LAYERS, SIZE, tiny_codec, tiny_linear_model, tiny_model, tiny_model_with_blocks
 
 from hsc.codec import Codec, Coded, DamagedFile
 from hsc.coding.container import read
@@ -14,7 +14,7 @@ from hsc.images import resize
 from hsc.modules.entropy import EntropyModule
 
 
-@pytest.fixture(scope="module", params=[tiny_model, tiny_linear_model])
+@pytest.fixture(scope="module", params=[tiny_model, tiny_linear_model, tiny_model_with_blocks])
 def codec(request: pytest.FixtureRequest) -> Codec:
     return tiny_codec(request.param(), fineness=3.0)[0]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_model import SIZE, tiny_codec, tiny_linear_model, tiny_model
+from tiny_model import SIZE, tiny_codec, tiny_linear_model, tiny_model, tiny_model_with_blocks
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -51,7 +51,7 @@ def codec() -> Codec:
 FACES = torch.rand(3, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
-@pytest.mark.parametrize("make_model", [tiny_model, tiny_linear_model])
+@pytest.mark.parametrize("make_model", [tiny_model, tiny_linear_model, tiny_model_with_blocks])
 def test_networks_make_nothing_elsewhere(make_model: Callable[[], ModelConfig], monkeypatch: pytest.MonkeyPatch):
     """On the meta device, a tensor that a network creates on the CPU cannot be combined with the others."""
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # not supported on the meta device

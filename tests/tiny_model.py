@@ -13,6 +13,7 @@ from hsc.config.schema import EncoderConfig, EntropyConfig, GeneratorConfig, Jud
 from hsc.nets import build
 from hsc.nets.entropy import EntropyTransformer
 from hsc.nets.heads import StyleHeads
+from hsc.nets.picture_heads import PictureHeads
 
 LAYERS = ("basic", "middle", "enhanced")
 ROWS = (3, 3, 2)
@@ -58,6 +59,11 @@ def tiny_linear_model() -> ModelConfig:
     return replace(tiny_model(), layers=layers, linear_path=SIZE, generator=generator)
 
 
+def tiny_model_with_blocks() -> ModelConfig:
+    """With a linear path of half the size; of the last layer's 72 latents, 64 are those of blocks."""
+    return replace(tiny_linear_model(), linear_path=SIZE // 2, blocks=1)
+
+
 def tiny_config(**stage: Any) -> Config:
     """One stage, "only", trained in float32 on batches of four images with L2 as its only loss."""
     settings: dict[str, Any] = {
@@ -97,6 +103,8 @@ def tiny_codec(
         if isinstance(networks.heads, StyleHeads):
             for net in networks.heads.nets:  # initialised to zero, which would hide differences
                 net.down.weight.normal_(std=0.1)
+        elif isinstance(networks.heads, PictureHeads) and networks.heads.details is not None:
+            networks.heads.details.change.weight.normal_(std=0.1)
     *parts, entropy = (as_stored(part).eval().requires_grad_(False) for part in (*networks, entropy))
     networks = Networks(*parts)
     return Codec.export(model, networks, entropy, "tiny"), entropy

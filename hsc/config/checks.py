@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from hsc.config.schema import (
+    BLOCK_GRID,
     LARGEST_LINEAR_PATH,
     MOBILE_STYLEGAN_OWN_LAYERS,
     MOBILE_STYLEGAN_ROWS,
@@ -24,7 +25,7 @@ from hsc.errors import HscError
 TRAINABLE = {
     "prior": {"generator", "mapping", "discriminator"},
     "image_head": {"image_head", "generator"},
-    "codec": {"encoder", "gain", "entropy", "heads", "generator", "full", "discriminator"},
+    "codec": {"encoder", "gain", "entropy", "heads", "details", "generator", "full", "discriminator"},
 }
 _FOLDER_NAME = re.compile(r"\w[\w.+-]{0,99}")
 
@@ -169,6 +170,21 @@ def check_model(model: ModelConfig) -> None:
         )
     if model.linear_path and generator.architecture != "mobilestylegan":
         raise HscError("config: model.linear_path: needs generator.architecture: mobilestylegan; or leave it 0")
+    if model.blocks:
+        _check_blocks(model)
+
+
+def _check_blocks(model: ModelConfig) -> None:
+    if not 0 < model.linear_path < model.generator.resolutions[-1]:
+        raise HscError("config: model.blocks: needs a model.linear_path smaller than the images; or leave it 0")
+    if model.blocks > (most := 3 * (2 * model.linear_path // BLOCK_GRID) ** 2):
+        raise HscError(f"config: model.blocks: must be at most {most}, the numbers of a block (not {model.blocks})")
+    last, of_blocks = list(model.layers.values())[-1], BLOCK_GRID**2 * model.blocks
+    if last.rows * last.dim <= of_blocks:
+        raise HscError(
+            f"config: model.blocks: {model.blocks} components of each block are {of_blocks} latents, but the last "
+            f"layer has {last.rows * last.dim}; raise its dim"
+        )
 
 
 def _check_mobile_stylegan(model: ModelConfig) -> None:
@@ -208,6 +224,8 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
             if layer not in names:
                 refuse(key, f"{layer!r} is none of {', '.join(names)}")
     _check_tasks(stage, config.model, refuse)
+    if "details" in stage.train and not config.model.blocks:
+        refuse("train", "the model has no blocks whose details could be trained; set model.blocks")
     if (stage.decode_with == "full" or "full" in stage.train) and not config.model.generator.full:
         refuse("decode_with", "the generator has no full size; set model.generator.full")
     if stage.init_full is not None and not config.model.generator.full:

@@ -13,7 +13,9 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from hsc.config.ranges import Range, shown
 
-Part = Literal["encoder", "gain", "entropy", "heads", "generator", "image_head", "full", "mapping", "discriminator"]
+Part = Literal[
+    "encoder", "gain", "entropy", "heads", "details", "generator", "image_head", "full", "mapping", "discriminator"
+]
 Decoder = Literal["generator", "linear", "full"]
 
 Count = Annotated[int, Range(1, 10**9)]
@@ -44,6 +46,7 @@ Sets = Annotated[Any, _texts("a folder, a zip")]
 
 
 MOBILE_STYLEGAN_ROWS = 16
+BLOCK_GRID = 8  # blocks of the linear path in a row and in a column
 # The last layers before a smaller size's image head, trained with it; earlier layers are shared by all sizes.
 MOBILE_STYLEGAN_OWN_LAYERS = 2
 LARGEST_LINEAR_PATH = 128  # pixels on a side: components of larger faces take gigabytes and are no better
@@ -139,6 +142,9 @@ class ModelConfig(Section):
     linear_path: Annotated[int, Range(0, LARGEST_LINEAR_PATH)] = 0
     """Side of the linear path's picture: latents are initialised as principal components of faces of this size, and the
     decoded picture conditions a mobilestylegan; 0: no linear path."""
+    blocks: Annotated[int, Range(0, 1024)] = 0
+    """Components of each of 8×8 blocks of what the linear path's picture leaves out at twice its side, for high rates;
+    their latents, 64 times as many, are the last ones of the last layer; 0: none."""
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     entropy: EntropyConfig = field(default_factory=EntropyConfig)
@@ -205,8 +211,9 @@ class StageConfig(Section):
     """Stage type: "prior" (the generator, against a discriminator), "image_head" (a smaller size of a generator, from
     its samples) or "codec" (rate–distortion)."""
     train: list[Part] = field(default_factory=lambda: ["encoder", "gain", "entropy", "heads"])
-    """Parts to train; the others are frozen. Any of encoder, gain, entropy, heads, generator, full (the layers of the
-    generator's full size), image_head, mapping, discriminator.
+    """Parts to train; the others are frozen. Any of encoder, gain, entropy, heads, details (what images take from the
+    blocks of model.blocks), generator, full (the layers of the generator's full size), image_head, mapping,
+    discriminator.
     A codec stage is adversarial only if it lists the discriminator here."""
     layers: list[str] = field(default_factory=list)
     """Prefix of the layers to train; empty: all."""

@@ -45,8 +45,9 @@ class CodecModule(AdversarialModule):
         self.encoder = EncoderModule(config.model)
         self.entropy = EntropyModule(config.model)
         self.decoder = DecoderModule(config.model, stage.adversarial.discriminator if stage.is_adversarial else None)
-        if (eigen := self.encoder.net.eigen) is not None:  # both halves of the linear path train one matrix
-            eigen.components = _picture_heads(self.decoder.heads).eigen.components
+        if (eigen := self.encoder.net.eigen) is not None:  # both halves of the linear path train the same matrices
+            shared = _picture_heads(self.decoder.heads).eigen
+            eigen.components, eigen.blocks = shared.components, shared.blocks
         self.register_buffer("lambdas", torch.tensor(config.model.lambdas), persistent=False)
         self.lambdas: Tensor
         self._released: tuple[Codec, ...] = ()  # the codec for validation; in a tuple, so not in checkpoints
@@ -59,6 +60,7 @@ class CodecModule(AdversarialModule):
             "gain": self.entropy.gain,
             "entropy": self.entropy.net,
             "heads": self.decoder.heads,
+            **self._details_part(),
             "generator": self.decoder.generator.synthesis_network,
             **self._full_part(),
             **self.discriminator_part(),
@@ -68,6 +70,11 @@ class CodecModule(AdversarialModule):
     def discriminator(self) -> nn.Module:
         assert self.decoder.discriminator is not None
         return self.decoder.discriminator
+
+    def _details_part(self) -> dict[str, nn.Module]:
+        """Listed after the heads, which contain it: the last entry decides whether it is trained."""
+        heads = self.decoder.heads
+        return {"details": heads.details} if isinstance(heads, PictureHeads) and heads.details is not None else {}
 
     def _full_part(self) -> dict[str, nn.Module]:
         """Listed after the generator, which contains it: the last entry decides whether it is trained."""
@@ -243,7 +250,7 @@ class CodecModule(AdversarialModule):
             styles, images = heads.draw(generator, latents, quality, full=self.stage.decode_with == "full")
         elif draw:
             styles = self.decoder.styles(latents, quality)
-            images = enlarged(_picture_heads(heads).picture(latents), self.size)
+            images = enlarged(_picture_heads(heads).picture(latents).large, self.size)
         else:
             styles = self.decoder.styles(latents, quality)
             images = styles.new_zeros(len(styles), 3, 0, 0)
@@ -280,7 +287,7 @@ class CodecModule(AdversarialModule):
         for j, layer in enumerate(self.layer_names):
             decoded = codec.decode(coded, j + 1)
             shown = (
-                _picture_heads(codec.heads).picture(decoded.latents)
+                _picture_heads(codec.heads).picture(decoded.latents).large
                 if self._linear
                 else codec.synthesise(decoded.latents, decoded.quality, self.stage.decode_with == "full")
             )

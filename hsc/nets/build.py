@@ -44,14 +44,15 @@ def build_discriminator(model: ModelConfig) -> Discriminator:
 
 def build_encoder(model: ModelConfig) -> PyramidEncoder:
     config = model.encoder
-    return PyramidEncoder(image_size(model), config.channels, bands(model), config.pyramid_channels, model.linear_path)
+    linear = model.linear_path, model.blocks
+    return PyramidEncoder(image_size(model), config.channels, bands(model), config.pyramid_channels, *linear)
 
 
 def build_heads(model: ModelConfig) -> Heads:
     generator = model.generator
     if not model.linear_path:
         return StyleHeads(bands(model), generator.w_dim, len(model.lambdas), model.heads_hidden)
-    synthesis = EigenSynthesis(model.linear_path, bands(model))
+    synthesis = EigenSynthesis(model.linear_path, bands(model), model.blocks)
     widths = dict(zip(generator.resolutions[1:-1], generator.channels[1:], strict=True))
     return PictureHeads(synthesis, generator.w_dim, len(model.lambdas), model.heads_hidden, widths)
 

@@ -4,16 +4,31 @@ Networks trained from scratch need many images to learn the spatial layout of a 
 from the start, and ordered by decreasing variance they are assigned to the layers in turn. The networks of encoder and
 generator then learn only what a linear transform cannot represent. The components initialise both halves
 (`hsc.training.eigenfaces` fits them), which are then trained further.
+
+For high rates the last latents may be principal components of blocks instead: of what whole faces leave out, at the
+size of the images. All blocks share one basis, so these need hardly any weights.
 """
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hsc.nets.planes import emphasis, from_planes, mirror_pairs, numbers_of_planes, to_planes
+from hsc.config.schema import BLOCK_GRID as GRID
+from hsc.nets.planes import (
+    emphasis,
+    enlarged,
+    from_blocks,
+    from_planes,
+    mirror_pairs,
+    numbers_of_planes,
+    small_pictures,
+    to_blocks,
+    to_planes,
+)
 
 STEP = 0.012  # RMS change of the weighted picture (of an image in [-1, 1]) per unit of one latent
 OVERSAMPLING = 32  # extra components to compute, so that the last of those wanted are exact
@@ -69,33 +84,97 @@ class Components(nn.Module):
         return self.mean + weighted / self.emphasis
 
 
-class EigenAnalysis(nn.Module):
-    """images [N, 3, size, size] → latents, one [N, rows, dim] per layer: linear in the picture of `side`² pixels."""
+class Blocks(nn.Module):
+    """Principal components of blocks: pictures [N, 3, size, size] ↔ latents [N, GRID² · count], block by block; one
+    matrix for both directions and all blocks.
 
-    def __init__(self, side: int, bands: Sequence[tuple[int, int]]) -> None:
+    They are components of blocks times the emphasis at their centre, initially orthonormal up to a common factor. A
+    unit of a latent changes the picture as much as a unit of a latent of `Components`.
+    """
+
+    def __init__(self, size: int, count: int) -> None:
+        super().__init__()
+        numbers = 3 * (size // GRID) ** 2
+        self.weight_gain = 0.3 / math.sqrt(numbers)
+        self.scale = latent_scale(size)
+        self.weight = nn.Parameter(torch.randn(count, numbers))
+        luminance = emphasis(size)[: size**2].view(1, 1, size, size)
+        self.register_buffer("emphasis", to_blocks(luminance, GRID).mean(2, keepdim=True)[0])
+        self.emphasis: Tensor
+
+    @torch.no_grad()
+    def set_to(self, basis: Tensor) -> None:
+        """basis [numbers of a block, count], orthonormal."""
+        self.weight.copy_(basis.t() / self.weight_gain)
+
+    def read(self, pictures: Tensor) -> Tensor:
+        """The latents of pictures."""
+        weighted = to_blocks(pictures, GRID) * self.emphasis
+        return (weighted @ self.weight.t()).flatten(1) * (self.weight_gain / self.scale)
+
+    def drawn(self, latents: Tensor) -> Tensor:
+        """Latents → pictures."""
+        weighted = latents.unflatten(1, (GRID**2, -1)) @ self.weight * (self.weight_gain * self.scale)
+        return from_blocks(weighted / self.emphasis, GRID)
+
+
+class LinearPicture(NamedTuple):
+    """What the linear path shows."""
+
+    small: Tensor  # [N, 3, side, side], of whole faces
+    large: Tensor  # [N, 3, 2·side, 2·side], with the blocks; without blocks the same as `small`
+
+
+class LinearPath(nn.Module):
+    """The parameters that analysis and synthesis share.
+
+    `side`: of the pictures of whole faces. `bands`: (rows, dim) of each layer. `blocks`: components of each block of
+    pictures of twice the side; their latents are the last ones of the last layer.
+    """
+
+    def __init__(self, side: int, bands: Sequence[tuple[int, int]], blocks: int = 0) -> None:
         super().__init__()
         self.side, self.bands = side, list(bands)
-        self.components = Components(side, sum(rows * dim for rows, dim in bands))
+        self.num_whole = sum(rows * dim for rows, dim in bands) - GRID**2 * blocks
+        self.components = Components(side, self.num_whole)
+        self.blocks = Blocks(2 * side, blocks) if blocks else None
+
+    def picture(self, whole: Tensor) -> Tensor:
+        """Latents of whole faces → pictures [N, 3, side, side]."""
+        return from_planes(self.components.drawn(whole), self.side)
+
+    def left_over(self, images: Tensor, whole: Tensor) -> Tensor:
+        """What the latents of whole faces do not show of images, [N, 3, 2·side, 2·side]."""
+        return small_pictures(images, 2 * self.side) - enlarged(self.picture(whole), 2 * self.side)
+
+
+class EigenAnalysis(LinearPath):
+    """images [N, 3, size, size] → latents, one [N, rows, dim] per layer: linear in the image."""
 
     def forward(self, images: Tensor) -> list[Tensor]:
         with torch.autocast(images.device.type, enabled=False):
-            flat = self.components.read(to_planes(images.float(), self.side))
+            images = images.float()
+            flat = self.whole(images)
+            if self.blocks is not None:
+                flat = torch.cat([flat, self.blocks.read(self.left_over(images, flat))], 1)
             layers = flat.split([rows * dim for rows, dim in self.bands], 1)
             return [layer.unflatten(1, band) for layer, band in zip(layers, self.bands, strict=True)]
 
+    def whole(self, images: Tensor) -> Tensor:
+        """The latents of whole faces, [N, num_whole]."""
+        return self.components.read(to_planes(images, self.side))
 
-class EigenSynthesis(nn.Module):
-    """latents (one [N, rows, dim] per layer) → pictures [N, 3, side, side], the input of the picture heads."""
 
-    def __init__(self, side: int, bands: Sequence[tuple[int, int]]) -> None:
-        super().__init__()
-        self.side = side
-        self.components = Components(side, sum(rows * dim for rows, dim in bands))
+class EigenSynthesis(LinearPath):
+    """latents (one [N, rows, dim] per layer) → pictures, the input of the picture heads."""
 
-    def forward(self, latents: Sequence[Tensor]) -> Tensor:
+    def forward(self, latents: Sequence[Tensor]) -> LinearPicture:
         with torch.autocast(latents[0].device.type, enabled=False):
             flat = torch.cat([layer.float().flatten(1) for layer in latents], 1)
-            return from_planes(self.components.drawn(flat), self.side)
+            small = self.picture(flat[:, : self.num_whole])
+            if self.blocks is None:
+                return LinearPicture(small, small)
+            return LinearPicture(small, enlarged(small, 2 * self.side) + self.blocks.drawn(flat[:, self.num_whole :]))
 
 
 def latent_scale(side: int) -> float:
@@ -152,3 +231,15 @@ def _leading(covariance: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
         torch.manual_seed(0)  # for the sketch that the decomposition starts from
         _, variances, directions = torch.svd_lowrank(covariance, wanted, niter=4)
     return variances, directions
+
+
+def block_components(left_over: Iterable[Tensor], count: int, weights: Tensor) -> Tensor:
+    """Principal components that all blocks of pictures [N, 3, size, size] share, of blocks times `weights` [GRID², 1]:
+    [numbers of a block, count], orthonormal, in order of decreasing variance.
+    """
+    moments: Tensor | float = 0.0
+    for pictures in left_over:
+        blocks = (to_blocks(pictures, GRID) * weights).flatten(0, 1).double()
+        moments = moments + blocks.t() @ blocks
+    assert isinstance(moments, Tensor)
+    return torch.linalg.eigh(moments)[1].flip(1)[:, :count].float()

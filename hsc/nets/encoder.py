@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hsc.nets.eigenfaces import EigenAnalysis
+from hsc.nets.eigenfaces import GRID, EigenAnalysis
 from hsc.nets.layers import he_conv
 
 
@@ -20,7 +20,8 @@ class PyramidEncoder(nn.Module):
     tap 2 ◀─────── + ◀── + ◀───┘         top-down pathway; layer k reads the map of side (size/16)·2^k
     ```
     `channels`: per resolution, from `size` down to 4². `bands`: (rows, dim) of each layer. `picture`: side of the
-    linear path's picture, whose components are added to the latents; 0 if there is no linear path.
+    linear path's picture, whose components are added to the latents; 0 if there is no linear path. `blocks`: its
+    components of each block, to which the network adds nothing.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class PyramidEncoder(nn.Module):
         bands: Sequence[tuple[int, int]],
         pyramid_channels: int = 128,
         picture: int = 0,
+        blocks: int = 0,
     ) -> None:
         super().__init__()
         self.stem = he_conv(3, channels[0])
@@ -41,10 +43,12 @@ class PyramidEncoder(nn.Module):
         self.laterals = nn.ModuleDict(
             {str(s): nn.Conv2d(c, pyramid_channels, 1) for s, c in zip(sides, channels[1:], strict=True) if s <= finest}
         )
+        of_blocks = [0] * (len(bands) - 1) + [GRID**2 * blocks]
         self.heads = nn.ModuleList(
-            LatentHead(pyramid_channels, tap, rows, dim) for tap, (rows, dim) in zip(self.taps, bands, strict=True)
+            LatentHead(pyramid_channels, tap, rows, dim, linear)
+            for tap, (rows, dim), linear in zip(self.taps, bands, of_blocks, strict=True)
         )
-        self.eigen = EigenAnalysis(picture, bands) if picture else None
+        self.eigen = EigenAnalysis(picture, bands, blocks) if picture else None
 
     def forward(self, images: Tensor) -> list[Tensor]:
         features: dict[int, Tensor] = {}
@@ -80,11 +84,14 @@ class DownStage(nn.Module):
 
 
 class LatentHead(nn.Module):
-    """A pyramid map → strided convolutions to 4² → normalised → one row of `dim` numbers per style of the layer."""
+    """A pyramid map → strided convolutions to 4² → normalised → one row of `dim` numbers per style of the layer.
 
-    def __init__(self, channels: int, side: int, rows: int, dim: int) -> None:
+    The last `zeros` of these numbers are zero.
+    """
+
+    def __init__(self, channels: int, side: int, rows: int, dim: int, zeros: int = 0) -> None:
         super().__init__()
-        self.rows, self.dim = rows, dim
+        self.rows, self.dim, self.zeros = rows, dim, zeros
         steps = []
         while side > 4:
             steps += [he_conv(channels, channels, stride=2), nn.LeakyReLU(0.2)]
@@ -92,8 +99,8 @@ class LatentHead(nn.Module):
         narrow = channels // 2
         self.convs = nn.Sequential(*steps, he_conv(channels, narrow), nn.LeakyReLU(0.2))
         self.norm = nn.GroupNorm(8, narrow)
-        self.linear = nn.Linear(narrow * side**2, rows * dim)
+        self.linear = nn.Linear(narrow * side**2, rows * dim - zeros)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm(self.convs(x))
-        return self.linear(torch.flatten(x, 1)).view(-1, self.rows, self.dim)
+        return F.pad(self.linear(torch.flatten(x, 1)), (0, self.zeros)).view(-1, self.rows, self.dim)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hsc.nets.eigenfaces import EigenSynthesis
+from hsc.nets.eigenfaces import EigenSynthesis, LinearPicture
 from hsc.nets.generator import Generator
 from hsc.nets.heads import Heads
 from hsc.nets.layers import FullyConnected, he_conv
@@ -20,6 +20,7 @@ SHARED = 64  # channels of the top-down pathway
 RANK = 128  # of the differences between the rows of W+
 MENDED = (4, 2, 1)  # the picture's side ÷ the sides of the bands in which images are corrected towards it
 MENDED_AT_FIRST = 0.3
+DETAILS = 48  # channels of the features of `Details`
 
 
 class PictureHeads(Heads):
@@ -28,7 +29,8 @@ class PictureHeads(Heads):
     ```
     picture ─┬─▶ StylesOfPicture ──▶ W+, about the generator's mean: which face it is ───────────┐
              ├─▶ Modulation ─▶ (scale, shift) of the generator's features: its layout ───────── MobileStyleGAN ─▶ image
-             └─▶ low frequencies, towards which the final image is corrected (`mended`)
+             ├─▶ low frequencies, towards which the final image is corrected (`mended`)
+             └─▶ Details, if the picture has blocks: what else the final image takes from it
     ```
     After GFPGAN (Wang et al. 2021), which restores degraded photographs with a prior; here coding at a few bytes is
     the degradation. The only inputs of the networks are the picture and the quality, so they work with any latents
@@ -45,22 +47,24 @@ class PictureHeads(Heads):
         self.modulation = Modulation(num_qualities, widths, eigen.side)
         self.mend = nn.Embedding(num_qualities, len(MENDED))
         nn.init.constant_(self.mend.weight, MENDED_AT_FIRST)
+        self.details = None if eigen.blocks is None else Details(num_qualities)
 
     def forward(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
-        return self.styles(self.picture(latents), quality)
+        return self.styles(self.picture(latents).small, quality)
 
-    def picture(self, latents: Sequence[Tensor]) -> Tensor:
-        """The linear path's picture [N, 3, side, side]."""
+    def picture(self, latents: Sequence[Tensor]) -> LinearPicture:
+        """What the linear path shows."""
         return self.eigen(latents)
 
     def draw(
         self, generator: Generator, latents: Sequence[Tensor], quality: Tensor, full: bool = False
     ) -> tuple[Tensor, Tensor]:
         picture = self.picture(latents)
-        styles = generator.mean_w + self.styles(picture, quality)
+        styles = generator.mean_w + self.styles(picture.small, quality)
         assert isinstance(generator, MobileStyleGAN)  # guaranteed by the configuration
-        images = generator.synthesis(styles, inject=self.modulation(picture, quality), full=full)
-        return styles, self.mended(images, picture, quality)
+        images = generator.synthesis(styles, inject=self.modulation(picture.small, quality), full=full)
+        images = self.mended(images, picture.small, quality)
+        return styles, images if self.details is None else self.details(images, picture.large, quality)
 
     def mended(self, images: Tensor, picture: Tensor, quality: Tensor) -> Tensor:
         """Images [N, 3, S, S] corrected towards the picture by a learned fraction in each of three low bands."""
@@ -145,6 +149,32 @@ class Modulation(nn.Module):
                 by, to = self.features[str(side)](shared).chunk(2, 1)
                 injection[side] = by, to
         return injection
+
+
+class Details(nn.Module):
+    """What images take from a picture with blocks, initially nothing: images [N, 3, S, S], picture [N, 3, side, side]
+    and quality [N] → images. At high qualities that picture has details which the smaller one lacks.
+    """
+
+    def __init__(self, num_qualities: int) -> None:
+        super().__init__()
+        self.seen = he_conv(2 * 3 * 4, DETAILS)
+        self.quality = nn.Embedding(num_qualities, DETAILS)
+        self.mixed = he_conv(DETAILS, DETAILS)
+        self.change = nn.Conv2d(DETAILS, 3 * 4, 3, padding=1)
+        self.portion = nn.Embedding(num_qualities, 1)
+        _zero(self.quality, self.change, self.portion)
+
+    def forward(self, images: Tensor, picture: Tensor, quality: Tensor) -> Tensor:
+        lacking = picture - small_pictures(images, picture.shape[-1])
+        # At half the resolution, where the same convolutions cost a quarter.
+        given = F.pixel_unshuffle(torch.cat([picture, lacking], 1), 2).contiguous(memory_format=torch.channels_last)
+        seen = self.seen(given)
+        hidden = F.leaky_relu(seen + at_quality(self.quality.weight, quality)[:, :, None, None].to(seen.dtype), 0.2)
+        hidden = hidden + F.leaky_relu(self.mixed(hidden), 0.2)
+        change = F.pixel_shuffle(self.change(hidden).float(), 2)
+        change = change + at_quality(self.portion.weight, quality)[:, :, None, None] * lacking
+        return images + enlarged(change, images.shape[-1])
 
 
 def _zero(*layers: nn.Module) -> None:

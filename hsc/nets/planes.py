@@ -1,5 +1,7 @@
 """Small pictures as vectors, for linear maps: planes of luminance and colour."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -49,6 +51,16 @@ def from_planes(planes: Tensor, side: int) -> Tensor:
 def numbers_of_planes(side: int) -> int:
     """Length of the vectors that `to_planes` returns."""
     return side**2 + 2 * (side // CHROMA) ** 2
+
+
+def to_blocks(pictures: Tensor, grid: int) -> Tensor:
+    """[N, C, size, size] → grid × grid blocks, row by row: [N, grid², numbers of a block]."""
+    return F.pixel_unshuffle(pictures, pictures.shape[-1] // grid).flatten(2).mT
+
+
+def from_blocks(blocks: Tensor, grid: int) -> Tensor:
+    """The inverse of `to_blocks`, for pictures of three colours."""
+    return F.pixel_shuffle(blocks.mT.unflatten(2, (grid, grid)), math.isqrt(blocks.shape[2] // 3))
 
 
 def mirror_pairs(side: int) -> tuple[Tensor, Tensor]:

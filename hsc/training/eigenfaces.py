@@ -12,18 +12,19 @@ from hsc.data.module import FaceDataModule
 from hsc.images import pictures_at_once
 from hsc.modules.base import TrainableModule
 from hsc.modules.codec import CodecModule
-from hsc.nets.eigenfaces import latent_scale, principal_components
+from hsc.nets.eigenfaces import Blocks, EigenAnalysis, block_components, principal_components
 from hsc.nets.entropy import LOG_SCALE_RANGE, EntropyTransformer
 from hsc.progress import progress
 
 BATCH = 250
-COMPONENTS = "decoder.heads.eigen.components."
+BLOCK_FACES = 1000  # from which the components of blocks are computed, since each has many blocks
+LINEAR_PATH = "decoder.heads.eigen."
 
 
 def holds_eigenfaces(path: Path, module: TrainableModule) -> bool:
     """Whether the weights file already has the module's linear path, with as many components."""
     held = weights_file.load(path).tensors if weights_file.is_safetensors(path) else {}
-    own = {name: value for name, value in module.state_dict().items() if name.startswith(COMPONENTS)}
+    own = {name: value for name, value in module.state_dict().items() if name.startswith(LINEAR_PATH)}
     return all(name in held and held[name].shape == value.shape for name, value in own.items())
 
 
@@ -36,15 +37,30 @@ def start_as_eigenfaces(module: TrainableModule, data: FaceDataModule) -> None:
     assert isinstance(module, CodecModule)
     encoder = module.encoder.net
     assert encoder.eigen is not None
-    side, components = encoder.eigen.side, encoder.eigen.components
+    eigen, components = encoder.eigen, encoder.eigen.components
     mean, basis, deviations = principal_components(
-        _decomposed_faces(data), side, len(components.weight), components.emphasis
+        _decomposed_faces(data), eigen.side, eigen.num_whole, components.emphasis
     )
     components.set_to(mean, basis)
+    spreads = deviations / components.scale
+    if eigen.blocks is not None:
+        spreads = torch.cat([spreads, _start_blocks(eigen, eigen.blocks, data)])
     for head in encoder.heads:
         for parameter in head.get_submodule("linear").parameters():
             parameter.zero_()
-    _spread(module.entropy.net, deviations / latent_scale(side))
+    _spread(module.entropy.net, spreads)
+
+
+def _start_blocks(eigen: EigenAnalysis, blocks: Blocks, data: FaceDataModule) -> Tensor:
+    """Initialise the components of blocks from what whole faces leave out; → the spread of each of their latents."""
+
+    def left_over() -> Iterator[Tensor]:
+        for images in training_faces(data.dataset("train"), BLOCK_FACES, data.workers):
+            yield eigen.left_over(images, eigen.whole(images))
+
+    blocks.set_to(block_components(left_over(), len(blocks.weight), blocks.emphasis))
+    squares = torch.cat([blocks.read(pictures).square() for pictures in left_over()])
+    return squares.mean(0).sqrt()
 
 
 def _decomposed_faces(data: FaceDataModule) -> Iterator[Tensor]:
@@ -64,9 +80,9 @@ def training_faces(dataset: FaceDataset, most: int, workers: int = 0) -> Iterato
         yield read["image"]
 
 
-def _spread(entropy: EntropyTransformer, deviations: Tensor) -> None:
+def _spread(entropy: EntropyTransformer, spreads: Tensor) -> None:
     """Initialise the entropy model's scales from the standard deviations of the latents, in order."""
-    log_scales = deviations.log().clamp(*LOG_SCALE_RANGE)
+    log_scales = spreads.log().clamp(*LOG_SCALE_RANGE)
     start = 0
     for bias in entropy.scale_bias:
         bias.copy_(log_scales[start : start + bias.numel()].view_as(bias))

@@ -188,6 +188,8 @@ def _decisive_model(config: Config, stage: StageConfig) -> dict[str, Any]:
         return {"generator": model["generator"]}
     for layer in model["layers"].values():
         layer["grid"] = 0  # a former field: with it runs of earlier versions recognise their finished stages
+    if not model["blocks"]:
+        del model["blocks"]  # as before models could have them, for the same reason
     if not stage.quantises:
         model["lambdas"] = len(model["lambdas"])
         del model["entropy"]

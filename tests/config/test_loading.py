@@ -154,6 +154,11 @@ ONLY_CODEC_STAGES = "stages.second.module: only codec stages have a linear path;
         ([*MOBILE, "model.generator.full=[8,8,4,8,8,8]"], "generator.full: has more widths than channels"),
         ([*MOBILE, "stages.second.decode_with=full"], "the generator has no full size; set model.generator.full"),
         ([*MOBILE, "stages.second.init_full=ffhq1024"], "the generator has no full size; set model.generator.full"),
+        ([*MOBILE, "model.blocks=1"], "model.blocks: needs a model.linear_path smaller than the images; or leave it 0"),
+        ([*MOBILE, "model.linear_path=128", "model.blocks=1"], "model.blocks: needs a model.linear_path smaller"),
+        ([*LINEAR, "model.blocks=769"], "model.blocks: must be at most 768, the numbers of a block (not 769)"),
+        ([*LINEAR, "model.blocks=7"], "7 components of each block are 448 latents, but the last layer has 432; raise"),
+        ([*LINEAR, "stages.second.train=[details]"], "the model has no blocks whose details could be trained"),
         ([*MOBILE, "stages.second.decode_with=linear"], "the model has no linear path; set model.linear_path"),
         (
             [*MOBILE[:3], *(f"model.{net}.channels={[8] * n}" for net, n in (("encoder", 10), ("generator", 9)))],

@@ -5,8 +5,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hsc.nets.eigenfaces import Components, EigenAnalysis, EigenSynthesis, principal_components
-from hsc.nets.planes import emphasis, from_planes, numbers_of_planes, to_planes
+from hsc.nets.eigenfaces import (
+    GRID,
+    Blocks,
+    Components,
+    EigenAnalysis,
+    EigenSynthesis,
+    block_components,
+    principal_components,
+)
+from hsc.nets.planes import emphasis, enlarged, from_planes, numbers_of_planes, to_blocks, to_planes
 
 
 def pictures(count: int = 60, side: int = 8) -> Tensor:
@@ -73,7 +81,9 @@ def test_the_numbers_of_all_layers_in_order() -> None:
     assert (first.shape, second.shape) == ((5, 2, 3), (5, 1, 4))
     flat = analysis.components.read(to_planes(images, 8))
     torch.testing.assert_close(torch.cat([first.flatten(1), second.flatten(1)], 1), flat)
-    torch.testing.assert_close(synthesis([first, second]), from_planes(synthesis.components.drawn(flat), 8))
+    small, large = synthesis([first, second])
+    torch.testing.assert_close(small, from_planes(synthesis.components.drawn(flat), 8))
+    assert torch.equal(small, large), "there are no blocks"
 
 
 def test_components_are_the_given_ones_from_half_their_numbers() -> None:
@@ -106,3 +116,54 @@ def test_autocast_leaves_the_linear_path_exact() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         (inside,) = analysis(images)
     assert torch.equal(inside, analysis(images)[0])
+
+
+def started_blocks(size: int, count: int) -> Blocks:
+    pictures = torch.randn(20, 3, size, size, generator=torch.Generator().manual_seed(3))
+    blocks = Blocks(size, count)
+    blocks.set_to(block_components(pictures.split(6), count, blocks.emphasis))
+    return blocks
+
+
+def test_components_of_blocks_are_those_of_all_blocks_together() -> None:
+    given = torch.randn(9, 3, 16, 16, generator=torch.Generator().manual_seed(4)) * torch.linspace(1, 3, 16)
+    weights = torch.rand(GRID**2, 1) + 0.5
+    basis = block_components(given.split(4), 5, weights)
+    torch.testing.assert_close(basis.t() @ basis, torch.eye(5), atol=1e-5, rtol=0)
+    together = (to_blocks(given, GRID) * weights).flatten(0, 1).double()
+    largest = torch.linalg.eigvalsh(together.t() @ together).flip(0)[:5]
+    torch.testing.assert_close((together @ basis.double()).square().sum(0), largest, rtol=1e-4, atol=1e-6)
+
+
+def test_blocks_with_all_components_give_back_a_picture() -> None:
+    blocks, pictures = started_blocks(16, 12), torch.randn(2, 3, 16, 16)
+    latents = blocks.read(pictures)
+    assert latents.shape == (2, GRID**2 * 12)
+    torch.testing.assert_close(blocks.drawn(latents), pictures, atol=1e-4, rtol=0)
+
+
+def test_a_unit_changes_the_weighted_picture_of_blocks_as_much_as_that_of_whole_faces() -> None:
+    """Their pictures have twice the side; mean squares are compared."""
+    blocks, components = started_blocks(16, 3), Components(8, 4)
+    components.set_to(*principal_components([pictures()], 8, 4, emphasis(8))[:2])
+    by_block = to_blocks(blocks.drawn(F.one_hot(torch.arange(3), 3 * GRID**2).float()), GRID) * blocks.emphasis
+    weighted = (components.drawn(torch.eye(4)) - components.mean) * emphasis(8)
+    expected = weighted.square().sum(1).mean() / (3 * 8**2)
+    torch.testing.assert_close(by_block.square().sum((1, 2)) / (3 * 16**2), expected.expand(3), rtol=1e-3, atol=1e-8)
+
+
+def test_blocks_code_what_whole_faces_leave_out() -> None:
+    bands = [(1, 4), (2, 3 + GRID**2 * 6)]
+    analysis, synthesis = EigenAnalysis(8, bands, 12), EigenSynthesis(8, bands, 12)
+    analysis.components.set_to(*principal_components([pictures()], 8, 10, emphasis(8))[:2])
+    assert analysis.blocks is not None
+    analysis.blocks.set_to(started_blocks(16, 12).weight.detach().t() * analysis.blocks.weight_gain)
+    synthesis.components, synthesis.blocks = analysis.components, analysis.blocks
+    images = torch.randn(2, 3, 32, 32)
+    small, large = synthesis(analysis(images))
+    whole = analysis.components.read(to_planes(images, 8))
+    torch.testing.assert_close(small, from_planes(analysis.components.drawn(whole), 8))
+    torch.testing.assert_close(large, F.avg_pool2d(images, 2), atol=1e-4, rtol=0)
+    none_sent = [layer.clone() for layer in analysis(images)]
+    none_sent[1].view(2, -1)[:, 6:] = 0
+    torch.testing.assert_close(synthesis(none_sent).large, enlarged(small, 16))

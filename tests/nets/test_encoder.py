@@ -41,3 +41,13 @@ def test_latents_tell_images_apart_from_the_start():
     encoder = PyramidEncoder(64, [16, 16, 32, 32, 32], [(3, 16), (4, 16), (3, 16)], pyramid_channels=32)
     for layer in encoder(torch.randn(8, 3, 64, 64)):
         assert layer.std(0).mean() > 0.1
+
+
+def test_the_network_adds_nothing_to_the_latents_of_blocks() -> None:
+    torch.manual_seed(0)
+    encoder = PyramidEncoder(64, [8, 8, 16, 16, 24], [(1, 4), (2, 40)], pyramid_channels=16, picture=32, blocks=1)
+    images = torch.randn(2, 3, 64, 64)
+    assert encoder.eigen is not None
+    linear, latents = encoder.eigen(images)[1].flatten(1), encoder(images)[1].flatten(1)
+    assert torch.equal(latents[:, 16:], linear[:, 16:])
+    assert not torch.isclose(latents[:, :16], linear[:, :16]).any()

@@ -5,9 +5,11 @@ import torch.nn.functional as F
 
 from hsc.nets.planes import (
     emphasis,
+    from_blocks,
     from_planes,
     numbers_of_planes,
     small_pictures,
+    to_blocks,
     to_planes,
 )
 
@@ -49,3 +51,11 @@ def test_emphasis_is_on_the_face_and_the_same_for_both_halves_of_it() -> None:
     assert divmod(int(luminance.argmax()), 16) in {(7, 7), (7, 8), (8, 7), (8, 8)}
     assert luminance.max() > 2.5 * luminance[0, 0]
     assert weights[256:].unique().numel() == 1
+
+
+def test_blocks_are_squares_row_by_row() -> None:
+    pictures = torch.randn(2, 3, 16, 16)
+    blocks = to_blocks(pictures, 4)
+    assert blocks.shape == (2, 16, 48)
+    assert torch.equal(blocks[1, 6], pictures[1, :, 4:8, 8:12].flatten())
+    assert torch.equal(from_blocks(blocks, 4), pictures)

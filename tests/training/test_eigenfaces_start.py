@@ -1,20 +1,22 @@
 """A codec that starts as a plain transform codec of principal components."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from pictures import write_pictures
-from tiny_model import DIM, SIZE, tiny_config, tiny_linear_model
+from tiny_model import DIM, SIZE, tiny_config, tiny_linear_model, tiny_model_with_blocks
 from torch import Tensor
 
 from hsc.checkpoints import weights_file
+from hsc.config import LayerConfig
 from hsc.data.module import FaceDataModule
 from hsc.modules.codec import CodecModule
 from hsc.nets.eigenfaces import STEP, principal_components
-from hsc.nets.planes import emphasis, from_planes, to_planes
+from hsc.nets.planes import emphasis, enlarged, from_planes, to_planes
 from hsc.training.eigenfaces import holds_eigenfaces, start_as_eigenfaces
 
 
@@ -45,7 +47,7 @@ def test_it_decodes_what_the_components_hold_and_says_how_much_they_vary(
     images = data.dataset("train")[list(range(40))]["image"]
     mean, basis, deviations = principal_components([images], SIZE, 16 * DIM, emphasis(SIZE))
     latents = module.encoder(images)
-    decoded = module.decoder.heads.picture(latents)
+    decoded = module.decoder.heads.picture(latents).small
     planes = to_planes(images, SIZE)
     coefficients = (planes - mean) * emphasis(SIZE) @ basis
     drawn = from_planes(mean + coefficients @ basis.t() / emphasis(SIZE), SIZE)
@@ -54,6 +56,21 @@ def test_it_decodes_what_the_components_hold_and_says_how_much_they_vary(
     torch.testing.assert_close(flat, coefficients / (STEP * 3**0.5 * SIZE), atol=1e-2, rtol=1e-3)
     known = torch.cat([bias.flatten() for bias in module.entropy.net.scale_bias]).exp()
     torch.testing.assert_close(known, (deviations / (STEP * 3**0.5 * SIZE)).clamp(0.08, 32), rtol=1e-3, atol=1e-3)
+
+
+@torch.no_grad()
+def test_blocks_start_from_what_whole_faces_leave_out(data: FaceDataModule) -> None:
+    config = tiny_config()
+    config.model = replace(tiny_model_with_blocks(), blocks=2)
+    config.model.layers["enhanced"] = LayerConfig(9, 16)
+    module = CodecModule(config, config.stages["only"], {})
+    start_as_eigenfaces(module, data)
+    images = data.dataset("train")[list(range(40))]["image"]
+    latents = torch.cat([layer.flatten(1) for layer in module.encoder(images)], 1)[:, -128:]
+    known = module.entropy.net.scale_bias[2].flatten()[-128:].exp()
+    torch.testing.assert_close(known, latents.square().mean(0).sqrt().clamp(0.08, 32), rtol=1e-3, atol=1e-3)
+    small, large = module.decoder.heads.picture(module.encoder(images))
+    assert (large - images).square().mean() < 0.9 * (enlarged(small, SIZE) - images).square().mean()
 
 
 def test_all_faces_are_decomposed(data: FaceDataModule, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +93,7 @@ def test_fewer_layers_show_fewer_components(module: CodecModule, data: FaceDataM
     errors = []
     for kept in range(4):
         known = [layer if k < kept else torch.zeros_like(layer) for k, layer in enumerate(latents)]
-        errors.append(float((module.decoder.heads.picture(known) - images).square().mean()))
+        errors.append(float((module.decoder.heads.picture(known).small - images).square().mean()))
     assert errors == sorted(errors, reverse=True)
     assert errors[1] < 0.8 * errors[0]
 

@@ -12,7 +12,7 @@ import torch
 import yaml
 from PIL import Image
 from safetensors.torch import load_file
-from tiny_model import LAYERS, tiny_linear_model
+from tiny_model import LAYERS, tiny_model_with_blocks
 
 import hsc
 from hsc.config import Config, StageConfig
@@ -22,11 +22,12 @@ from hsc.modules.codec import CodecModule
 from hsc.modules.rate_distortion import Prefix
 from hsc.nets.planes import small_pictures
 
-MODEL = tiny_linear_model()
+MODEL = tiny_model_with_blocks()
 MODEL.generator.full = [8, 8, 8, 8]
 STAGES = {
     "code": {"train": ["encoder", "gain", "entropy", "heads"], "decode_with": "linear", "steps": 3},
     "decoder": {"train": ["heads", "generator"], "steps": 3},
+    "details": {"train": ["details"], "steps": 3},
     "full": {"train": ["full"], "decode_with": "full", "steps": 3},
 }
 
@@ -36,7 +37,7 @@ def trained(new_experiment: Callable[[], Any], train_in_process: Callable[..., i
     whole = new_experiment()
     content = yaml.safe_load(whole.file.read_text())
     content |= {"model": asdict(MODEL), "stages": STAGES, "run": list(STAGES)}
-    whole.file.write_text(yaml.safe_dump(content))
+    whole.file.write_text(yaml.safe_dump(content, sort_keys=False))  # the order of the layers matters
     said = whole.runs.with_name("said")
     assert train_in_process(whole, output=str(said)) == 0, said.read_text()
     return whole
@@ -58,8 +59,17 @@ def test_the_released_codec_codes(trained: Any) -> None:
         assert [tuple(picture.shape) for picture in codec.decompress(files, layers)] == [(3, 40, 40)] * 2
 
 
+def test_the_details_learn_alone(trained: Any) -> None:
+    before, decoder, after = (trained.weights(stage) for stage in ("code", "decoder", "details"))
+    own = "decoder.heads.details."
+    assert not any(not torch.equal(before[name], decoder[name]) for name in before if name.startswith(own))
+    changed = {name for name, value in decoder.items() if not torch.equal(value, after[name])}
+    assert changed
+    assert all(name.startswith(own) for name in changed)
+
+
 def test_the_full_size_learns_alone(trained: Any) -> None:
-    before, after = trained.weights("decoder"), trained.weights("full")
+    before, after = trained.weights("details"), trained.weights("full")
     changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
     own = ("decoder.generator.synthesis_network.full_layers.", "decoder.generator.synthesis_network.heads.64.")
     assert changed
