@@ -1,4 +1,5 @@
-"""Storage of released networks: matrices and convolutions as int8 with a scale for each output, the rest as float16.
+"""Storage of released networks: matrices and convolutions as int8 with a scale for each output, and stacked matrices
+with a scale for each of them; the rest as float16.
 
 A weight's error is about a hundredth of its row's standard deviation. This halves the files, and the error it adds to
 decoded pictures is far below that of coding (docs/architecture.md has figures).
@@ -22,7 +23,7 @@ def to_store(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Floating-point tensors, by name, as they are stored."""
     stored: dict[str, Tensor] = {}
     for name, value in tensors.items():
-        if value.ndim in (2, 4) and value.numel() >= _SMALLEST:
+        if value.ndim > 1 and value.numel() >= _SMALLEST:
             rows = value.float().flatten(1)
             scale = (rows.abs().amax(1) / _LEVELS).clamp_min(torch.finfo(torch.float16).tiny).half()
             stored[name] = (rows / scale[:, None].float()).round().clamp(-_LEVELS, _LEVELS).char().view_as(value)

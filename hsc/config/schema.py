@@ -211,8 +211,8 @@ class StageConfig(Section):
     """Stage type: "prior" (the generator, against a discriminator), "image_head" (a smaller size of a generator, from
     its samples) or "codec" (rate–distortion)."""
     train: list[Part] = field(default_factory=lambda: ["encoder", "gain", "entropy", "heads"])
-    """Parts to train; the others are frozen. Any of encoder, gain, entropy, heads, details (what images take from the
-    blocks of model.blocks), generator, full (the layers of the generator's full size), image_head, mapping,
+    """Parts to train; the others are frozen. Any of encoder, gain, entropy, heads, details (those heads that
+    use model.blocks), generator, full (the layers of the generator's full size), image_head, mapping,
     discriminator.
     A codec stage is adversarial only if it lists the discriminator here."""
     layers: list[str] = field(default_factory=list)

@@ -72,7 +72,7 @@ class CodecModule(AdversarialModule):
         return self.decoder.discriminator
 
     def _details_part(self) -> dict[str, nn.Module]:
-        """Listed after the heads, which contain it: the last entry decides whether it is trained."""
+        """Part of the heads, which can be trained alone."""
         heads = self.decoder.heads
         return {"details": heads.details} if isinstance(heads, PictureHeads) and heads.details is not None else {}
 
@@ -93,6 +93,8 @@ class CodecModule(AdversarialModule):
         so that training the decoder alone leaves files unchanged.
         """
         super().freeze_untrained()
+        for details in self._details_part().values():
+            details.requires_grad_(not {"heads", "details"}.isdisjoint(self.stage.train))
         eigen = self.encoder.net.eigen
         if eigen is not None:
             eigen.requires_grad_({"encoder", "heads"} <= set(self.stage.train))
@@ -179,10 +181,13 @@ class CodecModule(AdversarialModule):
         batch_slice: BatchSlice,
         large: Sequence[bool] | None = None,
     ) -> list[Prefix]:
-        """Every prefix of all images, or one drawn for each image. A layer that was drawn only in other slices has no
-        images and portion 0 here, so that all slices log the same names. Small images come first.
+        """Every prefix of all images, or one drawn for each image, of those that the objective compares. A layer that
+        was drawn only in other slices has no images and portion 0 here, so that all slices log the same names. Small
+        images come first.
         """
-        everything = torch.arange(len(quality))
+        everything, layers = torch.arange(len(quality)), self.layer_names[: len(prefixes)]
+        asked = [j for j, layer in enumerate(layers) if self.objective.compares(layer)] or list(range(len(prefixes)))
+        prefixes, layers = [prefixes[j] for j in asked], [layers[j] for j in asked]
         if self.stage.prefixes == "all":
             chosen, portions, drawn = [everything] * len(prefixes), [1.0] * len(prefixes), [1] * len(prefixes)
         else:
@@ -197,7 +202,7 @@ class CodecModule(AdversarialModule):
         chosen = [own[is_large[own].int().argsort(stable=True)] for own in chosen]
         chosen = [own.to(quality.device, non_blocking=True) for own in chosen]
         decoded = self.decoded(prefixes, quality, chosen, self.objective.needs_images)
-        by_layer = zip(self.layer_names, chosen, portions, decoded, small, drawn, strict=False)
+        by_layer = zip(layers, chosen, portions, decoded, small, drawn, strict=True)
         return [
             Prefix(layer, own, portion, styles, images, num_small)
             for layer, own, portion, (styles, images), num_small, anywhere in by_layer

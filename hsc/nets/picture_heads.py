@@ -64,7 +64,7 @@ class PictureHeads(Heads):
         assert isinstance(generator, MobileStyleGAN)  # guaranteed by the configuration
         images = generator.synthesis(styles, inject=self.modulation(picture.small, quality), full=full)
         images = self.mended(images, picture.small, quality)
-        return styles, images if self.details is None else self.details(images, picture.large, quality)
+        return styles, images if self.details is None else self.details(images, picture, quality)
 
     def mended(self, images: Tensor, picture: Tensor, quality: Tensor) -> Tensor:
         """Images [N, 3, S, S] corrected towards the picture by a learned fraction in each of three low bands."""
@@ -152,24 +152,26 @@ class Modulation(nn.Module):
 
 
 class Details(nn.Module):
-    """What images take from a picture with blocks, initially nothing: images [N, 3, S, S], picture [N, 3, side, side]
-    and quality [N] → images. At high qualities that picture has details which the smaller one lacks.
+    """What images take from a picture with blocks, initially nothing: images [N, 3, S, S], the linear path's pictures
+    and quality [N] → images. At high qualities the large picture has details that the generator does not get.
     """
 
     def __init__(self, num_qualities: int) -> None:
         super().__init__()
-        self.seen = he_conv(2 * 3 * 4, DETAILS)
+        self.seen = he_conv(3 * 3 * 4, DETAILS)
         self.quality = nn.Embedding(num_qualities, DETAILS)
         self.mixed = he_conv(DETAILS, DETAILS)
         self.change = nn.Conv2d(DETAILS, 3 * 4, 3, padding=1)
         self.portion = nn.Embedding(num_qualities, 1)
         _zero(self.quality, self.change, self.portion)
 
-    def forward(self, images: Tensor, picture: Tensor, quality: Tensor) -> Tensor:
-        lacking = picture - small_pictures(images, picture.shape[-1])
+    def forward(self, images: Tensor, picture: LinearPicture, quality: Tensor) -> Tensor:
+        side = picture.large.shape[-1]
+        of_blocks = picture.large - enlarged(picture.small, side)
+        lacking = picture.large - small_pictures(images, side)
         # At half the resolution, where the same convolutions cost a quarter.
-        given = F.pixel_unshuffle(torch.cat([picture, lacking], 1), 2).contiguous(memory_format=torch.channels_last)
-        seen = self.seen(given)
+        given = F.pixel_unshuffle(torch.cat([picture.large, of_blocks, lacking], 1), 2)
+        seen = self.seen(given.contiguous(memory_format=torch.channels_last))
         hidden = F.leaky_relu(seen + at_quality(self.quality.weight, quality)[:, :, None, None].to(seen.dtype), 0.2)
         hidden = hidden + F.leaky_relu(self.mixed(hidden), 0.2)
         change = F.pixel_shuffle(self.change(hidden).float(), 2)

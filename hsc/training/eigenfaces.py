@@ -44,18 +44,19 @@ def start_as_eigenfaces(module: TrainableModule, data: FaceDataModule) -> None:
     components.set_to(mean, basis)
     spreads = deviations / components.scale
     if eigen.blocks is not None:
-        spreads = torch.cat([spreads, _start_blocks(eigen, eigen.blocks, data)])
+        spreads = torch.cat([spreads, start_blocks(eigen, eigen.blocks, data.dataset("train"), data.workers)])
     for head in encoder.heads:
         for parameter in head.get_submodule("linear").parameters():
             parameter.zero_()
     _spread(module.entropy.net, spreads)
 
 
-def _start_blocks(eigen: EigenAnalysis, blocks: Blocks, data: FaceDataModule) -> Tensor:
+@torch.no_grad()
+def start_blocks(eigen: EigenAnalysis, blocks: Blocks, dataset: FaceDataset, workers: int = 0) -> Tensor:
     """Initialise the components of blocks from what whole faces leave out; → the spread of each of their latents."""
 
     def left_over() -> Iterator[Tensor]:
-        for images in training_faces(data.dataset("train"), BLOCK_FACES, data.workers):
+        for images in training_faces(dataset, BLOCK_FACES, workers):
             yield eigen.left_over(images, eigen.whole(images))
 
     blocks.set_to(block_components(left_over(), len(blocks.weight), blocks.emphasis))

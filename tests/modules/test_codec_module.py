@@ -74,6 +74,16 @@ def test_every_prefix_of_every_image_or_one_each():
             torch.testing.assert_close(images, codec.decoder(latents, quality[index]), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["all", "sample"])
+def test_prefixes_that_no_loss_compares_are_not_decoded(kind: str) -> None:
+    codec = module(prefixes=kind, losses={"middle": {"l2": 1.0}})
+    prefixes = [[torch.zeros(4, rows, 8) for rows in ROWS] for _ in LAYERS]
+    decoded = codec._decoded_prefixes(prefixes, torch.tensor([0, 1, 0, 1]), torch.Generator(), BatchSlice())
+    assert [(prefix.layer, prefix.chosen.tolist(), prefix.portion) for prefix in decoded] == [
+        ("middle", [0, 1, 2, 3], 1.0)
+    ]
+
+
 def test_objective_by_hand(fit: Callable):
     """The logged objective is rate plus distortion of the batch that was trained on."""
     codec = module(prefixes="all", log_every=1, quantise="round")

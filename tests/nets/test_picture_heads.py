@@ -128,15 +128,15 @@ def test_fresh_details_change_nothing(with_blocks: PictureHeads, generator: Mobi
 def test_details_of_portion_one_bring_the_picture_back(with_blocks: PictureHeads, size: int) -> None:
     assert with_blocks.details is not None
     torch.nn.init.ones_(with_blocks.details.portion.weight)
-    picture = with_blocks.picture(latents_of(with_blocks)).large
+    picture = with_blocks.picture(latents_of(with_blocks))
     images = with_blocks.details(torch.zeros(2, 3, size, size), picture, torch.tensor([1, 1]))
-    torch.testing.assert_close(images, enlarged(picture, size))
+    torch.testing.assert_close(images, enlarged(picture.large, size))
 
 
 def test_details_depend_on_the_quality(with_blocks: PictureHeads) -> None:
     shake(with_blocks)
     assert with_blocks.details is not None
-    picture, images = with_blocks.picture(latents_of(with_blocks)).large, torch.zeros(2, 3, 64, 64)
+    picture, images = with_blocks.picture(latents_of(with_blocks)), torch.zeros(2, 3, 64, 64)
     levels = with_blocks.details(images, picture, torch.tensor([1, 2]))
     torch.testing.assert_close(with_blocks.details(images, picture, torch.tensor([1.0, 2.0])), levels)
     assert not torch.allclose(with_blocks.details(images, picture, torch.tensor([0, 1])), levels)
