@@ -146,10 +146,15 @@ class Measuring:
     ) -> list[Row]:
         key, rows = self._key(subject), []
         targets = [point if subject.by_size else None] * len(batch.names)
+        before: Tensor | None = None
+        metrics: list[dict[str, float]] = []
         for coded in prefixes:
             self.distances.keep(_place(key, coded.layer, point, batch), coded.images)
             self.pictures.keep(f"{key}/{coded.layer}-{point}", batch.names, coded.images)
-            metrics = measure_all(self.measures, batch.places, originals, coded.images)
+            # A layer that is empty in all files leaves the images as they were.
+            if before is None or not torch.equal(before, coded.images):
+                metrics = measure_all(self.measures, batch.places, originals, coded.images)
+            before = coded.images
             columns = (
                 batch.names,
                 coded.qualities,
