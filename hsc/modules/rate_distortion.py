@@ -63,8 +63,8 @@ class Objective:
         return bool(self.adversarial or any(self.tasks.values()))
 
     def compares(self, layer: str) -> bool:
-        """Whether any term or a discriminator uses what is decoded up to this layer."""
-        return bool(self.adversarial or self.styled or self.tasks[layer])
+        """Whether any term compares what is decoded up to this layer."""
+        return bool(self.styled or self.tasks[layer])
 
     def distortion(self, faces: Sequence[Compared]) -> Terms:
         """The task losses of the layers that the faces were decoded from. A task takes the images of all its layers at

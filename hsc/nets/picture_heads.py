@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hsc.nets.eigenfaces import EigenSynthesis, LinearPicture
+from hsc.nets.eigenfaces import GRID, EigenSynthesis, LinearPicture
 from hsc.nets.generator import Generator
 from hsc.nets.heads import Heads
 from hsc.nets.layers import FullyConnected, he_conv
@@ -21,6 +21,7 @@ RANK = 128  # of the differences between the rows of W+
 MENDED = (4, 2, 1)  # the picture's side ÷ the sides of the bands in which images are corrected towards it
 MENDED_AT_FIRST = 0.3
 DETAILS = 48  # channels of the features of `Details`
+FAINT = 0.02  # root mean square of a block at which it counts half
 
 
 class PictureHeads(Heads):
@@ -154,6 +155,8 @@ class Modulation(nn.Module):
 class Details(nn.Module):
     """What images take from a picture with blocks, initially nothing: images [N, 3, S, S], the linear path's pictures
     and quality [N] → images. At high qualities the large picture has details that the generator does not get.
+
+    Where the blocks are empty, images stay as they are.
     """
 
     def __init__(self, num_qualities: int) -> None:
@@ -176,7 +179,14 @@ class Details(nn.Module):
         hidden = hidden + F.leaky_relu(self.mixed(hidden), 0.2)
         change = F.pixel_shuffle(self.change(hidden).float(), 2)
         change = change + at_quality(self.portion.weight, quality)[:, :, None, None] * lacking
-        return images + enlarged(change, images.shape[-1])
+        return images + enlarged(change * _filled(of_blocks), images.shape[-1])
+
+
+def _filled(of_blocks: Tensor) -> Tensor:
+    """How much blocks hold, from 0 (nothing) to almost 1, [N, 1, side, side], smoothly from block to block."""
+    side = of_blocks.shape[-1]
+    power = F.avg_pool2d(of_blocks.square().mean(1, keepdim=True), side // GRID)
+    return F.interpolate(power / (power + FAINT**2), size=side, mode="bilinear")
 
 
 def _zero(*layers: nn.Module) -> None:

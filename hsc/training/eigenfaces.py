@@ -31,7 +31,7 @@ def holds_eigenfaces(path: Path, module: TrainableModule) -> bool:
 @torch.no_grad()
 def start_as_eigenfaces(module: TrainableModule, data: FaceDataModule) -> None:
     """Initialise the codec as a plain transform code of principal components: latents are coefficients in order of
-    decreasing variance, and the entropy model starts from their standard deviations. The encoder's network adds nothing
+    decreasing variance, and the entropy model starts from their standard deviations and from means of zero. The encoder's network adds nothing
     to them yet, so that it learns what the linear path cannot represent.
     """
     assert isinstance(module, CodecModule)
@@ -82,7 +82,11 @@ def training_faces(dataset: FaceDataset, most: int, workers: int = 0) -> Iterato
 
 
 def _spread(entropy: EntropyTransformer, spreads: Tensor) -> None:
-    """Initialise the entropy model's scales from the standard deviations of the latents, in order."""
+    """Initialise the entropy model from the standard deviations of the latents, in order. Means start at zero: random
+    ones, divided by small gains, would fill pictures with noise.
+    """
+    for mean in entropy.mean_out:
+        mean.zero_()
     log_scales = spreads.log().clamp(*LOG_SCALE_RANGE)
     start = 0
     for bias in entropy.scale_bias:

@@ -128,9 +128,21 @@ def test_fresh_details_change_nothing(with_blocks: PictureHeads, generator: Mobi
 def test_details_of_portion_one_bring_the_picture_back(with_blocks: PictureHeads, size: int) -> None:
     assert with_blocks.details is not None
     torch.nn.init.ones_(with_blocks.details.portion.weight)
-    picture = with_blocks.picture(latents_of(with_blocks))
+    picture = with_blocks.picture([30 * layer for layer in latents_of(with_blocks)])  # blocks that are far from empty
     images = with_blocks.details(torch.zeros(2, 3, size, size), picture, torch.tensor([1, 1]))
-    torch.testing.assert_close(images, enlarged(picture.large, size))
+    torch.testing.assert_close(images, enlarged(picture.large, size), atol=0.2, rtol=0.02)
+
+
+def test_images_stay_as_they_are_where_blocks_are_empty(with_blocks: PictureHeads) -> None:
+    shake(with_blocks)
+    assert with_blocks.details is not None
+    picture, images = with_blocks.picture(latents_of(with_blocks)), torch.randn(2, 3, 64, 64)
+    left, quality = enlarged(picture.small, 64), torch.tensor([0, 1])
+    assert torch.equal(with_blocks.details(images, picture._replace(large=left), quality), images)
+    half = torch.cat([left[..., :32], picture.large[..., 32:]], -1)
+    changed = (with_blocks.details(images, picture._replace(large=half), quality) - images).abs().amax((0, 1, 2))
+    assert not changed[:28].any(), "half a block is where they mix"
+    assert changed[36:].all()
 
 
 def test_details_depend_on_the_quality(with_blocks: PictureHeads) -> None:
