@@ -31,8 +31,8 @@ def holds_eigenfaces(path: Path, module: TrainableModule) -> bool:
 @torch.no_grad()
 def start_as_eigenfaces(module: TrainableModule, data: FaceDataModule) -> None:
     """Initialise the codec as a plain transform code of principal components: latents are coefficients in order of
-    decreasing variance, and the entropy model starts from their standard deviations and from means of zero. The encoder's network adds nothing
-    to them yet, so that it learns what the linear path cannot represent.
+    decreasing variance, and the entropy model starts from their standard deviations, with means of zero. The encoder's
+    network adds nothing to them yet, so that it learns what the linear path cannot represent.
     """
     assert isinstance(module, CodecModule)
     encoder = module.encoder.net
