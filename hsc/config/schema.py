@@ -211,9 +211,8 @@ class StageConfig(Section):
     """Stage type: "prior" (the generator, against a discriminator), "image_head" (a smaller size of a generator, from
     its samples) or "codec" (rate–distortion)."""
     train: list[Part] = field(default_factory=lambda: ["encoder", "gain", "entropy", "heads"])
-    """Parts to train; the others are frozen. Any of encoder, gain, entropy, heads, details (those heads that
-    use model.blocks), generator, full (the layers of the generator's full size), image_head, mapping,
-    discriminator.
+    """Parts to train; the others are frozen. Any of encoder, gain, entropy, heads, details (the head that uses
+    model.blocks, alone), generator, full (the layers of the generator's full size), image_head, mapping, discriminator.
     A codec stage is adversarial only if it lists the discriminator here."""
     layers: list[str] = field(default_factory=list)
     """Prefix of the layers to train; empty: all."""
@@ -230,7 +229,8 @@ class StageConfig(Section):
     round_after: Share = 1.0
     """Fraction of the steps after which "noise" switches to "round"."""
     prefixes: Literal["sample", "all"] = "sample"
-    """"sample": each image of a batch is decoded from one prefix drawn at random (cheap); "all": from every prefix."""
+    """"sample": each image of a batch is decoded from one prefix drawn at random (cheap); "all": from every prefix. Only
+    prefixes that end with a layer that has losses count."""
     decode_with: Decoder = "generator"
     """Decoder used in training: the "generator"; "linear", the linear path alone with its picture enlarged, to train a
     code quickly before its decoder; or the generator's "full" size, whose images are compared at that size with faces
