@@ -229,8 +229,8 @@ class StageConfig(Section):
     round_after: Share = 1.0
     """Fraction of the steps after which "noise" switches to "round"."""
     prefixes: Literal["sample", "all"] = "sample"
-    """"sample": each image of a batch is decoded from one prefix drawn at random (cheap); "all": from every prefix. Only
-    prefixes that end with a layer that has losses count."""
+    """"sample": each image of a batch is decoded from one prefix drawn at random (cheap); "all": from every prefix. A
+    prefix counts if its last layer has losses."""
     decode_with: Decoder = "generator"
     """Decoder used in training: the "generator"; "linear", the linear path alone with its picture enlarged, to train a
     code quickly before its decoder; or the generator's "full" size, whose images are compared at that size with faces
