@@ -87,5 +87,5 @@ def test_pictures_of_the_shipped_codec_in_bfloat16_are_those_in_float32_to_eight
         monkeypatch.setattr("hsc.codec.computes_bfloat16", lambda kind, native=native: native)
         pictures += [codec.decompress(file), codec.decompress(file, side=codec.full_size)]
     rounding = (2 / 255) ** 2 / 12  # mean squared error of rounding to 8 bits
-    for one, other in zip(precise, fast, strict=True):
-        assert 0 < float((one - other).square().mean()) < rounding
+    for one, other, most in zip(precise, fast, (rounding, 1.5 * rounding), strict=True):
+        assert 0 < float((one - other).square().mean()) < most
