@@ -183,9 +183,11 @@ class Details(nn.Module):
 
 
 def _filled(of_blocks: Tensor) -> Tensor:
-    """How much blocks hold, from 0 (nothing) to almost 1, [N, 1, side, side], smoothly from block to block."""
+    """How much blocks hold, from 0 (nothing) to almost 1, [N, 1, side, side], smoothly from block to block; without
+    gradient, so that no block is filled in order to be counted.
+    """
     side = of_blocks.shape[-1]
-    power = F.avg_pool2d(of_blocks.square().mean(1, keepdim=True), side // GRID)
+    power = F.avg_pool2d(of_blocks.detach().square().mean(1, keepdim=True), side // GRID)
     return F.interpolate(power / (power + FAINT**2), size=side, mode="bilinear")
 
 
