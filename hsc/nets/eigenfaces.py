@@ -123,6 +123,7 @@ class LinearPicture(NamedTuple):
 
     small: Tensor  # [N, 3, side, side], of whole faces
     large: Tensor  # [N, 3, 2·side, 2·side], with the blocks; without blocks the same as `small`
+    of_blocks: Tensor | None = None  # [N, 3, 2·side, 2·side], what the blocks add to `large`
 
 
 class LinearPath(nn.Module):
@@ -174,7 +175,8 @@ class EigenSynthesis(LinearPath):
             small = self.picture(flat[:, : self.num_whole])
             if self.blocks is None:
                 return LinearPicture(small, small)
-            return LinearPicture(small, enlarged(small, 2 * self.side) + self.blocks.drawn(flat[:, self.num_whole :]))
+            of_blocks = self.blocks.drawn(flat[:, self.num_whole :])
+            return LinearPicture(small, enlarged(small, 2 * self.side) + of_blocks, of_blocks)
 
 
 def latent_scale(side: int) -> float:

@@ -169,9 +169,9 @@ class Details(nn.Module):
         _zero(self.quality, self.change, self.portion)
 
     def forward(self, images: Tensor, picture: LinearPicture, quality: Tensor) -> Tensor:
-        side = picture.large.shape[-1]
-        of_blocks = picture.large - enlarged(picture.small, side)
-        lacking = picture.large - small_pictures(images, side)
+        of_blocks = picture.of_blocks
+        assert of_blocks is not None  # only heads of models with blocks have this one
+        lacking = picture.large - small_pictures(images, picture.large.shape[-1])
         # At half the resolution, where the same convolutions cost a quarter.
         given = F.pixel_unshuffle(torch.cat([picture.large, of_blocks, lacking], 1), 2)
         seen = self.seen(given.contiguous(memory_format=torch.channels_last))

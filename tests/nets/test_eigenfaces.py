@@ -81,7 +81,7 @@ def test_the_numbers_of_all_layers_in_order() -> None:
     assert (first.shape, second.shape) == ((5, 2, 3), (5, 1, 4))
     flat = analysis.components.read(to_planes(images, 8))
     torch.testing.assert_close(torch.cat([first.flatten(1), second.flatten(1)], 1), flat)
-    small, large = synthesis([first, second])
+    small, large, _ = synthesis([first, second])
     torch.testing.assert_close(small, from_planes(synthesis.components.drawn(flat), 8))
     assert torch.equal(small, large), "there are no blocks"
 
@@ -160,10 +160,12 @@ def test_blocks_code_what_whole_faces_leave_out() -> None:
     analysis.blocks.set_to(started_blocks(16, 12).weight.detach().t() * analysis.blocks.weight_gain)
     synthesis.components, synthesis.blocks = analysis.components, analysis.blocks
     images = torch.randn(2, 3, 32, 32)
-    small, large = synthesis(analysis(images))
+    small, large, of_blocks = synthesis(analysis(images))
     whole = analysis.components.read(to_planes(images, 8))
     torch.testing.assert_close(small, from_planes(analysis.components.drawn(whole), 8))
     torch.testing.assert_close(large, F.avg_pool2d(images, 2), atol=1e-4, rtol=0)
+    assert of_blocks is not None
+    torch.testing.assert_close(of_blocks, large - enlarged(small, 16), atol=1e-4, rtol=0)
     none_sent = [layer.clone() for layer in analysis(images)]
     none_sent[1].view(2, -1)[:, 6:] = 0
     torch.testing.assert_close(synthesis(none_sent).large, enlarged(small, 16))

@@ -136,13 +136,14 @@ def test_details_of_portion_one_bring_the_picture_back(with_blocks: PictureHeads
 def test_images_stay_as_they_are_where_blocks_are_empty(with_blocks: PictureHeads) -> None:
     shake(with_blocks)
     assert with_blocks.details is not None
-    picture, images = with_blocks.picture(latents_of(with_blocks)), torch.randn(2, 3, 64, 64)
-    left, quality = enlarged(picture.small, 64), torch.tensor([0, 1])
-    assert torch.equal(with_blocks.details(images, picture._replace(large=left), quality), images)
-    half = torch.cat([left[..., :32], picture.large[..., 32:]], -1)
-    changed = (with_blocks.details(images, picture._replace(large=half), quality) - images).abs().amax((0, 1, 2))
+    latents, images, quality = latents_of(with_blocks), torch.randn(2, 3, 64, 64), torch.tensor([0, 1])
+    blocks = latents[-1].view(2, -1)[:, -(8**2) * BLOCKS :].unflatten(1, (8, 8, BLOCKS))  # rows, columns
+    blocks[:, :, :4] = 0
+    changed = (with_blocks.details(images, with_blocks.picture(latents), quality) - images).abs().amax((0, 1, 2))
     assert not changed[:28].any(), "half a block is where they mix"
     assert changed[36:].all()
+    blocks[:] = 0
+    assert torch.equal(with_blocks.details(images, with_blocks.picture(latents), quality), images)
 
 
 def test_details_depend_on_the_quality(with_blocks: PictureHeads) -> None:
