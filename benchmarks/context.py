@@ -1,6 +1,6 @@
 """Gain from the entropy model's context: the same latents coded with and without it.
 
-    python benchmarks/context.py [--steps 2000] [--model NAME] [--data ffhq128.zip] [--train 00000-03999]
+    python benchmarks/context.py [--steps 2000] [--model NAME] [--data A.zip[,B.zip]] [--train 00000-03999]
 
 The latents of training and validation faces are computed with a trained codec's encoder and gains. Entropy models are
 trained on the former, from the same start for the same number of steps; the bits they spend on the latter, rounded, are
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--train", default="00000-03999")
     given = parser.parse_args()
     codec = hsc.load(given.model)
-    data = FaceDataModule(given.data, codec.size, train=given.train, validation="04000-04499")
+    data = FaceDataModule(given.data.split(","), codec.size, train=given.train, validation="04000-04499")
     train, validation = (latents_of(codec, data, split) for split in ("train", "validation"))
     print("| context | bytes of " + " | ".join(codec.layers) + " | all | middle and later, of the factorised |")
     print("| --- |" + " --- |" * (len(codec.layers) + 2))

@@ -224,6 +224,9 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
             if layer not in names:
                 refuse(key, f"{layer!r} is none of {', '.join(names)}")
     _check_tasks(stage, config.model, refuse)
+    for unused, why in _without_gradient(stage):
+        if unused in stage.train:
+            refuse("train", f"{unused} would not learn: {why}")
     if "details" in stage.train and not config.model.blocks:
         refuse("train", "the model has no blocks whose details could be trained; set model.blocks")
     if (stage.decode_with == "full" or "full" in stage.train) and not config.model.generator.full:
@@ -239,6 +242,8 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
     if stage.batch_size % (config.devices * stage.accumulate):
         times = f" × accumulate={stage.accumulate}" if stage.accumulate > 1 else ""
         refuse("batch_size", f"{stage.batch_size} is not a multiple of devices={config.devices}{times}")
+    if stage.quantises and stage.prefixes == "sample" and stage.batch_size < _num_compared(stage, config.model):
+        refuse("batch_size", "has fewer images than layers with losses; raise it, or decode all with prefixes: all")
     if stage.is_adversarial:
         blocks = len(config.model.generator.resolutions) - 1
         size = config.model.generator.resolutions[-1]
@@ -250,6 +255,24 @@ def _check_stage(name: str, stage: StageConfig, config: Config) -> None:
             refuse(
                 "compile", "path lengths need second derivatives, which compiled networks lack; set one of them to 0"
             )
+
+
+def _num_compared(stage: StageConfig, model: ModelConfig) -> int:
+    """The number of prefixes of which each step decodes at least one image."""
+    of_layers = stage.tasks(model)
+    return len(of_layers) if stage.styles else sum(bool(tasks) for tasks in of_layers.values())
+
+
+def _without_gradient(stage: StageConfig) -> Iterator[tuple[str, str]]:
+    """The parts of a codec that a stage does not use, and why."""
+    if stage.module != "codec":
+        return
+    if stage.quantise == "none":
+        yield from ((part, "without quantisation nothing is coded") for part in ("gain", "entropy"))
+    if stage.decode_with == "linear":
+        yield from ((part, "images are those of the linear path (decode_with)") for part in ("details", "generator"))
+    if stage.decode_with != "full":
+        yield "full", "images of the full size are not decoded; set decode_with: full"
 
 
 def _check_tasks(stage: StageConfig, model: ModelConfig, refuse: Callable[[str, str], None]) -> None:

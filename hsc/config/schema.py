@@ -260,7 +260,7 @@ class StageConfig(Section):
     compile: bool = False
     """Use torch.compile: faster after some minutes of compilation; needs a compiler."""
     validate_every: Count = 500
-    """Steps between validations; the last step is always validated."""
+    """Steps between validations; the last step is always validated, unless the stage has stopped early."""
     save_every: Count = 250
     """Steps between checkpoints."""
     log_every: Count = 25

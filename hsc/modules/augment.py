@@ -46,7 +46,7 @@ def augment(images: Tensor, p: Tensor, random: torch.Generator, batch_slice: Bat
         cos, sin = angle.cos(), angle.sin()
         theta = torch.stack(
             [
-                torch.stack([mirror * cos * scale * stretch, -sin * scale, shift_x], 1),
+                torch.stack([mirror * cos * scale * stretch, -sin * scale / stretch, shift_x], 1),
                 torch.stack([mirror * sin * scale * stretch, cos * scale / stretch, shift_y], 1),
             ],
             1,

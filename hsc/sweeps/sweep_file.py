@@ -117,6 +117,8 @@ def parse_sweep(content: Any, name: str) -> Sweep:
     if content.get("metric") is None:
         raise HscError("sweep: metric: name what to improve, such as {name: val/enhanced/lpips, goal: minimize}")
     sweep = build(Sweep, dict(content), "sweep")
+    if not sweep.metric.name.startswith("val/"):
+        raise HscError(f"sweep: metric: {sweep.metric.name} is not logged by validation; name one of val/…")
     sweep.name, sweep.content = sweep.name or name, content
     if not sweep.command and not sweep.program:
         raise HscError("sweep: give command: [hsc, train, FILE, '${args}'], or a program")

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import WeightAveraging
-from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 
 from hsc import callbacks
@@ -162,7 +161,7 @@ class EarlyStop(callbacks.BestValueCallback):
         self.waited = state_dict["waited"]
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.sanity_checking or (self.patience and trainer.state.fn != TrainerFn.FITTING):
+        if trainer.sanity_checking:
             return
         if self.patience and self.monitor not in trainer.callback_metrics:
             known = ", ".join(sorted(name for name in trainer.callback_metrics if name.startswith("val/")))

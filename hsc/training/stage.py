@@ -14,7 +14,7 @@ from hsc.callbacks import BestValueCallback
 from hsc.config import Config, StageConfig
 from hsc.data.module import FaceDataModule
 from hsc.errors import HscError
-from hsc.files import write_atomically
+from hsc.files import json_hash, read_json, write_atomically
 from hsc.judges import Judge, load_judge, weights
 from hsc.losses import Loss, load_losses, unavailable_losses
 from hsc.modules.base import TrainableModule
@@ -74,7 +74,7 @@ def run_stage(
         say(f"{name}: done already ({folder})")
     else:
         stage.run()
-    return StageResult(folder / WEIGHTS, stage.samples_after)
+    return StageResult(folder / WEIGHTS, stage.samples_after(folder))
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,10 @@ class _Stage:
     def settings(self) -> StageConfig:
         return self.config.stages[self.name]
 
-    @property
-    def samples_after(self) -> int:
-        return self.samples_before + self.settings.steps * self.settings.batch_size
+    def samples_after(self, finished: Path) -> int:
+        """Images seen in the run after this stage, which the folder holds finished; it may have stopped early."""
+        steps = read_json(finished / DONE).get("steps", self.settings.steps)
+        return self.samples_before + steps * self.settings.batch_size
 
     @cached_property
     def data(self) -> FaceDataModule:
@@ -118,7 +119,7 @@ class _Stage:
             work = working_folder(self.folder)
             if finished is not None:
                 _clear(work, "finished meanwhile in another run")
-                reuse(finished, work, self.samples_after)
+                reuse(finished, work, self.samples_after(finished))
                 say(f"{self.name}: reused from {finished}")
             else:
                 self._train(work)
@@ -145,8 +146,10 @@ class _Stage:
         trainer = build_trainer(config, name, work, loggers, reports, shown)
         self.output.doing("loading images and judges")
         trainer.fit(module, self.data, ckpt_path=checkpoint, weights_only=True)
+        steps, seen = module.step, module.samples_seen
         # Lightning validates neither between its intervals nor when it resumes with no steps left.
-        if not stage.patience and (stage.steps % min(stage.validate_every, stage.steps) or steps_before == stage.steps):
+        stopped_early = stage.patience and steps < stage.steps
+        if not stopped_early and (stage.steps % min(stage.validate_every, stage.steps) or steps_before == stage.steps):
             trainer.validate(module, self.data, verbose=False)
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if isinstance(best, EarlyStop):
@@ -154,7 +157,7 @@ class _Stage:
             metrics = best.best or metrics
         if trainer.is_global_zero:
             save_stage(work / WEIGHTS, module, asdict(config.model))
-            done = {"key": self.identity.key, "samples_seen": self.samples_after, "metrics": metrics}
+            done = {"key": self.identity.key, "steps": steps, "samples_seen": seen, "metrics": metrics}
             write_atomically(work / DONE, json.dumps(done).encode())
             (work / PREVIOUS).unlink(missing_ok=True)
             if isinstance(best, EarlyStop):
@@ -214,7 +217,9 @@ def _replace_result(work: Path, folder: Path) -> None:
 
 
 def stage_identity(config: Config, name: str, start: str, data: FaceDataModule) -> StageIdentity:
-    """`start`: hash of the starting weights."""
+    """`start`: hash of the starting weights, without those of `init_full`."""
+    if (full := config.stages[name].init_full) is not None:
+        start = json_hash([start, fingerprint(find_weights(full))])
     return identify(config, name, stage_losses(config, name), data, choose_selection(config, name), start)
 
 
@@ -233,8 +238,6 @@ def check_stage(config: Config, name: str) -> str:
     stage = config.stages[name]
     if stage.is_adversarial and stage.adversarial.discriminator == "projected":
         weights.locate("lite0")
-    if stage.init_full is not None:
-        find_weights(stage.init_full)
     outside = outside_start(stage)
     start = fingerprint(outside) if outside is not None else stage.init or ""
     return stage_identity(config, name, start, data_module(config, name)).key

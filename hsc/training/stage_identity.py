@@ -157,7 +157,7 @@ def code_hash() -> str:
 
 def _decisive_settings(config: Config, stage: StageConfig) -> dict[str, Any]:
     """The stage's own fields that its steps use and that no other part of the identity covers."""
-    elsewhere = ("init", "data", "losses", "precision")
+    elsewhere = ("init", "init_full", "data", "losses", "precision")
     without_effect = ("save_every", "log_every", "validate_every", "patience", "monitor")
     unused = [field for field, (used, _) in USED.items() if not used(stage)]
     settings = _without({*elsewhere, *without_effect, *unused}, asdict(stage))
@@ -184,15 +184,12 @@ def _without(fields: Set[str], settings: Mapping[str, Any], path: str = "") -> d
 def _decisive_model(config: Config, stage: StageConfig) -> dict[str, Any]:
     """The part of the model's config that the stage uses: sweeps over λ or entropy models do not retrain the prior."""
     model = asdict(config.model)
-    if stage.module == "prior":
+    if stage.module != "codec":
         return {"generator": model["generator"]}
     for layer in model["layers"].values():
         layer["grid"] = 0  # a former field: with it runs of earlier versions recognise their finished stages
     if not model["blocks"]:
         del model["blocks"]  # as before models could have them, for the same reason
-    if not stage.quantises:
-        model["lambdas"] = len(model["lambdas"])
-        del model["entropy"]
     return model
 
 

@@ -41,6 +41,7 @@ SET_BY_HSC = {
     "default_root_dir": "set runs and name",
     "max_steps": "set defaults.steps",
     "min_steps": "set defaults.steps",
+    "max_time": "a stage is as long as its steps: set defaults.steps; one that is stopped resumes where it was",
     "max_epochs": "a stage is as long as its steps: set defaults.steps",
     "min_epochs": "a stage is as long as its steps: set defaults.steps",
     "val_check_interval": "set defaults.validate_every",
@@ -59,6 +60,7 @@ REFUSED_CALLBACKS: Mapping[type, str] = {
     lightning_callbacks.GradientAccumulationScheduler: "hsc counts its steps by the batch; set defaults.accumulate",
     lightning_callbacks.BatchSizeFinder: "it changes the batches of hsc's sampler; set defaults.batch_size",
     lightning_callbacks.LearningRateFinder: "it takes steps that hsc does not count; set defaults.learning_rate",
+    lightning_callbacks.Timer: "a stage is as long as its steps; one that is stopped resumes where it was",
     lightning_callbacks.WeightAveraging: "hsc averages the weights itself; set defaults.ema_kimg",
     lightning_callbacks.StochasticWeightAveraging: "hsc averages the weights itself; set defaults.ema_kimg",
 }
@@ -168,12 +170,12 @@ def trainer_flags(config: Config, folder: Path) -> dict[str, Any]:
 def decisive_flags(config: Config) -> dict[str, Any]:
     """The flags and callbacks that may change a stage's final weights, as JSON values; empty if none is set."""
     flags = {flag: value for flag, value in config.trainer.items() if flag not in WITHOUT_EFFECT}
-    named = {}
+    callbacks = []
     for entry in config.callbacks:
         source = inspect.getsourcefile(_class(entry.class_path))
         code = "" if source is None else sha256(Path(source))
-        named[entry.class_path] = {"arguments": entry.init_args, "code": code}
-    return ({"trainer": flags} if flags else {}) | ({"callbacks": named} if named else {})
+        callbacks.append({"class": entry.class_path, "arguments": entry.init_args, "code": code})
+    return ({"trainer": flags} if flags else {}) | ({"callbacks": callbacks} if callbacks else {})
 
 
 def own_callbacks(config: Config) -> list[pl.Callback]:

@@ -135,7 +135,7 @@ def test_what_a_checkpoint_has_under_former_names_is_read(tmp_path: Path) -> Non
 ARCHITECTURE, CONST = "model.generator.architecture=mobilestylegan", "model.generator.input=const"
 ROWS, WIDTHS = "model.layers.enhanced.rows=9", "model.encoder.channels=[8,8,8,8,8,8]"
 MOBILE = [ARCHITECTURE, CONST, ROWS, WIDTHS]
-LINEAR = [*MOBILE, "model.linear_path=64"]
+LINEAR, FULL = [*MOBILE, "model.linear_path=64"], "model.generator.full=[192,192,128,8,8,8]"
 ONLY_CODEC_STAGES = "stages.second.module: only codec stages have a linear path; leave model.linear_path 0"
 
 
@@ -160,6 +160,16 @@ ONLY_CODEC_STAGES = "stages.second.module: only codec stages have a linear path;
         ([*LINEAR, "model.blocks=7"], "7 components of each block are 448 latents, but the last layer has 432; raise"),
         ([*LINEAR, "stages.second.train=[details]"], "the model has no blocks whose details could be trained"),
         ([*MOBILE, "stages.second.decode_with=linear"], "the model has no linear path; set model.linear_path"),
+        ([*LINEAR, "stages.second={decode_with: linear, train: [generator]}"], "generator would not learn: images are"),
+        ([*LINEAR, FULL, "stages.second.train=[full]"], "full would not learn: images of the full size are not"),
+        (
+            [*LINEAR, "stages.second={quantise: none, train: [heads, entropy], losses: {enhanced: {l2: 1}}}"],
+            "entropy would not learn: without",
+        ),
+        (
+            [*LINEAR, "stages.second.losses.middle.l2=1", "stages.second.batch_size=1"],
+            "has fewer images than layers with losses; raise it, or decode all",
+        ),
         (
             [*MOBILE[:3], *(f"model.{net}.channels={[8] * n}" for net, n in (("encoder", 10), ("generator", 9)))],
             "a mobilestylegan has at most 8",

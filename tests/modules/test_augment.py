@@ -43,6 +43,19 @@ def test_everything_changes_at_one_and_stays_differentiable():
     assert second.isfinite().all()
 
 
+def test_shapes_are_stretched_along_the_axes_of_the_image(monkeypatch: pytest.MonkeyPatch):
+    """Then turned: a shear would be another family of augmentations."""
+    maps: list[torch.Tensor] = []
+    grid = torch.nn.functional.affine_grid
+    monkeypatch.setattr(
+        "hsc.modules.augment.F.affine_grid", lambda theta, *a, **k: maps.append(theta) or grid(theta, *a, **k)
+    )
+    augment(images(), torch.tensor(1.0), random())
+    x, y = maps[0][..., 0], maps[0][..., 1]
+    assert (torch.nn.functional.cosine_similarity(x, y).abs() < 1e-5).all()
+    assert ((x.norm(dim=1) / y.norm(dim=1)).log().abs() > 1e-3).all()
+
+
 def test_p_is_the_share_of_images_that_a_transform_reaches():
     """Nine transforms are always visible and two half the time, so at p = 0.1 a share of 0.9⁹·0.95² stays unchanged."""
     x = images(512)

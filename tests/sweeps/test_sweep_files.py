@@ -20,7 +20,7 @@ from hsc.sweeps.sweep_file import Sweep, parse_sweep, read_sweep
 ROOT = Path(__file__).resolve().parent.parent.parent
 VALID = {
     "method": "random",
-    "metric": {"name": "loss"},
+    "metric": {"name": "val/loss"},
     "parameters": {"x": {"min": 0.0, "max": 1.0}},
     "program": "train.py",
 }
@@ -46,7 +46,8 @@ def test_a_trial_that_hsc_train_would_refuse_is_refused_before_it_starts(monkeyp
     [
         ({"method": "hill"}, "sweep: method: must be grid, random or bayes"),
         ({"metric": None}, "what to improve"),
-        ({"metric": {"name": "loss", "goal": "up"}}, "metric.goal"),
+        ({"metric": {"name": "val/loss", "goal": "up"}}, "metric.goal"),
+        ({"metric": {"name": "train/objective"}}, "train/objective is not logged by validation"),
         ({"parameters": {}}, "parameters"),
         ({"parameters": {"x": {"value": 1}}}, "not constant"),
         ({"parameters": {"x": {"min": "1e-3", "max": 1.0}}}, "1.0e-3"),
@@ -74,8 +75,8 @@ def test_a_trial_that_hsc_train_would_refuse_is_refused_before_it_starts(monkeyp
         ({"parameters": {"x": {"distribution": "int_uniform", "min": 0.5, "max": 3}}}, "x: int_uniform needs whole"),
         ({"method": "grid", "parameters": {"x": {"min": 0, "max": 10**12}}}, "a grid of more than"),
         ({"program": ["a"]}, "program: must be text"),
-        ({"metric": {"name": "loss", "target": 3}}, r"unknown key 'metric.target' \(known: name, goal\)"),
-        ({"metric": {"name": "loss", 1: 2}}, r"sweep: metric\[1\]: must be text"),
+        ({"metric": {"name": "val/loss", "target": 3}}, r"unknown key 'metric.target' \(known: name, goal\)"),
+        ({"metric": {"name": "val/loss", 1: 2}}, r"sweep: metric\[1\]: must be text"),
         ({"early_terminate": {"type": "hyperband", "eto": 3}}, "unknown key 'early_terminate.eto', did you mean"),
         ({"early_terminate": {"type": "hyperband", "min_iter": True}}, "early_terminate.min_iter: must be a whole"),
         ({"early_terminate": {"type": "hyperband", "min_iter": 1, "eta": math.nan}}, "early_terminate.eta"),
@@ -132,7 +133,7 @@ def test_nothing_but_a_parameter_or_a_clear_error_comes_of_its_settings(content)
     "text", ["parameters: &a {x: *a}", "a: 2026-13-45", "? [1]\n: 2", "a: !!python/name:os.system"]
 )
 def test_a_file_that_yaml_cannot_make_sense_of_is_one_line(tmp_path, text):
-    (tmp_path / "sweep.yaml").write_text(f"method: random\nprogram: x\nmetric: {{name: loss}}\n{text}\n")
+    (tmp_path / "sweep.yaml").write_text(f"method: random\nprogram: x\nmetric: {{name: val/loss}}\n{text}\n")
     with pytest.raises(HscError) as caught:
         read_sweep(tmp_path / "sweep.yaml")
     assert "\n" not in str(caught.value)
@@ -194,7 +195,7 @@ def test_which_sets_train_may_be_swept_over(tmp_path, monkeypatch):
 def test_nested_keys_reach_the_command_as_an_agent_passes_them(tmp_path):
     content = {
         "method": "grid",
-        "metric": {"name": "loss"},
+        "metric": {"name": "val/loss"},
         "parameters": {
             "b.c": {"values": [1e-05, 2]},
             "a": {"parameters": {"x": {"value": True}, "y": {"values": [[1, 2]]}}},

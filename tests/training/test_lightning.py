@@ -151,6 +151,7 @@ def test_flags_that_hsc_needs_are_refused_with_what_says_the_same():
         ({}, "pytorch_lightning.callbacks.WeightAveraging", "hsc averages the weights itself"),
         ({}, "pytorch_lightning.callbacks:EMAWeightAveraging", "hsc averages the weights itself"),
         ({}, "pytorch_lightning.callbacks.LearningRateFinder", "steps that hsc does not count"),
+        ({}, "pytorch_lightning.callbacks.Timer", "one that is stopped resumes where it was"),
         ({}, "pytorch_lightning.callbacks.Nothing", "cannot import the callback"),
         ({}, "no_such_module.Nothing", "cannot import the callback"),
         ({}, "nothing", "must be package.module.Class"),
@@ -166,9 +167,12 @@ def test_mistakes_are_named(trainer: dict, callback: str, said: str):
 def test_what_may_change_weights_is_part_of_the_identity(notes: Path):
     assert decisive_flags(configured({"profiler": "simple", "detect_anomaly": True})) == {}
     assert decisive_flags(configured({"deterministic": True})) == {"trainer": {"deterministic": True}}
-    named = decisive_flags(configured(callback="their_callbacks.Notes", file="a"))["callbacks"]["their_callbacks.Notes"]
-    assert named["arguments"] == {"file": "a"}
-    assert len(named["code"]) == 64
+    config = configured(callback="their_callbacks.Notes", file="a")
+    config.callbacks += configured(callback="their_callbacks.Notes", file="b").callbacks
+    named = decisive_flags(config)["callbacks"]
+    assert [one["arguments"] for one in named] == [{"file": "a"}, {"file": "b"}], "one class may occur twice"
+    assert {one["class"] for one in named} == {"their_callbacks.Notes"}
+    assert {len(one["code"]) for one in named} == {64}
 
 
 def test_a_logger_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch):

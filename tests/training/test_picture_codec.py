@@ -73,6 +73,21 @@ def test_the_details_learn_with_the_heads(trained: Any) -> None:
     assert after[name].any()
 
 
+def test_parts_inside_others_have_their_own_learning_rate() -> None:
+    train = ["encoder", "heads", "details", "generator", "full"]
+    scales = {"encoder": 0.5, "heads": 0.25, "details": 0.125, "full": 0}
+    stage = StageConfig(train=train, lr_scale=scales, learning_rate=1, decode_with="full")
+    module = CodecModule(Config(name="x", model=MODEL, stages={"x": stage}), stage, {})
+    rates = {parameter: group["lr"] for group in module.parameter_groups(train) for parameter in group["params"]}
+    assert len(rates) == sum(len(group["params"]) for group in module.parameter_groups(train))
+    parts = module.parts()
+    assert {rates[parameter] for parameter in parts["encoder"].parameters()} == {0.5}, "with the components"
+    assert {rates[parameter] for parameter in parts["heads"].parameters()} == {0.5, 0.25, 0.125}
+    assert {rates[parameter] for parameter in parts["details"].parameters()} == {0.125}
+    assert {rates[parameter] for parameter in parts["generator"].parameters()} == {1, 0}
+    assert {rates[parameter] for parameter in parts["full"].parameters()} == {0}
+
+
 def test_the_full_size_learns_alone(trained: Any) -> None:
     before, after = trained.weights("details"), trained.weights("full")
     changed = {name for name, value in before.items() if not torch.equal(value, after[name])}

@@ -188,6 +188,26 @@ def test_with_other_settings_it_resumes_as_exactly(experiment, train: Callable, 
     assert all(torch.equal(value, whole[name]) for name, value in killed.items())
 
 
+PATIENT = ["stages.joint.patience=5", "stages.joint.monitor=val/basic/psnr", "stages.joint.validate_every=4"]
+
+
+def test_the_last_validation_counts_if_it_was_interrupted(experiment, train: Callable):
+    """Of a stage that keeps its best weights; its last step lies between two validations."""
+    results = []
+    for kill in (("joint", 6, signal.SIGKILL), None):
+        shutil.rmtree(experiment.runs, ignore_errors=True)
+        if kill:
+            assert train("joint", *PATIENT, kill_validation=kill) == KILLED
+        assert train("joint", *PATIENT) == 0
+        done = experiment.done("joint")
+        assert done["steps"] == 6
+        results.append((done["metrics"], experiment.weights("joint")))
+    (killed, weights), (whole, expected) = results
+    assert killed == whole
+    assert killed["samples_seen"] == experiment.done("joint")["samples_seen"], "the last step was the best"
+    assert all(torch.equal(value, expected[name]) for name, value in weights.items())
+
+
 @pytest.mark.parametrize("stage", ["prior", "joint"])
 def test_a_projected_discriminator_resumes_as_exactly(
     experiment, train_in_process: Callable[..., int], against_projected: Callable[[str], list[str]], stage: str

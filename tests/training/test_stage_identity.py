@@ -90,6 +90,13 @@ def test_a_prior_is_not_trained_again_for_what_only_codecs_use(identity_of):
     assert identity_of(*words, stage="prior").key == identity_of(stage="prior").key
 
 
+def test_an_inversion_is_trained_again_for_another_code(identity_of):
+    """The next stage starts from its gains and its entropy model, although it has not trained them."""
+    words = ("stages.basic={quantise: none, train: [encoder, heads]}", "stages.basic.layers=[]")
+    for word in ("model.lambdas=[1, 0.5]", "model.entropy.depth=2"):
+        assert identity_of(*words, word, stage="basic").key != identity_of(*words, stage="basic").key
+
+
 def test_a_codec_stage_is_known_by_the_discriminator_that_it_trains(identity_of):
     train = "stages.joint.train=[heads,discriminator]"
     before = identity_of(train)
