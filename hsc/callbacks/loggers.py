@@ -34,6 +34,8 @@ def log_results(trainer: pl.Trainer, module: pl.LightningModule, results: Mappin
     """
     seen = samples_seen(module)
     axis = {} if seen is None or not results else {"samples_seen": seen}
+    if axis and isinstance(step := getattr(module, "step", None), int):
+        axis["step"] = step  # for Lightning, whose own number of steps counts micro-batches and optimisers
     for name, value in {**results, **axis}.items():
         # float64, because Lightning rounds Python numbers to float32, samples_seen among them. The values are equal on
         # all processes, but without sync_dist Lightning warns for every key.

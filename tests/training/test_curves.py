@@ -28,6 +28,9 @@ def windows(new_experiment: Callable, train_in_process: Callable[..., int]) -> E
 def test_each_window_is_logged_once_as_its_mean(windows: Experiment, uninterrupted, stage: str, ends: list[int]):
     steps, logged = uninterrupted.training_rows(stage), windows.training_rows(stage)
     assert [row["step"] for row in logged] == ends
+    validations = [row for row in windows.rows(stage) if any(name.startswith("val/") for name in row)]
+    images = {row["samples_seen"]: row["step"] for row in steps}
+    assert all(row["step"] == images[row["samples_seen"]] for row in validations), "an adversary has two optimisers"
     assert len(steps) == ends[-1]
     for begin, end, window in zip([0, *ends], ends, logged, strict=False):
         assert window["samples_seen"] == steps[end - 1]["samples_seen"]
