@@ -147,6 +147,16 @@ class Codec(nn.Module):
         return cls(model, networks, IntegerEntropyTransformer.from_float(entropy, table.num_classes), table, name)
 
     @property
+    def weights_hash(self) -> str:
+        """Hash of all weights: codecs with the same one encode and decode alike. `model_id` leaves out the encoder and,
+        with a linear path, the decoder, on which the meaning of a file does not depend.
+        """
+        digest = hashlib.sha256(self.table.frequencies.tobytes())
+        for part in (self.entropy, *self.networks):
+            _update(digest, part)
+        return digest.hexdigest()
+
+    @property
     def networks(self) -> Networks:
         """The floating-point parts."""
         return Networks(self.encoder, self.gain, self.heads, self.generator)
@@ -180,8 +190,7 @@ class Codec(nn.Module):
         if isinstance(heads, PictureHeads):
             meaning, mean_w = [heads.eigen], b""
         for part in (self.entropy, gain, *meaning):
-            for key, value in sorted(part.state_dict().items()):
-                digest.update(key.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+            _update(digest, part)
         digest.update(mean_w + self.table.frequencies.tobytes())
         return int.from_bytes(digest.digest()[:2])
 
@@ -473,6 +482,12 @@ class Codec(nn.Module):
     def _check_layers(self, layers: int | None) -> None:
         if layers is not None and not 1 <= layers <= len(self.layers):
             raise HscError(f"layers {layers} is not one of 1 … {len(self.layers)} ({', '.join(self.layers)})")
+
+
+def _update(digest: Any, part: nn.Module) -> None:
+    """Add the weights of a part to a hash."""
+    for key, value in sorted(part.state_dict().items()):
+        digest.update(key.encode() + value.detach().cpu().contiguous().numpy().tobytes())
 
 
 def _content(file: Any) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -12,6 +12,9 @@ from hsc.cli import files
 from hsc.cli.encoding import Settings, alignment_warning, encode_batch, in_cluster
 from hsc.cli.exits import warn
 from hsc.errors import HscError
+
+if TYPE_CHECKING:
+    from hsc.codec import Codec
 
 
 class Decoded(NamedTuple):
@@ -121,9 +124,7 @@ def encode(
         spread = files.in_threads(lambda batch: encode_batch(codec, settings, batch))
 
     sizes: dict[files.Job, tuple[int, ...]] = {}
-    with _resumed(
-        source, output, files.ENCODED, {"encode": [*settings, keep_crop], "model": codec.model_id}
-    ) as finished:
+    with _resumed(source, output, files.ENCODED, codec, {"encode": [*settings, keep_crop]}) as finished:
         sizes.update({job: finished.values(job) for job in jobs if job in finished})
         for job, encoded in files.run_batches(jobs, spread, "encoding", finished):
             if keep_crop and encoded.crop is not None:
@@ -181,8 +182,6 @@ def decode(
     _check_range("--layers", layers, 1, len(codec.layers))
     if native and side:
         raise typer.BadParameter("--native and --side cannot be combined")
-    settings = {"decode": [layers, native, strict, side], "model": codec.model_id}
-
     drawing = Lock()  # one picture at a time: a header may ask for many pixels
 
     def work(batch: list[files.Job]) -> list[Decoded]:
@@ -197,7 +196,7 @@ def decode(
                     written.append(Decoded(picture.shape[-1], picture.shape[-2], held, damage))
         return written
 
-    with _resumed(source, output, files.DECODED, settings) as finished:
+    with _resumed(source, output, files.DECODED, codec, {"decode": [layers, native, strict, side]}) as finished:
         for job, decoded in files.run_batches(jobs, files.in_threads(work), "decoding", finished):
             if decoded.damage:
                 warn(f"{job.source}: {decoded.damage}; decoded from the layers before that")
@@ -208,9 +207,13 @@ def decode(
             files.tell(job, f"{decoded.width}x{decoded.height}")
 
 
-def _resumed(source: Path, output: str | None, naming: files.Naming, settings: dict[str, Any]) -> files.Finished:
+def _resumed(
+    source: Path, output: str | None, naming: files.Naming, codec: "Codec", settings: dict[str, Any]
+) -> files.Finished:
     """The files that an interrupted run on the same folder finished; none for a single file."""
-    return files.Finished(files.output_folder(source, output, naming) if source.is_dir() else None, settings)
+    if not source.is_dir():
+        return files.Finished(None, {})
+    return files.Finished(files.output_folder(source, output, naming), {**settings, "model": codec.weights_hash})
 
 
 @contextmanager

@@ -75,8 +75,8 @@ def prepare(
     \b
     Examples:
       hsc data prepare photographs/ faces.zip --size 256
-      hsc data prepare party.tar.gz guests.zip --faces all --min-side 100
-      hsc data prepare photographs/ shards --format webp --validation 5% --test 0
+      hsc data prepare party.tar.gz guests.zip --size 128 --faces all
+      hsc data prepare photographs/ shards --size 128 --format webp --test 0
     """
     from hsc.data.prepare import Settings
     from hsc.data.prepare import prepare as make

@@ -75,6 +75,8 @@ def evaluate(
 
     levels = _whole_numbers("--qualities", qualities) or None
     bytes_asked, rates_asked = _numbers("--at-bytes", at_bytes), _numbers("--at-bpp", at_bpp)
+    if (bytes_asked or rates_asked) and not names_in(anchors):
+        raise typer.BadParameter("--at-bytes and --at-bpp are sizes of anchors: give --anchors")
     claim_folder(out, "evaluate", OUTPUTS, [resolve_data(data)], force)
     results = measure(
         model,

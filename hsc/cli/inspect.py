@@ -64,16 +64,16 @@ def describe(file: Path) -> Report:
 
     data = container.read_file(file)
     try:
-        header, chunks, damage = container.read(data)
+        header, chunks, damage, ends = container.read(data)
     except HscError as error:
         raise HscError(f"{file}: {error}") from error
     released = released_codec(header.model_id)
     names = released.layers if released else [f"layer {number}" for number in range(1, len(chunks) + 1)]
-    layers, length = [], len(container.write(header, []))
-    for index, (name, payload) in enumerate(zip(names, chunks, strict=False)):
-        before, length = length, len(container.write(header, chunks[: index + 1]))
-        bpp = 8 * length / (header.width * header.height)
-        layers.append(LayerReport(name, length - before, 8 * len(payload), length, round(bpp, 6)))
+    layers, before = [], container.header_length(data)
+    for name, payload, end in zip(names, chunks, ends, strict=False):
+        bpp = 8 * end / (header.width * header.height)
+        layers.append(LayerReport(name, end - before, 8 * len(payload), end, round(bpp, 6)))
+        before = end
     model = released.name if released else None
     quality = round(released.quality(header), 3) if released else None
     about = header.model_id, quality, header.quality, header.width, header.height

@@ -37,6 +37,7 @@ class Container(NamedTuple):
     header: Header
     chunks: list[bytes]  # payloads of the intact layers, in coding order; empty for a layer of zeros
     damage: str | None  # what is wrong after those layers, one clear sentence; None for an intact file
+    ends: list[int]  # length of the file up to each chunk; of an empty one, up to the chunk before
 
 
 def read_file(path: Path) -> bytes:
@@ -56,7 +57,7 @@ def read_file(path: Path) -> bytes:
 def is_coded(path: Path) -> bool:
     """Whether a file is an .hsc file, intact at least up to its first layer."""
     try:
-        _, chunks, damage = read(read_file(path))
+        _, chunks, damage, _ = read(read_file(path))
     except HscError:
         return False
     return bool(chunks) or damage is None
@@ -93,6 +94,7 @@ def read(data: bytes) -> Container:
     header, position = _parse_header(data)
     checksum = crc_hqx(data[:position], _CRC_START)
     chunks: list[bytes] = []
+    ends: list[int] = []
     while position < len(data):
         start = position
         skipped = 0
@@ -103,15 +105,21 @@ def read(data: bytes) -> Container:
         length, position = _read_varint(data, position)
         end = position + length
         if length < 0 or end + _CRC_BYTES > len(data):
-            return Container(
-                header, chunks, f"layer {number} is truncated or followed by extra bytes; get the file again"
-            )
+            why = f"layer {number} is truncated or followed by extra bytes; get the file again"
+            return Container(header, chunks, why, ends)
         checksum = crc_hqx(data[start:end], checksum)
         if checksum != int.from_bytes(data[end : end + _CRC_BYTES]):
-            return Container(header, chunks, f"layer {number} fails its checksum; get the file again")
+            return Container(header, chunks, f"layer {number} fails its checksum; get the file again", ends)
         chunks += [b""] * skipped + [data[position:end]]
         position = end + _CRC_BYTES
-    return Container(header, chunks, None if chunks else "the file ends before its first layer; get the file again")
+        ends += [start] * skipped + [position]
+    damage = None if chunks else "the file ends before its first layer; get the file again"
+    return Container(header, chunks, damage, ends)
+
+
+def header_length(data: bytes) -> int:
+    """Length of the header of a file. Raises HscError as `read` does."""
+    return _parse_header(data)[1]
 
 
 def _header_bytes(header: Header) -> bytes:

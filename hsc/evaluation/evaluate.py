@@ -86,7 +86,7 @@ def evaluate(
         if loaded is not None:
             subjects.append(LayeredSubject(loaded, out / "files", qualities, first))
         pool = stack.enter_context(anchor_pool())
-        others = available(load_anchor, anchors, AnchorNotAvailable)
+        others = available(load_anchor, list(dict.fromkeys(anchors)), AnchorNotAvailable)
         subjects += [AnchorSubject(anchor, pool) for anchor in others]
         if sizes := whole_bytes(at_bytes, at_bpp, first):
             subjects += [SizedAnchorSubject(anchor, pool, sizes) for anchor in others]

@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from hsc.evaluation.set_distances import SetDistances
 from hsc.evaluation.subjects import Coded, Subject
 from hsc.files import json_hash
 from hsc.images import pictures_at_once, to_tensor
+from hsc.judges.base import network_hash
 from hsc.metrics.measures import Landmarks, Measure, measure_all
 from hsc.progress import Advance
 
@@ -183,8 +185,17 @@ class Measuring:
 
     def _key(self, subject: Subject) -> str:
         """A key that covers everything a row depends on."""
-        columns = [column for measure in self.measures for column in measure.columns]
-        return json_hash([subject.identity, columns, self.faces.content_key])[:16]
+        return json_hash([subject.identity, self._judges, self.faces.content_key])[:16]
+
+    @cached_property
+    def _judges(self) -> list[tuple[str, str]]:
+        """Columns of the measures, and names of judges of sets, each with the hash of its judge."""
+        of_images = [
+            (column, network_hash(judge))
+            for measure in self.measures
+            for column, judge in zip(measure.columns, measure.judges.values(), strict=True)
+        ]
+        return of_images + [(judge.name, network_hash(judge)) for judge in self.distances.judges]
 
 
 def batches_of(names: Sequence[str], side: int) -> list[Batch]:

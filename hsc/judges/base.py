@@ -1,5 +1,7 @@
 """Base class of all judges, which are frozen networks applied to faces, and the error for missing weights."""
 
+import hashlib
+import inspect
 from importlib import import_module
 from typing import Any, ClassVar, Literal
 
@@ -7,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hsc.errors import HscError
+from hsc.files import sha256
 from hsc.images import pictures_at_once
 
 Kind = Literal["perceptual", "recogniser", "landmarker", "features"]
@@ -14,6 +17,18 @@ Kind = Literal["perceptual", "recogniser", "landmarker", "features"]
 
 class NotAvailable(HscError):
     """A judge, metric or loss that cannot run here; the message names the file and its path, or the command to run."""
+
+
+def network_hash(network: nn.Module) -> str:
+    """Hash of a network's class and weights; for one from outside hsc also of its code."""
+    kind = type(network)
+    digest = hashlib.sha256(kind.__qualname__.encode())
+    if kind.__module__.partition(".")[0] != "hsc" and (file := inspect.getsourcefile(kind)):
+        digest.update(sha256(file).encode())
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 class Judge(nn.Module):

@@ -2,21 +2,20 @@
 
 import functools
 import hashlib
-import inspect
 from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 import hsc
 from hsc.config import Config, StageConfig
 from hsc.config.checks import USED
 from hsc.data.module import FaceDataModule
-from hsc.files import json_hash, sha256
+from hsc.files import json_hash
 from hsc.judges import load_judge
+from hsc.judges.base import network_hash
 from hsc.losses import Loss
 from hsc.training.callbacks import Selection
 from hsc.training.trainer import decisive_flags, device_type, resolve_precision
@@ -215,17 +214,7 @@ def _weights_hash(loss: Loss) -> str:
     """Hash of a loss's own weights and its judge's; for those from outside hsc also of their code."""
     digest = hashlib.sha256()
     for part in (loss, *([load_judge(loss.judge)] if loss.judge else [])):
-        digest.update(_network_hash(part).encode())
-    return digest.hexdigest()
-
-
-def _network_hash(network: nn.Module) -> str:
-    digest = hashlib.sha256(type(network).__qualname__.encode())
-    if type(network).__module__.partition(".")[0] != hsc.__name__ and (file := inspect.getsourcefile(type(network))):
-        digest.update(sha256(file).encode())
-    for name, value in sorted(network.state_dict().items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        digest.update(network_hash(part).encode())
     return digest.hexdigest()
 
 

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 import hsc
+from hsc.checkpoints import weights_file
 from hsc.coding.container import read, write
 from hsc.images import load_image, to_pil, to_tensor
 
@@ -131,7 +132,7 @@ def test_a_folder_keeps_its_structure_and_survives_bad_files(run, codec_file: Pa
     bits = 8 * sum(files.values()) / sum(size**2 for size in sizes.values())
     assert ended.out.splitlines()[-1] == f"3 files, {sum(files.values()) / 3:.1f} bytes on average, {bits:.4f} bpp"
 
-    header, chunks, _ = read((coded / "b.hsc").read_bytes())
+    header, chunks, *_ = read((coded / "b.hsc").read_bytes())
     huge = write(header._replace(width=65535, height=65535), chunks)
     for bad, reason in ((b"", "the file is empty"), (huge, "the file asks for a picture of 65535x65535 pixels")):
         (coded / "b.hsc").write_bytes(bad)
@@ -320,6 +321,18 @@ def test_only_what_would_come_out_the_same_is_passed_over(run, codec_file: Path,
     journal.write_bytes(journal.read_bytes()[:-5])
     assert len(run(*command, 3).out.splitlines()) == 20 + 1, "a changed source, a missing result, a torn line"
     assert not journal.exists()
+
+
+def test_another_encoder_begins_again(run, codec_file: Path, tmp_path: Path, killed_after):
+    """It may have the same model id: its files are decoded alike."""
+    faces, other = folder_of_faces(tmp_path / "faces", 20), tmp_path / "other.safetensors"
+    held = weights_file.load(codec_file)
+    tensors = {name: value * 2 if name.startswith("encoder.") else value for name, value in held.tensors.items()}
+    weights_file.save(other, tensors, held.kind, held.config, held.card)
+    assert hsc.load(other).model_id == hsc.load(codec_file).model_id
+    with killed_after(20):
+        run("encode", faces, "-o", tmp_path / "coded", "--model", codec_file)
+    assert len(run("encode", faces, "-o", tmp_path / "coded", "--model", other).out.splitlines()) == 20 + 1
 
 
 def test_a_file_of_a_released_codec_names_it(run, codec, codec_file: Path, face: Path, tmp_path: Path, monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 
 from hsc.coding import container
 
+GOLDEN = Path(__file__).parents[1] / "golden"
 HEADER = container.Header(model_id=0x1234, quality=2, width=128, height=120)
 CHUNKS = [b"basic", b"mid", b"the enhanced layer"]
 
@@ -29,6 +30,15 @@ def test_json_accounts_for_every_byte(run, file: Path):
     assert [layer["bytes_so_far"] for layer in report["layers"]] == prefixes
     assert report["bytes"] == prefixes[-1] == file.stat().st_size
     assert report["layers"][-1]["bpp_so_far"] == pytest.approx(8 * report["bytes"] / (128 * 120), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["codec-v1-one-layer", "codec-v1-two-layers", "codec-v2-empty-middle"])
+def test_files_of_every_version(run, name: str):
+    report = json.loads(run("inspect", GOLDEN / f"{name}.hsc", "--json").out)
+    lengths = [layer["bytes_so_far"] for layer in report["layers"]]
+    assert lengths == sorted(lengths)
+    assert lengths[-1] == report["bytes"]
+    assert sum(layer["bytes"] for layer in report["layers"]) == report["bytes"] - len(container.write(HEADER, [])) + 4
 
 
 def test_text_names_the_model_and_each_layer(run, file: Path):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsc.coding.container import MAX_CHUNK_BYTES, MAX_SIDE, VERSION, Container, Header, read, write
+from hsc.coding.container import MAX_CHUNK_BYTES, MAX_SIDE, VERSION, Header, read, write
 from hsc.errors import HscError
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "coding-v1.json").read_text())
@@ -52,7 +52,7 @@ def by_the_book(data: bytes, checksum: int = 0xFFFF) -> int:
 def test_reading_gives_back_what_was_written_and_fewer_layers_are_a_prefix(file):
     header, chunks = file
     whole = write(header, chunks)
-    assert read(whole) == Container(header, chunks, None)
+    assert read(whole)[:3] == (header, chunks, None)
     assert all(whole.startswith(write(header, chunks[:count])) for count in range(len(chunks) + 1))
 
 
@@ -185,7 +185,7 @@ def test_empty_layers_cost_nothing_at_the_end_and_a_byte_in_between():
     assert write(header, [b"basic", b""]) == write(header, [b"basic"])
     assert len(whole) == len(write(header, [b"basic"])) + 1 + 1 + 4 + 2
     assert read(whole).chunks == [b"basic", b"", b"more"]
-    assert read(write(header, [b"", b""])) == Container(header, [b""], None)
+    assert read(write(header, [b"", b""]))[:3] == (header, [b""], None)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_headers_that_no_file_can_store_are_refused(header, message):
 def test_golden_bytes_of_version_1(golden):
     about, chunks = golden["header"], [bytes.fromhex(chunk) for chunk in golden["chunks"]]
     header = Header(about["model_id"], about["quality"], about["size"], about["size"], version=1)
-    assert read(bytes.fromhex(golden["file"])) == Container(header, chunks, None)
+    assert read(bytes.fromhex(golden["file"]))[:3] == (header, chunks, None)
 
 
 @pytest.mark.parametrize(
