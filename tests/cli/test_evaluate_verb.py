@@ -77,6 +77,8 @@ def test_what_is_no_number_is_wrong_usage(run, codec_file: Path, faces: Path, tm
     for numbers in wrong:
         ended = run("evaluate", codec_file, "--data", faces, f"{option}={numbers}", "--out", tmp_path / "out")
         ended.assert_wrong_usage(f"{option} takes {wanted}")
+    ended = run("evaluate", codec_file, "--data", faces, "--at-bytes=100", "--out", tmp_path / "out")
+    ended.assert_wrong_usage("--at-bytes and --at-bpp are sizes of anchors: give --anchors")
     assert not (tmp_path / "out").exists()
 
 

@@ -409,7 +409,9 @@ def test_damaged_lines_of_the_journal_are_measured_again(codec, pictures, tmp_pa
 
 def test_anchors_keep_to_sizes(codec, pictures, tmp_path, judges, capsys):
     sizes = {"at_bytes": (100, 900), "at_bpp": (5.5,)}  # 5.5 bpp of 32×32 pixels are 704 bytes
-    evaluate(codec, pictures, tmp_path / "out", anchors=("jpeg",), limit=3, judges=("psnr",), qualities=[0], **sizes)
+    evaluate(
+        codec, pictures, tmp_path / "out", anchors=("jpeg", "jpeg"), limit=3, judges=("psnr",), qualities=[0], **sizes
+    )
     rows = [row for row in read_rows(tmp_path / "out") if row["codec"] == "jpeg at bytes"]
     assert [row["target_bytes"] for row in rows] == ["704"] * 3 + ["900"] * 3
     faces = open_faces(pictures)
