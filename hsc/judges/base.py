@@ -1,7 +1,7 @@
 """Base class of all judges, which are frozen networks applied to faces, and the error for missing weights."""
 
 import hashlib
-import inspect
+import sys
 from importlib import import_module
 from typing import Any, ClassVar, Literal
 
@@ -23,7 +23,8 @@ def network_hash(network: nn.Module) -> str:
     """Hash of a network's class and weights; for one from outside hsc also of its code."""
     kind = type(network)
     digest = hashlib.sha256(kind.__qualname__.encode())
-    if kind.__module__.partition(".")[0] != "hsc" and (file := inspect.getsourcefile(kind)):
+    own = kind.__module__.partition(".")[0] == "hsc"
+    if not own and (file := getattr(sys.modules[kind.__module__], "__file__", None)):  # none of what was typed in
         digest.update(sha256(file).encode())
     for name, value in sorted(network.state_dict().items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())

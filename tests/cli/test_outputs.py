@@ -94,7 +94,7 @@ def test_results_of_evaluations_and_comparisons_have_folders_of_their_own(run, c
 def test_a_sweep_replaces_neither_its_file_nor_those_of_others(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     sweep = tmp_path / "sweep.yaml"
-    sweep.write_text("program: train.py\nmethod: grid\nmetric: {name: x}\nparameters: {a: {values: [1]}}\n")
+    sweep.write_text("program: train.py\nmethod: grid\nmetric: {name: val/x}\nparameters: {a: {values: [1]}}\n")
     monkeypatch.setattr("hsc.sweeps.run.check", lambda sweep, settings: None)
     before = sweep.read_text()
     run("sweep", sweep, "--dir", tmp_path, "--force").assert_refused("same file")

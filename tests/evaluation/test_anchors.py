@@ -71,6 +71,14 @@ def test_conversion_keeps_the_colour(name, small_face):
     assert np.abs(decoded.mean((0, 1)) - small_face.mean((0, 1))).max() < 0.3
 
 
+@pytest.mark.parametrize("name", ["vvc", "hevc", "av1"])
+def test_odd_sides(name, small_face):
+    odd = small_face[:-1, :-3]
+    decoded = available(name).encode_decode(odd, 10).decoded
+    assert decoded.shape == odd.shape
+    assert np.abs(decoded.astype(int) - odd).mean() < 4
+
+
 @pytest.mark.parametrize("name", sorted(set(ANCHORS) - {"vvc"}))
 def test_every_codec_returns_the_face_and_spends_more_for_better(name, small_face):
     anchor = available(name)

@@ -396,6 +396,12 @@ def test_images_of_different_sizes_are_refused(codec, pictures, tmp_path, judges
         evaluate(codec, pictures, tmp_path / "out", judges=judges)
 
 
+def test_a_picture_that_is_not_square_is_named(codec, tmp_path, judges):
+    Image.new("RGB", (SIZE, SIZE * 2)).save(tmp_path / "tall.png")
+    with pytest.raises(HscError, match=rf"tall\.png is {SIZE}x{2 * SIZE}, not square; hsc data prepare"):
+        evaluate(codec, tmp_path, tmp_path / "out", judges=judges)
+
+
 def test_damaged_lines_of_the_journal_are_measured_again(codec, pictures, tmp_path, judges):
     settings = {"limit": 2, "judges": judges, "qualities": [0]}
     evaluate(codec, pictures, tmp_path / "out", **settings)

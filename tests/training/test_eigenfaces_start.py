@@ -69,7 +69,7 @@ def test_blocks_start_from_what_whole_faces_leave_out(data: FaceDataModule) -> N
     latents = torch.cat([layer.flatten(1) for layer in module.encoder(images)], 1)[:, -128:]
     known = module.entropy.net.scale_bias[2].flatten()[-128:].exp()
     torch.testing.assert_close(known, latents.square().mean(0).sqrt().clamp(0.08, 32), rtol=1e-3, atol=1e-3)
-    small, large = module.decoder.heads.picture(module.encoder(images))
+    small, large, _ = module.decoder.heads.picture(module.encoder(images))
     assert (large - images).square().mean() < 0.9 * (enlarged(small, SIZE) - images).square().mean()
 
 

@@ -43,7 +43,9 @@ class FFmpegAnchor(Anchor):
         return _version()
 
     def encode(self, image: np.ndarray, quality: int) -> bytes:
-        height, width = image.shape[:2]
+        height, width = _even(image.shape[:2])
+        # 4:2:0 needs even sides; `decode` cuts the repeated edge off again.
+        image = np.pad(image, ((0, height - image.shape[0]), (0, width - image.shape[1]), (0, 0)), mode="edge")
         raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"]
         options = self.options.format(quality=quality).split()
         coding = ["-vf", _TO_YUV, "-c:v", self.encoder, *options, "-threads", "1", "-f", self.format]
@@ -51,7 +53,8 @@ class FFmpegAnchor(Anchor):
 
     def decode(self, file: bytes, shape: tuple[int, int]) -> np.ndarray:
         pixels = _convert(file, ["-threads", "1", "-f", self.format], ["-vf", _TO_RGB, "-f", "rawvideo"])
-        return np.frombuffer(pixels, np.uint8).reshape(*shape, 3)
+        height, width = shape
+        return np.frombuffer(pixels, np.uint8).reshape(*_even(shape), 3)[:height, :width]
 
     def slice_bytes(self, file: bytes) -> int:
         return type(self).count(file)
@@ -92,6 +95,12 @@ class AV1(FFmpegAnchor):
     encoder, format = "libaom-av1", "obu"
     options = "-still-picture 1 -cpu-used 3 -crf {quality} -b:v 0"
     count = staticmethod(av1_frame_bytes)
+
+
+def _even(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width rounded up to even numbers."""
+    height, width = shape
+    return height + height % 2, width + width % 2
 
 
 def _convert(content: bytes, reading: list[str], writing: list[str]) -> bytes:
