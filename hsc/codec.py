@@ -25,11 +25,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hsc.checkpoints.weights_file import network_hash
 from hsc.coding.container import Container, Header, read, read_file, write
 from hsc.coding.tables import FrequencyTable
 from hsc.config import ModelConfig
 from hsc.devices import computes_bfloat16
 from hsc.errors import HscError
+from hsc.files import json_hash
 from hsc.images import Picture, pictures_at_once, resize, to_tensors
 from hsc.layer_coder import CodedLayer, LayerCoder
 from hsc.nets.build import bands, image_size
@@ -151,10 +153,8 @@ class Codec(nn.Module):
         """Hash of all weights: codecs with the same one encode and decode alike. `model_id` leaves out the encoder and,
         with a linear path, the decoder, on which the meaning of a file does not depend.
         """
-        digest = hashlib.sha256(self.table.frequencies.tobytes())
-        for part in (self.entropy, *self.networks):
-            _update(digest, part)
-        return digest.hexdigest()
+        parts = [network_hash(part) for part in (self.entropy, *self.networks)]
+        return json_hash([parts, self.table.frequencies.tolist()])
 
     @property
     def networks(self) -> Networks:
@@ -190,7 +190,8 @@ class Codec(nn.Module):
         if isinstance(heads, PictureHeads):
             meaning, mean_w = [heads.eigen], b""
         for part in (self.entropy, gain, *meaning):
-            _update(digest, part)
+            for key, value in sorted(part.state_dict().items()):
+                digest.update(key.encode() + value.detach().cpu().contiguous().numpy().tobytes())
         digest.update(mean_w + self.table.frequencies.tobytes())
         return int.from_bytes(digest.digest()[:2])
 
@@ -482,12 +483,6 @@ class Codec(nn.Module):
     def _check_layers(self, layers: int | None) -> None:
         if layers is not None and not 1 <= layers <= len(self.layers):
             raise HscError(f"layers {layers} is not one of 1 … {len(self.layers)} ({', '.join(self.layers)})")
-
-
-def _update(digest: Any, part: nn.Module) -> None:
-    """Add the weights of a part to a hash."""
-    for key, value in sorted(part.state_dict().items()):
-        digest.update(key.encode() + value.detach().cpu().contiguous().numpy().tobytes())
 
 
 def _content(file: Any) -> bytes:

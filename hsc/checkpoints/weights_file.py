@@ -7,6 +7,7 @@ Large tensors of equal content, such as those that encoder and decoder share, ar
 import hashlib
 import json
 import struct
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from hsc.checkpoints.storage import from_store
 from hsc.errors import HscError
@@ -189,3 +190,16 @@ def _about(path: Path, metadata: Mapping[str, str], kind: str | None) -> dict[st
     if kind is not None and held != kind:
         raise HscError(f"{path}: contains weights of kind {held[:40]!r} where {kind!r} is needed; give another file")
     return about
+
+
+def network_hash(network: nn.Module) -> str:
+    """Hash of a network's class and weights; for one from outside hsc also of its code."""
+    kind = type(network)
+    digest = hashlib.sha256(kind.__qualname__.encode())
+    own = kind.__module__.partition(".")[0] == "hsc"
+    if not own and (file := getattr(sys.modules[kind.__module__], "__file__", None)):  # none of what was typed in
+        digest.update(sha256(file).encode())
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

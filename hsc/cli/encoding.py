@@ -54,17 +54,17 @@ def encode_batch(codec: "Codec", settings: Settings, batch: list[Job]) -> list[E
 
 
 class Worker:
-    """Encodes batches on some node. `model_id`: of the caller's model; a file of the same name may differ here."""
+    """Encodes batches on some node. `weights_hash`: of the caller's model; a file of the same name may differ here."""
 
-    def __init__(self, model: str, model_id: int, settings: Settings) -> None:
-        self.model, self.model_id, self.settings = model, model_id, settings
+    def __init__(self, model: str, weights_hash: str, settings: Settings) -> None:
+        self.model, self.weights_hash, self.settings = model, weights_hash, settings
 
     @functools.cached_property
     def codec(self) -> "Codec":
         import hsc
 
         codec = hsc.load(self.model)
-        if codec.model_id != self.model_id:
+        if codec.weights_hash != self.weights_hash:
             raise HscError(f"{self.model} on this node is another model: copy the same weights to every node")
         return codec
 
@@ -87,6 +87,7 @@ def in_cluster(codec: "Codec", model: str, settings: Settings) -> Spread[Encoded
         raise HscError("--on ray needs Ray: pip install 'hsc[ray]'") from error
 
     place = str(Path(model).resolve()) if Path(model).exists() and model else model
+    weights_hash = codec.weights_hash
 
     def spread(batches: list[list[Job]]) -> Iterator[Outcomes[Encoded]]:
         if not batches:
@@ -96,7 +97,7 @@ def in_cluster(codec: "Codec", model: str, settings: Settings) -> Spread[Encoded
         # A worker whose node is lost restarts on another.
         actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=-1)(Worker)
         count = max(1, min(len(batches), int(ray.cluster_resources().get("CPU", 1))))
-        workers = ActorPool([actor.remote(place, codec.model_id, settings) for _ in range(count)])
+        workers = ActorPool([actor.remote(place, weights_hash, settings) for _ in range(count)])
         numbered = list(enumerate([job.source.resolve() for job in batch] for batch in batches))
         for number, outcomes in workers.map_unordered(lambda worker, part: worker.encode.remote(*part), numbered):
             yield list(zip(batches[number], outcomes, strict=True))

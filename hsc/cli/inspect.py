@@ -1,5 +1,6 @@
 """`hsc inspect`."""
 
+import itertools
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -69,11 +70,10 @@ def describe(file: Path) -> Report:
         raise HscError(f"{file}: {error}") from error
     released = released_codec(header.model_id)
     names = released.layers if released else [f"layer {number}" for number in range(1, len(chunks) + 1)]
-    layers, before = [], container.header_length(data)
-    for name, payload, end in zip(names, chunks, ends, strict=False):
+    layers = []
+    for name, payload, (before, end) in zip(names, chunks, itertools.pairwise(ends), strict=False):
         bpp = 8 * end / (header.width * header.height)
         layers.append(LayerReport(name, end - before, 8 * len(payload), end, round(bpp, 6)))
-        before = end
     model = released.name if released else None
     quality = round(released.quality(header), 3) if released else None
     about = header.model_id, quality, header.quality, header.width, header.height

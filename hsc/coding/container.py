@@ -37,7 +37,7 @@ class Container(NamedTuple):
     header: Header
     chunks: list[bytes]  # payloads of the intact layers, in coding order; empty for a layer of zeros
     damage: str | None  # what is wrong after those layers, one clear sentence; None for an intact file
-    ends: list[int]  # length of the file up to each chunk; of an empty one, up to the chunk before
+    ends: list[int]  # length of the header, then of the file up to each chunk; of an empty one, up to the one before
 
 
 def read_file(path: Path) -> bytes:
@@ -94,7 +94,7 @@ def read(data: bytes) -> Container:
     header, position = _parse_header(data)
     checksum = crc_hqx(data[:position], _CRC_START)
     chunks: list[bytes] = []
-    ends: list[int] = []
+    ends = [position]
     while position < len(data):
         start = position
         skipped = 0
@@ -115,11 +115,6 @@ def read(data: bytes) -> Container:
         ends += [start] * skipped + [position]
     damage = None if chunks else "the file ends before its first layer; get the file again"
     return Container(header, chunks, damage, ends)
-
-
-def header_length(data: bytes) -> int:
-    """Length of the header of a file. Raises HscError as `read` does."""
-    return _parse_header(data)[1]
 
 
 def _header_bytes(header: Header) -> bytes:

@@ -138,11 +138,7 @@ class FaceDataset(Dataset):
         """One image at the data set's size, uint8 [3, S, S]."""
         name = self.faces.names[index]
         image = self.faces.load(name)
-        if image.width != image.height:
-            raise HscError(
-                f"{self.faces.where(name)} is {image.width}×{image.height}, not square: "
-                "crop and align faces with `hsc data prepare`"
-            )
+        self.faces.check_square(name, image.width, image.height)
         if self._own_size and image.width != self.size:
             raise HscError(
                 f"{self.faces.where(name)} is {image.width} pixels wide, {self.faces.names[0]} is {self.size}: "

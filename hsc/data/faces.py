@@ -68,6 +68,13 @@ class Faces:
         """Archive and member, for messages about the image."""
         return f"{self.path}: {name}"
 
+    def check_square(self, name: str, width: int, height: int) -> None:
+        """Raise HscError naming the image, which has this size, unless it is square."""
+        if width != height:
+            raise HscError(
+                f"{self.where(name)} is {width}×{height}, not square: crop and align faces with `hsc data prepare`"
+            )
+
     def load(self, name: str) -> Image.Image:
         """The image as upright 8-bit RGB. Raises HscError naming archive and member if it is absent or broken."""
         label = self.where(name)

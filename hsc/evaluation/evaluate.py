@@ -80,11 +80,8 @@ def evaluate(
     chosen = everything.names if split is None else select_names(everything.names, split)
     faces = without_broken(everything.select(chosen))
     first = load(faces, faces.names[:1]).to(where)
-    if loaded is not None and first.shape[-2] != first.shape[-1]:
-        raise HscError(
-            f"{faces.path}: {faces.names[0]} is {first.shape[-1]}x{first.shape[-2]}, not square; hsc data prepare "
-            "makes square crops of aligned faces"
-        )
+    if loaded is not None:
+        faces.check_square(faces.names[0], first.shape[-1], first.shape[-2])
     batches = batches_of(faces.names[:limit], first.shape[-1])
     with ExitStack() as stack:
         subjects: list[Subject] = []

@@ -9,6 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from hsc.checkpoints.weights_file import network_hash
 from hsc.data.faces import Faces
 from hsc.errors import HscError
 from hsc.evaluation.face_pictures import FacePictures
@@ -17,7 +18,6 @@ from hsc.evaluation.set_distances import SetDistances
 from hsc.evaluation.subjects import Coded, Subject
 from hsc.files import json_hash
 from hsc.images import pictures_at_once, to_tensor
-from hsc.judges.base import network_hash
 from hsc.metrics.measures import Landmarks, Measure, measure_all
 from hsc.progress import Advance
 

@@ -1,7 +1,5 @@
 """Base class of all judges, which are frozen networks applied to faces, and the error for missing weights."""
 
-import hashlib
-import sys
 from importlib import import_module
 from typing import Any, ClassVar, Literal
 
@@ -9,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from hsc.errors import HscError
-from hsc.files import sha256
 from hsc.images import pictures_at_once
 
 Kind = Literal["perceptual", "recogniser", "landmarker", "features"]
@@ -17,19 +14,6 @@ Kind = Literal["perceptual", "recogniser", "landmarker", "features"]
 
 class NotAvailable(HscError):
     """A judge, metric or loss that cannot run here; the message names the file and its path, or the command to run."""
-
-
-def network_hash(network: nn.Module) -> str:
-    """Hash of a network's class and weights; for one from outside hsc also of its code."""
-    kind = type(network)
-    digest = hashlib.sha256(kind.__qualname__.encode())
-    own = kind.__module__.partition(".")[0] == "hsc"
-    if not own and (file := getattr(sys.modules[kind.__module__], "__file__", None)):  # none of what was typed in
-        digest.update(sha256(file).encode())
-    for name, value in sorted(network.state_dict().items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 class Judge(nn.Module):

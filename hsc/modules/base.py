@@ -76,12 +76,13 @@ class TrainableModule(pl.LightningModule):
         """Adam's groups for the named parts, each with its own rate. Parameters of a trained part that lies inside
         another belong to the inner one, others that are shared to the first part.
         """
-        parts = {name: set(part.parameters()) for name, part in self.parts().items() if name in self.stage.train}
+        trained = [(name, part) for name, part in self.parts().items() if name in self.stage.train]
+        parts = {name: dict.fromkeys(part.parameters()) for name, part in trained}
         groups, seen = [], set[Tensor]()
         for name in names:
             if name in parts:
-                inner = set[Tensor]().union(*(other for other in parts.values() if other < parts[name]))
-                own = [p for p in self.parts()[name].parameters() if p.requires_grad and p not in seen | inner]
+                inner = set[Tensor]().union(*(other for other in parts.values() if other.keys() < parts[name].keys()))
+                own = [p for p in parts[name] if p.requires_grad and p not in seen | inner]
                 seen.update(own)
                 groups.append({"params": own, "lr": self.stage.learning_rate * self.stage.lr_scale.get(name, 1.0)})
         return groups

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 
 import hsc
+from hsc.checkpoints.weights_file import network_hash
 from hsc.config import Config, StageConfig
 from hsc.config.checks import USED
 from hsc.data.module import FaceDataModule
 from hsc.files import json_hash
 from hsc.judges import load_judge
-from hsc.judges.base import network_hash
 from hsc.losses import Loss
 from hsc.training.callbacks import Selection
 from hsc.training.trainer import decisive_flags, device_type, resolve_precision

@@ -398,7 +398,7 @@ def test_images_of_different_sizes_are_refused(codec, pictures, tmp_path, judges
 
 def test_a_picture_that_is_not_square_is_named(codec, tmp_path, judges):
     Image.new("RGB", (SIZE, SIZE * 2)).save(tmp_path / "tall.png")
-    with pytest.raises(HscError, match=rf"tall\.png is {SIZE}x{2 * SIZE}, not square; hsc data prepare"):
+    with pytest.raises(HscError, match=rf"tall\.png is {SIZE}×{2 * SIZE}, not square: crop and align faces"):
         evaluate(codec, tmp_path, tmp_path / "out", judges=judges)
 
 
